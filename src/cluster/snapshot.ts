@@ -1,0 +1,53 @@
+import type { BackendId } from "../core/backend.ts"
+import type { NamedAmounts } from "../core/resources.ts"
+
+/**
+ * Where a member stands.
+ *
+ * - `probing`: announced, and no check has passed yet; gets no traffic
+ * - `serving`: its lease is fresh and its checks pass
+ * - `suspect`: renewals are late; gets traffic only when nobody is serving
+ * - `ejected`: its checks fail; gets no traffic
+ * - `draining`: finishes what it has and gets nothing new
+ */
+export type MemberState = "probing" | "serving" | "suspect" | "ejected" | "draining"
+
+export interface Address {
+  /** An IP address without brackets, or a DNS name. */
+  readonly host: string
+  readonly port: number
+}
+
+/** One backend that holds a lease. Plain data: it travels to the data-plane threads as it is. */
+export interface Member {
+  readonly id: BackendId
+  /** Its row in the load table; another member gets the row only after the last attempt on it has settled. */
+  readonly slot: number
+  /** Which registration this is; grows with each, never repeats. */
+  readonly generation: number
+  readonly incarnation: number | undefined
+  readonly address: Address
+  readonly scheme: "http"
+  readonly capacity: NamedAmounts
+  readonly weight: number
+  readonly zone: string | undefined
+  readonly version: string | undefined
+  readonly labels: Readonly<Record<string, string>>
+  readonly state: MemberState
+  /** One sentence for a person: why it is in this state. */
+  readonly reason: string
+  /** Who keeps the lease: the backend by renewing, or (the seed's backends, which never renew) the ping-acks. */
+  readonly keptBy: "renewals" | "ping-acks"
+}
+
+/** The whole membership at one moment. Replaced, never changed. */
+export interface Snapshot {
+  /** Grows by one with every change. */
+  readonly version: number
+  /** In order of registration. */
+  readonly members: readonly Member[]
+  /** Those that may be chosen: all serving members, or all suspects when nobody is serving. Same order. */
+  readonly eligible: readonly Member[]
+}
+
+export const emptySnapshot: Snapshot = { version: 0, members: [], eligible: [] }

@@ -1,0 +1,74 @@
+import type { MemberState } from "../cluster/snapshot.ts"
+import type { NamedAmounts, ResourceKind } from "../core/resources.ts"
+
+/** One backend as `/api/v1/state`, `/api/v1/backends` and the page show it. */
+export interface BackendView {
+  readonly id: string
+  /** `host:port`, IPv6 in brackets. */
+  readonly address: string
+  readonly state: MemberState
+  /** One sentence: why it is in this state. */
+  readonly reason: string
+  readonly generation: number
+  readonly incarnation: number | undefined
+  readonly zone: string | undefined
+  readonly version: string | undefined
+  readonly labels: Readonly<Record<string, string>>
+  readonly weight: number
+  readonly capacity: NamedAmounts
+  /** Demand held by attempts that have not settled. */
+  readonly reserved: NamedAmounts
+  /** Demand of all requests that it has answered since it joined. */
+  readonly total: NamedAmounts
+  /** What it last reported of itself, 0 to 1 a resource, when it did. */
+  readonly utilization: NamedAmounts | undefined
+  readonly inFlight: number
+  /** Requests answered since it joined. */
+  readonly requests: number
+  /** Attempts that failed since it joined. */
+  readonly failures: number
+  readonly requestsPerSecond: number
+  readonly lease: {
+    readonly keptBy: "renewals" | "ping-acks"
+    readonly ttlMs: number
+    /** How long until it lapses, ≥ 0; undefined where ping-acks keep it. */
+    readonly expiresInMs: number | undefined
+  }
+  readonly check: {
+    /** undefined before the first. */
+    readonly lastPassed: boolean | undefined
+    readonly lastAgoMs: number | undefined
+    /** Why the last one failed. */
+    readonly lastError: string | undefined
+  }
+}
+
+/** Everything the page shows, sent whole at least once a second on `/api/v1/events` and by `/api/v1/state`. */
+export interface StateView {
+  readonly name: "linebacker"
+  readonly version: string
+  /** Wall-clock time of the state, ISO 8601. */
+  readonly at: string
+  readonly uptimeMs: number
+  readonly policy: string
+  readonly demandMode: "simulation" | "declared"
+  readonly workers: number
+  readonly listeners: { readonly traffic: string; readonly registration: string; readonly admin: string }
+  readonly resources: readonly { readonly name: string; readonly kind: ResourceKind }[]
+  readonly totals: {
+    readonly backends: number
+    readonly eligible: number
+    readonly requests: number
+    readonly requestsPerSecond: number
+    readonly inFlight: number
+    /** Open client connections. */
+    readonly connections: number
+    /** Answers that the balancer itself had to make, by error code. */
+    readonly errors: Readonly<Record<string, number>>
+    readonly capacity: NamedAmounts
+    readonly reserved: NamedAmounts
+    readonly total: NamedAmounts
+  }
+  /** In order of registration. */
+  readonly backends: readonly BackendView[]
+}

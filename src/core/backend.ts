@@ -1,0 +1,28 @@
+import type { ResourceVector } from "./resources.ts"
+
+/** The operator's name of a backend: 1 to 128 of `A-Z a-z 0-9 . _ : -`. */
+export type BackendId = string & { readonly "~brand": "BackendId" }
+
+const idPattern = /^[A-Za-z0-9._:-]{1,128}$/
+
+export function parseBackendId(text: string): BackendId | undefined {
+  return idPattern.test(text) ? (text as BackendId) : undefined
+}
+
+/** What a backend carries now, over all data-plane threads. Reading is a few loads from memory, never a call. */
+export interface BackendLoad {
+  /** Attempts that have not settled. */
+  readonly inFlight: number
+  /** Demand held by those attempts of the resource with this index, in the resource's own unit. */
+  reserved(resource: number): number
+}
+
+/** One process that takes requests, as a policy sees it. */
+export interface Backend {
+  readonly id: BackendId
+  /** What it has of each resource, > 0 for at least one. */
+  readonly capacity: Readonly<ResourceVector>
+  /** Relative share for the policies that take weights, > 0. */
+  readonly weight: number
+  readonly load: BackendLoad
+}
