@@ -1,0 +1,400 @@
+import { parseBackendId } from "../core/backend.ts"
+import type { Millis } from "../core/clock.ts"
+import type { NamedAmounts } from "../core/resources.ts"
+import type { Rng } from "../core/rng.ts"
+import { processStartedAt, systemRng, systemTimers, type Timers } from "../system.ts"
+
+/**
+ * Where the announcement stands.
+ *
+ * - `announcing`: not a member yet
+ * - `member`: holds a lease and renews it
+ * - `unreachable`: the balancer does not answer; tried again with back-off, for ever
+ * - `refused`: the balancer says that something here is wrong; tried again every 30 s
+ * - `draining`: asked for no new requests; the lease is still renewed
+ * - `superseded`: a newer instance announced the same id; the end
+ * - `left`: the end
+ */
+export type AnnouncementState =
+  | "announcing"
+  | "member"
+  | "unreachable"
+  | "refused"
+  | "draining"
+  | "superseded"
+  | "left"
+
+export interface AnnouncementChange {
+  readonly state: AnnouncementState
+  readonly generation: number | undefined
+  /** One sentence for a person, with the balancer's own words where it gave any. */
+  readonly reason: string
+}
+
+/** What a backend says of itself with each renewal. Entries that are not finite numbers are left out. */
+export interface LoadReport {
+  /** Busy fraction of each resource, 0 to 1. */
+  readonly utilization?: NamedAmounts
+  /** Requests being served now. */
+  readonly inFlight?: number
+  /** What it has now, when that has changed. */
+  readonly capacity?: NamedAmounts
+}
+
+export interface AnnounceOptions {
+  /** The balancer's registration URL, such as `http://127.0.0.1:9797`. */
+  readonly balancer: string
+  /** The name to be a member under: 1 to 128 of `A-Z a-z 0-9 . _ : -`. */
+  readonly id: string
+  /** Where requests are to go, on the IP address that the balancer sees; or give `address`. */
+  readonly port?: number
+  /** Where requests are to go, `host:port`. */
+  readonly address?: string
+  readonly capacity: NamedAmounts
+  /** Sent as a bearer token. */
+  readonly token?: string
+  readonly zone?: string
+  readonly version?: string
+  readonly labels?: Readonly<Record<string, string>>
+  readonly weight?: number
+  /** The lease to ask for; the balancer has the last word. */
+  readonly ttlMs?: Millis
+  /** Which start of this backend it is: grows from one to the next. By default when the process started. */
+  readonly incarnation?: number
+  /** Asked before each renewal. */
+  readonly report?: () => LoadReport
+  /** Told of every change. Without it `refused` and `superseded` become process warnings. */
+  readonly onState?: (change: AnnouncementChange) => void
+  readonly fetch?: (url: string, init: RequestInit) => Promise<Response>
+  readonly timers?: Timers
+  readonly rng?: Rng
+}
+
+export interface Announcement {
+  readonly state: AnnouncementState
+  /** Which registration this is, once the balancer has said. */
+  readonly generation: number | undefined
+  /**
+   * Asks for no new requests; goes on renewing, for requests may still be running. Resolves when the balancer
+   * has answered, or after 2 s: then the wish is repeated until it is heard. Never rejects.
+   */
+  drain(): Promise<void>
+  /** Ends the membership, at once for the balancer. Resolves within 2 s, heard or not. Never rejects. */
+  leave(): Promise<void>
+}
+
+/** One call to the balancer. */
+const callMsMax = 3_000
+/** `drain` and `leave`, whatever the balancer does. */
+const farewellMsMax = 2_000
+const answerBytesMax = 65_536
+const backOffMsBase = 250
+const backOffMsMax = 5_000
+const refusedMs = 30_000
+/** What the balancer may ask for between two renewals. */
+const renewMsMin = 10
+const renewMsMax = 60_000
+
+/**
+ * Makes this process a member of a Linebacker balancer and keeps it one: announces, renews as often as the
+ * answer says, announces again when the balancer has forgotten (404), and survives a balancer that is down at
+ * the start, dies or restarts. One call at a time; its timers never keep a finished process alive.
+ *
+ * Call it once the server listens:
+ *
+ *     const announcement = announce({ balancer: "http://127.0.0.1:9797", id: "a", port: 8080, capacity: { compute: 20 } })
+ *     process.once("SIGTERM", () => void announcement.leave().then(() => server.close()))
+ *
+ * @throws TypeError when the balancer is no http(s) URL, the id is not valid, or the place is not said.
+ */
+export function announce(options: AnnounceOptions): Announcement {
+  return new Announcer(options)
+}
+
+/** What an answer means for what comes next. */
+type Outcome =
+  | { readonly kind: "accepted"; readonly body: Readonly<Record<string, unknown>> }
+  | { readonly kind: "unknown" | "superseded" | "refused" | "unreachable"; readonly reason: string }
+
+type Call = "announce" | "renew" | "drain" | "leave"
+
+class Announcer implements Announcement {
+  readonly #options: AnnounceOptions
+  readonly #url: string
+  readonly #announcement: string
+  readonly #fetch: (url: string, init: RequestInit) => Promise<Response>
+  readonly #timers: Timers
+  readonly #rng: Rng
+  #state: AnnouncementState = "announcing"
+  #reason = ""
+  #generation: number | undefined
+  #renewMs = renewMsMax
+  #failures = 0
+  #drain: "no" | "wished" | "heard" = "no"
+  #leaving: Promise<void> | undefined
+  /** Steps run one after the other on this chain. It never rejects. */
+  #steps: Promise<void> = Promise.resolve()
+  #cancelTimer: () => void = () => {}
+  #abortCall: () => void = () => {}
+
+  constructor(options: AnnounceOptions) {
+    const { balancer, id, port, address = port === undefined ? undefined : `:${port}` } = options
+    if (!/^https?:$/.test(URL.parse(balancer)?.protocol ?? "")) {
+      throw new TypeError(`the balancer must be an http or https URL; found "${balancer}"`)
+    }
+    if (parseBackendId(id) === undefined) {
+      throw new TypeError(`an id is 1 to 128 of A-Z a-z 0-9 . _ : -; found "${id}"`)
+    }
+    if (address === undefined) throw new TypeError("a port or an address is needed: where requests are to go")
+    const { capacity, zone, version, labels, weight, ttlMs, incarnation = processStartedAt } = options
+    this.#options = options
+    this.#url = `${balancer.replace(/\/+$/, "")}/v1/backends/${encodeURIComponent(id)}`
+    const place = { address, capacity, zone, version, labels, weight, incarnation, ttlMs }
+    this.#announcement = JSON.stringify(place)
+    this.#fetch = options.fetch ?? fetch
+    this.#timers = options.timers ?? systemTimers
+    this.#rng = options.rng ?? systemRng()
+    void this.#stepNow()
+  }
+
+  get state(): AnnouncementState {
+    return this.#state
+  }
+
+  get generation(): number | undefined {
+    return this.#generation
+  }
+
+  async drain(): Promise<void> {
+    if (this.#drain === "no" && !this.#ended()) {
+      this.#drain = "wished"
+      await this.#within(farewellMsMax, this.#stepNow(), () => {})
+    }
+  }
+
+  leave(): Promise<void> {
+    this.#leaving ??= this.#leave()
+    return this.#leaving
+  }
+
+  async #leave(): Promise<void> {
+    const wasSuperseded = this.#state === "superseded"
+    this.#cancelTimer()
+    this.#become("left", "left the balancer")
+    if (wasSuperseded) return
+    let late = false
+    const farewell = async (): Promise<void> => {
+      // A call under way may be the one that brings the generation: it goes first.
+      await this.#steps
+      if (this.#generation !== undefined && !late) await this.#call("leave")
+    }
+    await this.#within(farewellMsMax, farewell(), () => {
+      late = true
+      this.#abortCall()
+    })
+  }
+
+  #ended(): boolean {
+    return this.#state === "left" || this.#state === "superseded"
+  }
+
+  #stepNow(): Promise<void> {
+    this.#cancelTimer()
+    this.#steps = this.#steps.then(() => this.#step())
+    return this.#steps
+  }
+
+  /** Makes the one call that the state asks for and plans the next. */
+  async #step(): Promise<void> {
+    if (this.#ended()) return
+    this.#cancelTimer()
+    const call = this.#nextCall()
+    if (call === undefined) return this.#become("draining", "not a member, and asks for no requests")
+    const outcome = await this.#call(call)
+    const waitMs = this.#settle(call, outcome)
+    if (waitMs === undefined || this.#ended()) return
+    this.#cancelTimer = this.#timers.set(waitMs, () => void this.#stepNow(), { unref: true })
+  }
+
+  #nextCall(): Call | undefined {
+    if (this.#generation === undefined) return this.#drain === "no" ? "announce" : undefined
+    return this.#drain === "wished" ? "drain" : "renew"
+  }
+
+  /** Takes an outcome in; returns how long to wait until the next step, `undefined` for none. */
+  #settle(call: Call, outcome: Outcome): Millis | undefined {
+    switch (outcome.kind) {
+      case "accepted":
+        this.#failures = 0
+        if (call === "drain") this.#drain = "heard"
+        if (call === "announce") this.#takeLease(outcome.body)
+        if (this.#drain === "no") this.#become("member", `a member, generation ${this.#generation}`)
+        else this.#become("draining", "no new requests are to come")
+        return this.#renewMs
+      case "unknown":
+        this.#generation = undefined
+        if (this.#drain === "no") this.#become("announcing", outcome.reason)
+        return 0
+      case "superseded":
+        this.#become("superseded", outcome.reason)
+        return undefined
+      case "refused":
+        this.#become("refused", outcome.reason)
+        return refusedMs
+      case "unreachable":
+        this.#become("unreachable", outcome.reason)
+        // Full jitter (Brooker, "Exponential Backoff and Jitter", 2015): a balancer that comes back does not
+        // meet all of its backends at once.
+        return this.#rng.next() * Math.min(backOffMsMax, backOffMsBase * 2 ** this.#failures++)
+    }
+  }
+
+  #takeLease(body: Readonly<Record<string, unknown>>): void {
+    this.#generation = Number(body["generation"])
+    this.#renewMs = Math.min(renewMsMax, Math.max(renewMsMin, Number(body["renewMs"])))
+  }
+
+  #become(state: AnnouncementState, reason: string): void {
+    if (this.#state === "left" || (this.#state === state && this.#reason === reason)) return
+    this.#state = state
+    this.#reason = reason
+    const { onState } = this.#options
+    if (onState !== undefined) {
+      asked(() => onState({ state, generation: this.#generation, reason }))
+    } else if (state === "refused" || state === "superseded") {
+      process.emitWarning(reason, { type: "LinebackerWarning", code: `announcement_${state}` })
+    }
+  }
+
+  async #call(call: Call): Promise<Outcome> {
+    const controller = new AbortController()
+    this.#abortCall = () => controller.abort()
+    const cancel = this.#timers.set(callMsMax, this.#abortCall, { unref: true })
+    try {
+      const response = await this.#fetch(
+        call === "renew" || call === "drain" ? `${this.#url}/${call}` : this.#url,
+        {
+          method: methods[call],
+          headers: this.#headers(),
+          body: this.#body(call),
+          redirect: "manual",
+          signal: controller.signal,
+        },
+      )
+      return judge(call, response.status, await textOf(response))
+    } catch (error) {
+      return { kind: "unreachable", reason: `no answer from ${this.#url}: ${why(error)}` }
+    } finally {
+      cancel()
+    }
+  }
+
+  #headers(): Record<string, string> {
+    const { token } = this.#options
+    const type = { "content-type": "application/json" }
+    return token === undefined ? type : { ...type, authorization: `Bearer ${token}` }
+  }
+
+  #body(call: Call): string {
+    if (call === "announce") return this.#announcement
+    const generation = this.#generation
+    if (call !== "renew") return JSON.stringify({ generation })
+    const { utilization, inFlight, capacity } = asked(() => this.#options.report?.()) ?? {}
+    return JSON.stringify({
+      generation,
+      utilization: finite(utilization),
+      capacity: finite(capacity),
+      inFlight: Number.isFinite(inFlight) ? inFlight : undefined,
+    })
+  }
+
+  /** Waits for the work, but not longer than the limit. */
+  async #within(limitMs: Millis, work: Promise<void>, onLimit: () => void): Promise<void> {
+    const limit = Promise.withResolvers<void>()
+    const cancel = this.#timers.set(limitMs, () => {
+      onLimit()
+      limit.resolve()
+    })
+    await Promise.race([work, limit.promise])
+    cancel()
+  }
+}
+
+const methods = { announce: "PUT", renew: "POST", drain: "POST", leave: "DELETE" } as const satisfies Record<
+  Call,
+  string
+>
+
+/** Busy and broken balancers get better by themselves. */
+const passing = new Set([408, 425, 429])
+
+function judge(call: Call, status: number, text: string): Outcome {
+  const body = objectOf(text)
+  const reason = `the balancer answered ${call} with ${status}${said(body, text)}`
+  if (status >= 200 && status < 300) {
+    const usable =
+      call !== "announce" || (Number.isInteger(body?.["generation"]) && Number(body?.["renewMs"]) > 0)
+    if (usable) return { kind: "accepted", body: body ?? {} }
+    return { kind: "refused", reason: `${reason}, which is no lease: is this the registration port?` }
+  }
+  if (status === 409) return { kind: "superseded", reason }
+  if (status === 404 && call !== "announce") return { kind: "unknown", reason }
+  return { kind: status >= 500 || passing.has(status) ? "unreachable" : "refused", reason }
+}
+
+function objectOf(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** The server's own words: of the error body of the contract, else the start of what it sent. */
+function said(body: Readonly<Record<string, unknown>> | undefined, text: string): string {
+  const error = body?.["error"]
+  if (typeof error === "object" && error !== null && "message" in error) {
+    const code = "code" in error ? ` ${String(error.code)}` : ""
+    return `${code}: ${String(error.message).slice(0, 500)}`
+  }
+  return text === "" ? "" : `: ${text.slice(0, 200)}`
+}
+
+async function textOf(response: Response): Promise<string> {
+  const reader = response.body?.getReader()
+  const decoder = new TextDecoder()
+  let bytes = 0
+  let text = ""
+  for (let part = await reader?.read(); part?.value !== undefined; part = await reader?.read()) {
+    bytes += part.value.byteLength
+    if (bytes > answerBytesMax) {
+      await reader?.cancel()
+      throw new Error(`the answer is longer than ${answerBytesMax} bytes`)
+    }
+    text += decoder.decode(part.value, { stream: true })
+  }
+  return text
+}
+
+function why(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  if (error.name === "AbortError") return "it took too long"
+  // fetch hides what happened ("ECONNREFUSED") behind "fetch failed".
+  return error.cause instanceof Error ? error.cause.message || error.cause.name : error.message
+}
+
+/** Runs the backend's own function. Its mistake becomes a warning: it must not cost the backend its lease. */
+function asked<T>(fn: () => T): T | undefined {
+  try {
+    return fn()
+  } catch (error) {
+    process.emitWarning(`a function given to announce threw: ${why(error)}`, { type: "LinebackerWarning" })
+    return undefined
+  }
+}
+
+function finite(amounts: NamedAmounts | undefined): NamedAmounts | undefined {
+  if (amounts === undefined) return undefined
+  return Object.fromEntries(Object.entries(amounts).filter(([, amount]) => Number.isFinite(amount)))
+}

@@ -1,0 +1,559 @@
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from "node:http"
+import type { AddressInfo } from "node:net"
+import { hostname } from "node:os"
+import type { Clock, Millis } from "../core/clock.ts"
+import { resourcesMax, type NamedAmounts } from "../core/resources.ts"
+import { fail, ok, type Result } from "../core/result.ts"
+import { ProcessorSharing } from "../sim/processor-sharing.ts"
+import { systemClock, systemTimers, type Timers } from "../system.ts"
+import { announce, type AnnounceOptions, type Announcement } from "./announce.ts"
+
+export interface DemonstrationOptions {
+  readonly id: string
+  /** The address to listen on; loopback by default. */
+  readonly host?: string
+  /** 0 takes a free one. */
+  readonly port: number
+  /** Units a second of each resource. A job visits the resources in this order, one after the other. */
+  readonly capacity: NamedAmounts
+  /** How much faster the virtual second runs: capacity 20 at speed 50 works off 1000 units a second. */
+  readonly speed?: number
+  /** Whom to announce to, once the backend listens; nobody by default. */
+  readonly announce?: Omit<AnnounceOptions, "id" | "port" | "capacity" | "report" | "onState" | "timers">
+  readonly log?: (line: string) => void
+  readonly clock?: Clock
+  readonly timers?: Timers
+}
+
+/** What `GET /stats` answers. Amounts are by resource name, in the resource's own unit. */
+export interface DemonstrationStats {
+  readonly id: string
+  readonly capacity: NamedAmounts
+  readonly speed: number
+  /** Work of the completed jobs. */
+  readonly totals: NamedAmounts
+  /** Completed jobs. */
+  readonly requests: number
+  /** Jobs whose client left before the answer; in no total. */
+  readonly aborted: number
+  /** Jobs that have not been answered. */
+  readonly running: number
+  /** Busy fraction of about the last second, 0 to 1. */
+  readonly utilization: NamedAmounts
+  readonly draining: boolean
+}
+
+export interface DemonstrationBackend {
+  /** `host:port`, IPv6 in brackets. */
+  readonly address: string
+  readonly port: number
+  /** Where its announcement stands; `undefined` when it announces to nobody. */
+  readonly announcement: Announcement | undefined
+  stats(): DemonstrationStats
+  /** Asks the balancer for no new requests and closes each connection with its next answer. */
+  drain(): Promise<void>
+  /** The orderly end: drain, wait for the running jobs (10 s at most), leave the balancer, close. */
+  shutdown(): Promise<void>
+  /** The end at once: leaves the balancer and cuts off what is running. */
+  close(): Promise<void>
+}
+
+const speedDefault = 50
+/** The most work a request may ask of one resource. */
+const workMax = 1_000_000
+const drainMsMax = 10_000
+/** Longer than the balancer keeps an idle connection (55 s), so it is never this side that closes first. */
+const keepAliveMs = 75_000
+/** Mean age of what the utilization is made of, as a window of one second has; 86 % of it is younger than 1 s. */
+const utilizationMsMean = 500
+/** For answers on their way when the server closes in order. */
+const flushMsMax = 1_000
+
+/**
+ * Starts a backend to try a balancer with: an HTTP server on which every request is a job. The headers `Compute`
+ * and `Storage` (one per resource, the name capitalised; missing is 0) say how much work it is, and it occupies
+ * one resource after the other, each shared among the jobs in it, so that latency grows with load as on a real
+ * CPU and disk, without using one: a single timer waits for the next completion.
+ *
+ * `GET /healthz` and `GET /stats` answer at once and are no jobs; everything else is, whatever method and path.
+ * The answer is JSON, or a page where `Accept` names `text/html`, and carries an ORCA load report.
+ *
+ * @throws RangeError when the capacity or speed makes no sense; rejects when the port is taken.
+ */
+export async function startDemonstrationBackend(
+  options: DemonstrationOptions,
+): Promise<DemonstrationBackend> {
+  const backend = new Demonstration(options)
+  await backend.listen()
+  return backend
+}
+
+interface Job {
+  readonly work: readonly number[]
+  /** Called when all its work is done. */
+  readonly done: () => void
+  /** Index of the resource that it occupies. */
+  stage: number
+}
+
+class Demonstration implements DemonstrationBackend {
+  readonly #options: DemonstrationOptions
+  readonly #clock: Clock
+  readonly #timers: Timers
+  readonly #log: (line: string) => void
+  readonly #names: readonly string[]
+  readonly #headers: readonly string[]
+  readonly #line: AssemblyLine
+  readonly #totals: number[]
+  readonly #server: Server
+  #requests = 0
+  #aborted = 0
+  #running = 0
+  #draining = false
+  #idle: (() => void) | undefined
+  #announcement: Announcement | undefined
+  #end: Promise<void> | undefined
+  #place: { readonly address: string; readonly port: number } | undefined
+
+  constructor(options: DemonstrationOptions) {
+    const { capacity, speed = speedDefault } = options
+    this.#options = options
+    this.#clock = options.clock ?? systemClock
+    this.#timers = options.timers ?? systemTimers
+    this.#log = options.log ?? (() => {})
+    this.#names = namesOf(capacity)
+    this.#headers = this.#names.map(capitalised)
+    if (!(speed > 0 && speed < Infinity)) throw new RangeError(`the speed must be above 0; found ${speed}`)
+    const rates = this.#names.map((name) => capacity[name]! * speed)
+    this.#line = new AssemblyLine(rates, this.#clock, this.#timers)
+    this.#totals = this.#names.map(() => 0)
+    this.#server = createServer({ keepAliveTimeout: keepAliveMs }, (request, response) =>
+      this.#answer(request, response),
+    )
+  }
+
+  async listen(): Promise<void> {
+    const { id, host = "127.0.0.1", port, capacity, announce: to } = this.#options
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once("error", reject).listen(port, host, resolve)
+    })
+    this.#place = placeOf(this.#server.address() as AddressInfo)
+    this.#log(`${id} listens on ${this.address}`)
+    if (to === undefined) return
+    this.#announcement = announce({
+      ...(to.address === undefined ? { port: this.port } : {}),
+      ...to,
+      timers: this.#timers,
+      id,
+      capacity,
+      report: () => ({ utilization: this.#utilization(), inFlight: this.#running }),
+      onState: ({ state, reason }) => this.#log(`${id} ${state}: ${reason}`),
+    })
+  }
+
+  get port(): number {
+    return this.#place!.port
+  }
+
+  get address(): string {
+    return this.#place!.address
+  }
+
+  get announcement(): Announcement | undefined {
+    return this.#announcement
+  }
+
+  stats(): DemonstrationStats {
+    const { id, capacity, speed = speedDefault } = this.#options
+    const utilization = this.#utilization()
+    return {
+      id,
+      capacity,
+      speed,
+      totals: this.#named(this.#totals),
+      requests: this.#requests,
+      aborted: this.#aborted,
+      running: this.#running,
+      utilization,
+      draining: this.#draining,
+    }
+  }
+
+  async drain(): Promise<void> {
+    this.#draining = true
+    await this.#announcement?.drain()
+  }
+
+  shutdown(): Promise<void> {
+    this.#end ??= this.#shutDown()
+    return this.#end
+  }
+
+  async #shutDown(): Promise<void> {
+    await this.drain()
+    await this.#untilIdle()
+    await this.#announcement?.leave()
+    const cancel = this.#timers.set(flushMsMax, () => this.#server.closeAllConnections())
+    await this.#closed()
+    cancel()
+  }
+
+  async close(): Promise<void> {
+    await this.#announcement?.leave()
+    const closed = this.#closed()
+    this.#server.closeAllConnections()
+    await closed
+  }
+
+  async #closed(): Promise<void> {
+    await new Promise((resolve) => this.#server.close(resolve))
+    this.#log(`${this.#options.id} has closed after ${this.#requests} requests`)
+  }
+
+  async #untilIdle(): Promise<void> {
+    if (this.#running === 0) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#idle = resolve
+    const cancel = this.#timers.set(drainMsMax, resolve)
+    await promise
+    cancel()
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    if (this.#draining) response.setHeader("connection", "close")
+    const { method = "GET", url = "/" } = request
+    const path = method === "GET" || method === "HEAD" ? url.split("?", 1)[0] : undefined
+    if (path === "/healthz") return send(response, 200, "text/plain; charset=utf-8", "ok")
+    if (path === "/stats") return sendJson(response, 200, this.stats())
+    const work = workOf(request.headers, this.#headers)
+    if (!work.ok) return sendJson(response, work.error.status, { error: work.error })
+    const lacking = work.value.findIndex((amount, index) => amount > 0 && this.#capacity(index) === 0)
+    if (lacking !== -1) return sendJson(response, 503, { error: lacks(this.#headers[lacking]!) })
+    this.#run(request, response, work.value)
+  }
+
+  /** Runs a job: answered when its work is done and its body is read, forgotten when its client leaves. */
+  #run(request: IncomingMessage, response: ServerResponse, work: readonly number[]): void {
+    const arrivedAt = this.#clock.now()
+    let bodyBytes = 0
+    let missing = 2
+    let gone = false
+    const partDone = (): void => {
+      if (gone || --missing > 0) return
+      this.#settle("completed", work)
+      this.#complete(request, response, { work, bodyBytes, serviceMs: this.#clock.now() - arrivedAt })
+    }
+    const job: Job = { work, done: partDone, stage: 0 }
+    this.#running++
+    request.on("data", (chunk: Buffer) => (bodyBytes += chunk.length))
+    request.on("end", partDone)
+    response.on("close", () => {
+      if (missing === 0) return
+      gone = true
+      this.#line.remove(job)
+      this.#settle("aborted", work)
+    })
+    this.#line.add(job)
+  }
+
+  #settle(how: "completed" | "aborted", work: readonly number[]): void {
+    this.#running--
+    if (how === "aborted") this.#aborted++
+    else {
+      this.#requests++
+      for (const [index, amount] of work.entries()) this.#totals[index]! += amount
+    }
+    if (this.#running === 0) this.#idle?.()
+  }
+
+  #complete(
+    request: IncomingMessage,
+    response: ServerResponse,
+    facts: { readonly work: readonly number[]; readonly bodyBytes: number; readonly serviceMs: Millis },
+  ): void {
+    const { method = "GET", url = "/", headers } = request
+    const { id, capacity, totals, requests, running, utilization } = this.stats()
+    const job = this.#named(facts.work)
+    const serviceMs = rounded(facts.serviceMs)
+    const answer = {
+      id,
+      method,
+      path: url,
+      job,
+      totals,
+      requests,
+      serviceMs,
+      bodyBytes: facts.bodyBytes,
+      running,
+      capacity,
+    }
+    // JSON and not TEXT: Envoy's parser of the TEXT form throws a report with request_cost away.
+    response.setHeader("endpoint-load-metrics", `JSON ${JSON.stringify({ request_cost: job, utilization })}`)
+    if (headers.accept?.includes("text/html") === true) {
+      response.setHeader(
+        "content-security-policy",
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
+      )
+      send(response, 200, "text/html; charset=utf-8", page({ ...answer, utilization }))
+    } else sendJson(response, 200, answer)
+  }
+
+  #capacity(index: number): number {
+    return this.#options.capacity[this.#names[index]!]!
+  }
+
+  #utilization(): NamedAmounts {
+    return this.#named(this.#line.utilization().map(rounded))
+  }
+
+  #named(amounts: readonly number[]): NamedAmounts {
+    return Object.fromEntries(this.#names.map((name, index) => [name, amounts[index]!]))
+  }
+}
+
+/**
+ * Shared resources in a row. Each completion is worked through at its own time, in order over all resources,
+ * even when the timer is late: lateness delays an answer but loses no capacity.
+ */
+class AssemblyLine {
+  readonly #clock: Clock
+  readonly #timers: Timers
+  readonly #stages: readonly ProcessorSharing<Job>[]
+  readonly #busy: readonly BusyFraction[]
+  /** The time up to which all is accounted for. */
+  #at: Millis
+  #cancelTimer: () => void = () => {}
+
+  constructor(ratesPerSecond: readonly number[], clock: Clock, timers: Timers) {
+    this.#clock = clock
+    this.#timers = timers
+    this.#at = clock.now()
+    this.#stages = ratesPerSecond.map((rate) => new ProcessorSharing<Job>(rate))
+    this.#busy = ratesPerSecond.map(() => new BusyFraction(this.#at))
+  }
+
+  add(job: Job): void {
+    this.#catchUp()
+    this.#enter(job, this.#at)
+    this.#catchUp()
+    this.#setTimer()
+  }
+
+  /** Takes a job out wherever it is; does nothing when it is done. */
+  remove(job: Job): void {
+    this.#catchUp()
+    this.#stages[job.stage]?.remove(job, this.#at)
+    this.#setTimer()
+  }
+
+  /** Busy fraction of each resource over about the last second. */
+  utilization(): readonly number[] {
+    this.#catchUp()
+    return this.#busy.map((busy) => busy.value)
+  }
+
+  #catchUp(): void {
+    const now = this.#clock.now()
+    const done: Job[] = []
+    for (let next = this.#next(); next !== undefined && next.at <= now; next = this.#next()) {
+      this.#observe(next.at)
+      for (const job of next.stage.advance(next.at)) {
+        job.stage++
+        if (job.stage === this.#stages.length) done.push(job)
+        else this.#enter(job, next.at)
+      }
+    }
+    this.#observe(now)
+    for (const job of done) job.done()
+  }
+
+  #enter(job: Job, at: Millis): void {
+    this.#stages[job.stage]!.add(job, job.work[job.stage]!, at)
+  }
+
+  #next(): { readonly at: Millis; readonly stage: ProcessorSharing<Job> } | undefined {
+    let earliest: { readonly at: Millis; readonly stage: ProcessorSharing<Job> } | undefined
+    for (const stage of this.#stages) {
+      const at = stage.nextCompletionAt(this.#at)
+      if (at !== undefined && (earliest === undefined || at < earliest.at)) earliest = { at, stage }
+    }
+    return earliest
+  }
+
+  #observe(at: Millis): void {
+    this.#at = at
+    for (const [index, stage] of this.#stages.entries()) this.#busy[index]!.observe(stage.busyMs(at), at)
+  }
+
+  #setTimer(): void {
+    this.#cancelTimer()
+    const next = this.#next()
+    if (next === undefined) return
+    const work = (): void => {
+      this.#catchUp()
+      this.#setTimer()
+    }
+    this.#cancelTimer = this.#timers.set(Math.max(0, next.at - this.#clock.now()), work, { unref: true })
+  }
+}
+
+/** The busy fraction of the recent past, older times counting exponentially less. */
+class BusyFraction {
+  value = 0
+  #at: Millis
+  #busyMs: Millis = 0
+
+  constructor(now: Millis) {
+    this.#at = now
+  }
+
+  observe(busyMs: Millis, now: Millis): void {
+    const passed = now - this.#at
+    if (passed <= 0) return
+    const fraction = Math.min(1, (busyMs - this.#busyMs) / passed)
+    const kept = Math.exp(-passed / utilizationMsMean)
+    this.value = this.value * kept + fraction * (1 - kept)
+    this.#at = now
+    this.#busyMs = busyMs
+  }
+}
+
+function placeOf({ address, family, port }: AddressInfo): {
+  readonly address: string
+  readonly port: number
+} {
+  return { address: family === "IPv6" ? `[${address}]:${port}` : `${address}:${port}`, port }
+}
+
+interface Refusal {
+  readonly status: number
+  readonly code: string
+  readonly message: string
+  readonly header: string
+}
+
+function namesOf(capacity: NamedAmounts): readonly string[] {
+  const entries = Object.entries(capacity)
+  const valid = entries.every(
+    ([name, amount]) => /^[a-z][a-z0-9-]*$/i.test(name) && amount >= 0 && amount < Infinity,
+  )
+  if (!valid || entries.length > resourcesMax || !entries.some(([, amount]) => amount > 0)) {
+    const found = JSON.stringify(capacity)
+    throw new RangeError(`a capacity is 1 to ${resourcesMax} finite amounts, one above 0; found ${found}`)
+  }
+  return entries.map(([name]) => name)
+}
+
+function workOf(headers: IncomingHttpHeaders, names: readonly string[]): Result<readonly number[], Refusal> {
+  const work: number[] = []
+  for (const header of names) {
+    const found = headers[header.toLowerCase()] ?? "0"
+    const amount = /^\d+(?:\.\d+)?$/.test(String(found)) ? Number(found) : NaN
+    if (!(amount <= workMax)) {
+      const message = `${header} must be a number from 0 to ${workMax}; found ${JSON.stringify(found).slice(0, 100)}`
+      return fail({ status: 400, code: "bad_demand", message, header })
+    }
+    work.push(amount)
+  }
+  return ok(work)
+}
+
+function lacks(header: string): Refusal {
+  return { status: 503, code: "no_capacity", message: `this backend has no ${header.toLowerCase()}`, header }
+}
+
+function capitalised(name: string): string {
+  return name.replace(/(?<![a-z0-9])[a-z]/gi, (letter) => letter.toUpperCase())
+}
+
+function sendJson(response: ServerResponse, status: number, value: unknown): void {
+  send(response, status, "application/json", `${JSON.stringify(value)}\n`)
+}
+
+function send(response: ServerResponse, status: number, type: string, body: string): void {
+  response.writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(body) }).end(body)
+}
+
+/** To a ten-thousandth: what a person or a balancer can use. */
+function rounded(value: number): number {
+  return Math.round(value * 10_000) / 10_000
+}
+
+interface PageFacts {
+  readonly id: string
+  readonly method: string
+  readonly path: string
+  readonly job: NamedAmounts
+  readonly totals: NamedAmounts
+  readonly capacity: NamedAmounts
+  readonly utilization: NamedAmounts
+  readonly requests: number
+  readonly running: number
+  readonly serviceMs: Millis
+  readonly bodyBytes: number
+}
+
+/** The answer as a page that loads nothing else, not even an icon: a browser's visit is one job. */
+function page(facts: PageFacts): string {
+  const { id, method, path, job, totals, capacity, utilization } = facts
+  const rows = Object.keys(capacity).map((name) => {
+    const busy = Math.round(utilization[name]! * 100)
+    return `<tr><th scope="row">${escaped(name)}</th><td>${shown(job[name]!)}</td><td>${shown(totals[name]!)}</td>
+<td>${shown(capacity[name]!)}</td><td><meter value="${busy}" max="100">${busy} %</meter> ${busy} %</td></tr>`
+  })
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${escaped(id)}</title>
+<link rel="icon" href="data:,">
+<style>
+:root { color-scheme: light dark; --ink: light-dark(#1b2430, #e6ebf2); --soft: light-dark(#5b6675, #98a4b5);
+  --line: light-dark(#dde2e9, #2c3542); --card: light-dark(#fff, #171d26); --ground: light-dark(#f4f6f9, #0f141b) }
+body { margin: 0; padding: 1.5rem 1rem; background: var(--ground); color: var(--ink); font: 16px/1.5 system-ui, sans-serif }
+main { max-width: 40rem; margin: 0 auto; padding: 1.25rem; background: var(--card); border: 1px solid var(--line);
+  border-radius: 12px }
+h1 { margin: 0; font-size: 1.5rem; overflow-wrap: anywhere }
+p { margin: .25rem 0 0; color: var(--soft); overflow-wrap: anywhere }
+.scroll { overflow-x: auto; margin: 1rem 0 }
+table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums }
+th, td { padding: .4rem .5rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap }
+th:first-child { text-align: left }
+thead th { color: var(--soft); font-weight: 500 }
+meter { width: 4rem }
+</style>
+</head>
+<body>
+<main>
+<h1>${escaped(id)}</h1>
+<p>answered <code>${escaped(method)} ${escaped(path)}</code> in ${facts.serviceMs} ms on ${escaped(hostname())}</p>
+<div class="scroll"><table>
+<thead><tr><th></th><th scope="col">this job</th><th scope="col">total</th><th scope="col">capacity</th>
+<th scope="col">busy</th></tr></thead>
+<tbody>
+${rows.join("\n")}
+</tbody>
+</table></div>
+<p>${facts.requests} requests answered, ${facts.running} running, ${facts.bodyBytes} body bytes read.
+Totals count answered jobs; <code>/stats</code> has them as JSON without being one.</p>
+</main>
+</body>
+</html>
+`
+}
+
+/** Sums of decimal fractions without their binary tail. */
+function shown(amount: number): string {
+  return String(Number(amount.toPrecision(12)))
+}
+
+function escaped(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
+}

@@ -1,0 +1,77 @@
+/** Hot path: one try of a request on one backend, and the demand it holds there. */
+import type { Backend } from "../core/backend.ts"
+import type { Millis } from "../core/clock.ts"
+import { type Resource, type ResourceTable, type ResourceVector, unitsMax } from "../core/resources.ts"
+import type { AttemptResult } from "../policies/policy.ts"
+import type { LoadTable } from "./load-table.ts"
+
+/** A backend with its row in the load table. */
+export interface PlacedBackend extends Backend {
+  readonly slot: number
+  /** The most fixed-point units that each resource may hold: its capacity for `space`, else no bound that matters. */
+  readonly roomUnits: Int32Array
+}
+
+/** What `PlacedBackend.roomUnits` is for this capacity. A space capacity is rounded down, a demand up. */
+export function roomUnitsOf(resources: ResourceTable, capacity: Readonly<ResourceVector>): Int32Array {
+  return Int32Array.from(resources, (resource: Resource, r) =>
+    resource.kind === "space" ? Math.floor(capacity[r]! / resource.resolution) : unitsMax,
+  )
+}
+
+/** Who is told that an attempt has settled, after its demand has been given back. */
+export type OnSettled = (attempt: Attempt, result: AttemptResult, now: Millis) => void
+
+/**
+ * Demand held on a backend from `begin` until `settle`, which must come exactly once, whatever ends the attempt.
+ * A second settle is a bug and throws: it would give back what somebody else holds.
+ */
+export class Attempt {
+  readonly backend: PlacedBackend
+  /** The demand in the load table's units. */
+  readonly units: Int32Array
+  readonly #attempts: Attempts
+  #settled = false
+
+  /** For `Attempts.begin` only. */
+  constructor(attempts: Attempts, backend: PlacedBackend, units: Int32Array) {
+    this.#attempts = attempts
+    this.backend = backend
+    this.units = units
+  }
+
+  settle(result: AttemptResult, now: Millis): void {
+    if (this.#settled) throw new Error(`an attempt on ${this.backend.id} was settled twice`)
+    this.#settled = true
+    this.#attempts.end(this, result, now)
+  }
+}
+
+/** The attempts of one thread. */
+export class Attempts {
+  readonly #table: LoadTable
+  readonly #worker: number
+  readonly #resourceCount: number
+  readonly #onSettled: OnSettled
+
+  constructor(table: LoadTable, worker: number, resourceCount: number, onSettled: OnSettled) {
+    this.#table = table
+    this.#worker = worker
+    this.#resourceCount = resourceCount
+    this.#onSettled = onSettled
+  }
+
+  /** Reserves the demand; undefined when a space resource of the backend has no room for it now. */
+  begin(backend: PlacedBackend, demand: Readonly<ResourceVector>): Attempt | undefined {
+    const units = new Int32Array(this.#resourceCount)
+    this.#table.toUnits(demand, units)
+    if (!this.#table.acquire(backend.slot, units, backend.roomUnits, this.#worker)) return undefined
+    return new Attempt(this, backend, units)
+  }
+
+  /** For `Attempt.settle` only. */
+  end(attempt: Attempt, result: AttemptResult, now: Millis): void {
+    this.#table.release(attempt.backend.slot, attempt.units, this.#worker)
+    this.#onSettled(attempt, result, now)
+  }
+}

@@ -1,0 +1,476 @@
+import type { BackendId } from "../core/backend.ts"
+import type { Millis } from "../core/clock.ts"
+import type { NamedAmounts, ResourceTable } from "../core/resources.ts"
+import { fail, ok, type Result } from "../core/result.ts"
+import { Departed } from "./departed.ts"
+import { afterCheck, checkTimesDefault, unprobed, type CheckTimes, type Health } from "./health.ts"
+import { checkRegistration, checkReport, type Registration, type Report } from "./registration.ts"
+import type { RegistryError } from "./registry-errors.ts"
+import type { Slots } from "./slots.ts"
+import { emptySnapshot, type Address, type Member, type MemberState, type Snapshot } from "./snapshot.ts"
+
+export interface RegistryOptions {
+  readonly resources: ResourceTable
+  readonly slots: Slots
+  /**
+   * Every registration gets the next generation from here on. Wall-clock milliseconds at start keep generations
+   * from repeating over restarts of the balancer, as long as fewer than a thousand register per second.
+   */
+  readonly firstGeneration: number
+  /** A lease lapses when it was not renewed for so long. */
+  readonly ttlMs?: Millis
+  /** How often a backend is asked to renew. */
+  readonly renewMs?: Millis
+  /** Without a renewal for so long, a member is suspect. */
+  readonly suspectMs?: Millis
+  readonly membersMax?: number
+  /** The port of the backends that announce as the seed's do. */
+  readonly legacyPort?: number
+  /** Such a backend, which announces before it listens, is dropped when no check has passed for so long. */
+  readonly legacyGraceMs?: Millis
+  readonly checkTimes?: CheckTimes
+  /** How long the incarnation of a backend that left is remembered. */
+  readonly departedMs?: Millis
+  /** Of how many of them, at most. */
+  readonly departedMax?: number
+}
+
+export const registryDefaults: Required<Omit<RegistryOptions, "resources" | "slots" | "firstGeneration">> = {
+  ttlMs: 10_000,
+  renewMs: 2_000,
+  suspectMs: 5_000,
+  membersMax: 10_000,
+  legacyPort: 80,
+  legacyGraceMs: 60_000,
+  checkTimes: checkTimesDefault,
+  departedMs: 600_000,
+  departedMax: 10_000,
+}
+
+/** What a backend is told of its lease. */
+export interface Lease {
+  readonly id: BackendId
+  readonly generation: number
+  readonly ttlMs: Millis
+  readonly renewMs: Millis
+  readonly state: MemberState
+  /** The id was not a member before. */
+  readonly created: boolean
+}
+
+export interface CheckOutcome {
+  readonly passed: boolean
+  /** Why not, for a person. */
+  readonly error?: string | undefined
+}
+
+/** The facts of a member that change too often for a snapshot. */
+export interface LeaseDetails {
+  readonly keptBy: Member["keptBy"]
+  readonly ttlMs: Millis
+  /** How long until it lapses, ≥ 0; undefined where ping-acks keep it. */
+  readonly expiresInMs: Millis | undefined
+  /** As last reported, the resources it named. */
+  readonly utilization: NamedAmounts | undefined
+  readonly inFlight: number | undefined
+  /** undefined while it is not draining. */
+  readonly drainingForMs: Millis | undefined
+  readonly health: Health
+  readonly check: {
+    readonly lastPassed: boolean | undefined
+    readonly lastAgoMs: Millis | undefined
+    readonly lastError: string | undefined
+  }
+}
+
+/** What the registry knows of one member; `member` is the part that readers see, replaced when it changes. */
+interface Entry {
+  member: Member
+  /** The highest that ever registered this id, also when the present holder named none. */
+  incarnation: number | undefined
+  ttlMs: Millis
+  renewedAt: Millis
+  late: boolean
+  drainingSince: Millis | undefined
+  health: Health
+  /** The failure that ejected it. */
+  ejectedBy: string | undefined
+  lastCheck: { readonly passed: boolean; readonly at: Millis; readonly error: string | undefined } | undefined
+  utilization: NamedAmounts | undefined
+  inFlight: number | undefined
+}
+
+/**
+ * Who is a member, and until when.
+ *
+ * A lease is held by a generation: a later registration of the same id takes it over (and keeps its row of the
+ * load table), after which the earlier holder can neither renew nor end it. A backend that names an incarnation
+ * is protected better: one that was replaced cannot register again either, even after its successor has left
+ * (see `Departed`); the same incarnation may always come back, because a partition looks just like that.
+ *
+ * Leases end by leaving, by lapsing (only `expire` ends them, so a renewal that is in time for it counts), or,
+ * for members kept by ping-acks, when their checks have taken them down. Cold: a call is O(1), or O(members)
+ * when it changes the snapshot.
+ *
+ * Prior art: leases, Gray and Cheriton, "Leases: An Efficient Fault-Tolerant Mechanism for Distributed File
+ * Cache Consistency", SOSP 1989; incarnations, Das, Gupta and Motivala, "SWIM", DSN 2002.
+ */
+export class Registry {
+  readonly #options: Required<RegistryOptions>
+  readonly #departed: Departed
+  /** In order of registration. */
+  readonly #entries = new Map<BackendId, Entry>()
+  #nextGeneration: number
+  #snapshot: Snapshot = emptySnapshot
+
+  constructor(options: RegistryOptions) {
+    this.#options = { ...registryDefaults, ...options }
+    this.#departed = new Departed(this.#options.departedMs, this.#options.departedMax)
+    this.#nextGeneration = options.firstGeneration
+  }
+
+  /** The membership now. A new object with the next version whenever something changes that readers see. */
+  get snapshot(): Snapshot {
+    return this.#snapshot
+  }
+
+  /** The `checkTimes` it was made with. */
+  get checkTimes(): CheckTimes {
+    return this.#options.checkTimes
+  }
+
+  /**
+   * A backend announces itself. From the same incarnation at the same address this is a renewal, with whatever
+   * else changed; anything else is a new generation, which serves again even when the old one was draining. It
+   * is probed anew when the address or the incarnation is another, and keeps the health otherwise.
+   *
+   * Errors: invalid_id, invalid_body, stale_incarnation, too_many_backends.
+   */
+  register(registration: Registration, now: Millis): Result<Lease, RegistryError> {
+    return this.#register(registration, "renewals", now)
+  }
+
+  /**
+   * A backend of the seed announces itself, once and before it listens, from `host`. Announcing again replaces;
+   * when its checks were failing meanwhile it has restarted, so it is probed anew with a fresh grace.
+   *
+   * Errors: as `register`.
+   */
+  announce(host: string, capacity: NamedAmounts, now: Millis): Result<Lease, RegistryError> {
+    const address = { host, port: this.#options.legacyPort }
+    return this.#register({ id: `seed-${host.replace("%", "-")}`, address, capacity }, "ping-acks", now)
+  }
+
+  /** Errors: unknown_backend, stale_generation, invalid_body. */
+  renew(id: string, report: Report, now: Millis): Result<Lease, RegistryError> {
+    const found = this.#find(id, report.generation)
+    if (!found.ok) return found
+    const entry = found.value
+    const refusal = checkReport(this.#options.resources, report, entry.member.capacity)
+    if (refusal !== undefined) return refusal
+
+    entry.renewedAt = now
+    entry.late = false
+    entry.utilization = report.utilization ?? entry.utilization
+    entry.inFlight = report.inFlight ?? entry.inFlight
+    const capacity =
+      report.capacity === undefined ? undefined : { ...entry.member.capacity, ...report.capacity }
+    this.#update(entry, capacity === undefined ? {} : { capacity })
+    return ok(this.#lease(entry, false))
+  }
+
+  /** It gets nothing new and finishes what it has. Errors: unknown_backend, stale_generation. */
+  drain(id: string, generation: number | undefined, now: Millis): Result<Lease, RegistryError> {
+    const found = this.#find(id, generation)
+    if (!found.ok) return found
+    found.value.drainingSince ??= now
+    this.#update(found.value, {})
+    return ok(this.#lease(found.value, false))
+  }
+
+  /** Takes a `drain` back. Errors: unknown_backend, stale_generation. */
+  undrain(id: string, generation?: number): Result<Lease, RegistryError> {
+    const found = this.#find(id, generation)
+    if (!found.ok) return found
+    found.value.drainingSince = undefined
+    this.#update(found.value, {})
+    return ok(this.#lease(found.value, false))
+  }
+
+  /** It leaves at once; what it works on may finish. Errors: unknown_backend, stale_generation. */
+  remove(id: string, generation: number | undefined, now: Millis): Result<undefined, RegistryError> {
+    const found = this.#find(id, generation)
+    if (!found.ok) return found
+    this.#drop([found.value], now)
+    return ok(undefined)
+  }
+
+  /**
+   * A check of this generation has ended. Returns the health after it, or undefined when there is nothing more
+   * to check: the member has left, another generation holds the id, or this check has ended the lease.
+   */
+  checked(id: BackendId, generation: number, outcome: CheckOutcome, now: Millis): Health | undefined {
+    const entry = this.#entries.get(id)
+    if (entry === undefined || entry.member.generation !== generation) return undefined
+    const before = entry.health
+    entry.health = afterCheck(before, outcome.passed, this.#options.checkTimes)
+    entry.lastCheck = { passed: outcome.passed, at: now, error: outcome.passed ? undefined : outcome.error }
+
+    if (entry.health.condition === "ejected" && before.condition !== "ejected") {
+      entry.ejectedBy = outcome.error
+      if (entry.member.keptBy === "ping-acks") {
+        this.#drop([entry], now)
+        return undefined
+      }
+    }
+    this.#update(entry, {})
+    return entry.health
+  }
+
+  /**
+   * Ends the leases that have lapsed, marks those that are late, and says when something will be due next
+   * (undefined: nothing will). A registration may make something due earlier, so ask again after one.
+   */
+  expire(now: Millis): Millis | undefined {
+    const gone: Entry[] = []
+    const late: Entry[] = []
+    let due = Infinity
+    for (const entry of this.#entries.values()) {
+      const lapsesAt = this.#lapsesAt(entry)
+      const lateAt = entry.late || isKeptByChecks(entry) ? Infinity : entry.renewedAt + this.#suspectMs(entry)
+      if (now >= lapsesAt) gone.push(entry)
+      else if (now >= lateAt) late.push(entry)
+      if (now < lapsesAt) due = Math.min(due, lapsesAt, now < lateAt ? lateAt : Infinity)
+    }
+    let hasChanged = false
+    for (const entry of late) {
+      entry.late = true
+      hasChanged = this.#refresh(entry, {}) || hasChanged
+    }
+    if (gone.length > 0) this.#drop(gone, now)
+    else if (hasChanged) this.#publish()
+    return due === Infinity ? undefined : due
+  }
+
+  /**
+   * The balancer itself did not listen for `lateMs` (its process was stopped, its thread was busy), so no
+   * renewal could reach it: leases last that much longer. Call it before `expire` when a timer came that late.
+   */
+  forgive(lateMs: Millis, now: Millis): void {
+    for (const entry of this.#entries.values()) entry.renewedAt = Math.min(now, entry.renewedAt + lateMs)
+  }
+
+  /** The ticking facts of a member, for the page; undefined when there is no such member. */
+  details(id: BackendId, now: Millis): LeaseDetails | undefined {
+    const entry = this.#entries.get(id)
+    if (entry === undefined) return undefined
+    const last = entry.lastCheck
+    return {
+      keptBy: entry.member.keptBy,
+      ttlMs: entry.ttlMs,
+      expiresInMs: isKeptByChecks(entry) ? undefined : Math.max(0, this.#lapsesAt(entry) - now),
+      utilization: entry.utilization,
+      inFlight: entry.inFlight,
+      drainingForMs: entry.drainingSince === undefined ? undefined : now - entry.drainingSince,
+      health: entry.health,
+      check: {
+        lastPassed: last?.passed,
+        lastAgoMs: last === undefined ? undefined : now - last.at,
+        lastError: last?.error,
+      },
+    }
+  }
+
+  #register(registration: Registration, keptBy: Member["keptBy"], now: Millis): Result<Lease, RegistryError> {
+    const checked = checkRegistration(this.#options.resources, registration)
+    if (!checked.ok) return checked
+    const id = checked.value
+    const known = this.#entries.get(id)
+    const { incarnation } = registration
+    const highest = known === undefined ? this.#departed.incarnationOf(id, now) : known.incarnation
+    if (incarnation !== undefined && highest !== undefined && incarnation < highest) {
+      return fail({
+        code: "stale_incarnation",
+        message: `incarnation ${incarnation} of ${id} was replaced by ${highest}`,
+        path: "incarnation",
+      })
+    }
+
+    const sameProcess =
+      known !== undefined &&
+      incarnation === known.member.incarnation &&
+      sameAddress(registration.address, known.member.address)
+    if (sameProcess && incarnation !== undefined && known.member.keptBy === keptBy) {
+      known.ttlMs = registration.ttlMs ?? this.#options.ttlMs
+      known.renewedAt = now
+      known.late = false
+      this.#update(known, factsOf(registration))
+      return ok(this.#lease(known, false))
+    }
+
+    const slot = known?.member.slot ?? this.#allocate()
+    if (slot === undefined) {
+      return fail({
+        code: "too_many_backends",
+        message: `there are ${this.#entries.size} members and no room for another now (membersMax is ${this.#options.membersMax})`,
+      })
+    }
+    // The seed announces a restarted backend before it listens: failures then are old news, not a verdict.
+    const restarted = keptBy === "ping-acks" && known !== undefined && known.health.failures > 0
+    const keepsHealth = sameProcess && !restarted
+    const entry: Entry = {
+      member: {
+        ...factsOf(registration),
+        id,
+        slot,
+        generation: this.#nextGeneration++,
+        state: "probing",
+        reason: "",
+        keptBy,
+      },
+      incarnation: incarnation ?? highest,
+      ttlMs: registration.ttlMs ?? this.#options.ttlMs,
+      renewedAt: now,
+      late: false,
+      drainingSince: undefined,
+      health: keepsHealth ? known.health : unprobed,
+      ejectedBy: keepsHealth ? known.ejectedBy : undefined,
+      lastCheck: keepsHealth ? known.lastCheck : undefined,
+      utilization: undefined,
+      inFlight: undefined,
+    }
+    this.#entries.set(id, entry)
+    this.#update(entry, {})
+    return ok(this.#lease(entry, known === undefined))
+  }
+
+  #allocate(): number | undefined {
+    return this.#entries.size < this.#options.membersMax ? this.#options.slots.allocate() : undefined
+  }
+
+  #find(id: string, generation: number | undefined): Result<Entry, RegistryError> {
+    const entry = this.#entries.get(id as BackendId)
+    if (entry === undefined) {
+      return fail({ code: "unknown_backend", message: `no member has the id ${JSON.stringify(id)}` })
+    }
+    const current = entry.member.generation
+    if (generation !== undefined && generation !== current) {
+      return fail({
+        code: "stale_generation",
+        message: `generation ${generation} of ${id} does not hold the lease, ${current} does`,
+        path: "generation",
+      })
+    }
+    return ok(entry)
+  }
+
+  #drop(entries: readonly Entry[], now: Millis): void {
+    for (const { member, incarnation } of entries) {
+      this.#entries.delete(member.id)
+      if (incarnation !== undefined) this.#departed.add(member.id, incarnation, now)
+    }
+    this.#publish()
+    for (const { member } of entries) this.#options.slots.retire(member.slot, this.#snapshot.version)
+  }
+
+  #update(entry: Entry, changes: Partial<Member>): void {
+    if (this.#refresh(entry, changes)) this.#publish()
+  }
+
+  /** Brings what readers see of the entry up to date; whether that is anything new to them. */
+  #refresh(entry: Entry, changes: Partial<Member>): boolean {
+    const state = stateOf(entry)
+    const reason = this.#reason(entry, state)
+    const next = { ...entry.member, ...changes, state, reason }
+    if (isSame(entry.member, next)) return false
+    entry.member = Object.freeze(next)
+    return true
+  }
+
+  #publish(): void {
+    const members = Array.from(this.#entries.values(), (entry) => entry.member)
+    const serving = members.filter((member) => member.state === "serving")
+    const eligible = serving.length > 0 ? serving : members.filter((member) => member.state === "suspect")
+    this.#snapshot = Object.freeze({
+      version: this.#snapshot.version + 1,
+      members: Object.freeze(members),
+      eligible: Object.freeze(eligible),
+    })
+  }
+
+  #lease(entry: Entry, created: boolean): Lease {
+    const { id, generation, state } = entry.member
+    const renewMs = Math.round(this.#scaled(entry, this.#options.renewMs))
+    return { id, generation, ttlMs: entry.ttlMs, renewMs, state, created }
+  }
+
+  /** Never in so many words for those kept by ping-acks: they lapse only while no check has passed. */
+  #lapsesAt(entry: Entry): Millis {
+    if (!isKeptByChecks(entry)) return entry.renewedAt + entry.ttlMs
+    const isWaiting = entry.health.condition === "probing"
+    return isWaiting ? entry.renewedAt + this.#options.legacyGraceMs : Infinity
+  }
+
+  #suspectMs(entry: Entry): Millis {
+    return this.#scaled(entry, this.#options.suspectMs)
+  }
+
+  /** A time that was set for the default ttl, in the same proportion to this member's own. */
+  #scaled(entry: Entry, ms: Millis): Millis {
+    return (ms * entry.ttlMs) / this.#options.ttlMs
+  }
+
+  /** No ticking numbers here: the sentence is part of the snapshot. */
+  #reason(entry: Entry, state: MemberState): string {
+    switch (state) {
+      case "draining":
+        return "it was asked to drain"
+      case "probing":
+        return "it has announced itself, and no check has passed yet"
+      case "ejected":
+        return `${this.#options.checkTimes.fall} checks in a row failed: ${entry.ejectedBy ?? "no cause given"}`
+      case "suspect":
+        return `no renewal for ${this.#suspectMs(entry) / 1_000} s`
+      case "serving":
+        return isKeptByChecks(entry) ? "its checks pass" : "its lease is fresh and its checks pass"
+    }
+  }
+}
+
+function stateOf(entry: Entry): MemberState {
+  if (entry.drainingSince !== undefined) return "draining"
+  if (entry.health.condition !== "healthy") return entry.health.condition
+  return entry.late ? "suspect" : "serving"
+}
+
+/** What a registration says that readers see. Copied, so that nobody else can change it. */
+function factsOf(
+  registration: Registration,
+): Pick<
+  Member,
+  "address" | "capacity" | "incarnation" | "labels" | "scheme" | "version" | "weight" | "zone"
+> {
+  return {
+    incarnation: registration.incarnation,
+    address: Object.freeze({ ...registration.address }),
+    scheme: registration.scheme ?? "http",
+    capacity: Object.freeze({ ...registration.capacity }),
+    weight: registration.weight ?? 1,
+    zone: registration.zone,
+    version: registration.version,
+    labels: Object.freeze({ ...registration.labels }),
+  }
+}
+
+function isKeptByChecks(entry: Entry): boolean {
+  return entry.member.keptBy === "ping-acks"
+}
+
+function sameAddress(a: Address, b: Address): boolean {
+  return a.host === b.host && a.port === b.port
+}
+
+/** Members are plain data, written in one order of fields. */
+function isSame(a: Member, b: Member): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
+}

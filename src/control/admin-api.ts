@@ -1,0 +1,410 @@
+/**
+ * The admin listener: the page, the state behind it, and the stream that keeps it live. It only reads.
+ *
+ * Reading is open to whom `allow` names, by default this machine. A page of another origin gets nothing: neither by
+ * asking directly (`Origin`, `Sec-Fetch-Site`) nor under a name that it made point here (`Host`).
+ */
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import { BlockList, isIP, type AddressInfo } from "node:net"
+import type { Duplex } from "node:stream"
+import { getRequestListener, type HttpBindings } from "@hono/node-server"
+import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response"
+import { Hono, type Context } from "hono"
+import type { Timers } from "../system.ts"
+import { loadPageAssets, matchesTag, type PageAssets } from "./page-assets.ts"
+import type { StateView } from "./state-view.ts"
+
+/** Everything that the admin listener can refuse with, and the status of the answer. */
+export const adminErrors = {
+  malformed_request: row(400, "The bytes on the connection are not an HTTP request."),
+  peer_not_allowed: row(403, "The peer's IP address is in none of the allowed ranges."),
+  foreign_host: row(403, "Host is neither an IP address nor localhost nor a configured name."),
+  foreign_origin: row(403, "The call comes from a web page of another origin."),
+  not_found: row(404, "There is no such path."),
+  unknown_backend: row(404, "No member has this id."),
+  method_not_allowed: row(405, "The path is known, the method is not; Allow lists those that are."),
+  request_timeout: row(408, "The request did not arrive whole in time."),
+  head_too_large: row(431, "The head is larger than limits.headBytesMax."),
+  internal_error: row(500, "The balancer failed; this is a bug."),
+  not_ready: row(503, "No traffic can be taken; the message says why."),
+  too_many_streams: row(503, "limits.streamsMax event streams are open."),
+} as const satisfies Record<string, { readonly status: number; readonly meaning: string }>
+
+export type AdminErrorCode = keyof typeof adminErrors
+
+export interface AdminLimits {
+  /** Event streams at the same time. */
+  readonly streamsMax: number
+  /** Connections at the same time, streams included. */
+  readonly connectionsMax: number
+  readonly headBytesMax: number
+  /** Time for a whole request to arrive. */
+  readonly requestMsMax: number
+  /** Time between two states on a stream. */
+  readonly stateEveryMs: number
+  /** How many states in a row a reader may be too slow to take before its stream is ended. */
+  readonly statesMissedMax: number
+}
+
+export const adminLimitsDefault: AdminLimits = {
+  streamsMax: 64,
+  connectionsMax: 256,
+  headBytesMax: 16 * 1024,
+  requestMsMax: 10_000,
+  stateEveryMs: 500,
+  statesMissedMax: 20,
+}
+
+export interface AdminOptions {
+  readonly host: string
+  /** 0 takes a free one. */
+  readonly port: number
+  /** The state now. Asked once a tick for all streams, and only while there are any. */
+  readonly state: () => StateView
+  readonly policies: readonly { readonly name: string; readonly summary: string }[]
+  /** Whether traffic can be taken. */
+  readonly ready: () => boolean
+  readonly timers: Timers
+  /** Addresses and CIDR ranges of those who may read; loopback without it. */
+  readonly allow?: readonly string[]
+  /** Names under which the page may be asked for, besides IP addresses and localhost. */
+  readonly hosts?: readonly string[]
+  /** What a call that changes something must present. There is none yet, so nothing reads it. */
+  readonly token?: string
+  readonly limits?: Partial<AdminLimits>
+  /** Told of failures that are bugs, which the peer sees as `internal_error`. */
+  readonly onBug?: (error: unknown) => void
+}
+
+export interface Admin {
+  readonly address: { readonly host: string; readonly port: number }
+  /** Ends the streams, refuses new connections, and resolves when the last one is gone. */
+  close(): Promise<void>
+}
+
+type Env = { Bindings: HttpBindings }
+
+const allowDefault: readonly string[] = ["127.0.0.0/8", "::1/128"]
+
+/** How long after `close` a request that is still being answered is cut off. */
+const closeMsMax = 500
+
+/** Every so many states a comment goes with the state, for what sits between and counts only those. */
+const heartbeatEvery = 30
+
+const headersAlways: readonly (readonly [name: string, value: string])[] = [
+  [
+    "Content-Security-Policy",
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
+      "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  ],
+  ["X-Content-Type-Options", "nosniff"],
+  ["X-Frame-Options", "DENY"],
+  ["Referrer-Policy", "no-referrer"],
+  ["Cross-Origin-Resource-Policy", "same-origin"],
+  ["Cross-Origin-Opener-Policy", "same-origin"],
+  ["Cache-Control", "no-store"],
+]
+
+/** Opens the listener. Rejects when the address is taken or `allow` holds something that is no range. */
+export async function startAdmin(options: AdminOptions): Promise<Admin> {
+  const limits = { ...adminLimitsDefault, ...options.limits }
+  const allowed = rangesOf(options.allow ?? allowDefault)
+  const streams = new StateStreams(options, limits)
+  const app = adminApp(options, allowed, streams)
+  const server = createServer(
+    {
+      maxHeaderSize: limits.headBytesMax,
+      headersTimeout: limits.requestMsMax,
+      requestTimeout: limits.requestMsMax,
+    },
+    listenerOf(app, options),
+  )
+  server.maxConnections = limits.connectionsMax
+  server.on("clientError", refuseBytes)
+  const address = await listening(server, options)
+  return {
+    address,
+    close() {
+      streams.end()
+      return closed(server, options.timers)
+    },
+  }
+}
+
+function adminApp(options: AdminOptions, allowed: BlockList, streams: StateStreams): Hono<Env> {
+  const app = new Hono<Env>()
+  const hosts = new Set((options.hosts ?? []).map((name) => name.toLowerCase()))
+  let loading: Promise<PageAssets> | undefined
+
+  app.use(async (c, next) => {
+    for (const [name, value] of headersAlways) c.header(name, value)
+    const refusal = refusalOf(c.env.incoming, allowed, hosts)
+    return refusal === undefined ? next() : refuse(c, refusal)
+  })
+
+  app.get("/api/v1/state", (c) => c.json(options.state()))
+  app.get("/api/v1/backends", (c) => c.json({ backends: options.state().backends }))
+  app.get("/api/v1/backends/:id", (c) => {
+    const id = c.req.param("id")
+    const backend = options.state().backends.find((backend) => backend.id === id)
+    return backend === undefined ? refuse(c, "unknown_backend") : c.json(backend)
+  })
+  app.get("/api/v1/policies", (c) => c.json({ current: options.state().policy, policies: options.policies }))
+  app.get("/api/v1/events", (c) => {
+    if (c.req.method === "HEAD") return c.body(null, 200, { "Content-Type": "text/event-stream" })
+    return streams.open(c.env.outgoing as ServerResponse)
+      ? RESPONSE_ALREADY_SENT
+      : refuse(c, "too_many_streams")
+  })
+  app.get("/healthz", (c) => c.text("ok\n"))
+  app.get("/readyz", (c) =>
+    options.ready() ? c.text("ok\n") : refuse(c, "not_ready", unreadiness(options.state())),
+  )
+  for (const { path } of [...app.routes]) {
+    if (path === "/*") continue
+    app.all(path, (c) => refuse(c, "method_not_allowed", undefined, { Allow: "GET, HEAD" }))
+  }
+
+  app.all("*", async (c) => {
+    loading ??= loadPageAssets()
+    const assets = await loading.catch((error: unknown) => {
+      loading = undefined
+      throw error
+    })
+    const asset = assets.get(c.req.path)
+    if (asset === undefined) return refuse(c, "not_found")
+    if (c.req.method !== "GET" && c.req.method !== "HEAD") {
+      return refuse(c, "method_not_allowed", undefined, { Allow: "GET, HEAD" })
+    }
+    c.header("Cache-Control", "no-cache")
+    c.header("ETag", asset.etag)
+    if (matchesTag(c.req.header("If-None-Match"), asset.etag)) return c.body(null, 304)
+    return c.body(Buffer.from(asset.bytes), 200, { "Content-Type": asset.type })
+  })
+
+  app.onError((error, c) => {
+    options.onBug?.(error)
+    return refuse(c, "internal_error")
+  })
+  return app
+}
+
+/** Node's listener for the app. What the adapter itself cannot make a request of is answered like any other refusal. */
+function listenerOf(
+  app: Hono<Env>,
+  options: AdminOptions,
+): (incoming: IncomingMessage, outgoing: ServerResponse) => void {
+  const listener = getRequestListener((request, env) => app.fetch(request, env), {
+    overrideGlobalObjects: false,
+    errorHandler: () =>
+      Response.json(bodyOf("malformed_request"), { status: 400, headers: [...headersAlways].map(pair) }),
+  })
+  return (incoming, outgoing) => {
+    listener(incoming, outgoing).catch((error: unknown) => options.onBug?.(error))
+  }
+}
+
+/** The streams that are open. One state is computed a tick, made bytes once, and written to whoever can take it. */
+class StateStreams {
+  readonly #options: AdminOptions
+  readonly #limits: AdminLimits
+  readonly #readers = new Map<ServerResponse, { missed: number }>()
+  #latest: Uint8Array | undefined
+  #ticks = 0
+  #stopTicking: (() => void) | undefined
+  #ended = false
+
+  constructor(options: AdminOptions, limits: AdminLimits) {
+    this.#options = options
+    this.#limits = limits
+  }
+
+  /** Starts a stream with the state now; false when there are enough. */
+  open(outgoing: ServerResponse): boolean {
+    if (this.#ended || this.#readers.size >= this.#limits.streamsMax) return false
+    this.#latest ??= this.#message()
+    outgoing.writeHead(200, [
+      ...headersAlways.flat(),
+      "Content-Type",
+      "text/event-stream; charset=utf-8",
+      "X-Accel-Buffering",
+      "no",
+      "Connection",
+      "close",
+    ])
+    outgoing.write("retry: 1000\n\n")
+    outgoing.write(this.#latest)
+    this.#readers.set(outgoing, { missed: 0 })
+    outgoing.once("close", () => this.#forget(outgoing))
+    this.#stopTicking ??= this.#tickLater()
+    return true
+  }
+
+  /** Ends them all; a reader that has not taken the last state yet is cut off. */
+  end(): void {
+    this.#ended = true
+    for (const outgoing of this.#readers.keys()) {
+      if (outgoing.writableNeedDrain) outgoing.destroy()
+      else outgoing.end()
+    }
+  }
+
+  #tickLater(): () => void {
+    return this.#options.timers.set(this.#limits.stateEveryMs, () => this.#tick(), { unref: true })
+  }
+
+  #tick(): void {
+    this.#stopTicking = this.#tickLater()
+    const message = this.#message()
+    this.#latest = message
+    for (const [outgoing, reader] of this.#readers) {
+      // A state supersedes the one before it, so a reader that is behind misses it rather than have it queued.
+      if (!outgoing.writableNeedDrain) {
+        reader.missed = 0
+        outgoing.write(message)
+      } else if (++reader.missed >= this.#limits.statesMissedMax) {
+        outgoing.destroy()
+      }
+    }
+  }
+
+  #message(): Uint8Array {
+    const beat = this.#ticks++ % heartbeatEvery === 0 ? ": linebacker\n\n" : ""
+    return Buffer.from(`${beat}event: state\ndata: ${JSON.stringify(this.#options.state())}\n\n`)
+  }
+
+  #forget(outgoing: ServerResponse): void {
+    this.#readers.delete(outgoing)
+    if (this.#readers.size > 0) return
+    this.#stopTicking?.()
+    this.#stopTicking = undefined
+    this.#latest = undefined
+  }
+}
+
+/** Why a request may not be answered at all: undefined when it may. */
+function refusalOf(
+  incoming: IncomingMessage,
+  allowed: BlockList,
+  hosts: ReadonlySet<string>,
+): AdminErrorCode | undefined {
+  const peer = incoming.socket.remoteAddress ?? ""
+  if (isIP(peer) === 0 || !allowed.check(peer, isIP(peer) === 6 ? "ipv6" : "ipv4")) return "peer_not_allowed"
+
+  const host = incoming.headers.host?.toLowerCase() ?? ""
+  const name = nameOf(host)
+  if (isIP(name) === 0 && name !== "localhost" && !hosts.has(name)) return "foreign_host"
+
+  const { origin } = incoming.headers
+  if (
+    origin !== undefined &&
+    origin.toLowerCase() !== `http://${host}` &&
+    origin.toLowerCase() !== `https://${host}`
+  ) {
+    return "foreign_origin"
+  }
+  // An image or a script of another page carries no Origin. Following a link to the page is welcome.
+  const site = incoming.headers["sec-fetch-site"]
+  const foreign = site === "cross-site" || site === "same-site"
+  return foreign && incoming.headers["sec-fetch-mode"] !== "navigate" ? "foreign_origin" : undefined
+}
+
+/** The host of a `Host` field without its port, and an IPv6 address without its brackets. */
+function nameOf(host: string): string {
+  if (host.startsWith("[")) return host.slice(1, Math.max(1, host.indexOf("]")))
+  const colon = host.indexOf(":")
+  return colon === -1 ? host : host.slice(0, colon)
+}
+
+function rangesOf(allow: readonly string[]): BlockList {
+  const ranges = new BlockList()
+  for (const range of allow) {
+    const [address = "", bits] = range.split("/")
+    const family = isIP(address)
+    const length = bits === undefined ? family * 32 - (family === 6 ? 64 : 96) : Number(bits)
+    const max = family === 6 ? 128 : 32
+    if (family === 0 || !Number.isInteger(length) || length < 0 || length > max || bits === "") {
+      throw new RangeError(`admin.allow: "${range}" is not an IP address or a CIDR range such as 10.0.0.0/8`)
+    }
+    ranges.addSubnet(address, length, family === 6 ? "ipv6" : "ipv4")
+  }
+  return ranges
+}
+
+function unreadiness(state: StateView): string {
+  const { backends, eligible } = state.totals
+  if (backends === 0) return "No backend has announced itself."
+  if (eligible === 0) return `None of ${backends} backends may take traffic.`
+  return "The balancer is starting or stopping."
+}
+
+function refuse(
+  c: Context<Env>,
+  code: AdminErrorCode,
+  message?: string,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  return c.json(bodyOf(code, message), adminErrors[code].status, headers)
+}
+
+function bodyOf(
+  code: AdminErrorCode,
+  message: string = adminErrors[code].meaning,
+): { error: { code: AdminErrorCode; message: string } } {
+  return { error: { code, message } }
+}
+
+/** Answers bytes that Node's parser refused, on what is left of the connection. */
+function refuseBytes(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable || error.code === "ECONNRESET") {
+    socket.destroy()
+    return
+  }
+  const code =
+    error.code === "HPE_HEADER_OVERFLOW"
+      ? "head_too_large"
+      : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+        ? "request_timeout"
+        : "malformed_request"
+  const body = JSON.stringify(bodyOf(code))
+  socket.end(
+    `HTTP/1.1 ${adminErrors[code].status} Refused\r\nContent-Type: application/json\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  )
+}
+
+function listening(server: Server, options: AdminOptions): Promise<Admin["address"]> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject)
+    server.listen(options.port, options.host, () => {
+      server.off("error", reject)
+      const { address, port } = server.address() as AddressInfo
+      resolve({ host: address, port })
+    })
+  })
+}
+
+function closed(server: Server, timers: Timers): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const giveUp = timers.set(closeMsMax, () => server.closeAllConnections(), { unref: true })
+    server.close((error) => {
+      giveUp()
+      if (error === undefined) resolve()
+      else reject(error)
+    })
+    server.closeIdleConnections()
+  })
+}
+
+function pair([name, value]: readonly [string, string]): [string, string] {
+  return [name, value]
+}
+
+function row<const Status extends number>(
+  status: Status,
+  meaning: string,
+): { readonly status: Status; readonly meaning: string } {
+  return { status, meaning }
+}

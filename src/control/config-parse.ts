@@ -1,0 +1,123 @@
+/** From a configuration as written, a tree of plain values, to `Config` or all that is wrong with it. */
+
+import { namedOf, vectorOf } from "../core/resources.ts"
+import { fail, ok, type Result } from "../core/result.ts"
+import { didYouMean } from "../core/suggest.ts"
+import { crossChecks, type PolicyTable } from "./config-checks.ts"
+import { shown, unresolved, valueAt, type ConfigIssue, type ConfigPath } from "./config-issue.ts"
+import { draftConfig, sectionNames, tokenExpected, tokenPattern } from "./config-schema.ts"
+import type { ConfigDraft, SchemaIssue } from "./config-schema.ts"
+import type { Config } from "./config.ts"
+
+/** What a configuration is checked against, and how the files it names are read. */
+export interface ConfigContext {
+  /** All policies by name; `src/policies/index.ts` has the table. */
+  readonly policies: PolicyTable
+  /** The whole text of a file, or why it cannot be read. */
+  readonly readFile: (path: string) => Result<string, string>
+}
+
+/**
+ * Checks a configuration as written (see `configJsonSchema`) and resolves it.
+ *
+ * @returns all mistakes, in no special order. The list is empty when only `unresolved` values stood in the way.
+ */
+export function parseConfig(input: unknown, context: ConfigContext): Result<Config, readonly ConfigIssue[]> {
+  const written = withoutEmptySections(input ?? {})
+  const first = draftConfig(written)
+  const issues = first.ok ? [] : first.error.flatMap((issue) => issuesOf(issue, written))
+
+  // Mistakes must not hide each other: what is wrong by itself is set aside, and the rest still has to agree.
+  const aside = issues.map((issue) => issue.path.slice(0, issue.path[0] === "resources" ? 1 : 2))
+  const second = first.ok ? first : draftConfig(without(written, aside))
+  if (!second.ok) throw new Error("a setting is wrong in another place than the one reported")
+  const draft = second.value
+  const moot = new Set(aside.map((path) => path.join(".")))
+  for (const { about, ...issue } of crossChecks(draft, written, context.policies)) {
+    if (!about.some((setting) => moot.has(setting))) issues.push(issue)
+  }
+  const registrationToken = tokenOf("registration", draft, context, issues)
+  const adminToken = tokenOf("admin", draft, context, issues)
+  if (!first.ok || issues.length > 0) {
+    return fail(issues.filter((issue) => valueAt(written, issue.path) !== unresolved))
+  }
+
+  const demandDefault = vectorOf(draft.resources, draft.demand.default, 1)
+  if (!demandDefault.ok) throw new Error(`demand.default was not checked: ${demandDefault.error.message}`)
+  const { tokenFile: _registrationFile, ...registration } = draft.registration
+  const { tokenFile: _adminFile, ...admin } = draft.admin
+  return ok({
+    ...draft,
+    demand: { ...draft.demand, default: namedOf(draft.resources, demandDefault.value) },
+    registration: { ...registration, token: registrationToken },
+    admin: { ...admin, token: adminToken },
+  })
+}
+
+/** A section whose every line is commented out reads as null, and means its defaults. */
+function withoutEmptySections(input: unknown): unknown {
+  if (!isMapping(input)) return input
+  const entries = Object.entries(input).filter(
+    ([key, value]) => value !== null || !sectionNames.includes(key),
+  )
+  return Object.fromEntries(entries)
+}
+
+function without(input: unknown, paths: readonly ConfigPath[]): unknown {
+  if (!isMapping(input)) return {}
+  const copy: Record<string, unknown> = {}
+  for (const [key, value] of Object.entries(input)) {
+    const below = paths.filter((path) => path[0] === key)
+    if (below.some((path) => path.length === 1)) continue
+    copy[key] =
+      below.length === 0
+        ? value
+        : without(
+            value,
+            below.map((path) => path.slice(1)),
+          )
+  }
+  return copy
+}
+
+function issuesOf(issue: SchemaIssue, input: unknown): ConfigIssue[] {
+  const path = issue.path.filter((key) => typeof key !== "symbol")
+  if (issue.code === "unrecognized_keys") {
+    const known = issue.message.split("\n")
+    return issue.keys.map((key) => {
+      const hint = didYouMean(key, known) || `; allowed here: ${known.join(", ")}`
+      return { path: [...path, key], at: "key", message: `unknown key "${key}"${hint}`, found: undefined }
+    })
+  }
+  const value = valueAt(input, path)
+  const key = path.at(-1)
+  if (value === undefined) {
+    const message = `"${key}" is missing: expected ${issue.message}`
+    return [{ path, at: "value", message, found: undefined }]
+  }
+  const found = key === "token" ? undefined : shown(value)
+  return [{ path, at: "value", message: `expected ${issue.message}`, found }]
+}
+
+function isMapping(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+}
+
+/** The token of a section, from where it stands. */
+function tokenOf(
+  section: "registration" | "admin",
+  draft: ConfigDraft,
+  context: ConfigContext,
+  issues: ConfigIssue[],
+): string | undefined {
+  const { token, tokenFile } = draft[section]
+  if (tokenFile === undefined) return token
+  const text = context.readFile(tokenFile)
+  const value = text.ok ? text.value.trimEnd() : undefined
+  if (value !== undefined && tokenPattern.test(value)) return value
+  const message = text.ok
+    ? `expected ${tokenExpected} in the file "${tokenFile}"`
+    : `the file "${tokenFile}" cannot be read: ${text.error}`
+  issues.push({ path: [section, "tokenFile"], at: "value", message, found: undefined })
+  return undefined
+}

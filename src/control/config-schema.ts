@@ -1,0 +1,252 @@
+/**
+ * Which settings there are: the one schema for the file, for embedding and for editors. Every setting has a
+ * default, so `{}` is a valid configuration.
+ */
+
+import * as z from "zod"
+import { durationExpected, durationPattern, formatDuration, parseDuration } from "../core/duration.ts"
+import { endpointExpected, isCidr, parseEndpoint } from "../core/endpoint.ts"
+import { resolutionDefault, resourcesDefault, resourcesMax } from "../core/resources.ts"
+import { fail, ok, type Result } from "../core/result.ts"
+import type { Config } from "./config.ts"
+
+const portMax = 65_535
+const hour = 3_600_000
+
+function integer(min: number, max: number, fallback: number) {
+  const error = `an integer from ${min} to ${max}`
+  return z.int({ error }).min(min, { error }).max(max, { error }).default(fallback)
+}
+
+function duration(fallback: string, minMs = 1, maxMs = 24 * hour) {
+  const range = `${durationExpected}, from ${formatDuration(minMs)} to ${formatDuration(maxMs)}`
+  const text = z.string().meta({ pattern: durationPattern })
+  return z
+    .union([text, z.number().min(0)], { error: durationExpected })
+    .transform((value, check) => {
+      const ms = parseDuration(value)
+      if (ms !== undefined && ms >= minMs && ms <= maxMs) return ms
+      const message = ms === undefined ? durationExpected : range
+      check.issues.push({ code: "custom", message, input: value })
+      return z.NEVER
+    })
+    .prefault(fallback)
+}
+
+function endpoint(fallback: string, hostDefault: string) {
+  const error = endpointExpected
+  return z
+    .union([z.string(), z.int().min(0).max(portMax)], { error })
+    .transform((value, check) => {
+      const endpoint = parseEndpoint(value)
+      if (endpoint !== undefined) return { ...endpoint, host: endpoint.host || hostDefault }
+      check.issues.push({ code: "custom", message: error, input: value })
+      return z.NEVER
+    })
+    .prefault(fallback)
+}
+
+function oneOf<const T extends readonly [string, ...string[]]>(names: T, fallback: T[number]) {
+  return z.enum(names, { error: `one of ${names.join(", ")}` }).default(fallback)
+}
+
+function flag(fallback: boolean) {
+  return z.boolean({ error: "true or false" }).default(fallback)
+}
+
+function matching(pattern: RegExp, error: string) {
+  return z.string({ error }).regex(pattern, { error })
+}
+
+function listOf<T extends z.ZodType>(item: T, what: string, max: number) {
+  const error = `a list of 1 to ${max} ${what}`
+  return z.array(item, { error }).min(1, { error }).max(max, { error })
+}
+
+/** A mapping in which unknown keys are errors; the error then lists the known ones, one a line. */
+function mapping<T extends z.ZodRawShape>(shape: T) {
+  const known = Object.keys(shape).join("\n")
+  return z.strictObject(shape, {
+    error: (issue) => (issue.code === "unrecognized_keys" ? known : "a mapping"),
+  })
+}
+
+function section<T extends z.ZodRawShape>(about: string, shape: T) {
+  // Every key has a default, so the empty mapping is a value; TypeScript cannot know.
+  return mapping(shape)
+    .prefault({} as never)
+    .describe(about)
+}
+
+/** What is allowed, as the end of the sentence "expected …". */
+export const tokenExpected = "1 to 256 visible ASCII characters without a space"
+export const tokenPattern: RegExp = /^[\x21-\x7e]{1,256}$/
+const token = matching(tokenPattern, tokenExpected).optional().describe("What a peer must send as Bearer.")
+const tokenFile = matching(/./, "the path of a file").optional().describe("A file that holds the token.")
+const cidrs = listOf(
+  z.string({ error: "a CIDR like 10.0.0.0/8" }).refine(isCidr, { error: "a CIDR like 10.0.0.0/8" }),
+  "CIDRs",
+  256,
+)
+const resourceName = /^[a-z][a-z0-9_-]{0,31}$/
+const loopback = "127.0.0.1"
+
+const resource = mapping({
+  name: matching(resourceName, "a name of up to 32 of a-z, 0-9, _ and -, a letter first"),
+  kind: z
+    .enum(["rate", "space"], { error: "one of rate, space" })
+    .describe("rate: work that drains; space: held until the response has ended."),
+  resolution: z
+    .number({ error: "a number above 0" })
+    .positive({ error: "a number above 0" })
+    .default(resolutionDefault)
+    .describe("The smallest amount told apart, in the resource's own unit."),
+})
+
+const schema = mapping({
+  name: matching(/^[A-Za-z0-9._-]{1,64}$/, "a name of up to 64 of A-Z, a-z, 0-9, ., _ and -")
+    .default("linebacker")
+    .describe("How Via names this balancer."),
+  listen: endpoint(":5252", "").describe("Where traffic arrives; :port is every interface."),
+  workers: z
+    .union([z.literal("auto"), z.int().min(1).max(64)], { error: "auto or an integer from 1 to 64" })
+    .default("auto")
+    .describe("Data-plane threads; auto is one a core."),
+  policy: z.string({ error: "the name of a policy" }).default("price").describe("How a backend is chosen."),
+  seed: integer(0, Number.MAX_SAFE_INTEGER, 0).unwrap().optional().describe("Makes runs repeatable."),
+  resources: listOf(resource, "resources", resourcesMax)
+    .default([...resourcesDefault])
+    .describe("What requests use up and backends have."),
+  demand: section("What requests need.", {
+    mode: oneOf(["declared", "simulation"], "declared").describe(
+      "declared: by header, else the default; simulation: drawn at random, 1 to 10.",
+    ),
+    default: z
+      .record(z.string(), z.number({ error: "a number of at least 0" }), { error: "amounts by resource" })
+      .default({})
+      .describe("What a request is taken to need of each resource, 1 where none is given."),
+  }),
+  registration: section("Where backends announce themselves.", {
+    listen: endpoint("127.0.0.1:9797", loopback).describe("Where; :port is 127.0.0.1."),
+    token,
+    tokenFile,
+    allow: cidrs.optional().describe("Who may announce."),
+    allowForeignAddresses: flag(false).describe("Whether a peer may announce another's address."),
+    legacyPort: integer(1, portMax, 80).describe("The port of backends that announce without one."),
+    ttl: duration("10s", 100).describe("A lease that is not renewed ends after this."),
+    renew: duration("2s", 10).describe("How often backends are asked to renew."),
+    suspect: duration("5s", 10).describe("A lease that is not renewed is suspect after this."),
+    backendsMax: integer(1, 65_536, 1_024).describe("Backends at one time."),
+  }),
+  admin: section("The page, the admin API and the metrics.", {
+    listen: endpoint("127.0.0.1:9494", loopback).describe("Where; :port is 127.0.0.1."),
+    token,
+    tokenFile,
+    allow: cidrs.default(["127.0.0.0/8", "::1/128"]).describe("Who may read."),
+    hosts: z
+      .array(matching(/^[A-Za-z0-9._-]{1,253}$/, "a host name"), { error: "a list of host names" })
+      .max(64, { error: "a list of at most 64 host names" })
+      .default([])
+      .describe("Names for the page, besides addresses and localhost."),
+  }),
+  checks: section("Active checks of every backend.", {
+    kind: oneOf(["tcp", "http"], "tcp").describe(
+      "tcp: a connection opens; http: a GET is answered with 2xx.",
+    ),
+    path: matching(/^\/[\x21-\x7e]{0,1023}$/, 'a path that starts with "/"').default("/healthz"),
+    interval: duration("5s", 10),
+    timeout: duration("2s", 10),
+    fall: integer(1, 100, 3).describe("Failed checks in a row that eject a backend."),
+    rise: integer(1, 100, 2).describe("Passed checks in a row that bring it back."),
+  }),
+  limits: section("The most of everything.", {
+    headBytesMax: integer(1_024, 1_048_576, 32_768).describe("A request's head, bytes."),
+    fieldsMax: integer(8, 10_000, 100).describe("Header fields of a request."),
+    targetBytesMax: integer(64, 1_048_576, 8_192).describe("A request's target, bytes."),
+    fieldLineBytesMax: integer(64, 1_048_576, 8_192).describe("A header field line, bytes."),
+    attemptsMax: integer(1, 10, 3).describe("Attempts of one exchange, the first included."),
+    replayBytesMax: integer(0, 16_777_216, 65_536).describe("Body kept for another attempt, bytes."),
+    connectionsMax: integer(1, 1_000_000, 10_000).describe("Client connections of one worker."),
+    idlePerBackendMax: integer(0, 10_000, 64).describe("Idle connections of one worker to one backend."),
+    requestsPerConnectionMax: integer(1, 1_000_000_000, 1_000).describe("Requests of a client connection."),
+    chunkExtensionBytesMax: integer(0, 1_048_576, 4_096).describe("Chunk extensions of one body, bytes."),
+    queueMax: integer(0, 1_000_000, 1_024).describe("Requests that wait for room."),
+  }),
+  timeouts: section("The longest of everything.", {
+    clientHead: duration("10s").describe("A request's head, from its first byte."),
+    clientIdle: duration("75s").describe("A client connection between requests."),
+    clientBody: duration("60s").describe("Between two pieces of a request's body."),
+    connect: duration("3s").describe("A connection to a backend."),
+    responseHead: duration("30s").describe("A response's head, once the request is sent."),
+    betweenBytes: duration("60s").describe("Between two pieces of a response."),
+    backendIdle: duration("55s").describe("A backend connection between requests."),
+    queue: duration("5s").describe("Waiting for room."),
+    drain: duration("30s", 0).describe("Exchanges that still run when the balancer stops."),
+  }),
+  response: section("What clients are told.", {
+    backendHeader: flag(false).describe("Whether X-Linebacker-Backend names who answered."),
+  }),
+})
+
+/** The configuration with every setting right by itself, token files not read and `demand.default` as written. */
+export type ConfigDraft = Config & {
+  readonly registration: { readonly tokenFile: string | undefined }
+  readonly admin: { readonly tokenFile: string | undefined }
+}
+
+export type SchemaIssue = z.core.$ZodIssue
+
+/** Checks every setting by itself. The message of an issue is the end of the sentence "expected …". */
+export function draftConfig(input: unknown): Result<ConfigDraft, readonly SchemaIssue[]> {
+  const result = schema.safeParse(input)
+  if (!result.success) return fail(result.error.issues)
+  const { registration, checks, timeouts, ...rest } = result.data
+  return ok({
+    ...rest,
+    seed: rest.seed,
+    registration: {
+      listen: registration.listen,
+      token: registration.token,
+      tokenFile: registration.tokenFile,
+      allow: registration.allow,
+      allowForeignAddresses: registration.allowForeignAddresses,
+      legacyPort: registration.legacyPort,
+      ttlMs: registration.ttl,
+      renewMs: registration.renew,
+      suspectMs: registration.suspect,
+      backendsMax: registration.backendsMax,
+    },
+    admin: { ...rest.admin, token: rest.admin.token, tokenFile: rest.admin.tokenFile },
+    checks: {
+      kind: checks.kind,
+      path: checks.path,
+      intervalMs: checks.interval,
+      timeoutMs: checks.timeout,
+      fall: checks.fall,
+      rise: checks.rise,
+    },
+    timeouts: {
+      clientHeadMs: timeouts.clientHead,
+      clientIdleMs: timeouts.clientIdle,
+      clientBodyMs: timeouts.clientBody,
+      connectMs: timeouts.connect,
+      responseHeadMs: timeouts.responseHead,
+      betweenBytesMs: timeouts.betweenBytes,
+      backendIdleMs: timeouts.backendIdle,
+      queueMs: timeouts.queue,
+      drainMs: timeouts.drain,
+    },
+  })
+}
+
+/** The settings that are mappings of settings. */
+export const sectionNames: readonly string[] = Object.entries(schema.shape)
+  .filter(([, part]) => part instanceof z.ZodPrefault && part.unwrap() instanceof z.ZodObject)
+  .map(([name]) => name)
+
+/** JSON Schema (draft 2020-12) of the configuration as written, for editors. */
+export function configJsonSchema(policyNames: readonly string[]): Readonly<Record<string, unknown>> {
+  const { $schema, properties, ...rest } = z.toJSONSchema(schema, { io: "input" })
+  const policy = { ...(properties?.["policy"] as object), enum: policyNames }
+  return { $schema, title: "Linebacker configuration", ...rest, properties: { ...properties, policy } }
+}

@@ -1,0 +1,87 @@
+import type { Endpoint } from "../core/endpoint.ts"
+import type { NamedAmounts, ResourceTable } from "../core/resources.ts"
+
+/** The configuration with every default in place. Plain data: it can be posted to the data-plane threads. */
+export interface Config {
+  /** How `Via` names this balancer. */
+  readonly name: string
+  /** Where traffic arrives; host "" is every interface. */
+  readonly listen: Endpoint
+  /** Data-plane threads; `auto` is one a core. */
+  readonly workers: number | "auto"
+  readonly policy: string
+  /** Makes runs repeatable. */
+  readonly seed: number | undefined
+  readonly resources: ResourceTable
+  readonly demand: {
+    readonly mode: "declared" | "simulation"
+    /** What a request is taken to need when nothing is known: an amount of every resource. */
+    readonly default: NamedAmounts
+  }
+  readonly registration: {
+    readonly listen: Endpoint
+    /** From `token`, or read from `tokenFile`. */
+    readonly token: string | undefined
+    /** CIDRs whose peers may announce; undefined leaves it to `token` and the listener. */
+    readonly allow: readonly string[] | undefined
+    readonly allowForeignAddresses: boolean
+    readonly legacyPort: number
+    readonly ttlMs: number
+    readonly renewMs: number
+    readonly suspectMs: number
+    readonly backendsMax: number
+  }
+  readonly admin: {
+    readonly listen: Endpoint
+    /** From `token`, or read from `tokenFile`; undefined leaves it to the balancer to make one. */
+    readonly token: string | undefined
+    /** CIDRs whose peers may read. */
+    readonly allow: readonly string[]
+    /** Names by which the page may be asked for, besides addresses and localhost. */
+    readonly hosts: readonly string[]
+  }
+  readonly checks: {
+    readonly kind: "tcp" | "http"
+    readonly path: string
+    readonly intervalMs: number
+    readonly timeoutMs: number
+    /** Failed checks in a row that eject a backend. */
+    readonly fall: number
+    /** Passed checks in a row that bring it back. */
+    readonly rise: number
+  }
+  readonly limits: {
+    readonly headBytesMax: number
+    readonly fieldsMax: number
+    readonly targetBytesMax: number
+    readonly fieldLineBytesMax: number
+    /** Attempts of one exchange, the first included. */
+    readonly attemptsMax: number
+    readonly replayBytesMax: number
+    /** Client connections of one worker. */
+    readonly connectionsMax: number
+    /** Idle connections that one worker keeps to one backend. */
+    readonly idlePerBackendMax: number
+    readonly requestsPerConnectionMax: number
+    readonly chunkExtensionBytesMax: number
+    /** Requests that wait for room. */
+    readonly queueMax: number
+  }
+  readonly timeouts: {
+    readonly clientHeadMs: number
+    readonly clientIdleMs: number
+    /** Between two pieces of a request's body. */
+    readonly clientBodyMs: number
+    readonly connectMs: number
+    readonly responseHeadMs: number
+    /** Between two pieces of a response. */
+    readonly betweenBytesMs: number
+    readonly backendIdleMs: number
+    readonly queueMs: number
+    readonly drainMs: number
+  }
+  readonly response: {
+    /** Whether the client is told who answered, in `X-Linebacker-Backend`. */
+    readonly backendHeader: boolean
+  }
+}

@@ -1,0 +1,140 @@
+/** Whom to call: the client's owner, the backend's owner, or us. */
+export type ErrorSource = "client" | "backend" | "balancer"
+
+/**
+ * When another backend may be tried.
+ *
+ * - `always`: not one byte of the request was written
+ * - `idempotent`: something was written, nothing came back; only idempotent methods with a replayable body
+ * - `never`: the request may have been processed, or trying again cannot help
+ */
+export type RetryRule = "always" | "idempotent" | "never"
+
+export interface ErrorRow {
+  readonly source: ErrorSource
+  /** What the client is answered, where it still can be. 499 is for the log: the client has gone. */
+  readonly status: number
+  readonly retry: RetryRule
+  readonly meaning: string
+}
+
+/**
+ * Everything that can end an exchange other than a relayed response. Status, retry rule, metric label and
+ * documentation all come from the row; code matches on the name.
+ */
+export const errors = {
+  malformed_start_line: row(
+    "client",
+    400,
+    "never",
+    "The request line does not follow the grammar (RFC 9112 3).",
+  ),
+  malformed_field: row("client", 400, "never", "A header field does not follow the grammar (RFC 9112 5)."),
+  bare_line_ending: row("client", 400, "never", "A line ends in a bare CR or LF (RFC 9112 2.2)."),
+  folded_field: row("client", 400, "never", "A header field is continued on a second line (RFC 9112 5.2)."),
+  unsupported_version: row("client", 505, "never", "The HTTP version is not 1.0 or 1.1 (RFC 9110 15.6.6)."),
+  target_too_long: row("client", 414, "never", "The request target is longer than limits.targetBytesMax."),
+  head_too_large: row("client", 431, "never", "The head is larger than limits.headBytesMax (RFC 6585 5)."),
+  field_line_too_long: row("client", 431, "never", "A field line is longer than limits.fieldLineBytesMax."),
+  too_many_fields: row("client", 431, "never", "The head has more fields than limits.fieldsMax."),
+  invalid_target: row(
+    "client",
+    400,
+    "never",
+    "The request target has no valid form for its method (RFC 9112 3.2).",
+  ),
+  invalid_host: row(
+    "client",
+    400,
+    "never",
+    "Host is missing, repeated, invalid, or contradicts the target (RFC 9112 3.2).",
+  ),
+  invalid_content_length: row(
+    "client",
+    400,
+    "never",
+    "Content-Length is not one plain decimal number (RFC 9112 6.3).",
+  ),
+  conflicting_framing: row(
+    "client",
+    400,
+    "never",
+    "Content-Length and Transfer-Encoding together (RFC 9112 6.1).",
+  ),
+  invalid_transfer_encoding: row(
+    "client",
+    400,
+    "never",
+    "Transfer-Encoding is malformed or misplaced (RFC 9112 6.1).",
+  ),
+  unknown_transfer_coding: row(
+    "client",
+    501,
+    "never",
+    "Transfer-Encoding names a coding other than chunked (RFC 9112 6.1).",
+  ),
+  invalid_connection_option: row(
+    "client",
+    400,
+    "never",
+    "Connection nominates a field that must reach the backend (RFC 9110 7.6.1).",
+  ),
+  invalid_chunk: row("client", 400, "never", "The chunked body does not follow the grammar (RFC 9112 7.1)."),
+  expectation_failed: row("client", 417, "never", "Expect is not 100-continue (RFC 9110 10.1.1)."),
+  method_refused: row("client", 405, "never", "The balancer does not relay CONNECT and TRACE."),
+  head_timeout: row("client", 408, "never", "The head did not arrive within timeouts.clientHead."),
+  body_timeout: row("client", 408, "never", "The body stood still for timeouts.clientBody."),
+  client_gone: row("client", 499, "never", "The client left before its response was complete."),
+
+  connect_failed: row(
+    "backend",
+    502,
+    "always",
+    "The backend refused the connection or could not be reached.",
+  ),
+  connect_timeout: row("backend", 504, "always", "The backend did not accept within timeouts.connect."),
+  backend_reset: row("backend", 502, "idempotent", "The backend closed the connection before it answered."),
+  response_head_timeout: row(
+    "backend",
+    504,
+    "never",
+    "The backend did not answer within timeouts.responseHead.",
+  ),
+  invalid_response: row(
+    "backend",
+    502,
+    "never",
+    "The backend's response does not follow the grammar of HTTP/1.1.",
+  ),
+  response_cut: row(
+    "backend",
+    502,
+    "never",
+    "The backend's response ended before it was complete; it was cut for the client too.",
+  ),
+  response_timeout: row(
+    "backend",
+    504,
+    "never",
+    "The backend's response stood still for timeouts.betweenBytes; it was cut.",
+  ),
+
+  no_backend: row("balancer", 503, "never", "No backend is registered and fit to take requests."),
+  queue_full: row(
+    "balancer",
+    503,
+    "never",
+    "No backend has room, and limits.queueMax requests wait already.",
+  ),
+  queue_timeout: row("balancer", 503, "never", "No backend had room within timeouts.queue."),
+  shutting_down: row("balancer", 503, "never", "The balancer is stopping."),
+} as const satisfies Record<string, ErrorRow>
+
+export type ErrorCode = keyof typeof errors
+
+/** All codes; the index of a code is its counter's index. */
+export const errorCodes: readonly ErrorCode[] = Object.keys(errors) as ErrorCode[]
+
+function row(source: ErrorSource, status: number, retry: RetryRule, meaning: string): ErrorRow {
+  return { source, status, retry, meaning }
+}

@@ -1,0 +1,188 @@
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import fc from "fast-check"
+import { bodyLimitsDefault, BodyReader, type BodyState, type Framing } from "./body.ts"
+
+interface Outcome {
+  readonly passed: string
+  readonly state: BodyState
+  /** Bytes taken in all, so where the body ended in the stream. */
+  readonly taken: number
+}
+
+/** Feeds the pieces to a reader as reads of a socket would come. */
+function readAll(pieces: readonly Buffer[], framing: Framing, length = 0, decode = false): Outcome {
+  const reader = new BodyReader(bodyLimitsDefault)
+  reader.begin(framing, length, decode)
+  let passed = ""
+  let taken = 0
+  for (const piece of pieces) {
+    taken += reader.read(piece, 0, piece.length)
+    for (let i = 0; i < reader.outputCount; i++) passed += reader.output[i]!.toString("latin1")
+    if (reader.state !== "open") break
+  }
+  return { passed, state: reader.state, taken }
+}
+
+function whole(text: string, framing: Framing, length = 0, decode = false): Outcome {
+  return readAll([Buffer.from(text, "latin1")], framing, length, decode)
+}
+
+function bytewise(text: string): Buffer[] {
+  return [...text].map((char) => Buffer.from(char, "latin1"))
+}
+
+/** How a lenient reader of the chunked grammar would see what was passed on. */
+function dechunk(text: string): { data: string; complete: boolean } {
+  let at = 0
+  let data = ""
+  for (;;) {
+    const lineEnd = text.indexOf("\r\n", at)
+    if (lineEnd === -1) return { data, complete: false }
+    const size = Number.parseInt(text.slice(at, lineEnd), 16)
+    assert.ok(Number.isInteger(size), `size line ${JSON.stringify(text.slice(at, lineEnd))}`)
+    if (size === 0) return { data, complete: text.slice(lineEnd) === "\r\n\r\n" }
+    data += text.slice(lineEnd + 2, lineEnd + 2 + size)
+    at = lineEnd + 2 + size + 2
+  }
+}
+
+test("a body of known length ends at its last byte and leaves what follows", () => {
+  assert.deepEqual(whole("helloGET /", "length", 5), { passed: "hello", state: "complete", taken: 5 })
+  assert.deepEqual(whole("", "length", 0), { passed: "", state: "complete", taken: 0 })
+})
+
+test("a body without framing takes nothing", () => {
+  assert.deepEqual(whole("GET /", "none"), { passed: "", state: "complete", taken: 0 })
+})
+
+test("the end of the connection completes a close-delimited body and cuts every other", () => {
+  for (const [framing, expected] of [
+    ["close", "complete"],
+    ["length", "cut"],
+    ["chunked", "cut"],
+  ] as const) {
+    const reader = new BodyReader(bodyLimitsDefault)
+    reader.begin(framing, 9, false)
+    const piece = Buffer.from("5\r\nhel")
+    reader.read(piece, 0, piece.length)
+    reader.end()
+    assert.equal(reader.state, expected, framing)
+  }
+})
+
+test("a broken connection resets every body that is open, and none that is complete", () => {
+  const reader = new BodyReader(bodyLimitsDefault)
+  reader.begin("close", 0, false)
+  reader.reset()
+  assert.equal(reader.state, "reset")
+  reader.begin("none", 0, false)
+  reader.reset()
+  assert.equal(reader.state, "complete")
+})
+
+test("a plain chunked body goes on as it came, in one slice", () => {
+  const text = "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"
+  const reader = new BodyReader(bodyLimitsDefault)
+  reader.begin("chunked", 0, false)
+  const bytes = Buffer.from(text)
+  assert.equal(reader.read(bytes, 0, bytes.length), text.length)
+  assert.equal(reader.outputCount, 1)
+  assert.equal(reader.output[0], bytes)
+  assert.equal(reader.dataBytes, 11)
+})
+
+test("extensions and trailers are taken out, the data is not touched", () => {
+  const text = `5;a;b=c;d="e\\"f"\r\nhello\r\n0;last\r\nExpires: never\r\nX:\r\n\r\n`
+  const expected = { passed: "5\r\nhello\r\n0\r\n\r\n", state: "complete", taken: text.length } as const
+  assert.deepEqual(whole(text, "chunked"), expected)
+  assert.deepEqual(dechunk(readAll(bytewise(text), "chunked").passed), { data: "hello", complete: true })
+  assert.deepEqual(whole(text, "chunked", 0, true), { ...expected, passed: "hello" })
+})
+
+const against = {
+  "no size": "\r\nhello\r\n0\r\n\r\n",
+  "a sign": "+5\r\nhello\r\n0\r\n\r\n",
+  "a prefix": "0x5\r\nhello\r\n0\r\n\r\n",
+  "an underscore": "1_0\r\n",
+  "white space before the size": " 5\r\nhello\r\n",
+  "white space after the size": "5 \r\nhello\r\n",
+  "a tab after the size": "5\t;a\r\nhello\r\n",
+  "a bare LF after the size": "5\nhello\r\n",
+  "a bare CR after the size": "5\rhello\r\n",
+  "17 digits": "00000000000000005\r\nhello\r\n",
+  "a size beyond 2^53": "20000000000000\r\n",
+  "data longer than the size": "4\r\nhello\r\n",
+  "data shorter than the size": "6\r\nhello\r\n0\r\n\r\n",
+  "a bare LF after the data": "5\r\nhello\n0\r\n\r\n",
+  "an extension without a name": "5;\r\nhello\r\n",
+  "a bare LF in an extension": "5;a\nb\r\nhello\r\n",
+  "a bare CR in an extension": "5;a\rb\r\nhello\r\n",
+  "a control byte in a quoted extension": '5;a="\x01"\r\nhello\r\n',
+  "an extension value without a value": "5;a=\r\nhello\r\n",
+  "text behind a quoted extension": '5;a="b"c\r\nhello\r\n',
+  "a trailer without a colon": "0\r\nabc\r\n\r\n",
+  "a folded trailer": "0\r\na: b\r\n c\r\n\r\n",
+  "a bare LF at the end": "0\r\n\n",
+  "a control byte in a trailer": "0\r\na: \0\r\n\r\n",
+  "too many extension bytes": `5;${"a".repeat(4096)}\r\nhello\r\n`,
+  "too many trailer bytes": `0\r\na: ${"b".repeat(8192)}\r\n\r\n`,
+} as const
+
+for (const [name, text] of Object.entries(against)) {
+  test(`refuses a chunked body with ${name}, whole and byte by byte`, () => {
+    assert.equal(whole(text, "chunked").state, "invalid")
+    const slow = readAll(bytewise(text), "chunked")
+    assert.equal(slow.state, "invalid")
+    assert.equal(dechunk(slow.passed).complete, false)
+  })
+}
+
+test("the last chunk goes on only when the body has ended", () => {
+  for (const cut of ["0", "0\r", "0\r\n", "0\r\n\r", "0\r\nA: b\r\n"]) {
+    assert.deepEqual(whole(`5\r\nhello\r\n${cut}`, "chunked").passed, "5\r\nhello\r\n", JSON.stringify(cut))
+  }
+})
+
+const chunkedBody = fc
+  .array(
+    fc.record({
+      data: fc.string({ unit: "binary-ascii", minLength: 1, maxLength: 40 }),
+      extension: fc.constantFrom("", "", "", ";a", ';a="b;\\"c"', ";a=b"),
+      upper: fc.boolean(),
+      zeros: fc.integer({ min: 0, max: 3 }),
+    }),
+    { maxLength: 6 },
+  )
+  .map((chunks) => {
+    const sizeLine = (c: (typeof chunks)[number]): string => {
+      const hex = c.data.length.toString(16)
+      return "0".repeat(c.zeros) + (c.upper ? hex.toUpperCase() : hex) + c.extension
+    }
+    return {
+      data: chunks.map((c) => c.data).join(""),
+      wire: chunks.map((c) => `${sizeLine(c)}\r\n${c.data}\r\n`).join(""),
+    }
+  })
+
+test("however the bytes are cut into reads, the same data goes on and the body ends at the same byte", () => {
+  fc.assert(
+    fc.property(
+      chunkedBody,
+      fc.constantFrom("0\r\n\r\n", "00\r\n\r\n", "0\r\nA: b\r\n\r\n", "0;x\r\n\r\n"),
+      fc.array(fc.nat(), { maxLength: 8 }),
+      fc.boolean(),
+      (body, end, cuts, decode) => {
+        const stream = Buffer.from(`${body.wire}${end}GET / HTTP/1.1`, "latin1")
+        const places = [...new Set(cuts.map((cut) => cut % stream.length))].sort((a, b) => a - b)
+        const pieces = [0, ...places].map((start, i) => stream.subarray(start, places[i] ?? stream.length))
+        const outcome = readAll(pieces, "chunked", 0, decode)
+        assert.equal(outcome.state, "complete")
+        assert.equal(outcome.taken, body.wire.length + end.length)
+        if (decode) assert.equal(outcome.passed, body.data)
+        else assert.deepEqual(dechunk(outcome.passed), { data: body.data, complete: true })
+      },
+    ),
+    { numRuns: 2_000 },
+  )
+})

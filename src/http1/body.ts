@@ -1,0 +1,296 @@
+/**
+ * Hot path: where a body ends, and which bytes of it go on. Benchmark: bench/head.ts.
+ *
+ * A body is in one of these states, and only `complete` lets its connection be used again:
+ *
+ *     open ──(last byte of the framing)──▶ complete
+ *       ├───(the peer ended in between)──▶ cut
+ *       ├───(the connection broke)───────▶ reset
+ *       └───(bytes against the grammar)──▶ invalid
+ */
+import { classes, COLON, CR, hexValue, isFieldValue, isHex, isToken, LF } from "./characters.ts"
+
+/** How a body's length is known (RFC 9112 6.3). `close`: by the end of the connection, responses only. */
+export type Framing = "none" | "length" | "chunked" | "close"
+
+export type BodyState = "open" | "complete" | "cut" | "reset" | "invalid"
+
+export interface BodyLimits {
+  /** All chunk extensions of one body together, bytes. */
+  readonly chunkExtensionBytesMax: number
+  /** The trailer section of one body, bytes. */
+  readonly trailerBytesMax: number
+}
+
+export const bodyLimitsDefault: BodyLimits = { chunkExtensionBytesMax: 4096, trailerBytesMax: 8192 }
+
+const lastChunk = Buffer.from("0\r\n\r\n")
+const sizeDigitsMax = 16
+
+// Where a chunked body stands in its grammar (RFC 9112 7.1). Between `atSize` and `inData` a size line is being read.
+const atSize = 0
+const inSize = 1
+const atSizeLf = 2
+const atExtensionName = 3
+const inExtensionName = 4
+const atExtensionValue = 5
+const inExtensionValue = 6
+const inQuoted = 7
+const afterBackslash = 8
+const atExtensionEnd = 9
+const inData = 10
+const atDataCr = 11
+const atDataLf = 12
+const atTrailer = 13
+const inTrailerName = 14
+const inTrailerValue = 15
+const atTrailerLf = 16
+const atEndLf = 17
+
+const SEMICOLON = 0x3b
+const EQUALS = 0x3d
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+
+/**
+ * Reads one body after another. `read` puts what goes on into `output`, as slices of the bytes it was given.
+ *
+ * A chunked body goes on chunked with every size line and the end verified first: a chunk's size line is sent
+ * only when it is whole, the last chunk only when the trailer section has ended. Extensions and trailers are
+ * checked and left out (RFC 9112 7.1.1, 7.1.2). With `decode` only the data goes on.
+ */
+export class BodyReader {
+  state: BodyState = "complete"
+  framing: Framing = "none"
+  /** What the last `read` passed on: `outputCount` slices. Reused by the next `read`. */
+  readonly output: Buffer[] = []
+  outputCount = 0
+  /** Data bytes seen of this body, without framing. */
+  dataBytes = 0
+
+  readonly #limits: BodyLimits
+  #decode = false
+  #remaining = 0
+  #step = atSize
+  #digits = 0
+  #extensionBytes = 0
+  #trailerBytes = 0
+  #extended = false
+
+  constructor(limits: BodyLimits) {
+    this.#limits = limits
+  }
+
+  /** Starts a body. `length` counts for framing `length` only; `decode` takes chunked framing off. */
+  begin(framing: Framing, length: number, decode: boolean): void {
+    this.framing = framing
+    this.dataBytes = 0
+    this.outputCount = 0
+    this.#decode = decode
+    this.#remaining = framing === "length" ? length : 0
+    this.#step = atSize
+    this.#digits = 0
+    this.#extensionBytes = 0
+    this.#trailerBytes = 0
+    this.#extended = false
+    this.state = framing === "none" || (framing === "length" && length === 0) ? "complete" : "open"
+  }
+
+  /**
+   * Takes bytes[from..to) as far as this body reaches, and answers where that is: `to` while the body is open;
+   * after its end the first byte of what follows. Nothing is taken once the body is not open.
+   */
+  read(bytes: Buffer, from: number, to: number): number {
+    this.outputCount = 0
+    if (this.state !== "open" || from >= to) return from
+    switch (this.framing) {
+      case "length": {
+        const end = Math.min(to, from + this.#remaining)
+        this.#remaining -= end - from
+        this.#pass(bytes, from, end)
+        this.dataBytes += end - from
+        if (this.#remaining === 0) this.state = "complete"
+        return end
+      }
+      case "close":
+        this.#pass(bytes, from, to)
+        this.dataBytes += to - from
+        return to
+      case "chunked":
+        return this.#readChunked(bytes, from, to)
+      case "none":
+        return from
+    }
+  }
+
+  /** The peer has sent its last byte: complete for `close` framing, cut for every other that is still open. */
+  end(): void {
+    if (this.state === "open") this.state = this.framing === "close" ? "complete" : "cut"
+  }
+
+  /** The connection broke. */
+  reset(): void {
+    if (this.state === "open") this.state = "reset"
+  }
+
+  #pass(bytes: Buffer, start: number, end: number): void {
+    if (start < 0 || end <= start) return
+    this.output[this.outputCount++] = start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end)
+  }
+
+  #readChunked(bytes: Buffer, from: number, to: number): number {
+    const limits = this.#limits
+    const decode = this.#decode
+    let at = from
+    let step = this.#step
+    // From here on bytes are held to go on as one slice; -1: none are.
+    let span = step === inData || (!decode && (step === atDataCr || step === atDataLf)) ? from : -1
+    // Where the size line being read begins; -1: in bytes before these, of which nothing has been passed on.
+    let line = -1
+    // Where a whole, plain last chunk begins that waits for the end of the body.
+    let last = -1
+    while (at < to) {
+      const byte = bytes[at]!
+      const kind = classes[byte]!
+      switch (step) {
+        case atSize:
+          if ((kind & isHex) === 0) return this.#refuse(at)
+          line = at
+          this.#remaining = hexValue[byte]!
+          this.#digits = 1
+          this.#extended = false
+          step = inSize
+          break
+        case inSize:
+          if ((kind & isHex) !== 0) {
+            this.#remaining = this.#remaining * 16 + hexValue[byte]!
+            if (++this.#digits > sizeDigitsMax || this.#remaining > Number.MAX_SAFE_INTEGER)
+              return this.#refuse(at)
+          } else if (byte === CR) step = atSizeLf
+          else if (byte === SEMICOLON) {
+            this.#extended = true
+            step = atExtensionName
+          } else return this.#refuse(at)
+          break
+        case atSizeLf:
+          if (byte !== LF) return this.#refuse(at)
+          if (this.#remaining === 0) {
+            if (line === -1 || this.#extended || decode) {
+              this.#pass(bytes, span, line)
+              span = -1
+            } else last = line
+            step = atTrailer
+            break
+          }
+          if (decode) span = at + 1
+          else if (line === -1 || this.#extended) {
+            if (span !== -1) this.#pass(bytes, span, line)
+            this.output[this.outputCount++] = Buffer.from(`${this.#remaining.toString(16)}\r\n`, "latin1")
+            span = at + 1
+          } else if (span === -1) span = line
+          step = inData
+          break
+        case inData: {
+          const taken = Math.min(this.#remaining, to - at)
+          at += taken
+          this.dataBytes += taken
+          this.#remaining -= taken
+          if (this.#remaining > 0) continue
+          if (decode) {
+            this.#pass(bytes, span, at)
+            span = -1
+          }
+          step = atDataCr
+          continue
+        }
+        case atDataCr:
+          if (byte !== CR) return this.#refuse(at)
+          step = atDataLf
+          break
+        case atDataLf:
+          if (byte !== LF) return this.#refuse(at)
+          step = atSize
+          break
+        case atTrailer:
+          if (byte === CR) step = atEndLf
+          else if ((kind & isToken) !== 0) {
+            if (last !== -1) {
+              this.#pass(bytes, span, last)
+              span = -1
+              last = -1
+            }
+            step = inTrailerName
+          } else return this.#refuse(at)
+          break
+        case inTrailerName:
+          if (byte === COLON) step = inTrailerValue
+          else if ((kind & isToken) === 0) return this.#refuse(at)
+          if (++this.#trailerBytes > limits.trailerBytesMax) return this.#refuse(at)
+          break
+        case inTrailerValue:
+          if (byte === CR) step = atTrailerLf
+          else if ((kind & isFieldValue) === 0) return this.#refuse(at)
+          if (++this.#trailerBytes > limits.trailerBytesMax) return this.#refuse(at)
+          break
+        case atTrailerLf:
+          if (byte !== LF) return this.#refuse(at)
+          step = atTrailer
+          break
+        case atEndLf:
+          if (byte !== LF) return this.#refuse(at)
+          if (!decode) {
+            if (last !== -1) this.#pass(bytes, span === -1 ? last : span, at + 1)
+            else this.output[this.outputCount++] = lastChunk
+          }
+          this.state = "complete"
+          return at + 1
+        default:
+          step = this.#readExtension(step, byte, kind)
+          if (step < 0 || ++this.#extensionBytes > limits.chunkExtensionBytesMax) return this.#refuse(at)
+      }
+      at++
+    }
+    this.#step = step
+    if (span !== -1) {
+      if (last !== -1) this.#pass(bytes, span, last)
+      else this.#pass(bytes, span, step > atSize && step < inData ? line : to)
+    }
+    return to
+  }
+
+  /** One byte of a chunk extension (RFC 9112 7.1.1, without the white space it tolerates); -1 against the grammar. */
+  #readExtension(step: number, byte: number, kind: number): number {
+    const token = (kind & isToken) !== 0
+    switch (step) {
+      case atExtensionName:
+        return token ? inExtensionName : -1
+      case inExtensionName:
+        if (token) return step
+        return byte === EQUALS ? atExtensionValue : afterExtension(byte)
+      case atExtensionValue:
+        if (byte === QUOTE) return inQuoted
+        return token ? inExtensionValue : -1
+      case inExtensionValue:
+        return token ? step : afterExtension(byte)
+      case inQuoted:
+        if (byte === QUOTE) return atExtensionEnd
+        if (byte === BACKSLASH) return afterBackslash
+        return (kind & isFieldValue) !== 0 ? step : -1
+      case afterBackslash:
+        return (kind & isFieldValue) !== 0 ? inQuoted : -1
+      default:
+        return afterExtension(byte)
+    }
+  }
+
+  #refuse(at: number): number {
+    this.state = "invalid"
+    this.outputCount = 0
+    return at
+  }
+}
+
+function afterExtension(byte: number): number {
+  if (byte === SEMICOLON) return atExtensionName
+  return byte === CR ? atSizeLf : -1
+}

@@ -1,0 +1,90 @@
+/**
+ * Hot path: recognises the field names that matter to us while a head is scanned. The scanner feeds a rolling
+ * hash of the lower-cased name; a hit is confirmed byte by byte. A name that nobody asked for is id 0.
+ * Benchmark: bench/head.ts.
+ */
+import { tokenLower } from "./characters.ts"
+
+/** Names whose meaning the balancer must know, by id. 0 is any other name. */
+export const fields = {
+  other: 0,
+  connection: 1,
+  "content-length": 2,
+  "transfer-encoding": 3,
+  host: 4,
+  expect: 5,
+  te: 6,
+  trailer: 7,
+  upgrade: 8,
+  "keep-alive": 9,
+  "proxy-connection": 10,
+  "x-forwarded-for": 11,
+  "x-forwarded-proto": 12,
+  "x-forwarded-host": 13,
+  "x-forwarded-port": 14,
+  forwarded: 15,
+  "x-request-id": 16,
+  date: 17,
+  "endpoint-load-metrics": 18,
+  "endpoint-load-metrics-bin": 19,
+  "linebacker-demand": 20,
+  "x-linebacker-backend": 21,
+  authorization: 22,
+  cookie: 23,
+  "max-forwards": 24,
+  "proxy-authenticate": 25,
+  "proxy-authorization": 26,
+} as const
+
+export type FieldName = keyof typeof fields
+
+/** The first id for names that an operator adds (the resources' own header names in simulation mode). */
+export const firstExtraField = 32
+
+const slots = 256
+
+/** A closed set of field names. Built once a thread; `find` allocates nothing. */
+export class FieldNames {
+  readonly #ids = new Uint8Array(slots)
+  readonly #hashes = new Int32Array(slots)
+  readonly #names: string[] = new Array<string>(slots).fill("")
+
+  /** `extra` names get the ids from `firstExtraField` on, in their order; upper and lower case are one. */
+  constructor(extra: readonly string[] = []) {
+    for (const [name, id] of Object.entries(fields)) if (id !== fields.other) this.#add(name, id)
+    for (const [index, name] of extra.entries()) this.#add(name.toLowerCase(), firstExtraField + index)
+  }
+
+  /** The id of the name at bytes[start..end) whose rolling hash is `hash`, or 0. */
+  find(bytes: Uint8Array, start: number, end: number, hash: number): number {
+    let slot = hash & (slots - 1)
+    while (this.#ids[slot] !== 0) {
+      if (this.#hashes[slot] === hash && equals(bytes, start, end, this.#names[slot]!))
+        return this.#ids[slot]!
+      slot = (slot + 1) & (slots - 1)
+    }
+    return 0
+  }
+
+  #add(name: string, id: number): void {
+    let hash = 0
+    for (let i = 0; i < name.length; i++) hash = rollHash(hash, name.charCodeAt(i))
+    let slot = hash & (slots - 1)
+    while (this.#ids[slot] !== 0) slot = (slot + 1) & (slots - 1)
+    this.#ids[slot] = id
+    this.#hashes[slot] = hash
+    this.#names[slot] = name
+  }
+}
+
+/** One step of the rolling hash over a name in lower case, an int32. */
+export function rollHash(hash: number, lower: number): number {
+  return (Math.imul(hash, 31) + lower) | 0
+}
+
+/** Whether bytes[start..end) is `name` (given in lower case), upper and lower case being one. */
+export function equals(bytes: Uint8Array, start: number, end: number, name: string): boolean {
+  if (end - start !== name.length) return false
+  for (let i = 0; i < name.length; i++) if (tokenLower[bytes[start + i]!] !== name.charCodeAt(i)) return false
+  return true
+}

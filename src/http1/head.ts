@@ -1,0 +1,326 @@
+/**
+ * Hot path: one message head as offsets into the bytes it came in. Nothing is copied, no object is made per
+ * field; a connection keeps one `Head` and fills it again for every message. Benchmark: bench/head.ts.
+ */
+import type { ErrorCode } from "../core/errors.ts"
+import { classes, COLON, COMMA, CR, HTAB, isFieldValue, isToken, LF, SP, tokenLower } from "./characters.ts"
+import { equals, type FieldNames, fields, rollHash } from "./field-names.ts"
+import type { HeadLimits } from "./limits.ts"
+
+/** What a parser says: where the head ended (> 0), or one of these two. */
+export const incomplete = -1
+/** `head.error` says why. */
+export const invalid = -2
+
+const optionsMax = 32
+
+export class Head {
+  /** The bytes that all offsets point into. */
+  bytes: Buffer = Buffer.alloc(0)
+  /** First byte of the start line. */
+  start = 0
+  /** First byte of the first field line. */
+  fieldsStart = 0
+  /** The byte after the empty line. */
+  end = 0
+
+  /** Number of field lines. */
+  count = 0
+  /** Four offsets a field: name start, name end, value start, value end (white space trimmed). */
+  readonly offsets: Int32Array
+  /** The id of each field's name (http1/field-names.ts). */
+  readonly ids: Uint8Array
+  /** 1 for each field that ends at this hop (RFC 9110 7.6.1). */
+  readonly hopByHop: Uint8Array
+
+  /** 0 or 1 of HTTP/1.x; a higher minor counts as 1 (RFC 9110 2.5). */
+  minor: 0 | 1 = 1
+  /** From Content-Length; -1 when there is none. */
+  contentLength = -1
+  /** Transfer-Encoding is exactly `chunked`. */
+  chunked = false
+  /** Connection: close. */
+  closes = false
+  /** Connection: keep-alive, which matters for HTTP/1.0 only. */
+  keepsAlive = false
+  /** Expect: 100-continue. */
+  expectsContinue = false
+  /** Index of the field, or -1. */
+  hostField = -1
+  dateField = -1
+  keepAliveField = -1
+
+  /** Requests only. */
+  method = ""
+  targetStart = 0
+  targetEnd = 0
+  /** The path and query to send on; equal to the target unless that was in absolute form. */
+  pathStart = 0
+  pathEnd = 0
+
+  /** Responses only; 0 in a request. */
+  status = 0
+  reasonStart = 0
+  reasonEnd = 0
+
+  /** Why the last parse answered `invalid`. */
+  error: ErrorCode = "malformed_field"
+
+  constructor(limits: HeadLimits) {
+    this.offsets = new Int32Array(limits.fieldsMax * 4)
+    this.ids = new Uint8Array(limits.fieldsMax)
+    this.hopByHop = new Uint8Array(limits.fieldsMax)
+  }
+
+  /** The value of a field as text (latin1: one char a byte). Cold. */
+  value(field: number): string {
+    return this.bytes.toString("latin1", this.offsets[field * 4 + 2]!, this.offsets[field * 4 + 3]!)
+  }
+
+  /** The first field with this name id, or -1. */
+  find(id: number): number {
+    for (let i = 0; i < this.count; i++) if (this.ids[i] === id) return i
+    return -1
+  }
+
+  /** Forgets the message before: to be called by the parsers only. */
+  reset(bytes: Buffer, start: number): void {
+    this.bytes = bytes
+    this.start = start
+    this.count = 0
+    this.minor = 1
+    this.status = 0
+    this.contentLength = -1
+    this.chunked = false
+    this.closes = false
+    this.keepsAlive = false
+    this.expectsContinue = false
+    this.hostField = -1
+    this.dateField = -1
+    this.keepAliveField = -1
+  }
+}
+
+/**
+ * Reads field lines from `position` up to and with the empty line, and what they say of framing and connection
+ * (RFC 9112 5, 6, 7; RFC 9110 7.6.1). Strict: CRLF only, no folding, no white space before the colon.
+ */
+export function parseFields(
+  head: Head,
+  position: number,
+  to: number,
+  limits: HeadLimits,
+  names: FieldNames,
+): number {
+  const bytes = head.bytes
+  const { offsets, ids } = head
+  let at = position
+  let hasConnection = false
+  let transferEncodings = 0
+  head.fieldsStart = position
+  for (;;) {
+    if (at >= to) return incomplete
+    const first = bytes[at]!
+    if (first === CR) {
+      if (at + 1 >= to) return incomplete
+      if (bytes[at + 1] !== LF) return refuse(head, "bare_line_ending")
+      head.end = at + 2
+      break
+    }
+    if (first === LF) return refuse(head, "bare_line_ending")
+    if (first === SP || first === HTAB) return refuse(head, "folded_field")
+    if (head.count >= limits.fieldsMax) return refuse(head, "too_many_fields")
+
+    const lineStart = at
+    let hash = 0
+    let lower = tokenLower[first]!
+    while (lower !== 0) {
+      hash = rollHash(hash, lower)
+      at++
+      if (at >= to) return tooLong(head, lineStart, at, limits)
+      lower = tokenLower[bytes[at]!]!
+    }
+    const nameEnd = at
+    if (bytes[at] !== COLON)
+      return refuse(head, isLineEnd(bytes[at]!) ? lineEndError(bytes, at, to) : "malformed_field")
+    if (nameEnd === lineStart) return refuse(head, "malformed_field")
+    at++
+    while (at < to && (bytes[at] === SP || bytes[at] === HTAB)) at++
+    const valueStart = at
+    while (at < to && (classes[bytes[at]!]! & isFieldValue) !== 0) at++
+    if (at - lineStart > limits.fieldLineBytesMax) return refuse(head, "field_line_too_long")
+    if (at >= to) return incomplete
+    let valueEnd = at
+    if (bytes[at] !== CR) return refuse(head, bytes[at] === LF ? "bare_line_ending" : "malformed_field")
+    if (at + 1 >= to) return incomplete
+    if (bytes[at + 1] !== LF) return refuse(head, "bare_line_ending")
+    at += 2
+    while (valueEnd > valueStart && (bytes[valueEnd - 1] === SP || bytes[valueEnd - 1] === HTAB)) valueEnd--
+
+    const field = head.count++
+    const id = names.find(bytes, lineStart, nameEnd, hash)
+    const offset = field * 4
+    offsets[offset] = lineStart
+    offsets[offset + 1] = nameEnd
+    offsets[offset + 2] = valueStart
+    offsets[offset + 3] = valueEnd
+    ids[field] = id
+    head.hopByHop[field] = 0
+    if (id === 0) continue
+    switch (id) {
+      case fields.connection:
+        hasConnection = true
+        head.hopByHop[field] = 1
+        break
+      case fields["content-length"]: {
+        if (head.contentLength !== -1) return refuse(head, "invalid_content_length")
+        const length = decimal(bytes, valueStart, valueEnd)
+        if (length < 0) return refuse(head, "invalid_content_length")
+        head.contentLength = length
+        break
+      }
+      case fields["transfer-encoding"]: {
+        if (++transferEncodings > 1) return refuse(head, "invalid_transfer_encoding")
+        const error = transferCodingError(bytes, valueStart, valueEnd)
+        if (error !== undefined) return refuse(head, error)
+        head.chunked = true
+        head.hopByHop[field] = 1
+        break
+      }
+      case fields.host:
+        if (head.hostField !== -1 && head.status === 0) return refuse(head, "invalid_host")
+        head.hostField = field
+        break
+      case fields.expect:
+        if (head.status !== 0 || head.minor === 0) break
+        if (!equals(bytes, valueStart, valueEnd, "100-continue")) return refuse(head, "expectation_failed")
+        head.expectsContinue = true
+        break
+      case fields.date:
+        head.dateField = field
+        break
+      case fields["keep-alive"]:
+        head.keepAliveField = field
+        head.hopByHop[field] = 1
+        break
+      case fields.te:
+      case fields.trailer:
+      case fields.upgrade:
+      case fields["proxy-connection"]:
+        head.hopByHop[field] = 1
+        break
+      default:
+    }
+  }
+  if (head.end - head.start > limits.headBytesMax) return refuse(head, "head_too_large")
+  if (head.chunked && head.contentLength !== -1) return refuse(head, "conflicting_framing")
+  if (head.chunked && head.minor === 0) return refuse(head, "invalid_transfer_encoding")
+  if (hasConnection && !readConnectionOptions(head)) return refuse(head, "invalid_connection_option")
+  return head.end
+}
+
+/** Records why, and answers `invalid`. */
+export function refuse(head: Head, error: ErrorCode): typeof invalid {
+  head.error = error
+  return invalid
+}
+
+/** An exact non-negative integer from decimal digits, or -1: no sign, no white space, no leading zero. */
+function decimal(bytes: Uint8Array, start: number, end: number): number {
+  const digits = end - start
+  if (digits === 0 || digits > 16 || (digits > 1 && bytes[start] === 0x30)) return -1
+  let value = 0
+  for (let i = start; i < end; i++) {
+    const digit = bytes[i]! - 0x30
+    if (digit < 0 || digit > 9) return -1
+    value = value * 10 + digit
+  }
+  return value <= Number.MAX_SAFE_INTEGER ? value : -1
+}
+
+/** `undefined` for exactly `chunked`; which error anything else is (RFC 9112 6.1, 6.3, 7). Cold but for the first line. */
+function transferCodingError(bytes: Buffer, start: number, end: number): ErrorCode | undefined {
+  if (equals(bytes, start, end, "chunked")) return undefined
+  const codings = bytes.toString("latin1", start, end).toLowerCase().split(",")
+  for (const [index, coding] of codings.entries()) {
+    const name = coding.replace(/^[ \t]+|[ \t]+$/g, "")
+    if (name === "" || !isTokenText(name)) return "invalid_transfer_encoding"
+    // Two chunked, or one that is not last, leave the end of the message in doubt.
+    if (name === "chunked" && index !== codings.length - 1) return "invalid_transfer_encoding"
+  }
+  return "unknown_transfer_coding"
+}
+
+function isTokenText(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if ((classes[text.charCodeAt(i)]! & isToken) === 0) return false
+  return true
+}
+
+/**
+ * Reads the options of every Connection field and marks the fields they nominate as hop-by-hop. False when an
+ * option is not a token, or nominates a field that a client must not be able to take out of a request.
+ */
+function readConnectionOptions(head: Head): boolean {
+  const { bytes, offsets, ids } = head
+  let options = 0
+  for (let field = 0; field < head.count; field++) {
+    if (ids[field] !== fields.connection) continue
+    let at = offsets[field * 4 + 2]!
+    const end = offsets[field * 4 + 3]!
+    while (at < end) {
+      const byte = bytes[at]!
+      if (byte === COMMA || byte === SP || byte === HTAB) {
+        at++
+        continue
+      }
+      const start = at
+      while (at < end && tokenLower[bytes[at]!] !== 0) at++
+      const optionEnd = at
+      while (at < end && (bytes[at] === SP || bytes[at] === HTAB)) at++
+      if (optionEnd === start || (at < end && bytes[at] !== COMMA) || ++options > optionsMax) return false
+      if (equals(bytes, start, optionEnd, "close")) head.closes = true
+      else if (equals(bytes, start, optionEnd, "keep-alive")) head.keepsAlive = true
+      else if (!nominate(head, start, optionEnd)) return false
+    }
+  }
+  return true
+}
+
+function nominate(head: Head, start: number, end: number): boolean {
+  const { bytes, offsets, ids } = head
+  const name = bytes.toString("latin1", start, end).toLowerCase()
+  for (let field = 0; field < head.count; field++) {
+    const offset = field * 4
+    if (!equals(bytes, offsets[offset]!, offsets[offset + 1]!, name)) continue
+    switch (ids[field]) {
+      case fields.host:
+      case fields["content-length"]:
+      case fields["transfer-encoding"]:
+      case fields.authorization:
+      case fields.cookie:
+      case fields["x-forwarded-for"]:
+      case fields["x-forwarded-proto"]:
+      case fields["x-forwarded-host"]:
+      case fields["x-forwarded-port"]:
+      case fields.forwarded:
+        return false
+      default:
+        head.hopByHop[field] = 1
+    }
+  }
+  return true
+}
+
+function isLineEnd(byte: number): boolean {
+  return byte === CR || byte === LF
+}
+
+/** A name that meets the end of its line: a line without a colon, or a bare CR or LF. */
+function lineEndError(bytes: Uint8Array, at: number, to: number): ErrorCode {
+  if (bytes[at] === LF) return "bare_line_ending"
+  return at + 1 < to && bytes[at + 1] !== LF ? "bare_line_ending" : "malformed_field"
+}
+
+function tooLong(head: Head, lineStart: number, at: number, limits: HeadLimits): number {
+  return at - lineStart > limits.fieldLineBytesMax ? refuse(head, "field_line_too_long") : incomplete
+}

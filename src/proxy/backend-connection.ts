@@ -1,0 +1,292 @@
+/**
+ * Hot path: one connection to a backend, which carries one exchange at a time.
+ *
+ *     connecting ──▶ idle ──start──▶ waiting ──head──▶ reading ──complete, exact, kept──▶ idle
+ *         │           │                 │                 │
+ *         └───────────┴─────────────────┴─────────────────┴──(anything else)──▶ closed
+ *
+ * It reads the response and hands it on; whether the request is tried elsewhere is the exchange's matter.
+ * Benchmark: bench/relay.ts.
+ */
+import { connect, type Socket } from "node:net"
+import type { Millis } from "../core/clock.ts"
+import type { ErrorCode } from "../core/errors.ts"
+import type { Address } from "../cluster/snapshot.ts"
+import { BodyReader, type Framing } from "../http1/body.ts"
+import { type Head, incomplete, invalid } from "../http1/head.ts"
+import { parseResponseHead } from "../http1/response-head.ts"
+import type { BackendPool } from "./backend-pool.ts"
+import type { Context } from "./context.ts"
+import type { Limited } from "./deadlines.ts"
+
+/** How many 1xx responses one request may draw (RFC 9110 15.2). */
+const interimMax = 32
+
+/** The exchange, as its backend connection sees it. */
+export interface BackendSide {
+  /** Its method is HEAD: the response has no body whatever its head says. */
+  readonly isHead: boolean
+  /** The client is of HTTP/1.0 and cannot read chunked framing. */
+  readonly decodesChunked: boolean
+  onBackendReady(connection: BackendConnection): void
+  /** A 1xx response other than 101. */
+  onInterim(head: Head): void
+  /** A final head, and in `reader.output` what came of the body with it. */
+  onResponseHead(head: Head, reader: BodyReader): void
+  onResponseBody(reader: BodyReader): void
+  /** The response has ended exactly where its framing says. The connection has been given back. */
+  onResponseEnd(): void
+  /** The connection is of no more use; `response_cut` and `response_timeout` come only after a head. */
+  onBackendFailed(connection: BackendConnection, code: ErrorCode, detail: string): void
+  /** All that was written has been taken. */
+  onBackendDrain(): void
+}
+
+export class BackendConnection implements Limited {
+  deadlineAt: Millis
+  /** It has carried an exchange before, so the backend may have closed it without our knowing. */
+  reused = false
+  /** At least one byte has come back for the exchange it carries. */
+  answered = false
+  readonly socket: Socket
+  readonly pool: BackendPool
+
+  readonly #context: Context
+  readonly #reader: BodyReader
+  #state: "connecting" | "idle" | "waiting" | "reading" | "closed" = "connecting"
+  #exchange: BackendSide | undefined
+  #requestSent = false
+  /** The response lets the connection live on. */
+  #keeps = false
+  #partial: Buffer | undefined
+  #interims = 0
+
+  constructor(context: Context, pool: BackendPool, address: Address) {
+    this.#context = context
+    this.pool = pool
+    this.#reader = new BodyReader(context.options.limits)
+    this.deadlineAt = context.deadlines.after(context.options.timeouts.connectMs)
+    const socket = connect({ host: address.host, port: address.port, noDelay: true, keepAlive: true })
+    this.socket = socket
+    socket.on("connect", () => this.#onConnect())
+    socket.on("data", (chunk: Buffer) => this.#onData(chunk))
+    socket.on("end", () => this.#onEnd())
+    socket.on("drain", () => this.#exchange?.onBackendDrain())
+    socket.on("error", (error: NodeJS.ErrnoException) => this.#onBroken(error.code ?? error.message))
+    socket.on("close", () => this.#onBroken("closed"))
+    context.deadlines.add(this)
+  }
+
+  get isClosed(): boolean {
+    return this.#state === "closed"
+  }
+
+  /** Gives the connection to an exchange, which is told when it may write: at once on an idle connection. */
+  start(exchange: BackendSide): void {
+    this.#exchange = exchange
+    this.answered = false
+    this.#requestSent = false
+    this.#interims = 0
+    if (this.#state === "connecting") return
+    this.#wait()
+    exchange.onBackendReady(this)
+  }
+
+  /** The whole request has been written; from now on the backend's time to answer runs. */
+  requestSent(): void {
+    this.#requestSent = true
+    if (this.#state === "waiting") {
+      this.deadlineAt = this.#context.deadlines.after(this.#context.options.timeouts.responseHeadMs)
+    }
+  }
+
+  /** The exchange has no more use for it, and it is in no state to carry another. */
+  abandon(): void {
+    this.#exchange = undefined
+    this.#close()
+  }
+
+  /** An idle connection that nobody shall use again. */
+  retire(): void {
+    this.#close()
+  }
+
+  onDeadline(): void {
+    const { timeouts } = this.#context.options
+    switch (this.#state) {
+      case "connecting":
+        this.#fail("connect_timeout", `${timeouts.connectMs} ms`)
+        break
+      case "waiting":
+        this.#fail("response_head_timeout", `${timeouts.responseHeadMs} ms`)
+        break
+      case "reading":
+        this.#fail("response_timeout", `${timeouts.betweenBytesMs} ms`)
+        break
+      case "idle":
+      case "closed":
+        this.#close()
+        break
+    }
+  }
+
+  #wait(): void {
+    this.#state = "waiting"
+    this.deadlineAt = Number.POSITIVE_INFINITY
+  }
+
+  #onConnect(): void {
+    const exchange = this.#exchange
+    if (exchange === undefined) {
+      // Whoever asked for it has gone meanwhile; the next may have it.
+      this.#becomeIdle()
+      return
+    }
+    this.#wait()
+    exchange.onBackendReady(this)
+  }
+
+  #onData(chunk: Buffer): void {
+    const exchange = this.#exchange
+    if (exchange === undefined) {
+      // Nothing was asked (RFC 9112 9.2): what it says could reach the wrong client.
+      this.#close()
+      return
+    }
+    this.answered = true
+    if (this.#state === "reading") this.#readBody(exchange, chunk, 0)
+    else this.#readHeads(exchange, chunk)
+  }
+
+  #readHeads(exchange: BackendSide, chunk: Buffer): void {
+    const { options, names, responseHead: head } = this.#context
+    const bytes = this.#partial === undefined ? chunk : Buffer.concat([this.#partial, chunk])
+    this.#partial = undefined
+    let from = 0
+    for (;;) {
+      const end = parseResponseHead(head, bytes, from, bytes.length, options.limits, names)
+      if (end === invalid) {
+        this.#fail("invalid_response", `(${head.error})`)
+        return
+      }
+      if (end === incomplete) {
+        if (bytes.length - from > options.limits.headBytesMax)
+          this.#fail("invalid_response", "(head_too_large)")
+        else if (from < bytes.length) this.#partial = from === 0 ? bytes : bytes.subarray(from)
+        return
+      }
+      if (head.status >= 200) {
+        this.#beginBody(exchange, head, bytes, end)
+        return
+      }
+      // 101 would hand the connection over to a protocol that nobody asked for (RFC 9110 15.2.2).
+      if (head.status === 101 || ++this.#interims > interimMax) {
+        this.#fail("invalid_response", head.status === 101 ? "(101 without Upgrade)" : "(too many 1xx)")
+        return
+      }
+      exchange.onInterim(head)
+      if (this.#exchange !== exchange) return
+      from = end
+    }
+  }
+
+  #beginBody(exchange: BackendSide, head: Head, bytes: Buffer, from: number): void {
+    const framing = responseFraming(head, exchange.isHead)
+    this.#keeps = head.minor === 1 && !head.closes && framing !== "close"
+    this.#state = "reading"
+    this.deadlineAt = this.#context.deadlines.after(this.#context.options.timeouts.betweenBytesMs)
+    this.#reader.begin(framing, head.contentLength, exchange.decodesChunked)
+    const at = this.#reader.read(bytes, from, bytes.length)
+    if (this.#reader.state === "invalid") {
+      this.#fail("invalid_response", "(invalid_chunk)")
+      return
+    }
+    exchange.onResponseHead(head, this.#reader)
+    if (this.#exchange === exchange && this.#reader.state === "complete")
+      this.#complete(exchange, at === bytes.length)
+  }
+
+  #readBody(exchange: BackendSide, chunk: Buffer, from: number): void {
+    const reader = this.#reader
+    const at = reader.read(chunk, from, chunk.length)
+    if (reader.state === "invalid") {
+      this.#fail("response_cut", "(invalid_chunk)")
+      return
+    }
+    this.deadlineAt = this.#context.deadlines.after(this.#context.options.timeouts.betweenBytesMs)
+    if (reader.outputCount > 0) exchange.onResponseBody(reader)
+    if (this.#exchange === exchange && reader.state === "complete")
+      this.#complete(exchange, at === chunk.length)
+  }
+
+  /** `exact`: nothing came behind the response's last byte. */
+  #complete(exchange: BackendSide, exact: boolean): void {
+    this.#exchange = undefined
+    if (exact && this.#requestSent && this.#keeps) {
+      this.reused = true
+      this.#becomeIdle()
+    } else this.#close()
+    exchange.onResponseEnd()
+  }
+
+  #becomeIdle(): void {
+    this.#state = "idle"
+    // A response may have been paused for a slow client; an idle connection must see its end.
+    this.socket.resume()
+    this.deadlineAt = this.#context.deadlines.after(this.#context.options.timeouts.backendIdleMs)
+    if (!this.pool.give(this)) this.#close()
+  }
+
+  #onEnd(): void {
+    const exchange = this.#exchange
+    if (exchange === undefined || this.#state !== "reading") {
+      this.#onBroken("closed")
+      return
+    }
+    this.#reader.end()
+    if (this.#reader.state === "complete") this.#complete(exchange, true)
+    else this.#fail("response_cut", "")
+  }
+
+  #onBroken(reason: string): void {
+    if (this.#state === "closed") return
+    switch (this.#state) {
+      case "connecting":
+        this.#fail("connect_failed", `(${reason})`)
+        break
+      case "waiting":
+        this.#fail("backend_reset", `(${reason})`)
+        break
+      case "reading":
+        this.#reader.reset()
+        this.#fail("response_cut", `(${reason})`)
+        break
+      case "idle":
+        this.#close()
+        break
+    }
+  }
+
+  #fail(code: ErrorCode, detail: string): void {
+    const exchange = this.#exchange
+    this.#exchange = undefined
+    this.#close()
+    exchange?.onBackendFailed(this, code, detail)
+  }
+
+  #close(): void {
+    if (this.#state === "closed") return
+    this.#state = "closed"
+    this.#partial = undefined
+    this.#context.deadlines.delete(this)
+    this.pool.forget(this)
+    this.socket.destroy()
+  }
+}
+
+/** RFC 9112 6.3. */
+function responseFraming(head: Head, isHead: boolean): Framing {
+  if (isHead || head.status === 204 || head.status === 304) return "none"
+  if (head.chunked) return "chunked"
+  return head.contentLength === -1 ? "close" : "length"
+}

@@ -1,0 +1,362 @@
+/**
+ * Hot path: one connection from a client, which carries one exchange after another.
+ *
+ *     idle ──first byte──▶ head ──whole head──▶ exchange ──response written, kept──▶ idle
+ *      │                    │                      │
+ *      │                    └──(refused)──▶ answered, closes
+ *      └──(end, time)──▶ closed                    └──(not kept)──▶ lingering ──▶ closed
+ *
+ * Requests that are sent before the response to an earlier one wait unread (RFC 9112 9.3.2): answers come in
+ * order and a client that pipelines without reading costs one buffer. Benchmark: bench/relay.ts.
+ */
+import type { Socket } from "node:net"
+import type { Millis } from "../core/clock.ts"
+import { type ErrorCode, errors } from "../core/errors.ts"
+import { BodyReader } from "../http1/body.ts"
+import { type Head, incomplete, invalid } from "../http1/head.ts"
+import { parseRequestHead } from "../http1/request-head.ts"
+import { errorAnswer } from "../http1/serialize.ts"
+import type { Limited } from "./deadlines.ts"
+import { type ClientSide, Exchange, type ExchangeContext } from "./exchange.ts"
+
+/** How long and how much is read of a client that is told to go, so that it can read the answer (RFC 9112 9.6). */
+const lingerMs = 2_000
+const lingerBytesMax = 256 * 1024
+
+/** What the thread wants to know of its connections. */
+export interface ClientOwner extends ExchangeContext {
+  /** The field lines that every request from this address gets. */
+  constantFields(remoteAddress: string): Buffer
+  /** The balancer stops: no connection is kept after its exchange. */
+  readonly isStopping: boolean
+  onClientClosed(client: ClientConnection): void
+}
+
+export class ClientConnection implements ClientSide, Limited {
+  deadlineAt: Millis
+  readonly #owner: ClientOwner
+  readonly #socket: Socket
+  readonly #exchange: Exchange
+  readonly #reader: BodyReader
+  readonly #constantFields: Buffer
+  #state: "idle" | "head" | "exchange" | "lingering" | "closed" = "idle"
+  /** Bytes that have come and that nobody has read: a head in parts, or a request before its turn. */
+  #held: Buffer | undefined
+  #requests = 0
+  #isHead = false
+  #ended = false
+  #lingered = 0
+  #parsing = false
+
+  constructor(owner: ClientOwner, socket: Socket) {
+    this.#owner = owner
+    this.#socket = socket
+    this.#reader = new BodyReader(owner.options.limits)
+    this.#exchange = new Exchange(owner, this)
+    this.#constantFields = owner.constantFields(socket.remoteAddress ?? "unknown")
+    this.deadlineAt = owner.deadlines.after(owner.options.timeouts.clientHeadMs)
+    socket.on("data", (chunk: Buffer) => this.#onData(chunk))
+    socket.on("end", () => this.#onEnd())
+    socket.on("drain", () => this.#exchange.onClientDrain())
+    socket.on("error", () => this.#close())
+    socket.on("close", () => this.#close())
+    owner.deadlines.add(this)
+  }
+
+  /** The balancer stops: idle connections close now, busy ones after their exchange. */
+  stop(): void {
+    if (this.#state === "idle") this.#close()
+  }
+
+  /** Ends it at once, whatever it does. */
+  destroy(): void {
+    this.#close()
+  }
+
+  onDeadline(): void {
+    switch (this.#state) {
+      case "idle":
+      case "lingering":
+      case "closed":
+        this.#close()
+        break
+      case "head":
+        this.answer("head_timeout", "")
+        break
+      case "exchange":
+        if (this.#reader.state === "open") this.#exchange.onRequestFailed("body_timeout")
+        else this.#close()
+        break
+    }
+  }
+
+  // ── the exchange's side ───────────────────────────────────────────────────────────────────────────────────────
+
+  write(bytes: Buffer): boolean {
+    if (this.#state === "closed") return true
+    const took = this.#socket.write(bytes)
+    // While the client does not read, its own time limit runs; every byte it takes sets it back.
+    if (!took) this.deadlineAt = this.#owner.deadlines.after(this.#owner.options.timeouts.betweenBytesMs)
+    else if (this.#reader.state !== "open") this.deadlineAt = Number.POSITIVE_INFINITY
+    return took
+  }
+
+  cork(): void {
+    this.#socket.cork()
+  }
+
+  uncork(): void {
+    this.#socket.uncork()
+  }
+
+  pauseBody(): void {
+    this.#socket.pause()
+    this.deadlineAt = Number.POSITIVE_INFINITY
+  }
+
+  resumeBody(): void {
+    if (this.#state !== "exchange" || this.#reader.state !== "open") return
+    this.#setBodyDeadline()
+    this.#socket.resume()
+  }
+
+  onExchangeEnd(keepAlive: boolean): void {
+    if (this.#state === "closed") return
+    if (!keepAlive || this.#owner.isStopping) {
+      this.#linger()
+      return
+    }
+    if (this.#ended && this.#held === undefined) {
+      this.#finish()
+      return
+    }
+    this.#becomeIdle()
+    // A client that takes no answers gets no further requests served.
+    if (this.#socket.writableNeedDrain) this.#socket.once("drain", () => this.#parseHeld())
+    else this.#parseHeld()
+  }
+
+  cut(): void {
+    if (this.#state === "closed") return
+    // What has been written may still be on its way; a reset makes sure that nobody takes it for the whole.
+    this.#state = "closed"
+    this.#forget()
+    this.#socket.resetAndDestroy()
+  }
+
+  answer(code: ErrorCode, detail: string): void {
+    if (this.#state === "closed") return
+    const { status } = errors[code]
+    const keeps =
+      status >= 500 &&
+      status !== 505 &&
+      status !== 501 &&
+      this.#state === "exchange" &&
+      this.#reader.state === "complete" &&
+      !this.#owner.isStopping &&
+      this.#keepAlive
+    this.#socket.write(errorAnswer(code, detail, !keeps, !this.#isHead, this.#owner.httpDate()))
+    if (keeps) this.onExchangeEnd(true)
+    else this.#linger()
+  }
+
+  // ── bytes from the client ─────────────────────────────────────────────────────────────────────────────────────
+
+  #keepAlive = false
+
+  #onData(chunk: Buffer): void {
+    switch (this.#state) {
+      case "idle":
+      case "head":
+        this.#hold(chunk)
+        this.#parseHeld()
+        break
+      case "exchange":
+        if (this.#reader.state === "open") this.#readBody(chunk, 0)
+        else this.#holdForLater(chunk)
+        break
+      case "lingering":
+        this.#lingered += chunk.length
+        if (this.#lingered > lingerBytesMax) this.#close()
+        break
+      case "closed":
+        break
+    }
+  }
+
+  #hold(chunk: Buffer): void {
+    this.#held = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk])
+  }
+
+  #holdForLater(bytes: Buffer): void {
+    this.#hold(bytes)
+    this.#socket.pause()
+  }
+
+  /** Serves what is held, one request after the other, until one has to wait for something. */
+  #parseHeld(): void {
+    // An exchange may end within its own beginning (an error of ours): the loop goes on then, not the call.
+    if (this.#parsing) return
+    this.#parsing = true
+    while ((this.#state === "idle" || this.#state === "head") && this.#held !== undefined) {
+      const bytes = this.#held
+      this.#held = undefined
+      if (!this.#parse(bytes)) break
+    }
+    this.#parsing = false
+    if (this.#held === undefined && this.#ended && (this.#state === "idle" || this.#state === "head"))
+      this.#finish()
+  }
+
+  /** True when a whole head was taken. */
+  #parse(bytes: Buffer): boolean {
+    const { options, names, requestHead: head, deadlines } = this.#owner
+    if (this.#state === "idle") {
+      this.#state = "head"
+      this.deadlineAt = deadlines.after(options.timeouts.clientHeadMs)
+    }
+    const end = parseRequestHead(head, bytes, 0, bytes.length, options.limits, names)
+    if (end === invalid) {
+      this.#isHead = head.method === "HEAD"
+      this.#refuse(head.error)
+      return false
+    }
+    if (end === incomplete) {
+      if (bytes.length > options.limits.headBytesMax) this.#refuse("head_too_large")
+      else {
+        this.#held = bytes
+        if (this.#ended) this.#close()
+        else this.#socket.resume()
+      }
+      return false
+    }
+    this.#beginExchange(head, bytes, end)
+    return true
+  }
+
+  #refuse(code: ErrorCode): void {
+    this.#owner.counters.countError(this.#owner.options.worker, code)
+    this.answer(code, "")
+  }
+
+  #beginExchange(head: Head, bytes: Buffer, end: number): void {
+    const { options } = this.#owner
+    this.#state = "exchange"
+    this.#isHead = head.method === "HEAD"
+    this.#keepAlive =
+      head.minor === 1 &&
+      !head.closes &&
+      ++this.#requests < options.limits.requestsPerConnectionMax &&
+      !this.#owner.isStopping
+    if (head.chunked) this.#reader.begin("chunked", 0, false)
+    else this.#reader.begin(head.contentLength > 0 ? "length" : "none", head.contentLength, false)
+    const ended = this.#reader.state !== "open"
+    if (ended) this.deadlineAt = Number.POSITIVE_INFINITY
+    else this.#setBodyDeadline()
+    this.#exchange.begin(head, ended, this.#constantFields, this.#keepAlive)
+    if (end === bytes.length) {
+      if (this.#state === "exchange") this.#socket.resume()
+    } else if (this.#isInExchange() && this.#reader.state === "open") this.#readBody(bytes, end)
+    else if (this.#isInExchange()) this.#holdForLater(bytes.subarray(end))
+    else if (this.#isWaiting()) this.#hold(bytes.subarray(end))
+  }
+
+  #isInExchange(): boolean {
+    return this.#state === "exchange"
+  }
+
+  #isWaiting(): boolean {
+    return this.#state === "idle"
+  }
+
+  #readBody(bytes: Buffer, from: number): void {
+    const reader = this.#reader
+    const at = reader.read(bytes, from, bytes.length)
+    if (reader.state === "invalid") {
+      this.#exchange.onRequestFailed("invalid_chunk")
+      return
+    }
+    this.#setBodyDeadline()
+    if (reader.outputCount > 0) this.#exchange.onRequestBody(reader)
+    if (reader.state !== "complete" || !this.#isInExchange()) return
+    this.deadlineAt = Number.POSITIVE_INFINITY
+    this.#exchange.onRequestEnd()
+    if (at === bytes.length) return
+    if (this.#isInExchange()) this.#holdForLater(bytes.subarray(at))
+    else if (this.#isWaiting()) {
+      this.#hold(bytes.subarray(at))
+      this.#parseHeld()
+    }
+  }
+
+  /**
+   * The client will send no more. What it has asked for is still answered (RFC 9112 9.6 makes no abort of it); a
+   * request whose end can no longer come is not.
+   */
+  #onEnd(): void {
+    this.#ended = true
+    switch (this.#state) {
+      case "idle":
+        if (this.#held === undefined) this.#finish()
+        break
+      case "head":
+      case "closed":
+        this.#close()
+        break
+      case "lingering":
+        this.#close()
+        break
+      case "exchange":
+        this.#reader.end()
+        if (this.#reader.state === "cut") this.#close()
+        break
+    }
+  }
+
+  #setBodyDeadline(): void {
+    this.deadlineAt = this.#owner.deadlines.after(this.#owner.options.timeouts.clientBodyMs)
+  }
+
+  #becomeIdle(): void {
+    this.#state = "idle"
+    this.deadlineAt = this.#owner.deadlines.after(this.#owner.options.timeouts.clientIdleMs)
+    if (this.#held === undefined) this.#socket.resume()
+  }
+
+  /** Says that no more comes, and goes on reading for a while: a reset would destroy the answer on its way. */
+  #linger(): void {
+    if (this.#ended) {
+      this.#finish()
+      return
+    }
+    this.#state = "lingering"
+    this.#held = undefined
+    this.#lingered = 0
+    this.deadlineAt = this.#owner.deadlines.after(lingerMs)
+    this.#socket.end()
+    this.#socket.resume()
+  }
+
+  /** Both sides are done: closes once everything has been written. */
+  #finish(): void {
+    this.#state = "lingering"
+    this.#held = undefined
+    this.deadlineAt = this.#owner.deadlines.after(this.#owner.options.timeouts.betweenBytesMs)
+    this.#socket.end()
+    this.#socket.resume()
+  }
+
+  #close(): void {
+    if (this.#state === "closed") return
+    this.#state = "closed"
+    this.#forget()
+    this.#socket.destroy()
+  }
+
+  #forget(): void {
+    this.#held = undefined
+    this.#owner.deadlines.delete(this)
+    this.#exchange.onClientGone()
+    this.#owner.onClientClosed(this)
+  }
+}

@@ -1,0 +1,26 @@
+import type { Clock } from "../core/clock.ts"
+import type { BackendId } from "../core/backend.ts"
+import type { Counters } from "../metrics/counters.ts"
+import type { Head } from "../http1/head.ts"
+import type { FieldNames } from "../http1/field-names.ts"
+import type { Deadlines } from "./deadlines.ts"
+import type { DataPlaneOptions } from "./options.ts"
+
+/** What everything in one data-plane thread shares. */
+export interface Context {
+  readonly options: DataPlaneOptions
+  readonly clock: Clock
+  readonly deadlines: Deadlines
+  readonly counters: Counters
+  readonly names: FieldNames
+  /**
+   * The one head that requests are parsed into, and the one for responses: a head is read in the turn in which it
+   * is parsed, so that connections need none of their own.
+   */
+  readonly requestHead: Head
+  readonly responseHead: Head
+  /** Told that a connection to a backend could not be made, so that a check can follow at once. */
+  onConnectFailed(id: BackendId): void
+  /** The current HTTP date (RFC 9110 5.6.7), accurate to a second. */
+  httpDate(): string
+}

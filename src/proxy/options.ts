@@ -1,0 +1,51 @@
+import type { ResourceTable, ResourceVector } from "../core/resources.ts"
+import type { BodyLimits } from "../http1/body.ts"
+import type { HeadLimits } from "../http1/limits.ts"
+import type { PolicyName } from "../policies/index.ts"
+
+/** What a data-plane thread is told at its start. Plain data: it travels to the thread as it is. */
+export interface DataPlaneOptions {
+  /** The pseudonym in Via. */
+  readonly name: string
+  readonly host: string
+  readonly port: number
+  /** Which thread this is, from 0 on. */
+  readonly worker: number
+  readonly resources: ResourceTable
+  readonly policy: PolicyName
+  /** Seed of the simulated demand (the same in every thread) and, with the thread's number, of its policy. */
+  readonly seed: number
+  readonly demand: {
+    /** `simulation`: drawn per request and sent on in a header per resource. `declared`: by header, else the default. */
+    readonly mode: "simulation" | "declared"
+    /** What a request needs that declares nothing. */
+    readonly default: ResourceVector
+  }
+  readonly limits: HeadLimits &
+    BodyLimits & {
+      /** Tries of one request in all. */
+      readonly attemptsMax: number
+      /** How much of a request body is kept for another try, bytes. */
+      readonly replayBytesMax: number
+      /** Client connections of this thread. */
+      readonly connectionsMax: number
+      readonly idlePerBackendMax: number
+      readonly requestsPerConnectionMax: number
+      /** Requests of this thread that wait for room. */
+      readonly queueMax: number
+    }
+  readonly timeouts: {
+    readonly clientHeadMs: number
+    readonly clientIdleMs: number
+    readonly clientBodyMs: number
+    readonly connectMs: number
+    readonly responseHeadMs: number
+    readonly betweenBytesMs: number
+    readonly backendIdleMs: number
+    readonly queueMs: number
+    /** How long running exchanges may take when the balancer stops. */
+    readonly drainMs: number
+  }
+  /** Tell the client which backend answered, in X-Linebacker-Backend. */
+  readonly backendHeader: boolean
+}
