@@ -4,11 +4,7 @@ export interface RegistrationErrorRow {
   readonly meaning: string
 }
 
-/**
- * Everything a registration call can be refused with. Status and documentation come from the row; code and
- * callers match on the name. Each is provoked by a test.
- */
-export const registrationErrors = {
+const rows = {
   malformed_request: { status: 400, meaning: "The bytes on the connection are not an HTTP request." },
   invalid_json: { status: 400, meaning: "The body is not JSON; the message says where it stops being so." },
   invalid_body: {
@@ -45,7 +41,13 @@ export const registrationErrors = {
   },
 } as const satisfies Record<string, RegistrationErrorRow>
 
-export type RegistrationErrorCode = keyof typeof registrationErrors
+/**
+ * Everything a registration call can be refused with. Status and documentation come from the row; code and
+ * callers match on the name. Each is provoked by a test.
+ */
+export const registrationErrors: typeof rows = rows
+
+export type RegistrationErrorCode = keyof typeof rows
 
 export interface RegistryError {
   readonly code: RegistrationErrorCode

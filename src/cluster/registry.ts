@@ -134,6 +134,11 @@ export class Registry {
     return this.#snapshot
   }
 
+  /** The table that capacities name. */
+  get resources(): ResourceTable {
+    return this.#options.resources
+  }
+
   /** The `checkTimes` it was made with. */
   get checkTimes(): CheckTimes {
     return this.#options.checkTimes

@@ -26,14 +26,16 @@ export function resourcePrice(resources: ResourceTable): LoadMetric {
   const isSpace = resources.map((resource) => resource.kind === "space")
 
   return (backend, request) => {
+    const { demand } = request
+    const { capacity, load } = backend
     let price = 0
     for (let r = 0; r < count; r++) {
-      const demand = request.demand[r]!
+      const amount = demand[r]!
       // Skipped rather than multiplied: 0 · Infinity would be NaN.
-      if (demand === 0) continue
-      const load = (backend.load.reserved(r) + demand / 2) / backend.capacity[r]!
-      if (!isSpace[r]) price += demand * load
-      else if (load < 1) price += (demand * load) / (1 - load)
+      if (amount === 0) continue
+      const loadMidway = (load.reserved(r) + amount / 2) / capacity[r]!
+      if (!isSpace[r]) price += amount * loadMidway
+      else if (loadMidway < 1) price += (amount * loadMidway) / (1 - loadMidway)
       else return Infinity
     }
     return price

@@ -1,0 +1,194 @@
+/** The data-plane threads, as the control plane holds them: started, told of changes, replaced when one dies. */
+import { createServer } from "node:net"
+import { Worker } from "node:worker_threads"
+import type { LoadTable } from "../cluster/load-table.ts"
+import type { Snapshot } from "../cluster/snapshot.ts"
+import type { BackendId } from "../core/backend.ts"
+import type { Counters } from "../metrics/counters.ts"
+import type { PolicyName } from "../policies/index.ts"
+import type { FromWorker, ToWorker, WorkerBirth } from "./messages.ts"
+import type { DataPlaneOptions } from "./options.ts"
+
+/** A thread that dies again and again is restarted no faster than this. */
+const restartMs = 500
+/** How long after `timeouts.drain` a thread that has not stopped is ended. */
+const stopGraceMs = 2_000
+
+export interface ThreadsOptions {
+  readonly workers: number
+  /** The same for all but for `worker`, which is set here. */
+  readonly options: DataPlaneOptions
+  readonly table: LoadTable
+  readonly counters: Counters
+  readonly snapshot: Snapshot
+  onConnectFailed(id: BackendId): void
+  /** All threads have taken the snapshot of this version, or a later one. */
+  onApplied(version: number): void
+  /** For a person: a thread has died, with why. */
+  onDeath(worker: number, reason: string): void
+}
+
+interface Thread {
+  readonly worker: Worker
+  applied: number
+  stopped: boolean
+}
+
+/** A port that is not to be had, with the system's code (`EADDRINUSE`, `EACCES`, …). */
+export class ListenError extends Error {
+  readonly code: string
+
+  constructor(code: string, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+export class Threads {
+  readonly #settings: ThreadsOptions
+  readonly #threads: (Thread | undefined)[]
+  #options: DataPlaneOptions
+  #snapshot: Snapshot
+  #stopping = false
+
+  private constructor(settings: ThreadsOptions, port: number) {
+    this.#settings = settings
+    this.#options = { ...settings.options, port }
+    this.#snapshot = settings.snapshot
+    this.#threads = Array.from({ length: settings.workers }, () => undefined)
+  }
+
+  /** Starts all threads; resolves when each of them listens. Rejects with `ListenError` when one cannot. */
+  static async start(settings: ThreadsOptions): Promise<Threads> {
+    const { host, port } = settings.options
+    const threads = new Threads(settings, await freePort(host, port))
+    try {
+      await Promise.all(threads.#threads.map((_, index) => threads.#spawn(index)))
+    } catch (error) {
+      await threads.stop()
+      throw error
+    }
+    return threads
+  }
+
+  get port(): number {
+    return this.#options.port
+  }
+
+  /** Threads that are alive. */
+  get count(): number {
+    return this.#threads.filter((thread) => thread !== undefined).length
+  }
+
+  apply(snapshot: Snapshot): void {
+    this.#snapshot = snapshot
+    this.#tellAll({ kind: "snapshot", snapshot })
+  }
+
+  setPolicy(name: PolicyName): void {
+    this.#options = { ...this.#options, policy: name }
+    this.#tellAll({ kind: "policy", name })
+  }
+
+  /** Lets every thread finish what it has; ends those that take longer than they may. */
+  async stop(): Promise<void> {
+    this.#stopping = true
+    const exits = this.#threads.flatMap((thread) =>
+      thread === undefined
+        ? []
+        : [new Promise<void>((resolve) => thread.worker.once("exit", () => resolve()))],
+    )
+    this.#tellAll({ kind: "stop" })
+    const late = setTimeout(() => {
+      for (const thread of this.#threads) void thread?.worker.terminate()
+    }, this.#options.timeouts.drainMs + stopGraceMs)
+    await Promise.all(exits)
+    clearTimeout(late)
+  }
+
+  #tellAll(message: ToWorker): void {
+    for (const thread of this.#threads) thread?.worker.postMessage(message)
+  }
+
+  #spawn(index: number): Promise<void> {
+    const { table, counters } = this.#settings
+    const birth: WorkerBirth = {
+      options: { ...this.#options, worker: index },
+      table: table.shape,
+      counters: counters.shape,
+      snapshot: this.#snapshot,
+    }
+    // The published package holds JavaScript; the checkout runs its TypeScript.
+    const entry = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url)
+    const worker = new Worker(entry, { workerData: birth, name: `linebacker-data-${index}` })
+    const thread: Thread = { worker, applied: -1, stopped: false }
+    this.#threads[index] = thread
+    let reason = "it ended"
+    worker.on("error", (error: unknown) => {
+      reason = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    })
+    return new Promise((resolve, reject) => {
+      worker.on("message", (message: FromWorker) => {
+        switch (message.kind) {
+          case "listening":
+            resolve()
+            break
+          case "listen_failed":
+            thread.stopped = true
+            reject(new ListenError(message.code, message.message))
+            break
+          case "applied":
+            thread.applied = message.version
+            this.#settings.onApplied(this.#appliedByAll())
+            break
+          case "connect_failed":
+            this.#settings.onConnectFailed(message.id)
+            break
+          case "stopped":
+            thread.stopped = true
+            break
+        }
+      })
+      worker.on("exit", () => {
+        this.#onExit(index, thread, reason)
+        reject(new ListenError("worker_died", reason))
+      })
+    })
+  }
+
+  /** What the dead thread held is given back, and another takes its place. The others never notice. */
+  #onExit(index: number, thread: Thread, reason: string): void {
+    if (this.#threads[index] === thread) this.#threads[index] = undefined
+    this.#settings.table.releaseAll(index)
+    this.#settings.counters.closeAll(index)
+    this.#settings.onApplied(this.#appliedByAll())
+    if (thread.stopped || this.#stopping) return
+    this.#settings.onDeath(index, reason)
+    setTimeout(() => {
+      if (!this.#stopping) this.#spawn(index).catch(() => {})
+    }, restartMs)
+  }
+
+  #appliedByAll(): number {
+    let least = this.#snapshot.version
+    for (const thread of this.#threads) if (thread !== undefined) least = Math.min(least, thread.applied)
+    return least
+  }
+}
+
+/**
+ * The port to listen on: `port`, or a free one for 0. Threads share it with SO_REUSEPORT, which would also share
+ * it with another balancer that runs already; so it is first asked for alone.
+ */
+function freePort(host: string, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer()
+    probe.once("error", (error: NodeJS.ErrnoException) =>
+      reject(new ListenError(error.code ?? "unknown", error.message)),
+    )
+    probe.listen({ host: host === "" ? undefined : host, port }, () => {
+      const address = probe.address()
+      probe.close(() => resolve(typeof address === "object" && address !== null ? address.port : port))
+    })
+  })
+}
