@@ -17,6 +17,14 @@ function chiSquare(counts: readonly number[]): number {
   return counts.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0)
 }
 
+/** What a field makes of 1 and 2, or "refused", which leaves them. */
+function declared(value: string): number[] | "refused" {
+  const into = Float64Array.of(1, 2)
+  if (parseDeclaredDemand(value, resourcesDefault, into)) return [...into]
+  assert.deepEqual([...into], [1, 2], "untouched when refused")
+  return "refused"
+}
+
 suite("simulated demand", () => {
   // χ² has a mean of its degrees of freedom k and a variance of 2k; its 99.9 % point is 27.9 for k = 9 and 148.2
   // for k = 99. The seeds are fixed, so a test below that passes will always pass.
@@ -98,14 +106,6 @@ suite("simulated demand", () => {
 })
 
 suite("declared demand", () => {
-  /** What a field makes of 1 and 2, or "refused", which leaves them. */
-  function declared(value: string): number[] | "refused" {
-    const into = Float64Array.of(1, 2)
-    if (parseDeclaredDemand(value, resourcesDefault, into)) return [...into]
-    assert.deepEqual([...into], [1, 2], "untouched when refused")
-    return "refused"
-  }
-
   test("reads integers and decimals", () => {
     assert.deepEqual(declared("compute=3, storage=12"), [3, 12])
     assert.deepEqual(declared("storage=0.125,compute=7.5"), [7.5, 0.125])
@@ -216,11 +216,13 @@ suite("declared demand", () => {
 
   test("reads every decimal as JavaScript does", () => {
     const decimal = fc.tuple(fc.nat(1_048_575), fc.integer({ min: 1, max: 3 }), fc.nat(999))
-    const check = ([whole, places, digits]: readonly [number, number, number]): void => {
-      const text = `${whole}.${String(digits).padStart(3, "0").slice(0, places)}`
-      assert.deepEqual(declared(`compute=${text}`), [Number(text), 2])
-    }
-    fc.assert(fc.property(decimal, check), { seed: 1, numRuns: 1_000 })
+    fc.assert(
+      fc.property(decimal, ([whole, places, digits]) => {
+        const text = `${whole}.${String(digits).padStart(3, "0").slice(0, places)}`
+        assert.deepEqual(declared(`compute=${text}`), [Number(text), 2])
+      }),
+      { seed: 1, numRuns: 1_000 },
+    )
   })
 
   test("ends on any text, and refuses or leaves finite amounts ≥ 0", () => {
@@ -244,11 +246,13 @@ suite("declared demand", () => {
       fc.string(),
       fc.array(bits).map((parts) => parts.join("")),
     )
-    const check = (text: string): void => {
-      const result = declared(text)
-      if (result === "refused") return
-      for (const amount of result) assert.ok(Number.isFinite(amount) && amount >= 0)
-    }
-    fc.assert(fc.property(texts, check), { seed: 1, numRuns: 5_000 })
+    fc.assert(
+      fc.property(texts, (text) => {
+        const result = declared(text)
+        if (result === "refused") return
+        for (const amount of result) assert.ok(Number.isFinite(amount) && amount >= 0)
+      }),
+      { seed: 1, numRuns: 5_000 },
+    )
   })
 })

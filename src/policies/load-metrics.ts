@@ -12,7 +12,7 @@ export const inFlight: LoadMetric = (backend) => backend.load.inFlight / backend
  * The argument of φ is the load half way through the placing, so that big requests see that they are big. For a
  * `rate` it is seconds of backlog and φ(u) = u. For a `space` it is the fraction held and φ(u) = u / (1 − u),
  * which is Infinity from 1 on. A resource the request does not need costs nothing, however scarce; one it needs
- * and the backend lacks (capacity 0) costs Infinity. Never NaN. A request that needs nothing finds every
+ * and the backend lacks (capacity 0) costs Infinity. Never NaN for what the load table can tell apart. A request that needs nothing finds every
  * backend equally cheap.
  *
  * A price is per unit of work, so the capacity divides once. Dividing the demand by it as well makes large

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import * as fc from "fast-check"
-import { backend, fleet, ofCapacity, request, resourcesOf, type Traits } from "../../test/support/backends.ts"
+import { backend, fleet, ofCapacity, request, resourcesOf } from "../../test/support/backends.ts"
 import type { Backend } from "../core/backend.ts"
 import type { ResourceTable } from "../core/resources.ts"
 import { seeded } from "../core/rng.ts"
@@ -73,56 +73,60 @@ test("the winner has the least price of all, whatever the order of the members",
   const shuffled = members.chain((list) =>
     fc.tuple(fc.constant(list), fc.shuffledSubarray(list, { minLength: list.length })),
   )
-  const check = (
-    resources: ResourceTable,
-    [list, order]: readonly [readonly Traits[], readonly Traits[]],
-    demand: readonly number[],
-  ): void => {
-    const asked = request(demand)
-    const priced = (one: Backend): number => resourcePrice(resources)(one, asked)
-    const least = Math.min(...list.map((one) => priced(backend(one))))
-    for (const each of [list, order]) {
-      assert.equal(priced(priceOf(resources, fleet(...each)).pick(asked)!), least)
-    }
-  }
-  fc.assert(fc.property(kinds, shuffled, amounts, check), often)
+  fc.assert(
+    fc.property(kinds, shuffled, amounts, (resources, [list, order], demand) => {
+      const asked = request(demand)
+      const priced = (one: Backend): number => resourcePrice(resources)(one, asked)
+      const least = Math.min(...list.map((one) => priced(backend(one))))
+      for (const each of [list, order]) {
+        assert.equal(priced(priceOf(resources, fleet(...each)).pick(asked)!), least)
+      }
+    }),
+    often,
+  )
 })
 
 test("a resource the request does not need has no say", () => {
-  const check = (resources: ResourceTable, list: readonly Traits[], other: readonly number[]): void => {
-    const elsewhere = list.map(({ capacity, reserved }, i) => ({
-      capacity: [capacity![0]!, other[i % other.length]!],
-      reserved: [reserved![0]!, other[(i + 1) % other.length]!],
-    }))
-    const asked = request([3, 0])
-    const one = priceOf(resources, fleet(...list)).pick(asked)
-    assert.equal(priceOf(resources, fleet(...elsewhere)).pick(asked)?.id, one?.id)
-  }
   const other = fc.array(fc.nat(50), { minLength: 1, maxLength: 8 })
-  fc.assert(fc.property(kinds, members, other, check), often)
+  fc.assert(
+    fc.property(kinds, members, other, (resources, list, other) => {
+      const elsewhere = list.map(({ capacity, reserved }, i) => ({
+        capacity: [capacity[0], other[i % other.length]!],
+        reserved: [reserved[0], other[(i + 1) % other.length]!],
+      }))
+      const asked = request([3, 0])
+      const one = priceOf(resources, fleet(...list)).pick(asked)
+      assert.equal(priceOf(resources, fleet(...elsewhere)).pick(asked)?.id, one?.id)
+    }),
+    often,
+  )
 })
 
 test("rates that are all twice as fast change no choice", () => {
   // Every price is halved, exactly, as 2 is a power of two.
   const rates = resourcesOf("rate", "rate")
-  const check = (list: readonly Traits[], demand: readonly number[]): void => {
-    const faster = list.map((one) => ({ ...one, capacity: one.capacity!.map((amount) => amount * 2) }))
-    const one = priceOf(rates, fleet(...list)).pick(request(demand))
-    assert.equal(priceOf(rates, fleet(...faster)).pick(request(demand))?.id, one?.id)
-  }
-  fc.assert(fc.property(members, amounts, check), often)
+  fc.assert(
+    fc.property(members, amounts, (list, demand) => {
+      const faster = list.map((one) => ({ ...one, capacity: one.capacity.map((amount) => amount * 2) }))
+      const one = priceOf(rates, fleet(...list)).pick(request(demand))
+      assert.equal(priceOf(rates, fleet(...faster)).pick(request(demand))?.id, one?.id)
+    }),
+    often,
+  )
 })
 
 test("more load on one that lost does not make it win", () => {
-  const check = (resources: ResourceTable, list: readonly Traits[], demand: readonly number[]): void => {
-    const asked = request(demand)
-    const all = fleet(...list)
-    const winner = priceOf(resources, all).pick(asked)!
-    const least = resourcePrice(resources)(winner, asked)
-    const losers = all.filter((one) => resourcePrice(resources)(one, asked) > least)
-    for (const loser of losers) loser.load.hold(Float64Array.of(1, 1))
-    const again = priceOf(resources, all).pick(asked)!
-    assert.ok(!losers.some((loser) => loser === again))
-  }
-  fc.assert(fc.property(kinds, members, amounts, check), often)
+  fc.assert(
+    fc.property(kinds, members, amounts, (resources, list, demand) => {
+      const asked = request(demand)
+      const all = fleet(...list)
+      const winner = priceOf(resources, all).pick(asked)!
+      const least = resourcePrice(resources)(winner, asked)
+      const losers = all.filter((one) => resourcePrice(resources)(one, asked) > least)
+      for (const loser of losers) loser.load.hold(Float64Array.of(1, 1))
+      const again = priceOf(resources, all).pick(asked)!
+      assert.ok(!losers.some((loser) => loser === again))
+    }),
+    often,
+  )
 })

@@ -80,6 +80,13 @@ export class Threads {
     return this.#threads.filter((thread) => thread !== undefined).length
   }
 
+  /** The latest snapshot version that every living thread has taken. */
+  get appliedByAll(): number {
+    let least = this.#snapshot.version
+    for (const thread of this.#threads) if (thread !== undefined) least = Math.min(least, thread.applied)
+    return least
+  }
+
   apply(snapshot: Snapshot): void {
     this.#snapshot = snapshot
     this.#tellAll({ kind: "snapshot", snapshot })
@@ -139,7 +146,7 @@ export class Threads {
             break
           case "applied":
             thread.applied = message.version
-            this.#settings.onApplied(this.#appliedByAll())
+            this.#settings.onApplied(this.appliedByAll)
             break
           case "connect_failed":
             this.#settings.onConnectFailed(message.id)
@@ -161,18 +168,20 @@ export class Threads {
     if (this.#threads[index] === thread) this.#threads[index] = undefined
     this.#settings.table.releaseAll(index)
     this.#settings.counters.closeAll(index)
-    this.#settings.onApplied(this.#appliedByAll())
+    this.#settings.onApplied(this.appliedByAll)
     if (thread.stopped || this.#stopping) return
     this.#settings.onDeath(index, reason)
-    setTimeout(() => {
-      if (!this.#stopping) this.#spawn(index).catch(() => {})
-    }, restartMs)
+    this.#respawn(index)
   }
 
-  #appliedByAll(): number {
-    let least = this.#snapshot.version
-    for (const thread of this.#threads) if (thread !== undefined) least = Math.min(least, thread.applied)
-    return least
+  #respawn(index: number): void {
+    setTimeout(() => {
+      if (this.#stopping) return
+      // A thread that dies again comes back through `#onExit`; one that cannot listen is tried again here.
+      this.#spawn(index).catch((error: unknown) => {
+        if (error instanceof ListenError && error.code !== "worker_died") this.#respawn(index)
+      })
+    }, restartMs)
   }
 }
 

@@ -1,0 +1,274 @@
+/**
+ * The composition root: puts the rooms together into a running balancer. The main thread is the control plane
+ * (registration, leases, checks, page); the data-plane threads relay and never wait for it.
+ */
+import { readFileSync } from "node:fs"
+import { availableParallelism } from "node:os"
+import { Registry } from "./cluster/registry.ts"
+import { LoadTable, SlotAllocator } from "./cluster/load-table.ts"
+import { type Endpoint, formatEndpoint } from "./core/endpoint.ts"
+import { vectorOf } from "./core/resources.ts"
+import { type Admin, startAdmin } from "./control/admin-api.ts"
+import { Checker } from "./control/checks.ts"
+import type { Config } from "./control/config.ts"
+import { type RegistrationListener, startRegistration } from "./control/registration-api.ts"
+import { StateBuilder } from "./control/state-builder.ts"
+import type { StateView } from "./control/state-view.ts"
+import { bodyLimitsDefault } from "./http1/body.ts"
+import { Counters } from "./metrics/counters.ts"
+import { isPolicyName, policies, type PolicyName } from "./policies/index.ts"
+import type { DataPlaneOptions } from "./proxy/options.ts"
+import { Threads } from "./proxy/threads.ts"
+import { systemClock, systemRng, systemTimers, wallClock } from "./system.ts"
+
+/** How often leases are looked at. Nothing waits for it longer than this. */
+const tickMs = 250
+const fastCheckMs = 1_000
+
+/** Something that happened, for a log: one line for a person. */
+export type Log = (line: string) => void
+
+export interface Balancer {
+  /** Where it really listens, with the ports that the system chose for 0. */
+  readonly listeners: {
+    readonly traffic: Endpoint
+    readonly registration: Endpoint
+    readonly admin: Endpoint
+  }
+  /** Of simulated demand: given, or drawn at start. The same seed gives the same demands. */
+  readonly seed: number
+  state(): StateView
+  /** Accepts no more, lets running exchanges finish for at most `timeouts.drain`, and closes everything. */
+  stop(): Promise<void>
+}
+
+/** A listener that could not be opened: which, where, and the system's code (`EADDRINUSE`, `EACCES`, …). */
+export class StartError extends Error {
+  readonly listener: "traffic" | "registration" | "admin"
+  readonly endpoint: Endpoint
+  readonly code: string
+
+  constructor(listener: StartError["listener"], endpoint: Endpoint, cause: unknown) {
+    const { code = "unknown", message } = cause as NodeJS.ErrnoException
+    super(message, { cause })
+    this.listener = listener
+    this.endpoint = endpoint
+    this.code = code
+  }
+}
+
+/** Starts a balancer; resolves when all its listeners take connections. Throws `StartError`. */
+export async function createBalancer(config: Config, log: Log = () => {}): Promise<Balancer> {
+  const balancer = new RunningBalancer(config, log)
+  try {
+    await balancer.start()
+  } catch (error) {
+    await balancer.stop()
+    throw error
+  }
+  return balancer
+}
+
+class RunningBalancer implements Balancer {
+  readonly seed: number
+  readonly #config: Config
+  readonly #log: Log
+  readonly #workers: number
+  readonly #table: LoadTable
+  readonly #counters: Counters
+  readonly #slots: SlotAllocator
+  readonly #registry: Registry
+  readonly #checker: Checker
+  readonly #builder: StateBuilder
+  #policy: PolicyName
+  #threads: Threads | undefined
+  #registration: RegistrationListener | undefined
+  #admin: Admin | undefined
+  #tick: NodeJS.Timeout | undefined
+  #tickedAt = 0
+  #sampledAt = 0
+  #published = 0
+
+  constructor(config: Config, log: Log) {
+    if (!isPolicyName(config.policy)) throw new RangeError(`there is no policy "${config.policy}"`)
+    this.#config = config
+    this.#log = log
+    this.#policy = config.policy
+    this.#workers = config.workers === "auto" ? availableParallelism() : config.workers
+    this.seed = config.seed ?? systemRng().below(2 ** 31)
+
+    const { resources, registration, checks } = config
+    // As many rows again as members: one that has left keeps its row until its last attempt has settled.
+    const rows = registration.backendsMax * 2
+    this.#table = LoadTable.create(resources, rows, this.#workers)
+    this.#counters = Counters.create(rows, this.#workers, resources.length)
+    this.#slots = new SlotAllocator(this.#table, (slot) => this.#counters.clear(slot))
+    this.#registry = new Registry({
+      resources,
+      slots: this.#slots,
+      firstGeneration: wallClock(),
+      ttlMs: registration.ttlMs,
+      renewMs: registration.renewMs,
+      suspectMs: registration.suspectMs,
+      membersMax: registration.backendsMax,
+      legacyPort: registration.legacyPort,
+      checkTimes: {
+        intervalMs: checks.intervalMs,
+        fastIntervalMs: Math.min(fastCheckMs, checks.intervalMs),
+        timeoutMs: checks.timeoutMs,
+        fall: checks.fall,
+        rise: checks.rise,
+      },
+    })
+    this.#checker = new Checker({
+      registry: this.#registry,
+      check: checks.kind === "http" ? { kind: "http", path: checks.path } : { kind: "tcp" },
+      clock: systemClock,
+      rng: systemRng(),
+      timers: systemTimers,
+      onChange: () => this.#publish(),
+    })
+    this.#builder = new StateBuilder({
+      version: packageVersion(),
+      resources,
+      registry: this.#registry,
+      table: this.#table,
+      counters: this.#counters,
+      clock: systemClock,
+      wallClock,
+      demandMode: config.demand.mode,
+      now: () => ({
+        policy: this.#policy,
+        workers: this.#threads?.count ?? 0,
+        listeners: {
+          traffic: formatEndpoint(this.listeners.traffic),
+          registration: formatEndpoint(this.listeners.registration),
+          admin: formatEndpoint(this.listeners.admin),
+        },
+      }),
+    })
+  }
+
+  get listeners(): Balancer["listeners"] {
+    const { listen, registration, admin } = this.#config
+    return {
+      traffic: { host: listen.host, port: this.#threads?.port ?? listen.port },
+      registration: this.#registration?.address ?? registration.listen,
+      admin: this.#admin?.address ?? admin.listen,
+    }
+  }
+
+  async start(): Promise<void> {
+    const { listen, registration, admin } = this.#config
+    this.#threads = await opening("traffic", listen, () =>
+      Threads.start({
+        workers: this.#workers,
+        options: dataPlaneOptions(this.#config, this.#policy, this.seed),
+        table: this.#table,
+        counters: this.#counters,
+        snapshot: this.#registry.snapshot,
+        onConnectFailed: (id) => this.#checker.checkNow(id),
+        onApplied: (version) => this.#slots.reclaim(version),
+        onDeath: (worker, reason) => this.#log(`data-plane thread ${worker} died and is replaced: ${reason}`),
+      }),
+    )
+    this.#registration = await opening("registration", registration.listen, () =>
+      startRegistration({
+        ...registration.listen,
+        registry: this.#registry,
+        clock: systemClock,
+        ...(registration.token === undefined ? {} : { token: registration.token }),
+        ...(registration.allow === undefined ? {} : { allow: registration.allow }),
+        allowForeignAddresses: registration.allowForeignAddresses,
+        onChange: () => this.#publish(),
+      }),
+    )
+    this.#admin = await opening("admin", admin.listen, () =>
+      startAdmin({
+        ...admin.listen,
+        state: () => this.state(),
+        policies: Object.entries(policies).map(([name, { summary }]) => ({ name, summary })),
+        ready: () => this.#registry.snapshot.eligible.length > 0,
+        timers: systemTimers,
+        allow: admin.allow,
+        hosts: admin.hosts,
+        onBug: (error) => this.#log(`a bug in the admin API: ${String(error)}`),
+      }),
+    )
+    this.#tickedAt = systemClock.now()
+    this.#tick = setInterval(() => this.#onTick(), tickMs)
+  }
+
+  state(): StateView {
+    return this.#builder.build()
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#tick)
+    this.#checker.close()
+    // The page stays to the last, so that a person can watch what still runs.
+    await this.#registration?.close()
+    await this.#threads?.stop()
+    await this.#admin?.close()
+  }
+
+  #onTick(): void {
+    const now = systemClock.now()
+    // Renewals could not be heard while this thread stood still: leases last that much longer.
+    const lateMs = now - this.#tickedAt - tickMs
+    if (lateMs > tickMs) this.#registry.forgive(lateMs, now)
+    this.#tickedAt = now
+    this.#registry.expire(now)
+    this.#publish()
+    this.#slots.reclaim(this.#threads?.appliedByAll ?? 0)
+    if (now - this.#sampledAt < 900) return
+    this.#sampledAt = now
+    this.#builder.sample()
+  }
+
+  /** Passes a new membership on to whoever works by it. */
+  #publish(): void {
+    const { snapshot } = this.#registry
+    if (snapshot.version === this.#published) return
+    this.#published = snapshot.version
+    this.#threads?.apply(snapshot)
+    this.#checker.follow(snapshot)
+  }
+}
+
+async function opening<T>(
+  listener: StartError["listener"],
+  endpoint: Endpoint,
+  open: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await open()
+  } catch (error) {
+    throw new StartError(listener, endpoint, error)
+  }
+}
+
+function dataPlaneOptions(config: Config, policy: PolicyName, seed: number): DataPlaneOptions {
+  const { name, listen, resources, demand, limits, timeouts, response } = config
+  const demandDefault = vectorOf(resources, demand.default)
+  if (!demandDefault.ok) throw new RangeError(`demand.default: ${demandDefault.error.message}`)
+  return {
+    name,
+    host: listen.host,
+    port: listen.port,
+    worker: 0,
+    resources,
+    policy,
+    seed,
+    demand: { mode: demand.mode, default: demandDefault.value },
+    limits: { ...bodyLimitsDefault, ...limits },
+    timeouts,
+    backendHeader: response.backendHeader,
+  }
+}
+
+/** The version in package.json, two folders up from the sources and from the published files alike. */
+export function packageVersion(): string {
+  const text = readFileSync(new URL("../package.json", import.meta.url), "utf8")
+  return (JSON.parse(text) as { version: string }).version
+}

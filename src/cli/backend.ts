@@ -1,0 +1,123 @@
+import { hostname } from "node:os"
+import { startDemonstrationBackend } from "../backend/demonstration-backend.ts"
+import { formatEndpoint, parseEndpoint } from "../core/endpoint.ts"
+import type { NamedAmounts } from "../core/resources.ts"
+import { type Rng, seeded } from "../core/rng.ts"
+import { systemRng } from "../system.ts"
+import { type Command, type Given, text, UsageError } from "./command.ts"
+import { untilSignal } from "./until-signal.ts"
+
+/** The seed's backends: compute is always this much, storage uniform on 1..40. */
+const computeDefault = 20
+const storageMax = 40
+
+export const backend: Command = {
+  name: "backend",
+  summary: "Run a demonstration backend, whose requests really occupy it.",
+  usage: "--port 5453 [--announce http://127.0.0.1:9797] [--capacity compute=20,storage=13]",
+  positionalsMax: 0,
+  options: {
+    port: {
+      type: "string",
+      short: "p",
+      value: "PORT",
+      about: "Where it listens, PORT or HOST:PORT. Default 5453.",
+    },
+    announce: {
+      type: "string",
+      value: "URL",
+      about: "The balancer's registration listener; without it, to nobody.",
+    },
+    capacity: {
+      type: "string",
+      value: "AMOUNTS",
+      about: "What it has: compute=20,storage=13. Default: compute 20, storage drawn from 1 to 40.",
+    },
+    id: { type: "string", value: "ID", about: "Its name. Default: the host's name and the port." },
+    speed: {
+      type: "string",
+      value: "FACTOR",
+      about: "How much faster than its capacity it works. Default 50.",
+    },
+    seed: { type: "string", value: "N", about: "Makes the drawn storage repeatable." },
+    token: {
+      type: "string",
+      value: "TOKEN",
+      about: "What the registration listener asks for; also from LINEBACKER_TOKEN.",
+    },
+  },
+  async run(given, io) {
+    const portText = text(given, "port") ?? "5453"
+    const endpoint = parseEndpoint(portText)
+    if (endpoint === undefined)
+      throw new UsageError(`--port: expected PORT or HOST:PORT, found "${portText}"`)
+    const id = text(given, "id") ?? `${hostname()}-${endpoint.port}`.replace(/[^A-Za-z0-9._:-]/g, "-")
+    const balancer = text(given, "announce")
+    if (balancer !== undefined && !URL.canParse(balancer)) {
+      throw new UsageError(`--announce: expected a URL like http://127.0.0.1:9797, found "${balancer}"`)
+    }
+    const seed = numberOf(given, "seed", 0)
+    const speed = numberOf(given, "speed", Number.MIN_VALUE)
+    const token = text(given, "token") ?? process.env["LINEBACKER_TOKEN"]
+    const capacityText = text(given, "capacity")
+    try {
+      const running = await startDemonstrationBackend({
+        id,
+        host: endpoint.host === "" ? "127.0.0.1" : endpoint.host,
+        port: endpoint.port,
+        capacity:
+          capacityText === undefined
+            ? drawCapacity(seed === undefined ? systemRng() : seeded(seed))
+            : parseAmounts("--capacity", capacityText),
+        ...(speed === undefined ? {} : { speed }),
+        log: (line) => io.out(`${line}\n`),
+        ...(balancer === undefined
+          ? {}
+          : { announce: { balancer, ...(token === undefined ? {} : { token }) } }),
+      })
+      // Started by another process (the demonstration), it ends with it, however that ends.
+      process.on("disconnect", () => void running.shutdown().then(() => process.exit(0)))
+      await untilSignal(io, () => running.shutdown())
+      if (process.connected) process.disconnect()
+      return 0
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException
+      if (code === "EADDRINUSE") {
+        io.err(
+          `linebacker backend: port ${endpoint.port} is busy: something listens on ${formatEndpoint(endpoint)} already; choose another with --port\n`,
+        )
+        return 1
+      }
+      if (error instanceof RangeError) throw new UsageError(message)
+      throw error
+    }
+  },
+}
+
+/** What a backend of the seed's has. */
+export function drawCapacity(rng: Rng): NamedAmounts {
+  return { compute: computeDefault, storage: 1 + rng.below(storageMax) }
+}
+
+/** `compute=20,storage=13` as amounts by name. Throws `UsageError`. */
+export function parseAmounts(flag: string, given: string): NamedAmounts {
+  const amounts: Record<string, number> = {}
+  for (const part of given.split(",")) {
+    const [, name, amount] = /^\s*([a-z][a-z0-9_-]{0,31})\s*=\s*([0-9]+(?:\.[0-9]+)?)\s*$/.exec(part) ?? []
+    if (name === undefined)
+      throw new UsageError(`${flag}: expected amounts like compute=20,storage=13, found "${part}"`)
+    if (Object.hasOwn(amounts, name)) throw new UsageError(`${flag}: ${name} is given twice`)
+    amounts[name] = Number(amount)
+  }
+  return amounts
+}
+
+function numberOf(given: Given, flag: string, min: number): number | undefined {
+  const value = text(given, flag)
+  if (value === undefined) return undefined
+  const number = Number(value)
+  if (value.trim() !== "" && Number.isFinite(number) && number >= min) return number
+  throw new UsageError(
+    `--${flag}: expected a number${min === 0 ? " of at least 0" : " above 0"}, found "${value}"`,
+  )
+}

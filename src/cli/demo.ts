@@ -1,0 +1,168 @@
+import { type ChildProcess, fork } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import { type Balancer, createBalancer, StartError } from "../balancer.ts"
+import { formatEndpoint } from "../core/endpoint.ts"
+import { seeded } from "../core/rng.ts"
+import { systemTimers } from "../system.ts"
+import { drawCapacity } from "./backend.ts"
+import { type Command, type Given, type Io, text, UsageError } from "./command.ts"
+import { loadConfig } from "./config-source.ts"
+import { balancerOptions, flagsOf } from "./flags.ts"
+import { explainStartError } from "./start-error.ts"
+import { untilSignal } from "./until-signal.ts"
+
+/** Draws three fleets that differ visibly; any other whole number does as well. */
+const seedDefault = 54
+const backendsMax = 64
+/** How long the backends may take until all of them get traffic. */
+const readyMsMax = 20_000
+
+export const demo: Command = {
+  name: "demo",
+  summary: "Run the whole demonstration: balancer, three backends that announce themselves, page.",
+  usage: "[--backends 3] [--seed N] [-o :5252] [-i :9797] [-f :9494]",
+  positionalsMax: 0,
+  options: {
+    backends: { type: "string", value: "N", about: "How many backends. Default 3." },
+    "backend-port": {
+      type: "string",
+      value: "PORT",
+      about: "The first backend's port; the others follow. Default 5453.",
+    },
+    ...balancerOptions,
+  },
+  async run(given, io) {
+    const count = wholeNumber(given, "backends", 3, 1, backendsMax)
+    const firstPort = wholeNumber(given, "backend-port", 5453, 1, 65_535 - backendsMax)
+    const seed = wholeNumber(given, "seed", seedDefault, 0, Number.MAX_SAFE_INTEGER)
+    const config = loadConfig(given, flagsOf(given), io, {
+      seed,
+      demand: { mode: "simulation" },
+      checks: { kind: "http", path: "/healthz" },
+      response: { backendHeader: true },
+    })
+    if (config === undefined) return 1
+    try {
+      const balancer = await createBalancer(config, (line) => io.err(`${line}\n`))
+      const fleet = new DemonstrationFleet(io)
+      const stop = async (): Promise<void> => {
+        await fleet.stop()
+        await balancer.stop()
+      }
+      const rng = seeded(seed)
+      const announce = `http://${formatEndpoint(balancer.listeners.registration)}`
+      for (let i = 0; i < count; i++) {
+        const { compute, storage } = drawCapacity(rng)
+        fleet.start([
+          `--id=backend-${i + 1}`,
+          `--port=${firstPort + i}`,
+          `--capacity=compute=${compute},storage=${storage}`,
+          `--announce=${announce}`,
+          ...(config.registration.token === undefined ? [] : [`--token=${config.registration.token}`]),
+        ])
+      }
+      if (!(await isReady(balancer, count, fleet))) {
+        await stop()
+        io.err(`linebacker demo: a backend did not start, see above; other ports with --backend-port\n`)
+        return 1
+      }
+      io.out(welcome(balancer, seed))
+      await untilSignal(io, stop)
+      io.out("stopped\n")
+      return 0
+    } catch (error) {
+      if (!(error instanceof StartError)) throw error
+      io.err(`linebacker demo: ${explainStartError(error)}\n`)
+      return 1
+    }
+  },
+}
+
+/** Backends in processes of their own, so that each can be killed, frozen and started again by itself. */
+class DemonstrationFleet {
+  readonly #io: Io
+  readonly #children = new Set<ChildProcess>()
+  #stopping = false
+  /** One has ended although nobody asked it to. */
+  hasFailed = false
+
+  constructor(io: Io) {
+    this.#io = io
+  }
+
+  start(args: readonly string[]): void {
+    const main = fileURLToPath(
+      new URL(import.meta.url.endsWith(".ts") ? "./main.ts" : "./main.js", import.meta.url),
+    )
+    const child = fork(main, ["backend", ...args], { stdio: ["ignore", "ignore", "pipe", "ipc"] })
+    this.#children.add(child)
+    child.stderr?.on("data", (chunk: Buffer) => {
+      if (!this.#stopping) this.#io.err(chunk.toString())
+    })
+    child.on("exit", (code, signal) => {
+      this.#children.delete(child)
+      if (this.#stopping) return
+      this.hasFailed = true
+      this.#io.err(`${args[0]?.replace("--id=", "")} ended (${signal ?? `exit code ${code}`})\n`)
+    })
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true
+    await Promise.all(
+      [...this.#children].map(
+        (child) =>
+          new Promise<void>((resolve) => {
+            child.once("exit", () => resolve())
+            child.kill("SIGTERM")
+          }),
+      ),
+    )
+  }
+}
+
+async function isReady(balancer: Balancer, count: number, fleet: DemonstrationFleet): Promise<boolean> {
+  for (let waited = 0; waited < readyMsMax; waited += 50) {
+    if (balancer.state().totals.eligible >= count) return true
+    if (fleet.hasFailed) return false
+    await new Promise<void>((resolve) => void systemTimers.set(50, resolve))
+  }
+  return false
+}
+
+function welcome(balancer: Balancer, seed: number): string {
+  const { traffic, admin, registration } = balancer.listeners
+  const { backends } = balancer.state()
+  const host = traffic.host === "" ? "localhost" : traffic.host
+  const rows = backends.map(
+    ({ id, address, capacity }) =>
+      `  ${id}      http://${address}/   compute ${capacity["compute"]}, storage ${capacity["storage"]}`,
+  )
+  return `
+Linebacker is running (seed ${seed}).
+
+  traffic        http://${formatEndpoint({ host, port: traffic.port })}/   every request goes where it fits
+  page           http://${formatEndpoint(admin)}/   watch the load on all backends
+  registration   http://${formatEndpoint(registration)}/   backends announce themselves here
+${rows.join("\n")}
+
+Try:
+  curl -i http://${formatEndpoint({ host, port: traffic.port })}/
+  for i in $(seq 300); do curl -s -o /dev/null http://${formatEndpoint({ host, port: traffic.port })}/; done
+  ./bin/linebacker backend --port ${nextPort(backends)} --announce http://${formatEndpoint(registration)}   # one more backend
+
+Ctrl-C ends all of it.
+`
+}
+
+function nextPort(backends: readonly { readonly address: string }[]): number {
+  return Math.max(...backends.map(({ address }) => Number(address.slice(address.lastIndexOf(":") + 1)))) + 1
+}
+
+function wholeNumber(given: Given, flag: string, fallback: number, min: number, max: number): number {
+  const value = text(given, flag)
+  if (value === undefined) return fallback
+  const number = Number(value)
+  if (/^[0-9]+$/.test(value) && number >= min && number <= max) return number
+  throw new UsageError(`--${flag}: expected a whole number from ${min} to ${max}, found "${value}"`)
+}

@@ -1,0 +1,57 @@
+/** The `linebacker` command: finds the subcommand, runs it, and says how it went by its exit code. */
+import { packageVersion } from "../balancer.ts"
+import { didYouMean } from "../core/suggest.ts"
+import { type ExitCode, helpOf, type Io, parseCommandLine, UsageError } from "./command.ts"
+import { commands } from "./commands.ts"
+
+/** Runs one command line (without the program's name) to its end. */
+export async function main(words: readonly string[], io: Io): Promise<ExitCode> {
+  const [name, ...rest] = words
+  if (name === undefined || name === "--help" || name === "-h" || name === "help") {
+    io.out(overview())
+    return name === undefined ? 2 : 0
+  }
+  if (name === "--version" || name === "-v") {
+    io.out(`linebacker ${packageVersion()}, Node.js ${process.versions.node}\n`)
+    return 0
+  }
+  const command = commands.find((candidate) => candidate.name === name)
+  if (command === undefined) {
+    const names = commands.map((candidate) => candidate.name)
+    io.err(`linebacker: there is no command "${name}"${didYouMean(name, names)}\nTry: linebacker --help\n`)
+    return 2
+  }
+  try {
+    const given = parseCommandLine(command, rest)
+    if (given.values["help"] === true) {
+      io.out(helpOf(command))
+      return 0
+    }
+    return await command.run(given, io)
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    io.err(`linebacker ${name}: ${error.message}\nTry: linebacker ${name} --help\n`)
+    return 2
+  }
+}
+
+function overview(): string {
+  const width = Math.max(...commands.map(({ name }) => name.length)) + 2
+  const lines = commands.map(({ name, summary }) => `  ${name.padEnd(width)}${summary}`)
+  return `Linebacker, the HTTP load balancer that knows what a request weighs.
+
+Usage: linebacker COMMAND [OPTIONS]
+
+Commands:
+${lines.join("\n")}
+
+linebacker COMMAND --help tells more of each.
+`
+}
+
+if (import.meta.main || process.argv[1] === import.meta.filename) {
+  process.exitCode = await main(process.argv.slice(2), {
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+  })
+}

@@ -1,0 +1,41 @@
+import { createBalancer, StartError } from "../balancer.ts"
+import { loadConfig } from "./config-source.ts"
+import type { Command } from "./command.ts"
+import { formatEndpoint } from "../core/endpoint.ts"
+import { balancerOptions, flagsOf } from "./flags.ts"
+import { explainStartError } from "./start-error.ts"
+import { untilSignal } from "./until-signal.ts"
+
+export const serve: Command = {
+  name: "serve",
+  summary: "Run the balancer.",
+  usage: "[-c linebacker.yaml] [-o :5252] [-i :9797] [-f :9494] [--policy NAME] [--workers N]",
+  positionalsMax: 0,
+  options: {
+    config: {
+      type: "string",
+      short: "c",
+      value: "FILE",
+      about: "The configuration; every setting has a default.",
+    },
+    ...balancerOptions,
+  },
+  async run(given, io) {
+    const config = loadConfig(given, flagsOf(given), io)
+    if (config === undefined) return 1
+    try {
+      const balancer = await createBalancer(config, (line) => io.err(`${line}\n`))
+      const { traffic, registration, admin } = balancer.listeners
+      io.out(
+        `linebacker: traffic on ${formatEndpoint(traffic)}, registration on ${formatEndpoint(registration)}, ` +
+          `page on http://${formatEndpoint(admin)}/, policy ${config.policy}\n`,
+      )
+      await untilSignal(io, () => balancer.stop())
+      return 0
+    } catch (error) {
+      if (!(error instanceof StartError)) throw error
+      io.err(`linebacker serve: ${explainStartError(error)}\n`)
+      return 1
+    }
+  },
+}

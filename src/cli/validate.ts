@@ -1,0 +1,37 @@
+import { formatProblem, readConfig } from "../control/config-file.ts"
+import { configJsonSchema } from "../control/config-schema.ts"
+import { policies } from "../policies/index.ts"
+import { type Command, UsageError } from "./command.ts"
+import { configContext } from "./config-source.ts"
+
+export const validate: Command = {
+  name: "validate",
+  summary: "Check a configuration file and report every mistake with its place.",
+  usage: "FILE",
+  positionalsMax: 1,
+  options: {
+    json: { type: "boolean", about: "Print {valid, problems} as JSON." },
+    schema: { type: "boolean", about: "Print the JSON Schema of the configuration, for editors." },
+  },
+  async run(given, io) {
+    if (given.values["schema"] === true) {
+      io.out(`${JSON.stringify(configJsonSchema(Object.keys(policies)), undefined, 2)}\n`)
+      return 0
+    }
+    const [file] = given.positionals
+    if (file === undefined) throw new UsageError("which file?")
+    const read = configContext.readFile(file)
+    if (!read.ok) {
+      if (given.values["json"] === true) {
+        io.out(`${JSON.stringify({ valid: false, problems: [{ file, path: "", message: read.error }] })}\n`)
+      } else io.err(`${read.error}\n`)
+      return 1
+    }
+    const config = readConfig(file, read.value, [], configContext)
+    const problems = config.ok ? [] : config.error
+    if (given.values["json"] === true) io.out(`${JSON.stringify({ valid: config.ok, problems })}\n`)
+    else if (config.ok) io.out(`${file} is valid\n`)
+    else for (const problem of problems) io.err(`${formatProblem(problem)}\n`)
+    return config.ok ? 0 : 1
+  },
+}

@@ -1,0 +1,117 @@
+/** What is known now, as the page and the admin API show it. Cold: asked for a few times a second at most. */
+import type { LoadTable } from "../cluster/load-table.ts"
+import type { Registry } from "../cluster/registry.ts"
+import type { Member } from "../cluster/snapshot.ts"
+import type { Clock, Millis } from "../core/clock.ts"
+import { formatEndpoint } from "../core/endpoint.ts"
+import type { NamedAmounts, ResourceTable } from "../core/resources.ts"
+import type { Counters } from "../metrics/counters.ts"
+import { Rates } from "../metrics/rates.ts"
+import type { BackendView, StateView } from "./state-view.ts"
+
+export interface StateSources {
+  readonly version: string
+  readonly resources: ResourceTable
+  readonly registry: Registry
+  readonly table: LoadTable
+  readonly counters: Counters
+  readonly clock: Clock
+  /** ms since 1970. */
+  readonly wallClock: () => number
+  readonly demandMode: "simulation" | "declared"
+  /** Change while it runs. */
+  readonly now: () => {
+    readonly policy: string
+    readonly workers: number
+    readonly listeners: StateView["listeners"]
+  }
+}
+
+export class StateBuilder {
+  readonly #sources: StateSources
+  readonly #startedAt: Millis
+  readonly #rates = new Rates()
+
+  constructor(sources: StateSources) {
+    this.#sources = sources
+    this.#startedAt = sources.clock.now()
+  }
+
+  /** Takes a sample for the rates; to be called about once a second whether or not anybody looks. */
+  sample(): void {
+    const { registry, counters, clock } = this.#sources
+    const counts = new Map<string, number>([["", counters.total("requests")]])
+    for (const { id, slot } of registry.snapshot.members) counts.set(id, counters.requests(slot))
+    this.#rates.sample(counts, clock.now())
+  }
+
+  build(): StateView {
+    const { version, resources, registry, counters, clock, wallClock, demandMode, now } = this.#sources
+    const at = clock.now()
+    const { members, eligible } = registry.snapshot
+    const backends = members.map((member) => this.#backend(member, at))
+    const sum = (pick: (view: BackendView) => NamedAmounts): NamedAmounts =>
+      Object.fromEntries(
+        resources.map(({ name }) => [name, backends.reduce((all, view) => all + pick(view)[name]!, 0)]),
+      )
+    const { policy, workers, listeners } = now()
+    return {
+      name: "linebacker",
+      version,
+      at: new Date(wallClock()).toISOString(),
+      uptimeMs: Math.round(at - this.#startedAt),
+      policy,
+      demandMode,
+      workers,
+      listeners,
+      resources: resources.map(({ name, kind }) => ({ name, kind })),
+      totals: {
+        backends: members.length,
+        eligible: eligible.length,
+        requests: counters.total("requests"),
+        requestsPerSecond: this.#rates.of(""),
+        inFlight: backends.reduce((all, view) => all + view.inFlight, 0),
+        connections: counters.total("accepted") - counters.total("closed"),
+        errors: counters.errors(),
+        capacity: sum((view) => view.capacity),
+        reserved: sum((view) => view.reserved),
+        total: sum((view) => view.total),
+      },
+      backends,
+    }
+  }
+
+  #backend(member: Member, at: Millis): BackendView {
+    const { resources, registry, table, counters } = this.#sources
+    const { slot } = member
+    const amounts = (of: (resource: number) => number): NamedAmounts =>
+      Object.fromEntries(resources.map(({ name }, r) => [name, of(r)]))
+    const details = registry.details(member.id, at)
+    return {
+      id: member.id,
+      address: formatEndpoint(member.address),
+      state: member.state,
+      reason: member.reason,
+      generation: member.generation,
+      incarnation: member.incarnation,
+      zone: member.zone,
+      version: member.version,
+      labels: member.labels,
+      weight: member.weight,
+      capacity: member.capacity,
+      reserved: amounts((r) => table.reserved(slot, r)),
+      total: amounts((r) => counters.carriedUnits(slot, r) * resources[r]!.resolution),
+      utilization: details?.utilization,
+      inFlight: table.inFlight(slot),
+      requests: counters.requests(slot),
+      failures: counters.failures(slot),
+      requestsPerSecond: this.#rates.of(member.id),
+      lease: {
+        keptBy: member.keptBy,
+        ttlMs: details?.ttlMs ?? 0,
+        expiresInMs: details?.expiresInMs,
+      },
+      check: details?.check ?? { lastPassed: undefined, lastAgoMs: undefined, lastError: undefined },
+    }
+  }
+}
