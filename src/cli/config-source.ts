@@ -1,46 +1,50 @@
-import { readFileSync } from "node:fs"
 import type { Config } from "../control/config.ts"
-import { type ConfigFileContext, formatProblem, type Override, readConfig } from "../control/config-file.ts"
-import { fail, ok } from "../core/result.ts"
+import { formatProblem, loadConfig } from "../control/config-file.ts"
 import { policies } from "../policies/index.ts"
-import { type Given, type Io, text } from "./command.ts"
-import type { FlagSetting } from "./flags.ts"
+import { type Given, type Io, type Option, text } from "./command.ts"
 
-export const configContext: ConfigFileContext = {
-  policies,
-  env: process.env,
-  readFile(path) {
-    try {
-      return ok(readFileSync(path, "utf8"))
-    } catch (error) {
-      return fail(`cannot read ${path}: ${(error as NodeJS.ErrnoException).code ?? String(error)}`)
-    }
+/** The settings that `serve` and `demo` take as flags; they override the file. */
+export const balancerOptions: Readonly<Record<string, Option>> = {
+  listen: {
+    type: "string",
+    short: "o",
+    value: "HOST:PORT",
+    about: "Traffic; :5252 is every interface. Default :5252.",
   },
+  registration: {
+    type: "string",
+    short: "i",
+    value: "HOST:PORT",
+    about: "Registration; :9797 is 127.0.0.1. Default :9797.",
+  },
+  admin: {
+    type: "string",
+    short: "f",
+    value: "HOST:PORT",
+    about: "Page and admin API; :9494 is 127.0.0.1. Default :9494.",
+  },
+  policy: { type: "string", value: "NAME", about: "How a backend is chosen. Default price." },
+  workers: { type: "string", value: "N", about: "Data-plane threads, or auto for one a core." },
+  seed: { type: "string", value: "N", about: "Makes simulated demand repeatable." },
 }
 
 /**
- * The configuration of `-c FILE` (none: the defaults) under the flags. Prints every problem and answers undefined
- * when there are any. `preset` is what the command itself sets, below the file and the flags.
+ * The configuration of `-c FILE` (without it the defaults) under the flags. Prints every problem, and answers
+ * undefined when there are any.
  */
-export function loadConfig(
-  given: Given,
-  flags: readonly FlagSetting[],
-  io: Io,
-  preset: Readonly<Record<string, unknown>> = {},
-): Config | undefined {
-  const file = text(given, "config")
-  const read = file === undefined ? ok("") : configContext.readFile(file)
-  if (!read.ok) {
-    io.err(`${read.error}\n`)
-    return undefined
-  }
-  const presets: Override[] = Object.entries(preset).map(([key, value]) => ({
-    from: "preset",
-    path: [key],
-    value,
-  }))
-  const overrides: Override[] = flags.map(({ flag, path, value }) => ({ from: flag, path, value }))
-  const config = readConfig(file ?? "", read.value, [...presets, ...overrides], configContext)
+export function configOf(given: Given, io: Io): Config | undefined {
+  const config = loadConfig(text(given, "config"), {
+    policies,
+    env: process.env,
+    flags: {
+      "--listen": text(given, "listen"),
+      "--registration": text(given, "registration"),
+      "--admin": text(given, "admin"),
+      "--policy": text(given, "policy"),
+      "--workers": text(given, "workers"),
+      "--seed": text(given, "seed"),
+    },
+  })
   if (config.ok) return config.value
   for (const problem of config.error) io.err(`${formatProblem(problem)}\n`)
   return undefined

@@ -1,13 +1,13 @@
 import { type ChildProcess, fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { type Balancer, createBalancer, StartError } from "../balancer.ts"
+import type { Config } from "../control/config.ts"
 import { formatEndpoint } from "../core/endpoint.ts"
 import { seeded } from "../core/rng.ts"
 import { systemTimers } from "../system.ts"
 import { drawCapacity } from "./backend.ts"
 import { type Command, type Given, type Io, text, UsageError } from "./command.ts"
-import { loadConfig } from "./config-source.ts"
-import { balancerOptions, flagsOf } from "./flags.ts"
+import { balancerOptions, configOf } from "./config-source.ts"
 import { explainStartError } from "./start-error.ts"
 import { untilSignal } from "./until-signal.ts"
 
@@ -35,13 +35,15 @@ export const demo: Command = {
     const count = wholeNumber(given, "backends", 3, 1, backendsMax)
     const firstPort = wholeNumber(given, "backend-port", 5453, 1, 65_535 - backendsMax)
     const seed = wholeNumber(given, "seed", seedDefault, 0, Number.MAX_SAFE_INTEGER)
-    const config = loadConfig(given, flagsOf(given), io, {
+    const base = configOf(given, io)
+    if (base === undefined) return 1
+    const config: Config = {
+      ...base,
       seed,
-      demand: { mode: "simulation" },
-      checks: { kind: "http", path: "/healthz" },
-      response: { backendHeader: true },
-    })
-    if (config === undefined) return 1
+      demand: { ...base.demand, mode: "simulation" },
+      checks: { ...base.checks, kind: "http", path: "/healthz" },
+      response: { ...base.response, backendHeader: true },
+    }
     try {
       const balancer = await createBalancer(config, (line) => io.err(`${line}\n`))
       const fleet = new DemonstrationFleet(io)

@@ -1,8 +1,7 @@
 import { createBalancer, StartError } from "../balancer.ts"
-import { loadConfig } from "./config-source.ts"
+import { balancerOptions, configOf } from "./config-source.ts"
 import type { Command } from "./command.ts"
 import { formatEndpoint } from "../core/endpoint.ts"
-import { balancerOptions, flagsOf } from "./flags.ts"
 import { explainStartError } from "./start-error.ts"
 import { untilSignal } from "./until-signal.ts"
 
@@ -21,7 +20,7 @@ export const serve: Command = {
     ...balancerOptions,
   },
   async run(given, io) {
-    const config = loadConfig(given, flagsOf(given), io)
+    const config = configOf(given, io)
     if (config === undefined) return 1
     try {
       const balancer = await createBalancer(config, (line) => io.err(`${line}\n`))

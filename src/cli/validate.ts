@@ -1,8 +1,7 @@
-import { formatProblem, readConfig } from "../control/config-file.ts"
+import { formatProblem, loadConfig } from "../control/config-file.ts"
 import { configJsonSchema } from "../control/config-schema.ts"
 import { policies } from "../policies/index.ts"
 import { type Command, UsageError } from "./command.ts"
-import { configContext } from "./config-source.ts"
 
 export const validate: Command = {
   name: "validate",
@@ -20,14 +19,7 @@ export const validate: Command = {
     }
     const [file] = given.positionals
     if (file === undefined) throw new UsageError("which file?")
-    const read = configContext.readFile(file)
-    if (!read.ok) {
-      if (given.values["json"] === true) {
-        io.out(`${JSON.stringify({ valid: false, problems: [{ file, path: "", message: read.error }] })}\n`)
-      } else io.err(`${read.error}\n`)
-      return 1
-    }
-    const config = readConfig(file, read.value, [], configContext)
+    const config = loadConfig(file, { policies, env: process.env })
     const problems = config.ok ? [] : config.error
     if (given.values["json"] === true) io.out(`${JSON.stringify({ valid: config.ok, problems })}\n`)
     else if (config.ok) io.out(`${file} is valid\n`)

@@ -4,7 +4,11 @@ export interface RegistrationErrorRow {
   readonly meaning: string
 }
 
-const rows = {
+/**
+ * Everything a registration call can be refused with. Status and documentation come from the row; code and
+ * callers match on the name. Each is provoked by a test.
+ */
+export const registrationErrors = {
   malformed_request: { status: 400, meaning: "The bytes on the connection are not an HTTP request." },
   invalid_json: { status: 400, meaning: "The body is not JSON; the message says where it stops being so." },
   invalid_body: {
@@ -41,13 +45,7 @@ const rows = {
   },
 } as const satisfies Record<string, RegistrationErrorRow>
 
-/**
- * Everything a registration call can be refused with. Status and documentation come from the row; code and
- * callers match on the name. Each is provoked by a test.
- */
-export const registrationErrors: typeof rows = rows
-
-export type RegistrationErrorCode = keyof typeof rows
+export type RegistrationErrorCode = keyof typeof registrationErrors
 
 export interface RegistryError {
   readonly code: RegistrationErrorCode

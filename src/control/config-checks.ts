@@ -72,12 +72,11 @@ function demandIssues({ resources, demand }: ConfigDraft): CrossIssue[] {
 }
 
 function leaseIssues({ registration }: ConfigDraft, written: unknown): CrossIssue[] {
-  const registrationWritten = valueAt(written, ["registration"])
+  const isWritten = (key: string) => valueAt(written, ["registration", key]) !== undefined
   return (["renew", "suspect"] as const).flatMap((shorter): CrossIssue[] => {
     const longer = shorter === "renew" ? "suspect" : "ttl"
     if (registration[`${shorter}Ms`] < registration[`${longer}Ms`]) return []
     // The one that was written is the one to point at; of two, the shorter.
-    const isWritten = (key: string) => valueAt(registrationWritten, [key]) !== undefined
     const [wrong, other, relation] =
       isWritten(shorter) || !isWritten(longer)
         ? ([shorter, longer, "shorter"] as const)

@@ -25,7 +25,8 @@ export function shown(value: unknown): string {
   if (value === null) return "nothing"
   if (Array.isArray(value)) return "a list"
   if (typeof value === "object") return "a mapping"
-  if (typeof value !== "string") return String(value)
+  if (typeof value === "number" || typeof value === "boolean") return String(value)
+  if (typeof value !== "string") return `a ${typeof value}`
   return JSON.stringify(value.length > 60 ? `${value.slice(0, 59)}…` : value)
 }
 

@@ -27,8 +27,9 @@ function whereNotJson(text: string): string {
   return `it stops being JSON at position ${at} (line ${line}, column ${column}): ${found}`
 }
 
+// \p{Cc} are the control characters, of which JSON allows U+007F to U+009F unescaped.
 const token =
-  /[ \t\n\r]*(?:(?<mark>[{}[\],:])|(?<text>"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))*")|(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null)(?![0-9A-Za-z.+-]))/y
+  /[ \t\n\r]*(?:(?<mark>[{}[\],:])|(?<text>"(?:[^"\\\p{Cc}]|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4})|[\u007f-\u009f])*")|(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null)(?![0-9A-Za-z.+-]))/uy
 const blanks = /[ \t\n\r]*/y
 
 /**

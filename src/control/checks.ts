@@ -1,0 +1,209 @@
+/**
+ * Ping-acks: asks every member, on a schedule of its own and all of them at once, whether it is up. What an
+ * answer means is cluster/health.ts's matter; this only asks, within a time limit, and tells the registry.
+ */
+import { request } from "node:http"
+import { connect } from "node:net"
+import { type CheckTimes, nextCheckMs } from "../cluster/health.ts"
+import type { CheckOutcome, Registry } from "../cluster/registry.ts"
+import type { Address, Member, Snapshot } from "../cluster/snapshot.ts"
+import type { BackendId } from "../core/backend.ts"
+import type { Clock, Millis } from "../core/clock.ts"
+import type { Rng } from "../core/rng.ts"
+import type { Timers } from "../system.ts"
+
+/** `tcp`: a connection opens, as in the seed. `http`: a GET of `path` is answered with 2xx or 3xx. */
+export type CheckKind = { readonly kind: "tcp" } | { readonly kind: "http"; readonly path: string }
+
+/** Asks once; resolves with the outcome, never rejects. `signal` ends it early. */
+export type Probe = (address: Address, timeoutMs: Millis, signal: AbortSignal) => Promise<CheckOutcome>
+
+export interface CheckerOptions {
+  readonly registry: Registry
+  readonly check: CheckKind
+  readonly clock: Clock
+  readonly rng: Rng
+  readonly timers: Timers
+  /** Another way to ask, for tests. */
+  readonly probe?: Probe
+  /** The registry may have a new snapshot. */
+  onChange(): void
+}
+
+/** Checks that run at one time; those beyond it are asked again a moment later. */
+export const concurrentMax = 256
+const crowdedMs = 100
+
+interface Watch {
+  readonly generation: number
+  readonly address: Address
+  /** When the last check began. */
+  askedAt: Millis
+  /** When the next is due. */
+  dueAt: Millis
+  cancelTimer: (() => void) | undefined
+  running: AbortController | undefined
+}
+
+export class Checker {
+  readonly #options: CheckerOptions
+  readonly #times: CheckTimes
+  readonly #probe: Probe
+  readonly #watches = new Map<BackendId, Watch>()
+  #running = 0
+  #closed = false
+
+  constructor(options: CheckerOptions) {
+    this.#options = options
+    this.#times = options.registry.checkTimes
+    this.#probe = options.probe ?? probeOf(options.check)
+  }
+
+  /** Takes a new membership: who is new is asked at once, who has gone no more. */
+  follow(snapshot: Snapshot): void {
+    if (this.#closed) return
+    const present = new Set<BackendId>()
+    for (const member of snapshot.members) {
+      present.add(member.id)
+      if (this.#watches.get(member.id)?.generation !== member.generation) this.#begin(member)
+    }
+    for (const id of this.#watches.keys()) if (!present.has(id)) this.#end(id)
+  }
+
+  /**
+   * Traffic has failed to connect: asks now rather than when it is due, but no sooner than the fast interval after
+   * the last time.
+   */
+  checkNow(id: BackendId): void {
+    const watch = this.#watches.get(id)
+    if (watch === undefined || watch.running !== undefined) return
+    const now = this.#options.clock.now()
+    const at = Math.max(now, watch.askedAt + Math.min(this.#times.fastIntervalMs, this.#times.intervalMs))
+    if (at < watch.dueAt) this.#schedule(id, watch, at - now)
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const id of [...this.#watches.keys()]) this.#end(id)
+  }
+
+  #begin(member: Member): void {
+    this.#end(member.id)
+    const watch: Watch = {
+      generation: member.generation,
+      address: member.address,
+      askedAt: Number.NEGATIVE_INFINITY,
+      dueAt: Number.POSITIVE_INFINITY,
+      cancelTimer: undefined,
+      running: undefined,
+    }
+    this.#watches.set(member.id, watch)
+    this.#schedule(member.id, watch, 0)
+  }
+
+  #end(id: BackendId): void {
+    const watch = this.#watches.get(id)
+    this.#watches.delete(id)
+    watch?.cancelTimer?.()
+    watch?.running?.abort()
+  }
+
+  #schedule(id: BackendId, watch: Watch, ms: Millis): void {
+    watch.cancelTimer?.()
+    watch.dueAt = this.#options.clock.now() + ms
+    watch.cancelTimer = this.#options.timers.set(ms, () => void this.#ask(id, watch), { unref: true })
+  }
+
+  async #ask(id: BackendId, watch: Watch): Promise<void> {
+    watch.cancelTimer = undefined
+    if (this.#running >= concurrentMax) {
+      this.#schedule(id, watch, crowdedMs)
+      return
+    }
+    const { clock, registry, rng } = this.#options
+    const controller = new AbortController()
+    watch.running = controller
+    watch.askedAt = clock.now()
+    watch.dueAt = Number.POSITIVE_INFINITY
+    this.#running++
+    const outcome = await this.#probe(watch.address, this.#times.timeoutMs, controller.signal)
+    this.#running--
+    watch.running = undefined
+    // It has left, or registered anew, while it was asked: the answer is about somebody else.
+    if (this.#watches.get(id) !== watch) return
+    const health = registry.checked(id, watch.generation, outcome, clock.now())
+    if (health !== undefined) this.#schedule(id, watch, nextCheckMs(health, this.#times, rng))
+    this.#options.onChange()
+  }
+}
+
+function probeOf(check: CheckKind): Probe {
+  return check.kind === "tcp" ? probeTcp : (address, ms, signal) => probeHttp(address, check.path, ms, signal)
+}
+
+/** Whether a connection opens. Not a byte is sent. */
+export function probeTcp(
+  { host, port }: Address,
+  timeoutMs: Millis,
+  signal: AbortSignal,
+): Promise<CheckOutcome> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port, signal })
+    const settle = (outcome: CheckOutcome): void => {
+      resolve(outcome)
+      socket.destroy()
+    }
+    socket.setTimeout(timeoutMs, () =>
+      settle({ passed: false, error: `no connection within ${timeoutMs} ms` }),
+    )
+    socket.on("connect", () => settle({ passed: true }))
+    socket.on("error", (error) => settle({ passed: false, error: reasonOf(error) }))
+  })
+}
+
+/** Whether a GET of `path` is answered with 2xx or 3xx, head and all, in time. The body is not read. */
+export function probeHttp(
+  { host, port }: Address,
+  path: string,
+  timeoutMs: Millis,
+  signal: AbortSignal,
+): Promise<CheckOutcome> {
+  return new Promise((resolve) => {
+    const late = AbortSignal.timeout(timeoutMs)
+    const call = request({
+      host,
+      port,
+      path,
+      agent: false,
+      headers: { "User-Agent": "linebacker-check", Connection: "close" },
+      signal: AbortSignal.any([signal, late]),
+    })
+    const settle = (outcome: CheckOutcome): void => {
+      resolve(outcome)
+      call.destroy()
+    }
+    call.on("response", ({ statusCode = 0 }) => {
+      const passed = statusCode >= 200 && statusCode < 400
+      settle(passed ? { passed } : { passed, error: `GET ${path} was answered with ${statusCode}` })
+    })
+    call.on("error", (error) => {
+      settle({ passed: false, error: late.aborted ? `no answer within ${timeoutMs} ms` : reasonOf(error) })
+    })
+    call.end()
+  })
+}
+
+function reasonOf(error: NodeJS.ErrnoException): string {
+  switch (error.code) {
+    case "ECONNREFUSED":
+      return "connection refused"
+    case "ECONNRESET":
+      return "connection reset"
+    case "EHOSTUNREACH":
+      return "host unreachable"
+    case "ENOTFOUND":
+      return "no such host"
+    default:
+      return error.code ?? error.message
+  }
+}

@@ -1,0 +1,381 @@
+/**
+ * Where backends announce themselves: the listener on :9797. Whoever can register here receives traffic, so it is
+ * strict about who may: the token, the peer's address, and never a web page. Bodies are read from the raw
+ * message, since the seed's backends announce with a GET that has one.
+ */
+import { createHash, timingSafeEqual } from "node:crypto"
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import { type AddressInfo, BlockList, isIP, type Socket } from "node:net"
+import type { Lease, Registry } from "../cluster/registry.ts"
+import { registrationErrors, type RegistryError } from "../cluster/registry-errors.ts"
+import type { Address } from "../cluster/snapshot.ts"
+import type { Clock } from "../core/clock.ts"
+import { type Endpoint, formatEndpoint, isLoopback, parseEndpoint } from "../core/endpoint.ts"
+import { fail, ok, type Result } from "../core/result.ts"
+import { parseJson } from "./json.ts"
+import { generationBody, readBody, registrationBody, renewalBody, seedBody } from "./registration-schema.ts"
+
+export interface RegistrationLimits {
+  readonly bodyBytesMax: number
+  readonly headBytesMax: number
+  /** A whole request, head and body. */
+  readonly requestMs: number
+  readonly connectionsMax: number
+}
+
+export const registrationLimitsDefault: RegistrationLimits = {
+  bodyBytesMax: 64 * 1024,
+  headBytesMax: 16 * 1024,
+  requestMs: 5_000,
+  connectionsMax: 4_096,
+}
+
+export interface RegistrationOptions {
+  readonly host: string
+  /** 0 takes a free one. */
+  readonly port: number
+  readonly registry: Registry
+  readonly clock: Clock
+  /** What a peer must present as a Bearer token. */
+  readonly token?: string
+  /** CIDR ranges of the peers that may call; anybody who can connect without it. */
+  readonly allow?: readonly string[]
+  /** Whether a peer may announce an address that is not its own. */
+  readonly allowForeignAddresses: boolean
+  readonly limits?: Partial<RegistrationLimits>
+  /** The registry may have a new snapshot. */
+  onChange(): void
+}
+
+export interface RegistrationListener {
+  readonly address: Endpoint
+  /** Refuses new connections and resolves when the last one is gone. */
+  close(): Promise<void>
+}
+
+/** Opens the listener. Rejects when the address is taken. */
+export async function startRegistration(options: RegistrationOptions): Promise<RegistrationListener> {
+  const limits = { ...registrationLimitsDefault, ...options.limits }
+  const api = new RegistrationApi(options, limits)
+  const server = createServer(
+    {
+      maxHeaderSize: limits.headBytesMax,
+      headersTimeout: limits.requestMs,
+      requestTimeout: limits.requestMs,
+      connectionsCheckingInterval: Math.min(1_000, limits.requestMs),
+    },
+    (request, response) => void api.answer(request, response),
+  )
+  server.maxConnections = limits.connectionsMax
+  server.on("clientError", refuseBytes)
+  await listening(server, options)
+  const { address, port } = server.address() as AddressInfo
+  return {
+    address: { host: address, port },
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}
+
+interface Answer {
+  readonly status: number
+  readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+const backendPath = /^\/v1\/backends\/([^/]+)(?:\/(renew|drain))?$/
+
+class RegistrationApi {
+  readonly #options: RegistrationOptions
+  readonly #limits: RegistrationLimits
+  readonly #allowed: BlockList | undefined
+  readonly #tokenHash: Buffer | undefined
+
+  constructor(options: RegistrationOptions, limits: RegistrationLimits) {
+    this.#options = options
+    this.#limits = limits
+    this.#allowed = options.allow === undefined ? undefined : rangesOf(options.allow)
+    this.#tokenHash = options.token === undefined ? undefined : hashOf(options.token)
+  }
+
+  async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    let answer: Answer
+    try {
+      const result = await this.#route(request)
+      answer = result.ok ? result.value : refusal(result.error)
+    } catch {
+      answer = refusal({ code: "internal_error", message: registrationErrors.internal_error.meaning })
+    }
+    if (response.destroyed) return
+    this.#options.onChange()
+    const text =
+      answer.body === undefined || typeof answer.body === "string" ? answer.body : JSON.stringify(answer.body)
+    response.writeHead(answer.status, {
+      "Cache-Control": "no-store",
+      ...(text === undefined
+        ? {}
+        : {
+            "Content-Type":
+              typeof answer.body === "string" ? "text/plain; charset=utf-8" : "application/json",
+            "Content-Length": Buffer.byteLength(text),
+          }),
+      // What was not read of a request must not be taken for the next one.
+      ...(request.complete ? {} : { Connection: "close" }),
+      ...answer.headers,
+    })
+    response.end(text)
+  }
+
+  async #route(request: IncomingMessage): Promise<Result<Answer, RegistryError>> {
+    const peer = peerOf(request.socket)
+    const refused = this.#whyRefused(request, peer)
+    if (refused !== undefined) return fail(refused)
+    const read = await this.#readBody(request)
+    if (!read.ok) return read
+    const body = read.value
+    const path = (request.url ?? "/").split("?", 1)[0]!
+
+    if (path === "/") return this.#seedAnnouncement(body, peer)
+    if (path === "/v1/backends") {
+      return request.method === "GET" || request.method === "HEAD"
+        ? ok(this.#list())
+        : notAllowed(request, "GET, HEAD")
+    }
+    const match = backendPath.exec(path)
+    if (match === null) return fail({ code: "not_found", message: `there is no ${path}; see /v1/backends` })
+    const id = decoded(match[1]!)
+    switch (match[2]) {
+      case "renew":
+        return request.method === "POST" ? this.#renew(id, body) : notAllowed(request, "POST")
+      case "drain":
+        return request.method === "POST" ? this.#drain(id, body) : notAllowed(request, "POST")
+      default:
+        if (request.method === "PUT") return this.#register(id, body, peer)
+        return request.method === "DELETE" ? this.#remove(id, body) : notAllowed(request, "PUT, DELETE")
+    }
+  }
+
+  #whyRefused(request: IncomingMessage, peer: string): RegistryError | undefined {
+    const { headers } = request
+    const site = headers["sec-fetch-site"]
+    if (headers.origin !== undefined || (site !== undefined && site !== "none" && site !== "same-origin")) {
+      return { code: "foreign_origin", message: registrationErrors.foreign_origin.meaning }
+    }
+    const family = isIP(peer)
+    if (
+      this.#allowed !== undefined &&
+      (family === 0 || !this.#allowed.check(peer, family === 6 ? "ipv6" : "ipv4"))
+    ) {
+      return { code: "peer_not_allowed", message: `${peer} is in none of the ranges of registration.allow` }
+    }
+    if (this.#tokenHash === undefined) return undefined
+    const [, given] = /^Bearer +(\S+)$/i.exec(headers.authorization ?? "") ?? []
+    // Hashes are of one length, so that the comparison tells nothing about the token.
+    if (given !== undefined && timingSafeEqual(hashOf(given), this.#tokenHash)) return undefined
+    return { code: "unauthorized", message: registrationErrors.unauthorized.meaning }
+  }
+
+  /** The JSON of the body; undefined when there is none. */
+  async #readBody(request: IncomingMessage): Promise<Result<unknown, RegistryError>> {
+    const { bodyBytesMax } = this.#limits
+    const tooLarge = fail<RegistryError>({
+      code: "body_too_large",
+      message: `a body has at most ${bodyBytesMax} bytes`,
+    })
+    if (Number(request.headers["content-length"] ?? 0) > bodyBytesMax) return tooLarge
+    const chunks: Buffer[] = []
+    let bytes = 0
+    try {
+      for await (const chunk of request as AsyncIterable<Buffer>) {
+        bytes += chunk.length
+        if (bytes > bodyBytesMax) return tooLarge
+        chunks.push(chunk)
+      }
+    } catch {
+      return fail({ code: "request_timeout", message: registrationErrors.request_timeout.meaning })
+    }
+    if (bytes === 0) return ok(undefined)
+    const type = request.headers["content-type"]
+    if (
+      !/^application\/json\s*(;|$)/i.test(type ?? "") ||
+      request.headers["content-encoding"] !== undefined
+    ) {
+      return fail({
+        code: "unsupported_media_type",
+        message: `a body must be application/json without a content coding; found ${type ?? "no Content-Type"}`,
+      })
+    }
+    const json = parseJson(Buffer.concat(chunks))
+    return json.ok ? json : fail({ code: "invalid_json", message: `the body is not JSON: ${json.error}` })
+  }
+
+  #register(id: string, body: unknown, peer: string): Result<Answer, RegistryError> {
+    const read = readBody(registrationBody, body)
+    if (!read.ok) return read
+    const address = this.#addressOf(read.value.address, peer)
+    if (!address.ok) return address
+    const lease = this.#options.registry.register({ ...read.value, id, address: address.value }, this.#now())
+    return lease.ok ? ok(leaseAnswer(lease.value, lease.value.created ? 201 : 200)) : lease
+  }
+
+  #renew(id: string, body: unknown): Result<Answer, RegistryError> {
+    const read = readBody(renewalBody, body ?? {})
+    if (!read.ok) return read
+    const lease = this.#options.registry.renew(id, read.value, this.#now())
+    return lease.ok ? ok(leaseAnswer(lease.value, 200)) : lease
+  }
+
+  #drain(id: string, body: unknown): Result<Answer, RegistryError> {
+    const read = readBody(generationBody, body ?? {})
+    if (!read.ok) return read
+    const lease = this.#options.registry.drain(id, read.value.generation, this.#now())
+    return lease.ok ? ok(leaseAnswer(lease.value, 200)) : lease
+  }
+
+  #remove(id: string, body: unknown): Result<Answer, RegistryError> {
+    const read = readBody(generationBody, body ?? {})
+    if (!read.ok) return read
+    const removed = this.#options.registry.remove(id, read.value.generation, this.#now())
+    return removed.ok ? ok({ status: 204 }) : removed
+  }
+
+  /** Any method on `/` with `{"Compute-Vector": 20, "Storage-Vector": 13}`; the address is the peer's. */
+  #seedAnnouncement(body: unknown, peer: string): Result<Answer, RegistryError> {
+    if (body === undefined) {
+      return fail({
+        code: "invalid_body",
+        message: 'expected {"Compute-Vector": 20, "Storage-Vector": 13}, or PUT /v1/backends/{id}',
+      })
+    }
+    const read = readBody(seedBody, body)
+    if (!read.ok) return read
+    const capacity = { compute: read.value["Compute-Vector"], storage: read.value["Storage-Vector"] }
+    const lease = this.#options.registry.announce(peer, capacity, this.#now())
+    return lease.ok ? ok({ status: 200, body: "Server accepted\n" }) : lease
+  }
+
+  #list(): Answer {
+    const { registry } = this.#options
+    const now = this.#now()
+    const backends = registry.snapshot.members.map(
+      ({ address, slot: _slot, scheme: _scheme, keptBy, ...member }) => ({
+        ...member,
+        address: formatEndpoint(address),
+        lease: { keptBy, expiresInMs: registry.details(member.id, now)?.expiresInMs },
+      }),
+    )
+    return { status: 200, body: { backends } }
+  }
+
+  /** Where requests shall go. Unless it is allowed, nobody may send traffic to somebody else. */
+  #addressOf(text: string, peer: string): Result<Address, RegistryError> {
+    const endpoint = parseEndpoint(text)
+    if (endpoint === undefined || endpoint.port === 0) {
+      return fail({
+        code: "invalid_body",
+        message: `address: expected "host:port" or ":port" with a port from 1 to 65535, found ${JSON.stringify(text)}`,
+        path: "address",
+      })
+    }
+    const { host, port } = endpoint
+    if (host === "") return ok({ host: peer, port })
+    const isOwn = host === peer || (isLoopback(host) && isLoopback(peer))
+    if (isOwn || this.#options.allowForeignAddresses) return ok({ host, port })
+    return fail({
+      code: "address_not_allowed",
+      message: `address: ${host} is not the peer's own ${peer}; announce ":${port}", or set registration.allowForeignAddresses`,
+      path: "address",
+    })
+  }
+
+  #now(): number {
+    return this.#options.clock.now()
+  }
+}
+
+function leaseAnswer({ id, generation, ttlMs, renewMs, state }: Lease, status: number): Answer {
+  return { status, body: { id, generation, ttlMs, renewMs, state } }
+}
+
+function refusal(error: RegistryError): Answer {
+  const { code, message, path } = error
+  const headers: Record<string, string> = {}
+  if (code === "unauthorized") headers["WWW-Authenticate"] = "Bearer"
+  if (code === "method_not_allowed") headers["Allow"] = message.slice(message.lastIndexOf(":") + 2)
+  return {
+    status: registrationErrors[code].status,
+    body: { error: { code, message, ...(path === undefined ? {} : { path }) } },
+    headers,
+  }
+}
+
+function notAllowed(request: IncomingMessage, allow: string): Result<never, RegistryError> {
+  return fail({
+    code: "method_not_allowed",
+    message: `${request.method} is not allowed here, only: ${allow}`,
+  })
+}
+
+/** The peer's IP address; an IPv4 address mapped into IPv6 as the IPv4 address that it is. */
+function peerOf(socket: Socket): string {
+  return (socket.remoteAddress ?? "").replace(/^::ffff:(?=[0-9.]+$)/i, "")
+}
+
+/** A path segment; one whose percent-encoding is broken stays as it is, and is no valid id. */
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment)
+  } catch {
+    return segment
+  }
+}
+
+function hashOf(token: string): Buffer {
+  return createHash("sha256").update(token).digest()
+}
+
+function rangesOf(allow: readonly string[]): BlockList {
+  const ranges = new BlockList()
+  for (const range of allow) {
+    const [address = "", bits] = range.split("/")
+    const family = isIP(address) === 6 ? "ipv6" : "ipv4"
+    if (bits === undefined) ranges.addAddress(address, family)
+    else ranges.addSubnet(address, Number(bits), family)
+  }
+  return ranges
+}
+
+function listening(
+  server: Server,
+  { host, port }: { readonly host: string; readonly port: number },
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject)
+    server.listen(port, host, () => {
+      server.off("error", reject)
+      resolve()
+    })
+  })
+}
+
+/** What is not HTTP, or did not come in time. */
+function refuseBytes(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable || error.code === "ECONNRESET") {
+    socket.destroy()
+    return
+  }
+  const code =
+    error.code === "HPE_HEADER_OVERFLOW"
+      ? "head_too_large"
+      : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+        ? "request_timeout"
+        : "malformed_request"
+  const { status, meaning } = registrationErrors[code]
+  const body = JSON.stringify({ error: { code, message: meaning } })
+  socket.end(
+    `HTTP/1.1 ${status} Refused\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  )
+}
