@@ -16,6 +16,7 @@ const seedDefault = 54
 const backendsMax = 64
 /** How long the backends may take until all of them get traffic. */
 const readyMsMax = 20_000
+const pollMs = 20
 
 export const demo: Command = {
   name: "demo",
@@ -62,8 +63,10 @@ export const demo: Command = {
           `--announce=${announce}`,
           ...(config.registration.token === undefined ? [] : [`--token=${config.registration.token}`]),
         ])
+        // One after the other, so that they are members in the order of their names.
+        if (!(await until(() => balancer.state().backends.length > i, fleet))) break
       }
-      if (!(await isReady(balancer, count, fleet))) {
+      if (!(await until(() => balancer.state().totals.eligible >= count, fleet))) {
         await stop()
         io.err(`linebacker demo: a backend did not start, see above; other ports with --backend-port\n`)
         return 1
@@ -123,11 +126,12 @@ class DemonstrationFleet {
   }
 }
 
-async function isReady(balancer: Balancer, count: number, fleet: DemonstrationFleet): Promise<boolean> {
-  for (let waited = 0; waited < readyMsMax; waited += 50) {
-    if (balancer.state().totals.eligible >= count) return true
+/** Waits until it holds; false when a backend has ended meanwhile, or it takes too long. */
+async function until(holds: () => boolean, fleet: DemonstrationFleet): Promise<boolean> {
+  for (let waited = 0; waited < readyMsMax; waited += pollMs) {
+    if (holds()) return true
     if (fleet.hasFailed) return false
-    await new Promise<void>((resolve) => void systemTimers.set(50, resolve))
+    await new Promise<void>((resolve) => void systemTimers.set(pollMs, resolve))
   }
   return false
 }
@@ -150,7 +154,7 @@ ${rows.join("\n")}
 
 Try:
   curl -i http://${formatEndpoint({ host, port: traffic.port })}/
-  for i in $(seq 300); do curl -s -o /dev/null http://${formatEndpoint({ host, port: traffic.port })}/; done
+  seq 300 | xargs -P 16 -I{} curl -s -o /dev/null http://${formatEndpoint({ host, port: traffic.port })}/
   ./bin/linebacker backend --port ${nextPort(backends)} --announce http://${formatEndpoint(registration)}   # one more backend
 
 Ctrl-C ends all of it.

@@ -4,7 +4,7 @@ import { readFileSync, statSync } from "node:fs"
 import { dirname, resolve } from "node:path"
 import { fail, ok, type Result } from "../core/result.ts"
 import { applyFlags, type ConfigFlags } from "./config-flags.ts"
-import { shown, type ConfigPath } from "./config-issue.ts"
+import { shown } from "./config-issue.ts"
 import { parseConfig } from "./config-parse.ts"
 import type { PolicyTable } from "./config-checks.ts"
 import type { Config } from "./config.ts"
@@ -57,7 +57,7 @@ export function readConfig(source: ConfigSource): Result<Config, readonly Config
     return { place: source.file, ...place, path: pathText(path), message, found: undefined }
   })
   for (const { path, at, message, found } of parsed === undefined || parsed.ok ? [] : parsed.error) {
-    const flag = flagOf(flagged.flags, path)
+    const flag = flagged.flags.get(pathText(path))
     if (flag === undefined) {
       const { place, written } = yaml.locate(path, at)
       // What a variable held may be a secret: what was written is shown in its place.
@@ -109,11 +109,6 @@ const reasons: Readonly<Record<string, string>> = {
   ENOENT: "there is no such file",
   ENOTDIR: "there is no such file",
   EACCES: "permission is denied",
-}
-
-/** The flag that gave the setting, or something in it or around it. */
-function flagOf(flags: ReadonlyMap<string, string>, path: ConfigPath): string | undefined {
-  return flags.get(path.join("."))
 }
 
 function inOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {

@@ -29,7 +29,7 @@ export function applyFlags(
     const text = flags[flag as keyof ConfigFlags]
     if (text === undefined) continue
     const [first, second] = path
-    const typed = /^[0-9]{1,15}$/.test(text) ? Number(text) : text
+    const typed = /^[0-9]{1,16}$/.test(text) ? Number(text) : text
     const setting = second === undefined ? typed : put(valueAt(value, [first]) ?? {}, second, typed)
     value = put(value ?? {}, first, setting)
     applied.set(path.join("."), flag)

@@ -5,7 +5,6 @@
 
 import { Alias, isMap, isScalar, isSeq, LineCounter, parseDocument, YAMLMap } from "yaml"
 import type { Document, Node, Pair, YAMLError } from "yaml"
-import type { Result } from "../core/result.ts"
 import { unresolved, type ConfigPath } from "./config-issue.ts"
 import { interpolate, type Substitutions } from "./config-interpolate.ts"
 
@@ -53,8 +52,8 @@ export function readYaml(text: string, substitutions: Substitutions): YamlTree {
   const issues = faults.map((fault): YamlIssue => {
     return { path: [], place: placeOf(fault.pos[0]), message: faultMessage(fault, text) }
   })
-  // After any other error the tree is guesswork.
-  if (document.errors.some((error) => error.code !== "DUPLICATE_KEY")) return broken(issues)
+  // The tree of a text that is no YAML is guesswork.
+  if (document.errors.length > 0) return broken(issues)
 
   const reader = new TreeReader(document, substitutions, placeOf)
   const value = reader.read(document.contents, [], 0)
@@ -93,7 +92,14 @@ function broken(issues: readonly YamlIssue[]): YamlTree {
 
 function parsed(text: string, lineCounter: LineCounter): Document.Parsed | undefined {
   try {
-    return parseDocument(text, { lineCounter, prettyErrors: false, version: "1.2", schema: "core" })
+    return parseDocument(text, {
+      lineCounter,
+      prettyErrors: false,
+      version: "1.2",
+      schema: "core",
+      // Found here, where the path is known and the rest of the file can still be read.
+      uniqueKeys: false,
+    })
   } catch (error) {
     // The parser recurses; depth is the one thing it has no limit for.
     if (error instanceof RangeError) return undefined
@@ -105,7 +111,6 @@ function faultMessage(
   { code, message, pos }: YAMLError | Document["warnings"][number],
   text: string,
 ): string {
-  if (code === "DUPLICATE_KEY") return `the key ${JSON.stringify(text.slice(pos[0], pos[1]))} is there twice`
   if (code === "MULTIPLE_DOCS") return "expected one YAML document, found another"
   if (code === "TAG_RESOLVE_FAILED") return `tags are not used here: ${text.slice(pos[0], pos[1])}`
   return `not valid YAML: ${message.replaceAll(/\s+/g, " ")}`
@@ -162,19 +167,18 @@ class TreeReader {
 
   #mapping(map: YAMLMap, path: ConfigPath): Record<string, unknown> {
     const result: Record<string, unknown> = {}
-    const merged: Pair[] = []
-    const pairs = map.items.filter((pair) => !isMergeKey(pair.key) || merged.push(pair) === 0)
-    for (const pair of pairs) {
+    for (const pair of map.items) {
+      if (isMergeKey(pair.key)) continue
       const keyAt = startOf(pair.key) ?? startOf(pair.value) ?? 0
-      const key = isScalar(pair.key) ? String(pair.key.value ?? "") : undefined
+      const key = keyText(pair.key)
       if (key === undefined || key === "__proto__") {
         this.#report(path, keyAt, "a key must be a plain word")
         continue
       }
-      if (Object.hasOwn(result, key)) this.#report(path, keyAt, `the key "${key}" is there twice`)
+      if (Object.hasOwn(result, key)) this.#report([...path, key], keyAt, "the key is there twice")
       result[key] = this.read(pair.value, [...path, key], keyAt)
     }
-    for (const pair of merged) this.#merge(pair, path, result)
+    for (const pair of map.items) if (isMergeKey(pair.key)) this.#merge(pair, path, result)
     return result
   }
 
@@ -191,9 +195,7 @@ class TreeReader {
       }
       if (path.length > depthMax || ++this.#values > valuesMax) return
       const missing = new YAMLMap()
-      missing.items = source.items.filter(
-        ({ key }) => !isScalar(key) || !Object.hasOwn(result, String(key.value)),
-      )
+      missing.items = source.items.filter(({ key }) => !Object.hasOwn(result, keyText(key) ?? ""))
       Object.assign(result, this.#mapping(missing, path))
     }
   }
@@ -218,6 +220,13 @@ class TreeReader {
 function isMergeKey(key: unknown): boolean {
   // `%YAML 1.1` makes it a symbol.
   return isScalar(key) && (key.value === "<<" || typeof key.value === "symbol") && key.type === "PLAIN"
+}
+
+/** The text of a key that is a scalar. */
+function keyText(key: unknown): string | undefined {
+  if (!isScalar(key)) return undefined
+  const { value } = key
+  return typeof value === "string" ? value : (JSON.stringify(value) as string | undefined)
 }
 
 function startOf(node: unknown): number | undefined {
