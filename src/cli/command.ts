@@ -69,7 +69,7 @@ export function parseCommandLine(command: Command, words: readonly string[]): Gi
     if (values["help"] !== true && positionals.length > command.positionalsMax) {
       throw new UsageError(`unexpected "${positionals[command.positionalsMax]}"`)
     }
-    return { values: values as Given["values"], positionals }
+    return { values, positionals }
   } catch (error) {
     if (error instanceof UsageError) throw error
     throw new UsageError((error as Error).message.split(". To specify")[0])

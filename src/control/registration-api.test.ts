@@ -155,12 +155,12 @@ test("with other resources than compute and storage the seed's announcement says
 test("a body of the wrong shape is refused with the path, what was found and what is allowed", async (t) => {
   const { put } = await started(t)
   const cases: [unknown, string | undefined, RegExp][] = [
-    [[], undefined, /object.*array/],
-    [null, undefined, /object.*null/],
+    [[], undefined, /object.*list/],
+    [null, undefined, /object.*nothing/],
     ["a", undefined, /object.*"a"/],
     [{ ...announcement, capacity: { compute: "20", storage: 13 } }, "capacity.compute", /number.*"20"/],
-    [{ ...announcement, capacity: { compute: [20], storage: 13 } }, "capacity.compute", /number.*array/],
-    [{ ...announcement, capacity: { compute: null, storage: 13 } }, "capacity.compute", /number.*null/],
+    [{ ...announcement, capacity: { compute: [20], storage: 13 } }, "capacity.compute", /number.*list/],
+    [{ ...announcement, capacity: { compute: null, storage: 13 } }, "capacity.compute", /number.*nothing/],
     [{ ...announcement, capacity: { compute: -1, storage: 13 } }, "capacity.compute", /from 0.*-1/],
     [{ ...announcement, capacity: { compute: 1 } }, "capacity.storage", /missing/],
     [{ ...announcement, capacity: { compute: 0, storage: 0 } }, "capacity", /more than 0/],
@@ -169,7 +169,7 @@ test("a body of the wrong shape is refused with the path, what was found and wha
       "capacity.memory",
       /compute, storage/,
     ],
-    [{ ...announcement, capacity: [20, 13] }, "capacity", /array/],
+    [{ ...announcement, capacity: [20, 13] }, "capacity", /list/],
     [{ capacity: announcement.capacity }, "address", /missing/],
     [{ ...announcement, adress: ":1" }, "adress", /did you mean "address"/],
     [{ adress: ":1", capacity: announcement.capacity }, "adress", /did you mean "address"/],
@@ -424,6 +424,29 @@ test("a request that does not arrive whole is answered with 408 and its connecti
   }
 })
 
+test("a peer that never closes its side does not keep a connection that was refused", async (t) => {
+  const { listener } = await started(t)
+  const socket = createConnection({ ...listener.address, allowHalfOpen: true })
+  const { promise: reset, resolve } = Promise.withResolvers<void>()
+  // Writing to a connection that the other side has closed whole is answered with a reset.
+  socket.on("error", () => resolve())
+  socket.on("end", () => {
+    const more = (): void => {
+      if (socket.write("x")) setImmediate(more)
+    }
+    more()
+  })
+  socket.resume()
+  socket.write("garbage\r\n\r\n")
+  await reset
+})
+
+test("one address is the same however a backend writes it", async (t) => {
+  const { put, registry } = await started(t)
+  assert.equal((await put("a", { ...announcement, address: "[::ffff:127.0.0.1]:1" })).status, 201)
+  assert.deepEqual(memberOf(registry, "a").address, { host: "127.0.0.1", port: 1 })
+})
+
 test("peers that leave in the middle are nobody's problem", async (t) => {
   const { listener, call } = await started(t)
   const parts = [
@@ -531,14 +554,14 @@ interface CallOptions {
 interface Started {
   readonly listener: RegistrationListener
   readonly registry: Registry
-  call(method: string, path: string, body?: unknown, options?: CallOptions): Promise<Answer>
-  put(id: string, body: unknown, options?: CallOptions): Promise<Answer>
-  sent(
+  readonly call: (method: string, path: string, body?: unknown, options?: CallOptions) => Promise<Answer>
+  readonly put: (id: string, body: unknown, options?: CallOptions) => Promise<Answer>
+  readonly sent: (
     method: string,
     path: string,
     text: string,
     headers?: Readonly<Record<string, string>>,
-  ): Promise<Answer>
+  ) => Promise<Answer>
 }
 
 async function started(
@@ -628,9 +651,9 @@ async function raw({ address }: RegistrationListener, ...parts: string[]): Promi
   return promise
 }
 
-/** Remembers the error of an answer, which has the status that the table has for it. */
+/** Remembers the error of an answer (the first of several), which has the status that the table has for it. */
 function notice(status: number, answer: string): void {
-  const code = /\{"error":\{"code":"(\w+)"/.exec(answer)?.[1]
+  const code = /^(?:HTTP(?:(?!HTTP)[^])*)?\{"error":\{"code":"(\w+)"/.exec(answer)?.[1]
   if (code === undefined) return
   assert.equal(registrationErrors[code as keyof typeof registrationErrors].status, status)
   provoked.add(code)

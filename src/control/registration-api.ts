@@ -252,9 +252,15 @@ class RegistrationApi {
     }
     const read = readBody(seedBody, body)
     if (!read.ok) return read
+    const { registry } = this.#options
+    const names = registry.resources.map(({ name }) => name)
+    if (names.toSorted().join() !== "compute,storage") {
+      const message = `this announcement knows only compute and storage, and the resources here are ${names.join(", ")}; use PUT /v1/backends/{id}`
+      return fail({ code: "invalid_body", message })
+    }
     const capacity = { compute: read.value["Compute-Vector"], storage: read.value["Storage-Vector"] }
-    const lease = this.#options.registry.announce(peer, capacity, this.#now())
-    return lease.ok ? ok({ status: 200, body: "Server accepted\n" }) : lease
+    const lease = registry.announce(peer, capacity, this.#now())
+    return lease.ok ? ok({ status: 200, body: "Server accepted\n" }) : fail(inSeedWords(lease.error))
   }
 
   #list(): Answer {
@@ -280,9 +286,10 @@ class RegistrationApi {
         path: "address",
       })
     }
-    const { host, port } = endpoint
-    if (host === "") return ok({ host: peer, port })
-    const isOwn = host === peer || (isLoopback(host) && isLoopback(peer))
+    const { port } = endpoint
+    if (endpoint.host === "") return ok({ host: peer, port })
+    const host = plainIp(endpoint.host)
+    const isOwn = isSameIp(host, peer) || (isLoopback(host) && isLoopback(peer))
     if (isOwn || this.#options.allowForeignAddresses) return ok({ host, port })
     return fail({
       code: "address_not_allowed",
@@ -319,9 +326,28 @@ function notAllowed(request: IncomingMessage, allow: string): Result<never, Regi
   })
 }
 
-/** The peer's IP address; an IPv4 address mapped into IPv6 as the IPv4 address that it is. */
+/** An error about a capacity, by the name that the seed's backends have for it. */
+function inSeedWords({ code, message, path }: RegistryError): RegistryError {
+  return path === undefined ? { code, message } : { code, message: seedWords(message), path: seedWords(path) }
+}
+
+function seedWords(text: string): string {
+  return text.replace("capacity.compute", "Compute-Vector").replace("capacity.storage", "Storage-Vector")
+}
+
 function peerOf(socket: Socket): string {
-  return (socket.remoteAddress ?? "").replace(/^::ffff:(?=[0-9.]+$)/i, "")
+  return plainIp(socket.remoteAddress ?? "")
+}
+
+/** An IPv4 address mapped into IPv6 as the IPv4 address that it is, any other text as it is. */
+function plainIp(text: string): string {
+  return text.replace(/^::ffff:(?=[0-9.]+$)/i, "")
+}
+
+/** Whether both are the same IP address, however IPv6 is written. */
+function isSameIp(host: string, peer: string): boolean {
+  if (host === peer) return true
+  return isIP(host) === 6 && isIP(peer) === 6 && rangesOf([peer.split("%", 1)[0]!]).check(host, "ipv6")
 }
 
 /** A path segment; one whose percent-encoding is broken stays as it is, and is no valid id. */
@@ -361,7 +387,10 @@ function listening(
   })
 }
 
-/** What is not HTTP, or did not come in time. */
+/**
+ * What is not HTTP, or did not come in time. Ending the answer closes only our half of the connection, and no
+ * timer of the server watches it any more: without `destroy` a peer that never closes its own half would keep it.
+ */
 function refuseBytes(error: NodeJS.ErrnoException, socket: Socket): void {
   if (!socket.writable || error.code === "ECONNRESET") {
     socket.destroy()
@@ -377,5 +406,6 @@ function refuseBytes(error: NodeJS.ErrnoException, socket: Socket): void {
   const body = JSON.stringify({ error: { code, message: meaning } })
   socket.end(
     `HTTP/1.1 ${status} Refused\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    () => socket.destroy(),
   )
 }

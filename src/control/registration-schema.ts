@@ -38,7 +38,9 @@ export const seedBody = z.strictObject({ "Compute-Vector": amount, "Storage-Vect
 export function readBody<T extends z.ZodType>(schema: T, body: unknown): Result<z.output<T>, RegistryError> {
   const result = schema.safeParse(body)
   if (result.success) return ok(result.data)
-  const issue = result.error.issues[0]!
+  const { issues } = result.error
+  // A mistyped key is usually also a missing one, and says more.
+  const issue = issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0]!
   if (issue.code === "unrecognized_keys") {
     const key = issue.keys[0]!
     const known = schema instanceof z.ZodObject ? Object.keys(schema.shape) : []

@@ -47,7 +47,7 @@ const slots = 256
 export class FieldNames {
   readonly #ids = new Uint8Array(slots)
   readonly #hashes = new Int32Array(slots)
-  readonly #names: string[] = new Array<string>(slots).fill("")
+  readonly #names: string[] = Array.from({ length: slots }, () => "")
 
   /** `extra` names get the ids from `firstExtraField` on, in their order; upper and lower case are one. */
   constructor(extra: readonly string[] = []) {

@@ -74,7 +74,7 @@ export class Head {
 
   /** The value of a field as text (latin1: one char a byte). Cold. */
   value(field: number): string {
-    return this.bytes.toString("latin1", this.offsets[field * 4 + 2]!, this.offsets[field * 4 + 3]!)
+    return this.bytes.toString("latin1", this.offsets[field * 4 + 2], this.offsets[field * 4 + 3])
   }
 
   /** The first field with this name id, or -1. */
@@ -292,7 +292,7 @@ function nominate(head: Head, start: number, end: number): boolean {
   for (let field = 0; field < head.count; field++) {
     const offset = field * 4
     if (!equals(bytes, offsets[offset]!, offsets[offset + 1]!, name)) continue
-    switch (ids[field]) {
+    switch (ids[field]!) {
       case fields.host:
       case fields["content-length"]:
       case fields["transfer-encoding"]:

@@ -234,7 +234,7 @@ export class Exchange implements BackendSide {
   }
 
   onResponseHead(head: Head, reader: BodyReader): void {
-    const { options, httpDate } = this.#context
+    const { options } = this.#context
     this.#state = "responding"
     this.#status = head.status
     const bodiless = this.isHead || head.status === 204 || head.status === 304
@@ -244,7 +244,7 @@ export class Exchange implements BackendSide {
     if (!this.#requestEnded || (this.decodesChunked && (head.chunked || reader.framing === "close"))) {
       this.#keepAlive = false
     }
-    let added = head.dateField === -1 ? `Date: ${httpDate()}\r\n` : ""
+    let added = head.dateField === -1 ? `Date: ${this.#context.httpDate()}\r\n` : ""
     if (options.backendHeader) added += `X-Linebacker-Backend: ${this.#attempt!.backend.id}\r\n`
     const drops = head.status === 204 ? responseDropsNoLength : responseDrops
 

@@ -1,5 +1,5 @@
 /** Entry point of a data-plane thread: wires a `DataPlane` to the messages of the control plane. */
-import { parentPort, workerData } from "node:worker_threads"
+import { type MessagePort, parentPort, workerData } from "node:worker_threads"
 import { LoadTable } from "../cluster/load-table.ts"
 import { mix32, seeded } from "../core/rng.ts"
 import { Counters } from "../metrics/counters.ts"
@@ -34,10 +34,7 @@ port.on("message", (message: ToWorker) => {
       plane.setPolicy(message.name)
       break
     case "stop":
-      void plane.stop().then(() => {
-        tell({ kind: "stopped" })
-        port.close()
-      })
+      void stop(port)
       break
   }
 })
@@ -50,4 +47,10 @@ try {
   const { code = "unknown", message } = error as NodeJS.ErrnoException
   tell({ kind: "listen_failed", code, message })
   port.close()
+}
+
+async function stop(messages: MessagePort): Promise<void> {
+  await plane.stop()
+  tell({ kind: "stopped" })
+  messages.close()
 }
