@@ -64,7 +64,7 @@ export async function startRegistration(options: RegistrationOptions): Promise<R
       requestTimeout: limits.requestMs,
       connectionsCheckingInterval: Math.min(1_000, limits.requestMs),
     },
-    (request, response) => void api.answer(request, response),
+    (request, response) => api.answer(request, response),
   )
   server.maxConnections = limits.connectionsMax
   server.on("clientError", refuseBytes)
@@ -93,6 +93,8 @@ class RegistrationApi {
   readonly #limits: RegistrationLimits
   readonly #allowed: BlockList | undefined
   readonly #tokenHash: Buffer | undefined
+  /** Resolves with the last answer on a connection. */
+  readonly #answered = new WeakMap<Socket, Promise<void>>()
 
   constructor(options: RegistrationOptions, limits: RegistrationLimits) {
     this.#options = options
@@ -101,7 +103,19 @@ class RegistrationApi {
     this.#tokenHash = options.token === undefined ? undefined : hashOf(options.token)
   }
 
-  async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  /**
+   * Requests that come on one connection without waiting take effect in the order in which they were sent, as
+   * RFC 9112 9.3.2 asks of those that change something.
+   */
+  answer(request: IncomingMessage, response: ServerResponse): void {
+    const before = this.#answered.get(request.socket) ?? Promise.resolve()
+    this.#answered.set(
+      request.socket,
+      before.then(() => this.#answer(request, response)),
+    )
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     let answer: Answer
     try {
       const result = await this.#route(request)
@@ -109,8 +123,8 @@ class RegistrationApi {
     } catch {
       answer = refusal({ code: "internal_error", message: registrationErrors.internal_error.meaning })
     }
-    if (response.destroyed) return
     this.#options.onChange()
+    if (response.destroyed) return
     const text =
       answer.body === undefined || typeof answer.body === "string" ? answer.body : JSON.stringify(answer.body)
     response.writeHead(answer.status, {
@@ -145,17 +159,17 @@ class RegistrationApi {
         : notAllowed(request, "GET, HEAD")
     }
     const match = backendPath.exec(path)
-    if (match === null) return fail({ code: "not_found", message: `there is no ${path}; see /v1/backends` })
+    if (match === null)
+      return fail({ code: "not_found", message: `there is no ${path.slice(0, 200)}; see /v1/backends` })
     const id = decoded(match[1]!)
-    switch (match[2]) {
-      case "renew":
-        return request.method === "POST" ? this.#renew(id, body) : notAllowed(request, "POST")
-      case "drain":
-        return request.method === "POST" ? this.#drain(id, body) : notAllowed(request, "POST")
-      default:
-        if (request.method === "PUT") return this.#register(id, body, peer)
-        return request.method === "DELETE" ? this.#remove(id, body) : notAllowed(request, "PUT, DELETE")
+    const { method } = request
+    const verb = match[2]
+    if (verb !== undefined) {
+      if (method !== "POST") return notAllowed(request, "POST")
+      return verb === "renew" ? this.#renew(id, body) : this.#drain(id, body)
     }
+    if (method === "PUT") return this.#register(id, body, peer)
+    return method === "DELETE" ? this.#remove(id, body) : notAllowed(request, "PUT, DELETE")
   }
 
   #whyRefused(request: IncomingMessage, peer: string): RegistryError | undefined {
@@ -266,13 +280,13 @@ class RegistrationApi {
   #list(): Answer {
     const { registry } = this.#options
     const now = this.#now()
-    const backends = registry.snapshot.members.map(
-      ({ address, slot: _slot, scheme: _scheme, keptBy, ...member }) => ({
-        ...member,
-        address: formatEndpoint(address),
-        lease: { keptBy, expiresInMs: registry.details(member.id, now)?.expiresInMs },
-      }),
-    )
+    const backends = registry.snapshot.members.map((member) => {
+      const { id, generation, state, reason, capacity, weight, zone, version, labels, incarnation } = member
+      const address = formatEndpoint(member.address)
+      const lease = { keptBy: member.keptBy, expiresInMs: registry.details(id, now)?.expiresInMs }
+      const known = { id, generation, address, state, reason, capacity, weight, zone, version, labels }
+      return Object.assign(known, { incarnation, lease })
+    })
     return { status: 200, body: { backends } }
   }
 

@@ -29,7 +29,7 @@ function whole(text: string, framing: Framing, length = 0, decode = false): Outc
 }
 
 function bytewise(text: string): Buffer[] {
-  return [...text].map((char) => Buffer.from(char, "latin1"))
+  return Array.from(text, (char) => Buffer.from(char, "latin1"))
 }
 
 /** How a lenient reader of the chunked grammar would see what was passed on. */

@@ -136,14 +136,8 @@ export class BackendConnection implements Limited {
   }
 
   #onConnect(): void {
-    const exchange = this.#exchange
-    if (exchange === undefined) {
-      // Whoever asked for it has gone meanwhile; the next may have it.
-      this.#becomeIdle()
-      return
-    }
     this.#wait()
-    exchange.onBackendReady(this)
+    this.#exchange?.onBackendReady(this)
   }
 
   #onData(chunk: Buffer): void {
