@@ -84,7 +84,7 @@ export class Checker {
 
   close(): void {
     this.#closed = true
-    for (const id of [...this.#watches.keys()]) this.#end(id)
+    for (const id of this.#watches.keys()) this.#end(id)
   }
 
   #begin(member: Member): void {
@@ -193,17 +193,13 @@ export function probeHttp(
   })
 }
 
-function reasonOf(error: NodeJS.ErrnoException): string {
-  switch (error.code) {
-    case "ECONNREFUSED":
-      return "connection refused"
-    case "ECONNRESET":
-      return "connection reset"
-    case "EHOSTUNREACH":
-      return "host unreachable"
-    case "ENOTFOUND":
-      return "no such host"
-    default:
-      return error.code ?? error.message
-  }
+const reasons: Readonly<Partial<Record<string, string>>> = {
+  ECONNREFUSED: "connection refused",
+  ECONNRESET: "connection reset",
+  EHOSTUNREACH: "host unreachable",
+  ENOTFOUND: "no such host",
+}
+
+function reasonOf({ code, message }: NodeJS.ErrnoException): string {
+  return reasons[code ?? ""] ?? code ?? message
 }

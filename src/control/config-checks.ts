@@ -3,7 +3,7 @@
 import { formatDuration } from "../core/duration.ts"
 import { formatEndpoint, isIpv6, isLoopback, type Endpoint } from "../core/endpoint.ts"
 import { vectorOf, type ResourceTable } from "../core/resources.ts"
-import { didYouMean } from "../core/suggest.ts"
+import { didYouMean, suggest } from "../core/suggest.ts"
 import { shown, valueAt, type ConfigIssue } from "./config-issue.ts"
 import type { ConfigDraft } from "./config-schema.ts"
 
@@ -37,7 +37,9 @@ function policyIssues(draft: ConfigDraft, written: unknown, policies: PolicyTabl
   const names = Object.keys(policies)
   const base = { path: ["policy"], at: "value" } as const
   if (!names.includes(policy)) {
-    const message = `expected one of ${names.join(", ")}${didYouMean(policy, names)}`
+    const nearest = suggest(policy, names)
+    const hint = nearest === undefined ? "expected" : `did you mean "${nearest}"? Expected`
+    const message = `${hint} one of ${names.join(", ")}`
     return [{ ...base, message, found: shown(policy), about: ["policy"] }]
   }
   const reason = policies[policy]?.unsuitable?.(resources)
@@ -66,7 +68,7 @@ function demandIssues({ resources, demand }: ConfigDraft): CrossIssue[] {
     const known = names.includes(name)
     const message = `${vector.error.message}${known ? "" : didYouMean(name, names)}`
     const path = ["demand", "default", name]
-    const about = ["resources", "demand.default"]
+    const about = ["resources", `demand.default.${name}`]
     return [{ path, at: known ? "value" : "key", message, found: undefined, about }]
   })
 }

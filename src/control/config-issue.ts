@@ -23,7 +23,7 @@ export const unresolved: unique symbol = Symbol("unresolved")
 /** A value as messages show it: short, and never across lines. */
 export function shown(value: unknown): string {
   if (value === null) return "nothing"
-  if (Array.isArray(value)) return "a list"
+  if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list"
   if (typeof value === "object") return "a mapping"
   if (typeof value === "number" || typeof value === "boolean") return String(value)
   if (typeof value !== "string") return `a ${typeof value}`

@@ -28,7 +28,7 @@ export function parseConfig(input: unknown, context: ConfigContext): Result<Conf
   const issues = first.ok ? [] : first.error.flatMap((issue) => issuesOf(issue, written))
 
   // Mistakes must not hide each other: what is wrong by itself is set aside, and the rest still has to agree.
-  const aside = issues.map((issue) => issue.path.slice(0, issue.path[0] === "resources" ? 1 : 2))
+  const aside = issues.map((issue) => settingOf(issue.path))
   const second = first.ok ? first : draftConfig(without(written, aside))
   if (!second.ok) throw new Error("a setting is wrong in another place than the one reported")
   const draft = second.value
@@ -61,6 +61,12 @@ function withoutEmptySections(input: unknown): unknown {
     ([key, value]) => value !== null || !sectionNames.includes(key),
   )
   return Object.fromEntries(entries)
+}
+
+/** The whole setting in which something is wrong: a list counts as one, an amount by itself. */
+function settingOf(path: ConfigPath): ConfigPath {
+  if (path[0] === "resources") return ["resources"]
+  return path.slice(0, path[0] === "demand" ? 3 : 2)
 }
 
 function without(input: unknown, paths: readonly ConfigPath[]): unknown {

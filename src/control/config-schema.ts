@@ -22,7 +22,7 @@ function duration(fallback: string, minMs = 1, maxMs = 24 * hour) {
   const range = `${durationExpected}, from ${formatDuration(minMs)} to ${formatDuration(maxMs)}`
   const text = z.string().meta({ pattern: durationPattern })
   return z
-    .union([text, z.number().min(0)], { error: durationExpected })
+    .union([text, z.number().min(0, { error: durationExpected })], { error: durationExpected })
     .transform((value, check) => {
       const ms = parseDuration(value)
       if (ms !== undefined && ms >= minMs && ms <= maxMs) return ms
@@ -36,7 +36,7 @@ function duration(fallback: string, minMs = 1, maxMs = 24 * hour) {
 function endpoint(fallback: string, hostDefault: string) {
   const error = endpointExpected
   return z
-    .union([z.string(), z.int().min(0).max(portMax)], { error })
+    .union([z.string(), z.int({ error }).min(0, { error }).max(portMax, { error })], { error })
     .transform((value, check) => {
       const endpoint = parseEndpoint(value)
       if (endpoint !== undefined) return { ...endpoint, host: endpoint.host || hostDefault }
@@ -103,13 +103,15 @@ const resource = mapping({
     .describe("The smallest amount told apart, in the resource's own unit."),
 })
 
+const amount = z.number({ error: "a number of at least 0" })
+
 const schema = mapping({
   name: matching(/^[A-Za-z0-9._-]{1,64}$/, "a name of up to 64 of A-Z, a-z, 0-9, ., _ and -")
     .default("linebacker")
     .describe("How Via names this balancer."),
   listen: endpoint(":5252", "").describe("Where traffic arrives; :port is every interface."),
   workers: z
-    .union([z.literal("auto"), z.int().min(1).max(64)], { error: "auto or an integer from 1 to 64" })
+    .union([z.literal("auto"), integer(1, 64, 1).unwrap()], { error: "auto or an integer from 1 to 64" })
     .default("auto")
     .describe("Data-plane threads; auto is one a core."),
   policy: z.string({ error: "the name of a policy" }).default("price").describe("How a backend is chosen."),
@@ -122,7 +124,7 @@ const schema = mapping({
       "declared: by header, else the default; simulation: drawn at random, 1 to 10.",
     ),
     default: z
-      .record(z.string(), z.number({ error: "a number of at least 0" }), { error: "amounts by resource" })
+      .record(z.string(), amount, { error: "amounts by resource" })
       .default({})
       .describe("What a request is taken to need of each resource, 1 where none is given."),
   }),

@@ -226,7 +226,7 @@ function isMergeKey(key: unknown): boolean {
 function keyText(key: unknown): string | undefined {
   if (!isScalar(key)) return undefined
   const { value } = key
-  return typeof value === "string" ? value : (JSON.stringify(value) as string | undefined)
+  return typeof value === "string" ? value : JSON.stringify(value)
 }
 
 function startOf(node: unknown): number | undefined {
