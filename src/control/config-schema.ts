@@ -103,6 +103,11 @@ const resource = mapping({
     .describe("The smallest amount told apart, in the resource's own unit."),
 })
 
+const workersExpected = "auto or an integer from 1 to 64"
+const workerCount = z
+  .int({ error: workersExpected })
+  .min(1, { error: workersExpected })
+  .max(64, { error: workersExpected })
 const amount = z.number({ error: "a number of at least 0" })
 
 const schema = mapping({
@@ -111,7 +116,7 @@ const schema = mapping({
     .describe("How Via names this balancer."),
   listen: endpoint(":5252", "").describe("Where traffic arrives; :port is every interface."),
   workers: z
-    .union([z.literal("auto"), integer(1, 64, 1).unwrap()], { error: "auto or an integer from 1 to 64" })
+    .union([z.literal("auto"), workerCount], { error: workersExpected })
     .default("auto")
     .describe("Data-plane threads; auto is one a core."),
   policy: z.string({ error: "the name of a policy" }).default("price").describe("How a backend is chosen."),

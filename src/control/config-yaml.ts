@@ -113,6 +113,7 @@ function faultMessage(
 ): string {
   if (code === "MULTIPLE_DOCS") return "expected one YAML document, found another"
   if (code === "TAG_RESOLVE_FAILED") return `tags are not used here: ${text.slice(pos[0], pos[1])}`
+  if (code === "RESOURCE_EXHAUSTION") return "nested too deeply to be read"
   return `not valid YAML: ${message.replaceAll(/\s+/g, " ")}`
 }
 

@@ -1,0 +1,122 @@
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { configJsonSchema } from "./config-schema.ts"
+import { parseConfig } from "./config-parse.ts"
+import { fail } from "../core/result.ts"
+
+const context = { policies: { price: {} }, readFile: () => fail("there are no files here") }
+
+test("the empty configuration is every default", () => {
+  const config = parseConfig({}, context)
+  assert.ok(config.ok)
+  assert.deepEqual(config.value, {
+    name: "linebacker",
+    listen: { host: "", port: 5252 },
+    workers: "auto",
+    policy: "price",
+    seed: undefined,
+    resources: [
+      { name: "compute", kind: "rate", resolution: 1 / 1024 },
+      { name: "storage", kind: "rate", resolution: 1 / 1024 },
+    ],
+    demand: { mode: "declared", default: { compute: 1, storage: 1 } },
+    registration: {
+      listen: { host: "127.0.0.1", port: 9797 },
+      token: undefined,
+      allow: undefined,
+      allowForeignAddresses: false,
+      legacyPort: 80,
+      ttlMs: 10_000,
+      renewMs: 2_000,
+      suspectMs: 5_000,
+      backendsMax: 1_024,
+    },
+    admin: {
+      listen: { host: "127.0.0.1", port: 9494 },
+      token: undefined,
+      allow: ["127.0.0.0/8", "::1/128"],
+      hosts: [],
+    },
+    checks: { kind: "tcp", path: "/healthz", intervalMs: 5_000, timeoutMs: 2_000, fall: 3, rise: 2 },
+    limits: {
+      headBytesMax: 32_768,
+      fieldsMax: 100,
+      targetBytesMax: 8_192,
+      fieldLineBytesMax: 8_192,
+      attemptsMax: 3,
+      replayBytesMax: 65_536,
+      connectionsMax: 10_000,
+      idlePerBackendMax: 64,
+      requestsPerConnectionMax: 1_000,
+      chunkExtensionBytesMax: 4_096,
+      queueMax: 1_024,
+    },
+    timeouts: {
+      clientHeadMs: 10_000,
+      clientIdleMs: 75_000,
+      clientBodyMs: 60_000,
+      connectMs: 3_000,
+      responseHeadMs: 30_000,
+      betweenBytesMs: 60_000,
+      backendIdleMs: 55_000,
+      queueMs: 5_000,
+      drainMs: 30_000,
+    },
+    response: { backendHeader: false },
+  })
+})
+
+test("the configuration can be posted to a thread", () => {
+  const config = parseConfig({}, context)
+  assert.ok(config.ok)
+  assert.deepEqual(structuredClone(config.value), config.value)
+})
+
+test("a resource that demand does not name is needed once", () => {
+  const resources = [
+    { name: "cpu", kind: "rate" },
+    { name: "memory", kind: "space", resolution: 2 },
+  ]
+  const config = parseConfig({ resources, demand: { default: { memory: 16 } } }, context)
+  assert.deepEqual(config.ok && config.value.demand.default, { cpu: 1, memory: 16 })
+})
+
+test("parsing changes nothing of what it was given", () => {
+  const input = Object.freeze({ checks: null, registration: Object.freeze({ renew: "bad", nonsense: 1 }) })
+  assert.ok(!parseConfig(input, context).ok)
+  assert.deepEqual(input, { checks: null, registration: { renew: "bad", nonsense: 1 } })
+})
+
+interface JsonSchema {
+  readonly properties?: Readonly<Record<string, JsonSchema>>
+  readonly description?: string
+  readonly enum?: readonly string[]
+  readonly additionalProperties?: unknown
+  readonly default?: unknown
+  readonly anyOf?: readonly JsonSchema[]
+  readonly pattern?: string
+}
+
+test("the JSON Schema closes every mapping, shows defaults as they are written, and lists the policies", () => {
+  const schema = configJsonSchema(["price", "random"]) as JsonSchema
+  const properties = schema.properties!
+  assert.equal(schema.additionalProperties, false)
+  assert.equal(properties["checks"]?.additionalProperties, false)
+  assert.equal(properties["checks"]?.properties?.["interval"]?.default, "5s")
+  assert.equal(properties["listen"]?.default, ":5252")
+  assert.deepEqual(properties["policy"]?.enum, ["price", "random"])
+  const pattern = new RegExp(properties["checks"]?.properties?.["interval"]?.anyOf?.[0]?.pattern ?? "^$")
+  assert.match("5s", pattern)
+  for (const [name, property] of Object.entries(properties)) assert.ok(property.description, name)
+})
+
+test("every default of the JSON Schema is a valid value", () => {
+  const { properties } = configJsonSchema(["price"]) as JsonSchema
+  for (const [name, property] of Object.entries(properties!)) {
+    if (property.default !== undefined) assert.ok(parseConfig({ [name]: property.default }, context).ok, name)
+    for (const [key, { default: value }] of Object.entries(property.properties ?? {})) {
+      if (value !== undefined)
+        assert.ok(parseConfig({ [name]: { [key]: value } }, context).ok, `${name}.${key}`)
+    }
+  }
+})
