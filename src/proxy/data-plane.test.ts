@@ -21,7 +21,7 @@ interface Running {
   readonly table: LoadTable
   readonly members: readonly Member[]
   /** Sends the bytes, and answers with all that comes until the connection ends. */
-  exchange(bytes: string): Promise<string>
+  readonly exchange: (bytes: string) => Promise<string>
 }
 
 /** A data plane before backends that each do what their script says with every read. */
