@@ -286,6 +286,13 @@ test("an empty file, comments and empty sections are the defaults", () => {
   assert.deepEqual(defaults.admin.listen, { host: "127.0.0.1", port: 9494 })
 })
 
+test("a problem is one line, and cannot steer a terminal", () => {
+  assert.deepEqual(problems('"a\\nb\\e[2J": 1'), [
+    String.raw`lb.yaml:1:1: a\u000ab\u001b[2J: unknown key "a\u000ab\u001b[2J"; allowed here: name, listen, ` +
+      "workers, policy, seed, resources, demand, registration, admin, checks, limits, timeouts, response",
+  ])
+})
+
 test("JSON is read as well", () => {
   assert.equal(valid('{"checks": {"kind": "http"}, "workers": 2}').checks.kind, "http")
 })

@@ -83,12 +83,18 @@ export function loadConfig(
   return fail([{ place: file, line: undefined, column: undefined, path: "", message, found: undefined }])
 }
 
-/** `linebacker.yaml:12:3: checks.interval: expected a duration like 5s or 250ms, found "fast"`, on one line. */
+/**
+ * `linebacker.yaml:12:3: checks.interval: expected a duration like 5s or 250ms, found "fast"`: always one line,
+ * without control characters, whatever the file holds.
+ */
 export function formatProblem({ place, line, column, path, message, found }: ConfigProblem): string {
   const where = line === undefined ? place : `${place}:${line}:${column}`
   // A flag says itself which setting is meant.
   const what = path === "" || place.startsWith("--") ? "" : `${path}: `
-  return `${where}: ${what}${message}${found === undefined ? "" : `, found ${found}`}`
+  const whole = `${where}: ${what}${message}${found === undefined ? "" : `, found ${found}`}`
+  return whole.replaceAll(/[\p{Cc}\u2028\u2029]/gu, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
+  })
 }
 
 /** The whole text of a file, or why it cannot be read, as the end of a sentence. */

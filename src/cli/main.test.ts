@@ -1,0 +1,171 @@
+import assert from "node:assert/strict"
+import { spawnSync } from "node:child_process"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { after, test } from "node:test"
+import { commands } from "./commands.ts"
+import { main } from "./main.ts"
+
+const folder = mkdtempSync(join(tmpdir(), "linebacker-"))
+after(() => rmSync(folder, { recursive: true }))
+
+/** Runs a command line as the launcher does, and answers what it said. */
+async function run(...words: string[]): Promise<{ code: number; out: string; err: string }> {
+  const said = { out: "", err: "" }
+  const code = await main(words, {
+    out: (text) => void (said.out += text),
+    err: (text) => void (said.err += text),
+  })
+  return { code, ...said }
+}
+
+function file(name: string, text: string): string {
+  const path = join(folder, name)
+  writeFileSync(path, text)
+  return path
+}
+
+test("help lists every command with its summary", async () => {
+  for (const word of ["--help", "-h", "help"]) {
+    const { code, out, err } = await run(word)
+    assert.equal(code, 0)
+    assert.equal(err, "")
+    for (const { name, summary } of commands) {
+      assert.ok(
+        out.split("\n").some((line) => line.includes(name) && line.endsWith(summary)),
+        name,
+      )
+    }
+  }
+})
+
+test("every command's help names every option it reads", async () => {
+  for (const command of commands) {
+    const { code, out } = await run(command.name, "--help")
+    assert.equal(code, 0)
+    assert.match(out, new RegExp(`Usage: linebacker ${command.name}`))
+    for (const [name, { short }] of Object.entries(command.options)) {
+      assert.ok(
+        out.includes(short === undefined ? `    --${name}` : `-${short}, --${name}`),
+        `${command.name} --${name}`,
+      )
+    }
+  }
+})
+
+test("no two commands share a name, and no two options of a command a letter", () => {
+  assert.equal(new Set(commands.map(({ name }) => name)).size, commands.length)
+  for (const { name, options } of commands) {
+    const letters = ["h", ...Object.values(options).flatMap(({ short }) => short ?? [])]
+    assert.equal(new Set(letters).size, letters.length, name)
+  }
+})
+
+test("the version is the package's", async () => {
+  const { code, out } = await run("--version")
+  assert.equal(code, 0)
+  assert.match(out, /^linebacker \d+\.\d+\.\d+/)
+})
+
+test("wrong use is exit code 2, with a suggestion where one is near, and nothing on the output", async () => {
+  const cases: readonly (readonly [words: readonly string[], message: RegExp])[] = [
+    [["srve"], /no command "srve"; did you mean "serve"\?\nTry: linebacker --help/],
+    [["fly"], /no command "fly"\n/],
+    [["--verbose"], /"--verbose"/],
+    [["validate"], /linebacker validate: which file\?\nTry: linebacker validate --help/],
+    [["validate", "--jsn", "x"], /no option --jsn; did you mean "--json"\?/],
+    [["validate", "--json=yes", "x"], /--json/],
+    [["validate", "-z", "x"], /-z/],
+    [["validate", "a.yaml", "b.yaml"], /unexpected "b.yaml"/],
+    [["serve", "--workers"], /--workers/],
+    [["serve", "now"], /unexpected "now"/],
+  ]
+  for (const [words, message] of cases) {
+    const { code, out, err } = await run(...words)
+    assert.equal(code, 2, words.join(" "))
+    assert.equal(out, "")
+    assert.match(err, message)
+  }
+  assert.equal((await run()).code, 2)
+})
+
+test("validate says that a file is valid", async () => {
+  const path = file("good.yaml", "checks: {kind: http}\n")
+  assert.deepEqual(await run("validate", path), { code: 0, out: `${path} is valid\n`, err: "" })
+  assert.deepEqual(await run("validate", "--json", path), {
+    code: 0,
+    out: '{"valid":true,"problems":[]}\n',
+    err: "",
+  })
+})
+
+test("validate prints every problem, one a line with its place, and fails", async () => {
+  const path = file("bad.yaml", "checks:\n  intervall: 1s\n  fall: 0\n")
+  const { code, out, err } = await run("validate", path)
+  assert.equal(code, 1)
+  assert.equal(out, "")
+  assert.deepEqual(err.trimEnd().split("\n"), [
+    `${path}:2:3: checks.intervall: unknown key "intervall"; did you mean "interval"?`,
+    `${path}:3:9: checks.fall: expected an integer from 1 to 100, found 0`,
+  ])
+})
+
+test("validate --json gives the same as data", async () => {
+  const path = file("bad.json.yaml", "checks: {fall: 0}\n")
+  const { code, out } = await run("validate", path, "--json")
+  assert.equal(code, 1)
+  assert.deepEqual(JSON.parse(out), {
+    valid: false,
+    problems: [
+      {
+        place: path,
+        line: 1,
+        column: 16,
+        path: "checks.fall",
+        message: "expected an integer from 1 to 100",
+        found: "0",
+      },
+    ],
+  })
+})
+
+test("validate fails on a file that is not there", async () => {
+  const path = join(folder, "nowhere.yaml")
+  assert.deepEqual(await run("validate", path), {
+    code: 1,
+    out: "",
+    err: `${path}: cannot be read: there is no such file\n`,
+  })
+})
+
+test("validate --schema prints the JSON Schema, policies and all", async () => {
+  const { code, out } = await run("validate", "--schema")
+  assert.equal(code, 0)
+  const schema = JSON.parse(out) as { readonly properties: { readonly policy: { readonly enum: string[] } } }
+  assert.ok(schema.properties.policy.enum.includes("price"))
+})
+
+test("serve refuses a wrong configuration before it opens a port, and names the flag", async () => {
+  const path = file("serve.yaml", "seed: -1\n")
+  const { code, out, err } = await run("serve", "-c", path, "--workers", "0", "-o", "nowhere")
+  assert.notEqual(code, 0)
+  assert.equal(out, "")
+  assert.deepEqual(
+    err
+      .trimEnd()
+      .split("\n")
+      .map((line) => line.split(": ")[0]),
+    [`${path}:1:7`, "--listen", "--workers"],
+  )
+})
+
+test("the launcher runs the same program and passes its exit code on", () => {
+  const launcher = join(import.meta.dirname, "..", "..", "bin", "linebacker")
+  const launch = (...words: string[]) =>
+    spawnSync(process.execPath, [launcher, ...words], { encoding: "utf8" })
+  assert.match(launch("--help").stdout, /Usage: linebacker COMMAND/)
+  assert.equal(launch("--help").status, 0)
+  assert.equal(launch("fly").status, 2)
+  assert.equal(launch("validate", join(folder, "nowhere.yaml")).status, 1)
+})
