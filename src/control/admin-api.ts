@@ -154,15 +154,13 @@ function adminApp(options: AdminOptions, allowed: BlockList, streams: StateStrea
   app.get("/api/v1/policies", (c) => c.json({ current: options.state().policy, policies: options.policies }))
   app.get("/api/v1/events", (c) => {
     if (c.req.method === "HEAD") return c.body(null, 200, { "Content-Type": "text/event-stream" })
-    return streams.open(c.env.outgoing as ServerResponse)
-      ? RESPONSE_ALREADY_SENT
-      : refuse(c, "too_many_streams")
+    return streams.open(c.env.outgoing) ? RESPONSE_ALREADY_SENT : refuse(c, "too_many_streams")
   })
   app.get("/healthz", (c) => c.text("ok\n"))
   app.get("/readyz", (c) =>
     options.ready() ? c.text("ok\n") : refuse(c, "not_ready", unreadiness(options.state())),
   )
-  for (const { path } of [...app.routes]) {
+  for (const { path } of app.routes.slice()) {
     if (path === "/*") continue
     app.all(path, (c) => refuse(c, "method_not_allowed", undefined, { Allow: "GET, HEAD" }))
   }

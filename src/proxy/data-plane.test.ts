@@ -153,6 +153,7 @@ const answering =
   (socket) =>
     socket.write(answer)
 const hello = answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+const request = (path: string, more = ""): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n${more}\r\n`
 const get = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
 test("a request is relayed, and told whom it came from", async (t) => {
@@ -187,7 +188,6 @@ test("pipelined requests are answered in order", async (t) => {
       }
     },
   ])
-  const request = (path: string, more = ""): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n${more}\r\n`
   const answer = await exchange(request("/1") + request("/2") + request("/3", "Connection: close\r\n"))
   assert.deepEqual(
     [...answer.matchAll(/\r\n\r\n(\/\d)/g)].map(([, path]) => path),
