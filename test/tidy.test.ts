@@ -171,7 +171,7 @@ test("files are named in kebab-case after the one thing inside", () => {
   none(code.filter((path) => !/^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+)*$/.test(basename(path))))
 })
 
-test("no file is dead", (t) => {
+test("no file is dead", () => {
   const manifest = JSON.parse(read("package.json")) as {
     readonly exports: Readonly<Record<string, { readonly "linebacker-source": string }>>
   }

@@ -1,0 +1,215 @@
+import assert from "node:assert/strict"
+import { existsSync } from "node:fs"
+import { after, before, test } from "node:test"
+import { type Browser, chromium, type Page } from "playwright-core"
+import { type Admin, startAdmin } from "../src/control/admin-api.ts"
+import type { BackendView, StateView } from "../src/control/state-view.ts"
+import { systemTimers } from "../src/system.ts"
+
+/** The page in a real browser, before states that a script gives. */
+
+const executablePath = process.env["CHROMIUM"] ?? "/usr/bin/chromium"
+const skip = existsSync(executablePath) ? false : `there is no Chromium at ${executablePath}`
+const flags = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+]
+
+let browser: Browser | undefined
+before(async () => {
+  if (skip === false) browser = await chromium.launch({ executablePath, args: flags })
+})
+after(() => browser?.close())
+
+function backend(id: string, change: Partial<BackendView> = {}): BackendView {
+  return {
+    id,
+    address: "127.0.0.1:5453",
+    state: "serving",
+    reason: "its lease is fresh and its checks pass",
+    generation: 1,
+    incarnation: undefined,
+    zone: undefined,
+    version: undefined,
+    labels: {},
+    weight: 1,
+    capacity: { compute: 20, storage: 20 },
+    reserved: { compute: 0, storage: 0 },
+    total: { compute: 0, storage: 0 },
+    utilization: undefined,
+    inFlight: 0,
+    requests: 0,
+    failures: 0,
+    requestsPerSecond: 0,
+    lease: { keptBy: "renewals", ttlMs: 10_000, expiresInMs: 9_000 },
+    check: { lastPassed: true, lastAgoMs: 100, lastError: undefined },
+    ...change,
+  }
+}
+
+function stateOf(backends: readonly BackendView[], requests = 0): StateView {
+  return {
+    name: "linebacker",
+    version: "0.1.0",
+    at: "2026-01-01T00:00:00.000Z",
+    uptimeMs: 5_000,
+    policy: "price",
+    demandMode: "simulation",
+    workers: 2,
+    listeners: { traffic: ":5252", registration: "127.0.0.1:9797", admin: "127.0.0.1:9494" },
+    resources: [
+      { name: "compute", kind: "rate" },
+      { name: "storage", kind: "rate" },
+    ],
+    totals: {
+      backends: backends.length,
+      eligible: backends.filter(({ state }) => state === "serving").length,
+      requests,
+      requestsPerSecond: 12,
+      inFlight: 3,
+      connections: 4,
+      errors: {},
+      capacity: { compute: 40, storage: 40 },
+      reserved: { compute: 0, storage: 0 },
+      total: { compute: 0, storage: 0 },
+    },
+    backends,
+  }
+}
+
+/** Shows the page with what `state` gives, fails on any word in the console, and closes all of it at the end. */
+async function showing(
+  width: number,
+  state: () => StateView,
+  act: (page: Page, admin: Admin) => Promise<void>,
+): Promise<void> {
+  const admin = await startAdmin({
+    host: "127.0.0.1",
+    port: 0,
+    state,
+    policies: [],
+    ready: () => true,
+    timers: systemTimers,
+  })
+  const page = await browser!.newPage({ viewport: { width, height: 900 } })
+  const complaints: string[] = []
+  page.on("console", (message) => complaints.push(message.text()))
+  page.on("pageerror", (error) => complaints.push(String(error)))
+  const origin = `http://127.0.0.1:${admin.address.port}`
+  page.on("request", (request) => {
+    if (!request.url().startsWith(origin) && !request.url().startsWith("data:"))
+      complaints.push(request.url())
+  })
+  try {
+    await page.goto(`${origin}/`)
+    await page.locator("#verdict-words", { hasText: /backend/i }).waitFor({ timeout: 5_000 })
+    await act(page, admin)
+    assert.deepEqual(complaints, [])
+  } finally {
+    await page.close()
+    await admin.close()
+  }
+}
+
+test("totals are the state's, and a new state is shown within a second", { skip }, async () => {
+  let requests = 1_234
+  await showing(
+    1_200,
+    () => stateOf([backend("a"), backend("b")], requests),
+    async (page) => {
+      assert.equal(await page.locator("#total-requests").innerText(), "1,234")
+      assert.match(await page.locator("#verdict-words").innerText(), /2 of 2 backends/)
+      requests = 5_678
+      await page.locator("#total-requests", { hasText: "5,678" }).waitFor({ timeout: 1_000 })
+    },
+  )
+})
+
+test("a backend that is out is named with its reason", { skip }, async () => {
+  const out = backend("beta", { state: "ejected", reason: "3 checks in a row failed: connection refused" })
+  await showing(
+    1_200,
+    () => stateOf([backend("alpha"), out]),
+    async (page) => {
+      assert.match(await page.locator("body").innerText(), /3 checks in a row failed: connection refused/)
+      assert.match(await page.locator("#verdict-words").innerText(), /1 of 2|beta/)
+    },
+  )
+})
+
+test("the lease counts down between states", { skip }, async () => {
+  const started = performance.now()
+  const state = (): StateView => {
+    const lease = {
+      keptBy: "renewals",
+      ttlMs: 10_000,
+      expiresInMs: 9_000 - (performance.now() - started),
+    } as const
+    return stateOf([backend("a", { lease })])
+  }
+  await showing(1_200, state, async (page) => {
+    const words = page.locator(".lease-words")
+    const first = await words.innerText()
+    assert.notEqual(first, "")
+    for (let i = 0; i < 30 && (await words.innerText()) === first; i++) await page.waitForTimeout(100)
+    assert.notEqual(await words.innerText(), first)
+  })
+})
+
+test("a phone needs no horizontal scrolling, and dark is not light", { skip }, async () => {
+  const long = backend("x".repeat(128), { reason: "y".repeat(300) })
+  await showing(
+    360,
+    () => stateOf([long, backend("b")]),
+    async (page) => {
+      const width = await page.evaluate(() => document.documentElement.scrollWidth)
+      assert.ok(width <= 360, `the page is ${width} px wide`)
+      const ground = (): Promise<string> =>
+        page.evaluate(() => getComputedStyle(document.body).backgroundColor)
+      await page.emulateMedia({ colorScheme: "light" })
+      const light = await ground()
+      await page.emulateMedia({ colorScheme: "dark" })
+      assert.notEqual(await ground(), light)
+    },
+  )
+})
+
+test("what backends say of themselves is text and nothing else", { skip }, async () => {
+  const hostile = `<img src=x onerror="document.title='owned'">`
+  const state = (): StateView =>
+    stateOf([
+      backend("a", { version: hostile, zone: hostile, labels: { [hostile]: hostile }, reason: hostile }),
+    ])
+  await showing(1_200, state, async (page) => {
+    assert.equal(await page.locator("img").count(), 0)
+    assert.notEqual(await page.title(), "owned")
+    assert.ok((await page.locator("body").innerText()).includes("onerror"))
+  })
+})
+
+test("bars of capacity are in proportion to one common scale", { skip }, async () => {
+  const fleet = [
+    backend("big", { capacity: { compute: 20, storage: 40 } }),
+    backend("small", { capacity: { compute: 20, storage: 10 } }),
+  ]
+  await showing(
+    1_200,
+    () => stateOf(fleet),
+    async (page) => {
+      const widths = await page.evaluate(() =>
+        [...document.querySelectorAll<HTMLElement>("#backends .capacity, #fleet .capacity")].map(
+          (bar) => bar.getBoundingClientRect().width,
+        ),
+      )
+      const [bigCompute, bigStorage, smallCompute, smallStorage] = widths
+      assert.equal(widths.length, 4, `bars: ${widths.join(", ")}`)
+      assert.ok(Math.abs(bigCompute! - smallCompute!) < 2)
+      assert.ok(Math.abs(smallStorage! / bigStorage! - 0.25) < 0.02, widths.join(", "))
+    },
+  )
+})
