@@ -112,7 +112,9 @@ export class FakeRegistration {
     if (token !== undefined && call.authorization !== `Bearer ${token}`) {
       return refusal(401, "unauthorized", "a token is needed")
     }
-    if (call.contentType !== "application/json") return refusal(415, "not_json", "send application/json")
+    const bare = Object.keys(call.body).length === 0
+    if (!bare && call.contentType !== "application/json")
+      return refusal(415, "not_json", "send application/json")
     const generation = this.members.get(call.id)
     switch (call.kind) {
       case "announce":
@@ -131,7 +133,7 @@ export class FakeRegistration {
       case "drain":
       case "leave":
         if (generation === undefined) return refusal(404, "unknown_backend", `"${call.id}" is not a member`)
-        if (generation !== call.body["generation"])
+        if ((call.body["generation"] ?? generation) !== generation)
           return refusal(409, "stale_generation", "a newer one holds it")
         if (call.kind !== "leave") return { status: 200, body: { id: call.id, generation } }
         this.members.delete(call.id)
