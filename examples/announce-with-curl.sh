@@ -15,7 +15,7 @@ announce() {
 trap 'exit 0' INT TERM
 trap 'curl -fsS -X DELETE "$url" || true' EXIT
 
-until announce; do sleep 2; done
+until announce; do sleep "${RENEW_S:-2}"; done
 while sleep "${RENEW_S:-2}" & wait $!; do
   # A balancer that does not know us has restarted: announce again.
   curl -fsS -o /dev/null -X POST "$url/renew" || announce || true

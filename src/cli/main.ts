@@ -50,6 +50,11 @@ linebacker COMMAND --help tells more of each.
 }
 
 if (import.meta.main || process.argv[1] === import.meta.filename) {
+  // Whoever reads the output may have read enough (`… | head -1`).
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(0)
+    throw error
+  })
   process.exitCode = await main(process.argv.slice(2), {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),

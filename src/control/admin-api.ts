@@ -370,6 +370,8 @@ function refuseBytes(error: NodeJS.ErrnoException, socket: Duplex): void {
   socket.end(
     `HTTP/1.1 ${adminErrors[code].status} Refused\r\nContent-Type: application/json\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    // A peer that never closes its side must not keep the connection.
+    () => socket.destroy(),
   )
 }
 
