@@ -180,6 +180,29 @@ test("goes on renewing the same lease after errors, and its patience starts anew
   )
 })
 
+for (const status of [408, 425, 429, 500, 503]) {
+  test(`takes ${status} for something that passes`, async (t) => {
+    const { balancer, time, start } = await arrange(t)
+    balancer.intercept = () => ({ status })
+    const announcement = start()
+    await planned(time, 125)
+
+    assert.equal(announcement.state, "unreachable")
+  })
+}
+
+test("does not carry its token elsewhere when it is sent away", async (t) => {
+  const { balancer, time, changes, start } = await arrange(t)
+  const elsewhere = await startFakeRegistration()
+  t.after(() => elsewhere.close())
+  balancer.intercept = ({ path }) => ({ status: 307, location: elsewhere.url + path })
+  start({ token: "secret" })
+  await planned(time, 30_000)
+
+  assert.match(changes[0]!.reason, /answered announce with 307/)
+  assert.deepEqual(elsewhere.calls, [])
+})
+
 test("gives a balancer that does not answer 3 s", async (t) => {
   const { balancer, time, changes, start } = await arrange(t)
   balancer.intercept = () => "silence"
@@ -316,10 +339,20 @@ test("leaves under its generation, once, and then is silent", async (t) => {
 test("leaves even when the announcement was still under way", async (t) => {
   const { balancer, start } = await arrange(t)
   const announcement = start()
+  await balancer.next("announce")
+  assert.equal(balancer.members.size, 1)
   await announcement.leave()
 
   assert.equal(balancer.members.size, 0)
   assert.equal(announcement.state, "left")
+})
+
+test("leaves without a word before it has announced anything", async (t) => {
+  const { balancer, time, start } = await arrange(t)
+  await start().leave()
+
+  assert.deepEqual(balancer.calls, [])
+  assert.deepEqual(time.waits, [])
 })
 
 test("leaving a balancer that does not answer takes 2 s, not longer", async (t) => {
@@ -335,6 +368,27 @@ test("leaving a balancer that does not answer takes 2 s, not longer", async (t) 
   await left
   assert.equal(announcement.state, "left")
   await eventually(() => time.waits.length === 0)
+})
+
+test("nothing is sent any more once leaving has taken its 2 s", async (t) => {
+  const { balancer, time, start } = await arrange(t)
+  const announcement = start()
+  await planned(time, renewMs)
+  balancer.intercept = () => "silence"
+  const renewing = balancer.next("renew")
+  time.pass(renewMs)
+  await renewing
+  const left = announcement.leave()
+  time.pass(2_000)
+  await left
+  // Long enough for what must not come.
+  await new Promise((resolve) => setTimeout(resolve, 5))
+  assert.deepEqual(time.waits, [])
+
+  assert.deepEqual(
+    balancer.calls.map(({ kind }) => kind),
+    ["announce", "renew"],
+  )
 })
 
 test("leaving a balancer that is gone works at once", async (t) => {

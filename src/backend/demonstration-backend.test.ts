@@ -128,7 +128,7 @@ test("a late timer delays answers but loses no capacity", async (t) => {
   const { backend, time } = await arrange(t, { timers: late })
   const first = await job(backend, 10, 2)
   time.pass(10_000)
-  late.pass(0)
+  assert.equal(backend.stats().running, 0)
   const second = await job(backend, 10, 2)
   assert.equal((await first.answer).json["requests"], 1)
   time.pass(700)
@@ -265,6 +265,21 @@ test("a client that leaves frees its share at once and is in no total", async (t
   assert.equal(backend.stats().requests, 1)
 })
 
+test("a client that leaves before a late timer has looked is in no total, though its work was done", async (t) => {
+  const late = new VirtualTime()
+  const { backend, time } = await arrange(t, { timers: late })
+  const leaving = new AbortController()
+  await job(backend, 10, 0, { signal: leaving.signal })
+  assert.equal(late.waits.length, 1)
+  time.pass(10_000)
+  leaving.abort()
+  // To ask for numbers would be to look: that the timer is taken back shows that the backend has noticed.
+  await eventually(() => late.waits.length === 0)
+
+  assert.deepEqual([backend.stats().requests, backend.stats().aborted], [0, 1])
+  assert.equal(backend.stats().running, 0)
+})
+
 test("a client that leaves in the middle of its body is in no total, though its work was done", async (t) => {
   const { backend, time } = await arrange(t)
   const { port } = backend
@@ -367,7 +382,9 @@ test("an orderly end drains, answers what runs, leaves and closes", async (t) =>
   await drained
 
   // Still answers, and says that the connection ends.
-  assert.equal((await ask(backend, { path: "/stats" })).headers.connection, "close")
+  const agent = new Agent({ keepAlive: true })
+  t.after(() => agent.destroy())
+  assert.equal((await ask(backend, { path: "/stats", agent })).headers.connection, "close")
   assert.equal(balancer.members.size, 1)
   await eventually(() => backend.announcement?.state === "draining" && time.waits.includes(10_000))
   time.pass(500)

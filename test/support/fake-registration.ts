@@ -21,6 +21,7 @@ export interface RegistrationCall {
 export interface FakeAnswer {
   readonly status: number
   readonly body?: unknown
+  readonly location?: string
 }
 
 export interface FakeRegistrationOptions {
@@ -100,6 +101,7 @@ export class FakeRegistration {
     if (answer !== "silence") {
       response.statusCode = answer.status
       response.setHeader("content-type", "application/json")
+      if (answer.location !== undefined) response.setHeader("location", answer.location)
       response.end(typeof answer.body === "string" ? answer.body : JSON.stringify(answer.body))
     }
     const heard = this.#waiting.filter((waiter) => waiter.kind === call.kind)
