@@ -118,6 +118,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
       maxHeaderSize: limits.headBytesMax,
       headersTimeout: limits.requestMsMax,
       requestTimeout: limits.requestMsMax,
+      connectionsCheckingInterval: Math.min(1_000, limits.requestMsMax),
     },
     listenerOf(app, options),
   )
@@ -243,10 +244,14 @@ class StateStreams {
   /** Ends them all; a reader that has not taken the last state yet is cut off. */
   end(): void {
     this.#ended = true
+    // No tick may come between the end and the moment in which the connection is gone.
+    this.#stopTicking?.()
+    this.#stopTicking = undefined
     for (const outgoing of this.#readers.keys()) {
       if (outgoing.writableNeedDrain) outgoing.destroy()
       else outgoing.end()
     }
+    this.#readers.clear()
   }
 
   #tickLater(): () => void {

@@ -225,7 +225,6 @@ function whereabouts(view: BackendView): string {
   const words = [view.address]
   if (view.zone !== undefined) words.push(view.zone)
   if (view.version !== undefined) words.push(view.version)
-  if (view.generation > 1) words.push(`generation ${view.generation}`)
   if (view.weight !== 1) words.push(`weight ${amount(view.weight)}`)
   const labels = Object.entries(view.labels)
   for (const [name, value] of labels.slice(0, labelsMax)) words.push(`${name}=${value}`)

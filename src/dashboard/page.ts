@@ -17,7 +17,9 @@ const silenceMsMax = 4_000
 const retryMs = 1_000
 /** How often what moves by itself is drawn between two states. */
 const tickMs = 200
-/** A card out of sight is drawn with every so-manieth state, in turns. */
+/** Up to how many cards are all drawn with every state. */
+const drawnAlwaysMax = 60
+/** In a larger fleet, a card out of sight is drawn with every so-manieth state, in turns. */
 const unseenTurns = 10
 /** From how many backends on the states can be filtered. */
 const filtersFrom = 10
@@ -48,6 +50,8 @@ let shown: BackendView["state"] | "all" = "all"
 let resourcesKey = ""
 let current: StateView | undefined
 let currentScales: Scales | undefined
+/** When the current state arrived, on the page's monotonic clock. */
+let currentAt = 0
 let version: string | undefined
 let turn = 0
 let source: EventSource | undefined
@@ -62,7 +66,7 @@ const watcher = new IntersectionObserver(
       if (entry.isIntersecting) seen.add(card)
       else seen.delete(card)
       if (entry.isIntersecting && current !== undefined && currentScales !== undefined) {
-        card.draw(current, currentScales, lastMessageAt)
+        card.draw(current, currentScales, linkIsLive() ? performance.now() : currentAt)
       }
     }
   },
@@ -103,6 +107,10 @@ function live(): void {
   banner.hidden = true
 }
 
+function linkIsLive(): boolean {
+  return document.body.dataset["link"] === "live"
+}
+
 function lost(): void {
   mark(document.body, "data-link", "lost")
   say(byId("link-words"), "lost")
@@ -117,7 +125,7 @@ function tick(): void {
     lost()
     connect()
   }
-  if (document.body.dataset["link"] !== "live") return
+  if (!linkIsLive()) return
   for (const card of seen) card.tick(now)
 }
 
@@ -128,8 +136,9 @@ function show(state: StateView): void {
 
   performance.mark("linebacker:update:start")
   current = state
-  keepCards(state)
-  for (const backend of state.backends) cards.get(backend.id)?.take(backend, state.uptimeMs, lastMessageAt)
+  currentAt = lastMessageAt
+  const fresh = keepCards(state)
+  for (const backend of state.backends) cards.get(backend.id)?.take(backend, state.uptimeMs, currentAt)
   const scalesNow: Scales = {
     capacity: scales(state, (backend) => backend.capacity),
     total: scales(state, (backend) => backend.total),
@@ -142,14 +151,20 @@ function show(state: StateView): void {
   turn = (turn + 1) % unseenTurns
   let place = 0
   for (const card of cards.values()) {
-    if (seen.has(card) || place % unseenTurns === turn) card.draw(state, scalesNow, lastMessageAt)
+    const due = cards.size <= drawnAlwaysMax || seen.has(card) || place % unseenTurns === turn
+    if (due || fresh.has(card)) card.draw(state, scalesNow, currentAt)
     place++
   }
   performance.measure("linebacker:update", "linebacker:update:start")
 }
 
-/** One card a backend, in the state's order; all anew when the resources are others. */
-function keepCards(state: StateView): void {
+/**
+ * One card a backend, in the state's order; all anew when the resources are others.
+ *
+ * @returns the cards that were made just now.
+ */
+function keepCards(state: StateView): ReadonlySet<Card> {
+  const fresh = new Set<Card>()
   const key = JSON.stringify(state.resources)
   if (key !== resourcesKey) {
     for (const id of cards.keys()) drop(id)
@@ -162,7 +177,8 @@ function keepCards(state: StateView): void {
   for (const [index, backend] of state.backends.entries()) {
     let card = cards.get(backend.id)
     if (card === undefined) {
-      card = new Card(backend, state.resources, lastMessageAt)
+      card = new Card(backend, state.resources, currentAt)
+      fresh.add(card)
       cards.set(backend.id, card)
       byRoot.set(card.root, card)
       watcher.observe(card.root)
@@ -171,6 +187,8 @@ function keepCards(state: StateView): void {
     if (there !== card.root) list.insertBefore(card.root, there ?? null)
     card.root.hidden = shown !== "all" && backend.state !== shown
   }
+  mark(list, "data-many", String(state.backends.length > drawnAlwaysMax))
+  return fresh
 }
 
 function drop(id: string): void {
@@ -224,6 +242,7 @@ function drawSummary(state: StateView): void {
   const empty = totals.backends === 0
   byId("empty").hidden = !empty
   byId("fleet").hidden = empty
+  byId("amounts").hidden = empty
   if (empty) say(byId("command"), announceCommand(state, location.hostname))
 }
 
@@ -259,7 +278,7 @@ function drawResources(state: StateView): void {
     const fill = fillOf(reserved, capacity)
     const of = (selector: string): HTMLElement => part(panel, selector, HTMLElement)
     say(of(".meter-name"), name)
-    say(of(".resource-kind"), kind === "rate" ? "drains at its rate" : "is held until the end")
+    say(of(".resource-kind"), kind === "rate" ? "work that drains" : "room that is held")
     widen(of(".capacity"), capacity > 0 ? 1 : 0)
     widen(of(".held"), fill.held)
     widen(of(".over"), fill.over)

@@ -15,8 +15,8 @@ export class Trail {
     }
     this.#at.push(at)
     this.#values.push(value)
-    // One point from before the minute stays, so that the line starts at the left edge.
-    while (this.#at.length > 2 && this.#at[1]! < at - trailMs) {
+    // One point from before the minute stays where none is at its very start, so that the line starts at the left edge.
+    while (this.#at.length > 2 && this.#at[1]! <= at - trailMs) {
       this.#at.shift()
       this.#values.shift()
     }
