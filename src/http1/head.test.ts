@@ -47,6 +47,26 @@ const refused: readonly (readonly [why: string, text: string, code: ErrorCode])[
   ["a fragment, RFC 9112 3.2", `GET /#a HTTP/1.1\r\n${host}\r\n`, "malformed_start_line"],
   ["two spaces, RFC 9112 3", `GET  / HTTP/1.1\r\n${host}\r\n`, "malformed_start_line"],
   ["non-ASCII in the target, RFC 9112 3.2", `GET /\xe9 HTTP/1.1\r\n${host}\r\n`, "malformed_start_line"],
+  ["bare CR after the version, RFC 9112 2.2", `GET / HTTP/1.1\r${host}\r\n`, "bare_line_ending"],
+  ["bare CR after a name, RFC 9112 2.2", `${line}${host}abc\rd: e\r\n\r\n`, "bare_line_ending"],
+  ["bare CR for the empty line, RFC 9112 2.2", `${line}${host}\rGET`, "bare_line_ending"],
+  ["folding with a tab, RFC 9112 5.2", `${line}${host}X: a\r\n\tb\r\n\r\n`, "folded_field"],
+  ["a tab before the colon, RFC 9112 5.1", `${line}Host\t: a\r\n\r\n`, "malformed_field"],
+  ["DEL in a value, RFC 9110 5.5", `${line}${host}X: \x7f\r\n\r\n`, "malformed_field"],
+  ["a vertical tab in a value, RFC 9110 5.5", `${line}${host}X: \x0b\r\n\r\n`, "malformed_field"],
+  ["non-ASCII in a name, RFC 9110 5.1", `${line}${host}\xe9: b\r\n\r\n`, "malformed_field"],
+  ["no Host with an absolute form, RFC 9112 3.2", `GET http://a/ HTTP/1.1\r\n\r\n`, "invalid_host"],
+  ["a path in Host, RFC 9110 7.2", `${line}Host: a/b\r\n\r\n`, "invalid_host"],
+  ["two Hosts in one, RFC 9110 7.2", `${line}Host: a b\r\n\r\n`, "invalid_host"],
+  ["only a port in Host, RFC 9110 7.2", `${line}Host: :80\r\n\r\n`, "invalid_host"],
+  ["an IP literal without end, RFC 9110 7.2", `${line}Host: [::1\r\n\r\n`, "invalid_host"],
+  ["another port than Host's, RFC 9112 3.2.2", `GET http://a:1/ HTTP/1.1\r\n${host}\r\n`, "invalid_host"],
+  ["no authority, RFC 9110 4.2.1", `GET http:///a HTTP/1.1\r\n${host}\r\n`, "invalid_target"],
+  ["another scheme, RFC 9112 3.2.2", `GET ftp://a/ HTTP/1.1\r\n${host}\r\n`, "invalid_target"],
+  ["HTTP/0.9 by name, RFC 9110 15.6.6", `GET / HTTP/0.9\r\n${host}\r\n`, "unsupported_version"],
+  ["lower case http, RFC 9112 2.3", `GET / http/1.1\r\n${host}\r\n`, "malformed_start_line"],
+  ["two digits of version, RFC 9112 2.3", `GET / HTTP/1.10\r\n${host}\r\n`, "malformed_start_line"],
+  ["space behind the version, RFC 9112 3", `GET / HTTP/1.1 \r\n${host}\r\n`, "malformed_start_line"],
   ["HTTP/0.9, RFC 9112 2.3", "GET /\r\n", "malformed_start_line"],
   ["HTTP/2.0, RFC 9110 15.6.6", `GET / HTTP/2.0\r\n${host}\r\n`, "unsupported_version"],
   ["CONNECT", `CONNECT a:1 HTTP/1.1\r\n${host}\r\n`, "method_refused"],
@@ -60,7 +80,19 @@ const refused: readonly (readonly [why: string, text: string, code: ErrorCode])[
     `${line}${host}Content-Length: 1\r\nContent-Length: 1\r\n\r\n`,
     "invalid_content_length",
   ],
-  ...["1, 1", "+1", "-1", "0x1", "1 1", "01", "", "9007199254740993", "1e3"].map(
+  ...[
+    "1, 1",
+    "+1",
+    "-1",
+    "0x1",
+    "1 1",
+    "01",
+    "",
+    "9007199254740993",
+    "99999999999999999999",
+    "1e3",
+    "5,",
+  ].map(
     (value) =>
       [
         `Content-Length: ${value}, RFC 9110 8.6`,
@@ -82,6 +114,33 @@ const refused: readonly (readonly [why: string, text: string, code: ErrorCode])[
     "Transfer-Encoding in two lines, RFC 9112 6.1",
     `${line}${host}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n`,
     "invalid_transfer_encoding",
+  ],
+  ...["", "chunked,", ",chunked", "\x0bchunked", "chun ked"].map(
+    (value) =>
+      [
+        `Transfer-Encoding: ${JSON.stringify(value)}, RFC 9112 6.1`,
+        `${line}${host}Transfer-Encoding: ${value}\r\n\r\n`,
+        value.includes("\x0b") ? "malformed_field" : "invalid_transfer_encoding",
+      ] as const,
+  ),
+  ["gzip, RFC 9112 6.1", `${line}${host}Transfer-Encoding: gzip\r\n\r\n`, "unknown_transfer_coding"],
+  [
+    "gzip before chunked, RFC 9112 6.1",
+    `${line}${host}Transfer-Encoding: gzip, chunked\r\n\r\n`,
+    "unknown_transfer_coding",
+  ],
+  ...["Content-Length", "transfer-encoding", "x-forwarded-for", "authorization", "cookie"].map(
+    (name) =>
+      [
+        `Connection that nominates ${name}, RFC 9110 7.6.1`,
+        `${line}${host}Connection: close, ${name}\r\n${name}: ${name === "transfer-encoding" ? "chunked" : "1"}\r\n\r\n`,
+        "invalid_connection_option",
+      ] as const,
+  ),
+  [
+    "an option that is no token, RFC 9110 7.6.1",
+    `${line}${host}Connection: a b\r\n\r\n`,
+    "invalid_connection_option",
   ],
   [
     "a quoted coding, RFC 9112 6.1",
@@ -123,8 +182,84 @@ for (const [why, text, code] of refused) {
   test(`refuses ${why}`, () => {
     const { head, end } = parse(text)
     assert.deepEqual([end, end === invalid ? head.error : undefined], [invalid, code])
+    assert.deepEqual(verdictsOfBeginnings(text, parseRequestHead), [code])
   })
 }
+
+/** What is said of the beginnings of a head, apart from `incomplete`: it may come early, and never change. */
+function verdictsOfBeginnings(text: string, parser: typeof parseRequestHead): string[] {
+  const bytes = Buffer.from(text, "latin1")
+  const head = new Head(limits)
+  const verdicts = new Set<string>()
+  // Every byte of a head of common size; of the large ones, which would take quadratic time, some.
+  const step = bytes.length > 2_000 ? 61 : 1
+  for (let length = bytes.length; length >= 0; length -= step) {
+    const end = parser(head, bytes, 0, length, limits, names)
+    if (end === invalid) verdicts.add(head.error)
+    else if (end !== incomplete) verdicts.add(`ends at ${end}`)
+  }
+  return [...verdicts]
+}
+
+interface Reading {
+  readonly contentLength?: number
+  readonly chunked?: boolean
+  readonly closes?: boolean
+  readonly keepsAlive?: boolean
+  readonly minor?: number
+  readonly path?: string
+}
+
+/** Heads that are unusual and right, and what is read of them. */
+const accepted: readonly (readonly [why: string, text: string, reading: Reading])[] = [
+  ["optional white space around a value", `${line}Host:\t a \t\r\n\r\n`, { path: "/" }],
+  ["an empty value", `${line}${host}X:\r\n\r\n`, {}],
+  ["latin1 in a value", `${line}${host}X: \xe9\xff\r\n\r\n`, {}],
+  ["every mark of a token in a name", `${line}${host}!#$%&'*+-.^_\`|~09aZ: b\r\n\r\n`, {}],
+  ["empty lines before the request line", `\r\n\r\n${line}${host}\r\n`, {}],
+  ["a method that nobody knows", `BREW / HTTP/1.1\r\n${host}\r\n`, {}],
+  ["HTTP/1.0 without Host", "GET /x HTTP/1.0\r\n\r\n", { minor: 0, path: "/x" }],
+  ["a higher minor version", `GET / HTTP/1.9\r\n${host}\r\n`, { minor: 1 }],
+  ["a length of 0", `${line}${host}content-LENGTH: 0\r\n\r\n`, { contentLength: 0 }],
+  [
+    "the largest length",
+    `${line}${host}Content-Length:9007199254740991\r\n\r\n`,
+    { contentLength: 2 ** 53 - 1 },
+  ],
+  ["chunked in another case", `${line}${host}tRANSFER-eNCODING: \tChunKed \r\n\r\n`, { chunked: true }],
+  ["options in two fields", `${line}${host}Connection: ,close,\r\nConnection: x\r\n\r\n`, { closes: true }],
+  [
+    "keep-alive in HTTP/1.0",
+    "GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n",
+    { keepsAlive: true, minor: 0 },
+  ],
+  ["OPTIONS *", `OPTIONS * HTTP/1.1\r\n${host}\r\n`, { path: "*" }],
+  ["an absolute form with a query only", `GET http://a?q HTTP/1.1\r\n${host}\r\n`, { path: "?q" }],
+  ["an absolute form of a bare authority", `GET HTTP://A HTTP/1.1\r\n${host}\r\n`, { path: "" }],
+  ["an expectation in HTTP/1.0, which has none", `GET / HTTP/1.0\r\nExpect: x\r\n\r\n`, { minor: 0 }],
+]
+
+for (const [why, text, reading] of accepted) {
+  test(`accepts ${why}, however it is cut`, () => {
+    const { head, end } = parse(`${text}GET`)
+    assert.equal(end, text.length, head.error)
+    const { contentLength, chunked, closes, keepsAlive, minor } = head
+    const path = head.bytes.toString("latin1", head.pathStart, head.pathEnd)
+    const found = { contentLength, chunked, closes, keepsAlive, minor, path }
+    const usual = { contentLength: -1, chunked: false, closes: false, keepsAlive: false, minor: 1, path: "/" }
+    assert.deepEqual(found, { ...usual, ...reading })
+    assert.deepEqual(verdictsOfBeginnings(text, parseRequestHead), [`ends at ${text.length}`])
+  })
+}
+
+test("fields that end at this hop are marked, by name and by nomination, and no others", () => {
+  const hop = ["Connection", "Keep-Alive", "TE", "Trailer", "Upgrade", "Proxy-Connection", "X-Mine"]
+  const through = ["Host", "Via", "Accept", "X-Minecraft", "X-Min"]
+  const lines = [...hop, ...through].map((name) => `${name}: ${name === "Connection" ? "x-MINE" : "a"}\r\n`)
+  const { head, end } = parse(`${line}${lines.join("")}\r\n`)
+  assert.ok(end > 0)
+  assert.deepEqual([...head.hopByHop.subarray(0, head.count)], [...hop.map(() => 1), ...through.map(() => 0)])
+})
 
 test("a whole head is read in place, and its end is where the body begins", () => {
   const text =
@@ -165,12 +300,21 @@ for (const text of [
   "HTTP/1.1 2000 X\r\n\r\n",
   "HTTP/1.1  200 X\r\n\r\n",
   "HTTP/1.1 200 X\n\n",
+  "HTTP/1.1 200 X\0Y\r\n\r\n",
+  "HTTP/1.1 200 X\rY\r\n\r\n",
+  "HTTP/1.1 200\n\n",
+  "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n",
+  "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+  "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+  "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
   "HTTP/1.1 200 OK\r\nA : b\r\n\r\n",
   "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
   "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
 ]) {
   test(`refuses the response ${JSON.stringify(text)}`, () => {
-    assert.equal(parse(text, parseResponseHead).end, invalid)
+    const { head, end } = parse(text, parseResponseHead)
+    assert.equal(end, invalid)
+    assert.deepEqual(verdictsOfBeginnings(text, parseResponseHead), [head.error])
   })
 }
 

@@ -89,6 +89,7 @@ export class Head {
     this.start = start
     this.count = 0
     this.minor = 1
+    this.method = ""
     this.status = 0
     this.contentLength = -1
     this.chunked = false
@@ -141,8 +142,11 @@ export function parseFields(
       lower = tokenLower[bytes[at]!]!
     }
     const nameEnd = at
-    if (bytes[at] !== COLON)
-      return refuse(head, isLineEnd(bytes[at]!) ? lineEndError(bytes, at, to) : "malformed_field")
+    if (bytes[at] !== COLON) {
+      // Which error a CR is, the byte behind it says.
+      if (bytes[at] === CR && at + 1 >= to) return incomplete
+      return refuse(head, isLineEnd(bytes[at]!) ? lineEndError(bytes, at) : "malformed_field")
+    }
     if (nameEnd === lineStart) return refuse(head, "malformed_field")
     at++
     while (at < to && (bytes[at] === SP || bytes[at] === HTAB)) at++
@@ -316,9 +320,8 @@ function isLineEnd(byte: number): boolean {
 }
 
 /** A name that meets the end of its line: a line without a colon, or a bare CR or LF. */
-function lineEndError(bytes: Uint8Array, at: number, to: number): ErrorCode {
-  if (bytes[at] === LF) return "bare_line_ending"
-  return at + 1 < to && bytes[at + 1] !== LF ? "bare_line_ending" : "malformed_field"
+function lineEndError(bytes: Uint8Array, at: number): ErrorCode {
+  return bytes[at] === CR && bytes[at + 1] === LF ? "malformed_field" : "bare_line_ending"
 }
 
 function tooLong(head: Head, lineStart: number, at: number, limits: HeadLimits): number {

@@ -42,8 +42,10 @@ export function parseResponseHead(
   while (at < to && (classes[bytes[at]!]! & isFieldValue) !== 0) at++
   if (at - from > limits.fieldLineBytesMax) return refuse(head, "field_line_too_long")
   head.reasonEnd = at
-  if (at + 1 >= to) return at < to && bytes[at] !== CR ? refuse(head, "malformed_start_line") : incomplete
-  if (bytes[at] !== CR || bytes[at + 1] !== LF) return refuse(head, "bare_line_ending")
+  if (at >= to) return incomplete
+  if (bytes[at] !== CR) return refuse(head, bytes[at] === LF ? "bare_line_ending" : "malformed_start_line")
+  if (at + 1 >= to) return incomplete
+  if (bytes[at + 1] !== LF) return refuse(head, "bare_line_ending")
 
   return parseFields(head, at + 2, to, limits, names)
 }

@@ -71,7 +71,7 @@ export class BackendConnection implements Limited {
     socket.on("connect", () => this.#onConnect())
     socket.on("data", (chunk: Buffer) => this.#onData(chunk))
     socket.on("end", () => this.#onEnd())
-    socket.on("drain", () => this.#exchange?.onBackendDrain())
+    socket.on("drain", () => this.#onDrain())
     socket.on("error", (error: NodeJS.ErrnoException) => this.#onBroken(error.code ?? error.message))
     socket.on("close", () => this.#onBroken("closed"))
     context.deadlines.add(this)
@@ -98,6 +98,26 @@ export class BackendConnection implements Limited {
     if (this.#state === "waiting") {
       this.deadlineAt = this.#context.deadlines.after(this.#context.options.timeouts.responseHeadMs)
     }
+  }
+
+  /** It takes no more of the request for now: until it does, its time to answer runs. */
+  requestStalls(): void {
+    if (this.#state === "waiting") {
+      this.deadlineAt = this.#context.deadlines.after(this.#context.options.timeouts.responseHeadMs)
+    }
+  }
+
+  /** Holds the response back. While it is held, the client's time runs and not the backend's. */
+  pause(): void {
+    this.socket.pause()
+    if (this.#state === "reading") this.deadlineAt = Number.POSITIVE_INFINITY
+  }
+
+  resume(): void {
+    if (this.#state === "reading" && this.socket.isPaused()) {
+      this.deadlineAt = this.#context.deadlines.after(this.#context.options.timeouts.betweenBytesMs)
+    }
+    this.socket.resume()
   }
 
   /** The exchange has no more use for it, and it is in no state to carry another. */
@@ -138,6 +158,11 @@ export class BackendConnection implements Limited {
   #onConnect(): void {
     this.#wait()
     this.#exchange?.onBackendReady(this)
+  }
+
+  #onDrain(): void {
+    if (this.#state === "waiting" && !this.#requestSent) this.deadlineAt = Number.POSITIVE_INFINITY
+    this.#exchange?.onBackendDrain()
   }
 
   #onData(chunk: Buffer): void {

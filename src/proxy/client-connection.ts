@@ -57,7 +57,7 @@ export class ClientConnection implements ClientSide, Limited {
     this.deadlineAt = owner.deadlines.after(owner.options.timeouts.clientHeadMs)
     socket.on("data", (chunk: Buffer) => this.#onData(chunk))
     socket.on("end", () => this.#onEnd())
-    socket.on("drain", () => this.#exchange.onClientDrain())
+    socket.on("drain", () => this.#onDrain())
     socket.on("error", () => this.#close())
     socket.on("close", () => this.#close())
     owner.deadlines.add(this)
@@ -65,7 +65,9 @@ export class ClientConnection implements ClientSide, Limited {
 
   /** The balancer stops: idle connections close now, busy ones after their exchange. */
   stop(): void {
-    if (this.#state === "idle") this.#close()
+    if (this.#state !== "idle") return
+    if (this.#socket.writableLength === 0) this.#close()
+    else this.#linger()
   }
 
   /** Ends it at once, whatever it does. */
@@ -81,7 +83,7 @@ export class ClientConnection implements ClientSide, Limited {
         this.#close()
         break
       case "head":
-        this.answer("head_timeout", "")
+        this.#refuse("head_timeout")
         break
       case "exchange":
         if (this.#reader.state === "open") this.#exchange.onRequestFailed("body_timeout")
@@ -111,7 +113,7 @@ export class ClientConnection implements ClientSide, Limited {
 
   pauseBody(): void {
     this.#socket.pause()
-    this.deadlineAt = Number.POSITIVE_INFINITY
+    this.#setAnswerDeadline()
   }
 
   resumeBody(): void {
@@ -131,9 +133,7 @@ export class ClientConnection implements ClientSide, Limited {
       return
     }
     this.#becomeIdle()
-    // A client that takes no answers gets no further requests served.
-    if (this.#socket.writableNeedDrain) this.#socket.once("drain", () => this.#parseHeld())
-    else this.#parseHeld()
+    this.#parseHeld()
   }
 
   cut(): void {
@@ -184,6 +184,25 @@ export class ClientConnection implements ClientSide, Limited {
     }
   }
 
+  #onDrain(): void {
+    switch (this.#state) {
+      case "exchange":
+        // It takes its answer again; a body that is still to come has a time limit of its own.
+        if (this.#reader.state === "open" && !this.#socket.isPaused()) this.#setBodyDeadline()
+        else this.deadlineAt = Number.POSITIVE_INFINITY
+        this.#exchange.onClientDrain()
+        break
+      case "idle":
+      case "head":
+        if (this.#held === undefined) this.#socket.resume()
+        else this.#parseHeld()
+        break
+      case "lingering":
+      case "closed":
+        break
+    }
+  }
+
   #hold(chunk: Buffer): void {
     this.#held = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk])
   }
@@ -199,6 +218,11 @@ export class ClientConnection implements ClientSide, Limited {
     if (this.#parsing) return
     this.#parsing = true
     while ((this.#state === "idle" || this.#state === "head") && this.#held !== undefined) {
+      // A client that takes no answers gets no further requests served, and no more is read of it.
+      if (this.#socket.writableNeedDrain) {
+        this.#socket.pause()
+        break
+      }
       const bytes = this.#held
       this.#held = undefined
       if (!this.#parse(bytes)) break
@@ -213,6 +237,7 @@ export class ClientConnection implements ClientSide, Limited {
     const { options, names, requestHead: head, deadlines } = this.#owner
     if (this.#state === "idle") {
       this.#state = "head"
+      this.#isHead = false
       this.deadlineAt = deadlines.after(options.timeouts.clientHeadMs)
     }
     const end = parseRequestHead(head, bytes, 0, bytes.length, options.limits, names)
@@ -279,7 +304,7 @@ export class ClientConnection implements ClientSide, Limited {
     this.#setBodyDeadline()
     if (reader.outputCount > 0) this.#exchange.onRequestBody(reader)
     if (reader.state !== "complete" || !this.#isInExchange()) return
-    this.deadlineAt = Number.POSITIVE_INFINITY
+    this.#setAnswerDeadline()
     this.#exchange.onRequestEnd()
     if (at === bytes.length) return
     if (this.#isInExchange()) this.#holdForLater(bytes.subarray(at))
@@ -304,13 +329,21 @@ export class ClientConnection implements ClientSide, Limited {
         this.#close()
         break
       case "lingering":
-        this.#close()
+        this.#finish()
         break
       case "exchange":
         this.#reader.end()
         if (this.#reader.state === "cut") this.#close()
         break
     }
+  }
+
+  /** Nothing is expected of it now but that it takes what it is sent. */
+  #setAnswerDeadline(): void {
+    const { deadlines, options } = this.#owner
+    this.deadlineAt = this.#socket.writableNeedDrain
+      ? deadlines.after(options.timeouts.betweenBytesMs)
+      : Number.POSITIVE_INFINITY
   }
 
   #setBodyDeadline(): void {
@@ -332,8 +365,11 @@ export class ClientConnection implements ClientSide, Limited {
     this.#state = "lingering"
     this.#held = undefined
     this.#lingered = 0
-    this.deadlineAt = this.#owner.deadlines.after(lingerMs)
-    this.#socket.end()
+    // Only a client that has been sent everything is waited for that short.
+    this.deadlineAt = this.#owner.deadlines.after(this.#owner.options.timeouts.betweenBytesMs)
+    this.#socket.end(() => {
+      if (this.#state === "lingering") this.deadlineAt = this.#owner.deadlines.after(lingerMs)
+    })
     this.#socket.resume()
   }
 

@@ -161,7 +161,10 @@ export class Exchange implements BackendSide {
       const slice = reader.output[i]!
       this.#replayBytes += slice.length
       this.#replay?.push(slice)
-      if (this.#ready && !this.#connection!.socket.write(slice)) this.#client.pauseBody()
+      if (this.#ready && !this.#connection!.socket.write(slice)) {
+        this.#connection!.requestStalls()
+        this.#client.pauseBody()
+      }
     }
     if (this.#replayBytes <= options.limits.replayBytesMax) return
     if (this.#ready) this.#replay = undefined
@@ -183,13 +186,14 @@ export class Exchange implements BackendSide {
   }
 
   onClientDrain(): void {
-    if (this.#state === "responding") this.#connection?.socket.resume()
+    if (this.#state === "responding") this.#connection?.resume()
   }
 
   /** The client has gone. Says nothing about the backend. */
   onClientGone(): void {
     if (this.#state === "idle") return
     this.#context.counters.countError(this.#context.options.worker, "client_gone")
+    if (this.#state === "queued") this.#context.queue.remove(this)
     this.#release("ignored")
   }
 
@@ -219,7 +223,8 @@ export class Exchange implements BackendSide {
       if (this.#replayBytes > this.#context.options.limits.replayBytesMax) this.#replay = undefined
     }
     if (this.#requestEnded) connection.requestSent()
-    else if (!socket.writableNeedDrain) this.#client.resumeBody()
+    else if (socket.writableNeedDrain) connection.requestStalls()
+    else this.#client.resumeBody()
   }
 
   onBackendDrain(): void {
@@ -372,7 +377,7 @@ export class Exchange implements BackendSide {
 
   /** Writes to the client, and holds the backend back while the client does not keep up. */
   #pass(bytes: Buffer): void {
-    if (!this.#client.write(bytes)) this.#connection?.socket.pause()
+    if (!this.#client.write(bytes)) this.#connection?.pause()
   }
 
   #answer(code: ErrorCode, detail: string): void {

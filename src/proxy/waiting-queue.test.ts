@@ -42,6 +42,23 @@ test("who has waited for too long is given up, and those behind it get their tur
   assert.equal(queue.length, 0)
 })
 
+test("whoever leaves makes place, also from within another's turn, and nobody else is forgotten", () => {
+  const queue = new WaitingQueue(3)
+  const [gone, last] = [new Request(), new Request()]
+  const first: Waiting = {
+    retryQueued() {
+      queue.remove(gone)
+      return true
+    },
+    giveUpQueued() {},
+  }
+  for (const waiting of [first, gone, last]) queue.push(waiting, 100)
+  queue.serve(0)
+  assert.equal(queue.length, 1)
+  queue.serve(100)
+  assert.deepEqual([gone.givenUp, last.givenUp], [undefined, "queue_timeout"])
+})
+
 test("a full queue takes nobody", () => {
   const queue = new WaitingQueue(1)
   assert.equal(queue.push(new Request(), 1), true)

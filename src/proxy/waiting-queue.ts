@@ -35,14 +35,22 @@ export class WaitingQueue {
 
   /** Gives room to whoever has waited longest, until somebody does not fit; gives up those whose time is over. */
   serve(now: Millis): void {
-    let served = 0
-    // Whoever is served may, in the same turn, make others push: the list is looked at afresh each time.
-    for (; served < this.#places.length; served++) {
-      const { waiting, until } = this.#places[served]!
-      if (until <= now) waiting.giveUpQueued("queue_timeout")
-      else if (!waiting.retryQueued()) break
+    for (let first = this.#places[0]; first !== undefined; first = this.#places[0]) {
+      if (first.until <= now) {
+        this.#places.shift()
+        first.waiting.giveUpQueued("queue_timeout")
+        continue
+      }
+      if (!first.waiting.retryQueued()) return
+      // It may have left by itself within its turn.
+      if (this.#places[0] === first) this.#places.shift()
     }
-    if (served > 0) this.#places = this.#places.slice(served)
+  }
+
+  /** Whoever waits here has gone. */
+  remove(waiting: Waiting): void {
+    const index = this.#places.findIndex((place) => place.waiting === waiting)
+    if (index !== -1) this.#places = this.#places.toSpliced(index, 1)
   }
 
   /** Nobody shall wait any longer. */

@@ -1,0 +1,208 @@
+import assert from "node:assert/strict"
+import { Agent, createServer as createHttpServer, get, type ServerResponse } from "node:http"
+import type { AddressInfo } from "node:net"
+import { test, type TestContext } from "node:test"
+import type { Worker } from "node:worker_threads"
+import { until } from "../../test/support/processes.ts"
+import { LoadTable } from "../cluster/load-table.ts"
+import type { Member, Snapshot } from "../cluster/snapshot.ts"
+import type { BackendId } from "../core/backend.ts"
+import { resourcesDefault as resources } from "../core/resources.ts"
+import { bodyLimitsDefault } from "../http1/body.ts"
+import { headLimitsDefault } from "../http1/limits.ts"
+import { Counters } from "../metrics/counters.ts"
+import { ListenError, Threads } from "./threads.ts"
+
+interface Running {
+  readonly threads: Threads
+  readonly table: LoadTable
+  readonly counters: Counters
+  /** The threads as Node has them, in the order in which they were started. */
+  readonly workers: readonly Worker[]
+  readonly deaths: number[]
+  /** Requests to `/held` that the backend has not answered. */
+  readonly held: ServerResponse[]
+  /** Asks on a connection of its own: the status, or the error's code. */
+  readonly ask: (path: string) => Promise<number | string>
+  /** How many requests one thread has answered. */
+  readonly answeredBy: (worker: number) => number
+}
+
+/** Two threads on one port before one backend. */
+async function running(t: TestContext, port = 0): Promise<Running> {
+  const held: ServerResponse[] = []
+  const backend = createHttpServer((request, response) => {
+    if (request.url === "/held") held.push(response)
+    else response.end("ok")
+  })
+  await new Promise<void>((resolve) => backend.listen(0, "127.0.0.1", resolve))
+  t.after(() => {
+    backend.close()
+    backend.closeAllConnections()
+  })
+  // Node tells of every thread that is started: a way to end one that production does not need.
+  const workers: Worker[] = []
+  const onWorker = (worker: Worker): void => void workers.push(worker)
+  process.on("worker", onWorker)
+  t.after(() => void process.off("worker", onWorker))
+
+  const table = LoadTable.create(resources, 2, 2)
+  const counters = Counters.create(2, 2, resources.length)
+  const deaths: number[] = []
+  const threads = await Threads.start({
+    workers: 2,
+    options: {
+      name: "linebacker",
+      host: "127.0.0.1",
+      port,
+      worker: 0,
+      resources,
+      policy: "round-robin",
+      seed: 1,
+      demand: { mode: "declared", default: new Float64Array(resources.length).fill(1) },
+      backendHeader: true,
+      limits: {
+        ...headLimitsDefault,
+        ...bodyLimitsDefault,
+        attemptsMax: 3,
+        replayBytesMax: 65_536,
+        connectionsMax: 1_000,
+        idlePerBackendMax: 8,
+        requestsPerConnectionMax: 1_000,
+        queueMax: 2,
+      },
+      timeouts: {
+        clientHeadMs: 10_000,
+        clientIdleMs: 10_000,
+        clientBodyMs: 10_000,
+        connectMs: 3_000,
+        responseHeadMs: 20_000,
+        betweenBytesMs: 5_000,
+        backendIdleMs: 5_000,
+        queueMs: 5_000,
+        drainMs: 1_000,
+      },
+    },
+    table,
+    counters,
+    snapshot: snapshotOf(1, (backend.address() as AddressInfo).port),
+    onConnectFailed: () => {},
+    onApplied: () => {},
+    onDeath: (worker) => deaths.push(worker),
+  })
+  t.after(() => threads.stop())
+  const first = new Counters({ ...counters.shape, workers: 1 })
+  return {
+    threads,
+    table,
+    counters,
+    workers,
+    deaths,
+    held,
+    ask: (path) => ask(threads.port, path),
+    answeredBy: (worker) =>
+      worker === 0 ? first.total("answered") : counters.total("answered") - first.total("answered"),
+  }
+}
+
+function snapshotOf(version: number, port: number): Snapshot {
+  const member: Member = {
+    id: "b0" as BackendId,
+    slot: 0,
+    generation: 1,
+    incarnation: undefined,
+    address: { host: "127.0.0.1", port },
+    scheme: "http",
+    capacity: { compute: 1_000, storage: 1_000 },
+    weight: 1,
+    zone: undefined,
+    version: undefined,
+    labels: {},
+    state: "serving",
+    reason: "",
+    keptBy: "renewals",
+  }
+  return { version, members: [member], eligible: [member] }
+}
+
+function ask(port: number, path: string): Promise<number | string> {
+  return new Promise((resolve) => {
+    const agent = new Agent({ keepAlive: false })
+    get({ host: "127.0.0.1", port, path, agent }, (response) => {
+      response.resume()
+      response.on("end", () => resolve(response.statusCode ?? 0))
+      response.on("error", () => resolve("cut"))
+    }).on("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
+  })
+}
+
+/** Asks on new connections until the thread has answered so many more. */
+async function untilAnswered({ ask: askOnce, answeredBy }: Running, worker: number): Promise<void> {
+  const before = answeredBy(worker)
+  await until(
+    `thread ${worker} answers`,
+    async () => {
+      assert.equal(await askOnce("/"), 200)
+      return answeredBy(worker) > before
+    },
+    10_000,
+  )
+}
+
+test("two threads share one port, and both serve", async (t) => {
+  const both = await running(t)
+  assert.equal(both.threads.count, 2)
+  assert.equal(both.workers.length, 2)
+  await untilAnswered(both, 0)
+  await untilAnswered(both, 1)
+  // A client may have read the answer's end a moment before the thread has settled it.
+  await until("nothing is held", () => both.table.isIdle(0), 1_000)
+})
+
+test("a snapshot counts as applied when every thread has taken it", async (t) => {
+  const { threads } = await running(t)
+  await until("the first is applied", () => threads.appliedByAll === 1, 5_000)
+  threads.apply({ version: 2, members: [], eligible: [] })
+  assert.equal(threads.appliedByAll, 1)
+  await until("the second is applied", () => threads.appliedByAll === 2, 5_000)
+})
+
+test("a port that somebody has is refused, although threads share theirs", async (t) => {
+  const { threads } = await running(t)
+  await assert.rejects(
+    running(t, threads.port),
+    (error) => error instanceof ListenError && error.code === "EADDRINUSE",
+  )
+})
+
+test("a thread that dies is replaced, gives back what it held, and costs the other nothing", async (t) => {
+  const both = await running(t)
+  const { threads, table, counters, workers, deaths, held } = both
+  await untilAnswered(both, 0)
+  await untilAnswered(both, 1)
+  const answers = Array.from({ length: 32 }, () => both.ask("/held"))
+  await until("all requests are held", () => held.length === 32, 5_000)
+  assert.deepEqual([table.inFlight(0), table.reserved(0, 0), table.reserved(0, 1)], [32, 32, 32])
+
+  await workers[0]!.terminate()
+  await until("its death is known", () => deaths.length > 0, 5_000)
+  assert.deepEqual(deaths, [0])
+  assert.equal(threads.count, 1)
+  const left = table.inFlight(0)
+  t.diagnostic(`${32 - left} of 32 requests were on the thread that died`)
+  assert.ok(left > 0 && left < 32)
+  assert.deepEqual([table.reserved(0, 0), table.reserved(0, 1)], [left, left])
+  // The other one serves on, before there is a new one.
+  await untilAnswered(both, 1)
+
+  await until("another takes its place", () => threads.count === 2, 5_000)
+  await untilAnswered(both, 0)
+  for (const response of held) response.end("late")
+  const outcomes = await Promise.all(answers)
+  assert.equal(outcomes.filter((outcome) => outcome === 200).length, left)
+  await until("nothing is held", () => table.isIdle(0), 5_000)
+  await threads.stop()
+  assert.equal(threads.count, 0)
+  assert.deepEqual(deaths, [0])
+  assert.equal(counters.total("accepted"), counters.total("closed"))
+})

@@ -1,0 +1,383 @@
+/**
+ * What the tests of the relay stand on: a data plane in this process before backends that do what a script says,
+ * and both ends of a connection in raw bytes, read by a parser that shares nothing with ours.
+ */
+import assert from "node:assert/strict"
+import { connect, createServer, type AddressInfo, type Socket } from "node:net"
+import type { TestContext } from "node:test"
+import { LoadTable } from "../../src/cluster/load-table.ts"
+import type { Address, Member } from "../../src/cluster/snapshot.ts"
+import { parseBackendId } from "../../src/core/backend.ts"
+import { resourcesDefault } from "../../src/core/resources.ts"
+import { seeded } from "../../src/core/rng.ts"
+import { bodyLimitsDefault } from "../../src/http1/body.ts"
+import { headLimitsDefault } from "../../src/http1/limits.ts"
+import { Counters } from "../../src/metrics/counters.ts"
+import { DataPlane } from "../../src/proxy/data-plane.ts"
+import type { DataPlaneOptions } from "../../src/proxy/options.ts"
+import { systemClock, wallClock } from "../../src/system.ts"
+
+const slots = 16
+
+export interface RelayChange {
+  readonly resources?: DataPlaneOptions["resources"]
+  /** What every backend has, by resource name. */
+  readonly capacity?: Member["capacity"]
+  readonly demand?: DataPlaneOptions["demand"]
+  readonly limits?: Partial<DataPlaneOptions["limits"]>
+  readonly timeouts?: Partial<DataPlaneOptions["timeouts"]>
+}
+
+export interface Relay {
+  readonly port: number
+  readonly plane: DataPlane
+  readonly table: LoadTable
+  readonly counters: Counters
+  readonly members: readonly Member[]
+  /** From now on these are the members. */
+  readonly apply: (members: readonly Member[]) => void
+  readonly client: () => Promise<Wire>
+  /** Sends the bytes on a connection of their own, and answers with all that comes until that ends. */
+  readonly ask: (bytes: string | Buffer) => Promise<string>
+}
+
+/** A data plane on a free port. When the test ends, it stops, and must have nothing left in its hands. */
+export async function relay(
+  t: TestContext,
+  backends: readonly Address[],
+  change: RelayChange = {},
+): Promise<Relay> {
+  const resources = change.resources ?? resourcesDefault
+  const table = LoadTable.create(resources, slots, 1)
+  const counters = Counters.create(slots, 1, resources.length)
+  const capacity = change.capacity ?? { compute: 20, storage: 20 }
+  const members = backends.map((address, slot) => memberAt(slot, address, capacity))
+  const plane = new DataPlane({
+    options: {
+      name: "linebacker",
+      host: "127.0.0.1",
+      port: 0,
+      worker: 0,
+      resources,
+      policy: "round-robin",
+      seed: 1,
+      demand: change.demand ?? { mode: "declared", default: new Float64Array(resources.length).fill(1) },
+      backendHeader: true,
+      limits: {
+        ...headLimitsDefault,
+        ...bodyLimitsDefault,
+        attemptsMax: 3,
+        replayBytesMax: 65_536,
+        connectionsMax: 1_000,
+        idlePerBackendMax: 8,
+        requestsPerConnectionMax: 1_000,
+        queueMax: 4,
+        ...change.limits,
+      },
+      timeouts: {
+        clientHeadMs: 10_000,
+        clientIdleMs: 10_000,
+        clientBodyMs: 10_000,
+        connectMs: 3_000,
+        responseHeadMs: 10_000,
+        betweenBytesMs: 10_000,
+        backendIdleMs: 10_000,
+        queueMs: 10_000,
+        drainMs: 1_000,
+        ...change.timeouts,
+      },
+    },
+    table,
+    counters,
+    clock: systemClock,
+    rng: seeded(1),
+    wallClock,
+    onConnectFailed: () => {},
+  })
+  let version = 0
+  const apply = (eligible: readonly Member[]): void =>
+    plane.apply({ version: ++version, members: eligible, eligible })
+  apply(members)
+  const port = await plane.listen()
+  const clients: Wire[] = []
+  t.after(async () => {
+    for (const client of clients) client.socket.destroy()
+    await plane.stop()
+    for (let slot = 0; slot < slots; slot++) {
+      assert.equal(table.inFlight(slot), 0, `attempts in flight in slot ${slot}`)
+      assert.ok(table.isIdle(slot), `slot ${slot} holds demand`)
+    }
+    assert.equal(counters.total("accepted"), counters.total("closed"), "accepted and closed connections")
+  })
+  const client = async (): Promise<Wire> => {
+    const wire = await dial(port)
+    clients.push(wire)
+    return wire
+  }
+  const ask = async (bytes: string | Buffer): Promise<string> => {
+    const wire = await client()
+    wire.send(bytes)
+    await wire.closed
+    return wire.text
+  }
+  return { port, plane, table, counters, members, apply, client, ask }
+}
+
+function memberAt(slot: number, address: Address, capacity: Member["capacity"]): Member {
+  const id = parseBackendId(`b${slot}`)
+  assert.ok(id !== undefined)
+  return {
+    id,
+    slot,
+    generation: 1,
+    incarnation: undefined,
+    address,
+    scheme: "http",
+    capacity,
+    weight: 1,
+    zone: undefined,
+    version: undefined,
+    labels: {},
+    state: "serving",
+    reason: "",
+    keptBy: "renewals",
+  }
+}
+
+/** What a backend does with one connection; `nth` counts its connections from 0. */
+export type Script = (wire: Wire, nth: number) => void | Promise<void>
+
+export interface ScriptedBackend extends Address {
+  readonly wires: readonly Wire[]
+}
+
+/** A backend that runs the script on every connection. A script that fails ends its connection. */
+export async function scripted(t: TestContext, script: Script): Promise<ScriptedBackend> {
+  const wires: Wire[] = []
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    const wire = new Wire(socket)
+    const nth = wires.push(wire) - 1
+    // An end of the connection in mid-script is what many tests are about.
+    void (async () => script(wire, nth))().catch(() => socket.destroy())
+  })
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  t.after(() => {
+    server.close()
+    for (const { socket } of wires) socket.destroy()
+  })
+  return { host: "127.0.0.1", port: (server.address() as AddressInfo).port, wires }
+}
+
+/** A backend that answers every request in turn. */
+export function answering(
+  t: TestContext,
+  answer: (request: Message, wire: Wire) => string | Buffer | Promise<string | Buffer>,
+): Promise<ScriptedBackend> {
+  return scripted(t, async (wire) => {
+    for (;;) {
+      const request = await wire.request()
+      wire.send(await answer(request, wire))
+    }
+  })
+}
+
+/** An address where nobody listens. */
+export async function refusing(): Promise<Address> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return { host: "127.0.0.1", port }
+}
+
+export async function dial(port: number): Promise<Wire> {
+  const socket = connect({ host: "127.0.0.1", port, noDelay: true, allowHalfOpen: true })
+  const wire = new Wire(socket)
+  await new Promise((resolve) => socket.once("connect", resolve).once("close", resolve))
+  return wire
+}
+
+export interface Message {
+  /** The start line. */
+  readonly start: string
+  readonly status: number
+  readonly fields: readonly (readonly [name: string, value: string])[]
+  readonly framing: "none" | "length" | "chunked" | "close"
+  readonly body: Buffer
+  /** The first value of a field, its name in lower case. */
+  readonly field: (name: string) => string | undefined
+}
+
+export class Wire {
+  readonly socket: Socket
+  /** Resolves when the connection is gone: "end" after an orderly end of the other side, else "broken". */
+  readonly closed: Promise<"end" | "broken">
+  /** The other side has sent its last byte. */
+  ended = false
+  gone = false
+  #chunks: Buffer[] = []
+  /** Bytes before the first unread message. */
+  #taken = 0
+  #waiting: (() => void)[] = []
+
+  constructor(socket: Socket) {
+    this.socket = socket
+    socket.on("data", (chunk: Buffer) => {
+      this.#chunks.push(chunk)
+      this.#wake()
+    })
+    socket.on("end", () => {
+      this.ended = true
+      this.#wake()
+      // Whoever is told that no more comes goes too, once its own bytes are out.
+      if (!socket.writableEnded) socket.end()
+    })
+    socket.on("error", () => {})
+    this.closed = new Promise((resolve) => {
+      socket.on("close", () => {
+        this.gone = true
+        this.#wake()
+        resolve(this.ended ? "end" : "broken")
+      })
+    })
+  }
+
+  /** All that has come. */
+  get bytes(): Buffer {
+    if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks)]
+    return this.#chunks[0] ?? Buffer.alloc(0)
+  }
+
+  get text(): string {
+    return this.bytes.toString("latin1")
+  }
+
+  get received(): number {
+    return this.#chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+  }
+
+  send(bytes: string | Buffer): boolean {
+    return this.socket.write(typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes)
+  }
+
+  reset(): void {
+    this.socket.resetAndDestroy()
+  }
+
+  /** The next request. Rejects when the connection ends before it is whole. */
+  request(): Promise<Message> {
+    return this.#next(false)
+  }
+
+  /** The next response, interim ones too. `bodiless`: it answers HEAD. */
+  response(bodiless = false): Promise<Message> {
+    return this.#next(true, bodiless)
+  }
+
+  /** The head of the next request, without its body, which stays unread. */
+  async head(): Promise<string> {
+    for (;;) {
+      const rest = this.bytes.subarray(this.#taken).toString("latin1")
+      const end = rest.indexOf("\r\n\r\n")
+      if (end !== -1) return rest.slice(0, end + 4)
+      if (this.ended || this.gone) throw new Error("the connection ended before the head")
+      await this.#more()
+    }
+  }
+
+  async #next(isResponse: boolean, bodiless = false): Promise<Message> {
+    for (;;) {
+      const bytes = this.bytes.subarray(this.#taken)
+      const read = messageIn(bytes, isResponse, bodiless, this.ended)
+      if (read !== undefined) {
+        this.#taken += read.length
+        return read.message
+      }
+      if (this.ended || this.gone) throw new Error(`no whole message in ${JSON.stringify(shortOf(bytes))}`)
+      await this.#more()
+    }
+  }
+
+  #more(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve))
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const resolve of waiting) resolve()
+  }
+}
+
+function shortOf(bytes: Buffer): string {
+  return bytes.toString("latin1", 0, 400)
+}
+
+/** A whole message at the start of the bytes, and how many it takes. */
+function messageIn(
+  bytes: Buffer,
+  isResponse: boolean,
+  bodiless: boolean,
+  ended: boolean,
+): { readonly message: Message; readonly length: number } | undefined {
+  const headEnd = bytes.indexOf("\r\n\r\n")
+  if (headEnd === -1) return undefined
+  const [start = "", ...lines] = bytes.toString("latin1", 0, headEnd).split("\r\n")
+  const fields = lines.map((line) => {
+    const colon = line.indexOf(":")
+    assert.ok(colon > 0, `no field: ${JSON.stringify(line)}`)
+    return [line.slice(0, colon), line.slice(colon + 1).trim()] as const
+  })
+  const field = (name: string): string | undefined =>
+    fields.find(([found]) => found.toLowerCase() === name)?.[1]
+  const status = isResponse ? Number(start.slice(9, 12)) : 0
+  const from = headEnd + 4
+  const made = (framing: Message["framing"], body: Buffer, length: number) => ({
+    message: { start, status, fields, framing, body, field },
+    length,
+  })
+  const none = Buffer.alloc(0)
+  if (bodiless || (isResponse && (status < 200 || status === 204 || status === 304)))
+    return made("none", none, from)
+  if (field("transfer-encoding") !== undefined) {
+    const data: Buffer[] = []
+    for (let at = from; ;) {
+      const lineEnd = bytes.indexOf("\r\n", at)
+      if (lineEnd === -1) return undefined
+      const size = Number.parseInt(bytes.toString("latin1", at, lineEnd), 16)
+      const next = lineEnd + 2 + size + 2
+      if (bytes.length < next) return undefined
+      assert.equal(bytes.toString("latin1", next - 2, next), "\r\n", "the end of a chunk")
+      if (size === 0) return made("chunked", Buffer.concat(data), next)
+      data.push(bytes.subarray(lineEnd + 2, next - 2))
+      at = next
+    }
+  }
+  const length = field("content-length")
+  if (length !== undefined) {
+    const end = from + Number(length)
+    return bytes.length < end ? undefined : made("length", bytes.subarray(from, end), end)
+  }
+  if (!isResponse) return made("none", none, from)
+  return ended ? made("close", bytes.subarray(from), bytes.length) : undefined
+}
+
+/** Waits until it holds, for 5 s at most. */
+export async function until(what: string, holds: () => boolean): Promise<void> {
+  for (let i = 0; i < 1_000 && !holds(); i++) await pause(5)
+  assert.ok(holds(), `${what} did not come about within 5 s`)
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}
+
+/** A whole body in chunks of this many bytes. */
+export function chunked(data: Buffer, size: number): Buffer {
+  const parts: Buffer[] = []
+  for (let at = 0; at < data.length; at += size) {
+    const part = data.subarray(at, at + size)
+    parts.push(Buffer.from(`${part.length.toString(16)}\r\n`), part, Buffer.from("\r\n"))
+  }
+  return Buffer.concat([...parts, Buffer.from("0\r\n\r\n")])
+}
