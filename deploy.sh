@@ -1,39 +1,65 @@
 #!/usr/bin/env bash
 # Starts the whole demonstration: in containers where there is a Docker engine, otherwise as `npm start` does.
 set -euo pipefail
-cd "$(dirname "$0")"
+cd "$(dirname "${BASH_SOURCE[0]}")"
 
 usage() {
   cat <<'HELP'
 Usage: ./deploy.sh [--docker | --local]
 
 Starts the balancer on :5252, its page on :9494, and three backends on :5453 to :5455.
+In containers when a Docker engine answers, otherwise without. Ctrl-C ends it.
 
-  --docker   in containers; fails when there is no Docker engine
-  --local    without containers, as npm start does
+  --docker    in containers, or fail
+  --local     without containers, as npm start does
+  -h, --help  show this
 HELP
 }
 
-compose() {
-  if docker compose version >/dev/null 2>&1; then
-    exec docker compose up --build
-  elif command -v docker-compose >/dev/null; then
-    exec docker-compose up --build
-  fi
-  echo "deploy.sh: there is a Docker engine but neither 'docker compose' nor docker-compose" >&2
-  exit 1
+fail() {
+  echo "deploy.sh: $1" >&2
+  exit "${2:-1}"
 }
 
+has_engine() {
+  docker info >/dev/null 2>&1
+}
+
+# Prints nothing; sets `compose` to the command there is.
+find_compose() {
+  if docker compose version >/dev/null 2>&1; then
+    compose=(docker compose)
+  elif command -v docker-compose >/dev/null; then
+    compose=(docker-compose)
+  else
+    return 1
+  fi
+}
+
+in_containers() {
+  exec "${compose[@]}" up --build
+}
+
+if [ $# -gt 1 ]; then
+  usage >&2
+  exit 2
+fi
 case "${1:-}" in
-  --docker)
-    docker info >/dev/null 2>&1 || { echo "deploy.sh: no Docker engine answers; try --local" >&2; exit 1; }
-    compose
-    ;;
-  --local) exec npm start ;;
   -h | --help) usage ;;
+  --local) exec npm start ;;
+  --docker)
+    has_engine || fail "no Docker engine answers (docker info says why); --local needs none"
+    find_compose || fail "a Docker engine answers, but there is no docker compose; --local needs none"
+    in_containers
+    ;;
   "")
-    if docker info >/dev/null 2>&1; then compose; fi
-    echo "deploy.sh: no Docker engine answers; starting without containers"
+    if ! has_engine; then
+      echo "deploy.sh: no Docker engine answers; starting without containers"
+    elif ! find_compose; then
+      echo "deploy.sh: there is no docker compose; starting without containers"
+    else
+      in_containers
+    fi
     exec npm start
     ;;
   *)

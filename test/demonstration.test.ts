@@ -1,208 +1,351 @@
+/** The whole demonstration as a newcomer starts it, on ports of its own; and a backend of the seed's. */
 import assert from "node:assert/strict"
-import { type ChildProcess, spawn } from "node:child_process"
-import { Agent, get } from "node:http"
-import { createServer, type AddressInfo } from "node:net"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { Agent, createServer as createHttpServer, request } from "node:http"
+import { type AddressInfo, createServer } from "node:net"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { after, before, test } from "node:test"
-import type { StateView } from "../src/control/state-view.ts"
+import { after, test, type TestContext } from "node:test"
+import { isDeepStrictEqual } from "node:util"
+import type { BackendView, StateView } from "../src/control/state-view.ts"
+import {
+  askMany,
+  type Answer,
+  childrenOf,
+  type Cleaner,
+  freePortRow,
+  freePorts,
+  isAlive,
+  isOpen,
+  linebacker,
+  openLoop,
+  type Started,
+  until,
+} from "./support/processes.ts"
 
-/** The whole demonstration as a newcomer starts it, on ports of its own. */
+interface Demonstration extends Started {
+  readonly traffic: number
+  readonly registration: number
+  readonly admin: number
+  readonly backendPorts: readonly number[]
+}
 
-const launcher = join(import.meta.dirname, "..", "bin", "linebacker")
-const agent = new Agent({ keepAlive: true, maxSockets: 64 })
-let ports: number[] = []
-let demo: ChildProcess | undefined
-let said = ""
-
-before(async () => {
-  ports = await freePorts(3)
-  const [traffic, registration, admin] = ports
-  const first = 20_000 + Math.floor(Math.random() * 20_000)
-  demo = run([
+async function demonstration(cleaner: Cleaner): Promise<Demonstration> {
+  const [traffic, registration, admin] = (await freePorts(3)) as [number, number, number]
+  const first = await freePortRow(3)
+  const started = linebacker(
+    cleaner,
     "demo",
-    "-o",
-    `127.0.0.1:${traffic}`,
-    "-i",
-    `127.0.0.1:${registration}`,
-    "-f",
-    `127.0.0.1:${admin}`,
-    "--backend-port",
-    String(first),
-  ])
-  demo.stdout?.on("data", (data: Buffer) => (said += data.toString()))
-  demo.stderr?.on("data", (data: Buffer) => (said += data.toString()))
-  await until(() => said.includes("Ctrl-C ends all of it."), 20_000)
-})
-
-after(() => {
-  demo?.kill("SIGKILL")
-  agent.destroy()
-})
-
-test("three hundred requests are answered by all three backends, and the totals are what the backends counted", async () => {
-  const answers = await load(300, 16)
-  assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]))
-  assert.equal(new Set(answers.map(({ backend }) => backend)).size, 3)
-  const { backends, totals } = await state()
-  assert.equal(totals.requests, 300)
-  for (const { address, total, requests, inFlight, reserved } of backends) {
-    const counted = (await (await fetch(`http://${address}/stats`)).json()) as {
-      totals: unknown
-      requests: number
-    }
-    assert.deepEqual(total, counted.totals)
-    assert.equal(requests, counted.requests)
-    assert.deepEqual([inFlight, reserved], [0, { compute: 0, storage: 0 }])
-  }
-})
-
-test("a backend that joins while requests run gets its share, and leaves without losing one", async () => {
-  const [port] = await freePorts(1)
-  const running = load(1_500, 16)
-  const joined = run([
-    "backend",
-    "--port",
-    String(port),
-    "--id",
-    "joined",
-    "--capacity",
-    "compute=20,storage=30",
-    "--announce",
-    `http://127.0.0.1:${ports[1]}`,
-  ])
-  try {
-    await until(
-      async () => ((await state()).backends.find(({ id }) => id === "joined")?.requests ?? 0) > 20,
-      10_000,
-    )
-    joined.kill("SIGTERM")
-    await until(async () => !(await state()).backends.some(({ id }) => id === "joined"), 10_000)
-  } finally {
-    joined.kill("SIGKILL")
-  }
-  const failed = (await running).filter(({ status }) => status !== 200)
-  assert.deepEqual(failed, [])
-})
-
-test("a backend that is killed costs no request that had not begun to be answered", async () => {
-  const [port] = await freePorts(1)
-  const victim = run([
-    "backend",
-    "--port",
-    String(port),
-    "--id",
-    "victim",
-    "--capacity",
-    "compute=20,storage=40",
-    "--announce",
-    `http://127.0.0.1:${ports[1]}`,
-  ])
+    ...listeners(traffic, registration, admin),
+    `--backend-port=${first}`,
+  )
   await until(
-    async () => (await state()).backends.some(({ id, state }) => id === "victim" && state === "serving"),
-    10_000,
+    () => `the demonstration runs; it said: ${started.said()}`,
+    () => started.said().includes("Ctrl-C ends all of it."),
+    20_000,
   )
-  const running = load(1_500, 16)
-  await until(
-    async () => ((await state()).backends.find(({ id }) => id === "victim")?.requests ?? 0) > 20,
-    10_000,
-  )
-  victim.kill("SIGKILL")
-  const failed = (await running).filter(({ status }) => status !== 200)
-  assert.deepEqual(failed, [])
-  await until(async () => !(await state()).backends.some(({ id }) => id === "victim"), 15_000)
-  const { backends } = await state()
-  for (const { inFlight, reserved } of backends)
-    assert.deepEqual([inFlight, reserved], [0, { compute: 0, storage: 0 }])
-})
-
-test("Ctrl-C ends all of it, and nothing listens any more", async () => {
-  const code = await new Promise((resolve) => {
-    demo?.once("exit", resolve)
-    demo?.kill("SIGINT")
-  })
-  assert.equal(code, 0)
-  assert.match(said, /stopped/)
-  for (const port of ports) await assert.rejects(fetch(`http://127.0.0.1:${port}/`))
-})
-
-test("a busy port is named with how to choose another", async () => {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  const { port } = server.address() as AddressInfo
-  const [registration, admin] = await freePorts(2)
-  const child = run([
-    "serve",
-    "-o",
-    `127.0.0.1:${port}`,
-    "-i",
-    `127.0.0.1:${registration}`,
-    "-f",
-    `127.0.0.1:${admin}`,
-  ])
-  let words = ""
-  child.stderr?.on("data", (data: Buffer) => (words += data.toString()))
-  const code = await new Promise((resolve) => child.once("close", resolve))
-  server.close()
-  assert.equal(code, 1)
-  assert.match(words, new RegExp(`port ${port} is busy.*-o host:port`))
-})
-
-interface Answer {
-  readonly status: number | string
-  readonly backend: string
+  return { ...started, traffic, registration, admin, backendPorts: [first, first + 1, first + 2] }
 }
 
-function run(args: readonly string[]): ChildProcess {
-  return spawn(process.execPath, [launcher, ...args], { stdio: ["ignore", "pipe", "pipe"] })
+function listeners(traffic: number, registration: number, admin: number): string[] {
+  return [
+    `--listen=127.0.0.1:${traffic}`,
+    `--registration=127.0.0.1:${registration}`,
+    `--admin=127.0.0.1:${admin}`,
+  ]
 }
 
-/** `count` GETs, so many at a time. */
-async function load(count: number, atOnce: number): Promise<Answer[]> {
-  const answers: Answer[] = []
-  let sent = 0
-  await Promise.all(
-    Array.from({ length: atOnce }, async () => {
-      while (sent++ < count) answers.push(await request())
-    }),
-  )
-  return answers
+async function stateOf(admin: number): Promise<StateView> {
+  return (await (await fetch(`http://127.0.0.1:${admin}/api/v1/state`)).json()) as StateView
 }
 
-function request(): Promise<Answer> {
-  return new Promise((resolve) => {
-    get({ host: "127.0.0.1", port: ports[0], agent }, (response) => {
-      response.resume()
-      const backend = String(response.headers["x-linebacker-backend"])
-      response.on("end", () => resolve({ status: response.statusCode ?? 0, backend }))
-      response.on("error", (error) => resolve({ status: `cut: ${error.message}`, backend }))
-    }).on("error", (error) => resolve({ status: error.message, backend: "" }))
-  })
+async function backendOf(admin: number, id: string): Promise<BackendView | undefined> {
+  return (await stateOf(admin)).backends.find((backend) => backend.id === id)
 }
 
-async function state(): Promise<StateView> {
-  return (await (await fetch(`http://127.0.0.1:${ports[2]}/api/v1/state`)).json()) as StateView
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer()
-      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-      return server
-    }),
-  )
-  const free = servers.map((server) => (server.address() as AddressInfo).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return free
-}
-
-async function until(holds: () => boolean | Promise<boolean>, ms: number): Promise<void> {
-  const end = performance.now() + ms
-  while (!(await holds())) {
-    assert.ok(
-      performance.now() < end,
-      `it did not come about within ${ms} ms; the demonstration said: ${said}`,
-    )
+/** Exactly nothing is held; a client may have read an answer's end a moment before its thread has settled it. */
+async function assertIdle(admin: number): Promise<void> {
+  const idle = { inFlight: 0, reserved: { compute: 0, storage: 0 } }
+  const held = async (): Promise<unknown[]> =>
+    (await stateOf(admin)).backends.map(({ inFlight, reserved }) => ({ inFlight, reserved }))
+  for (let tries = 0; tries < 20; tries++) {
+    if ((await held()).every((one) => isDeepStrictEqual(one, idle))) return
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
+  for (const one of await held()) assert.deepEqual(one, idle)
 }
+
+function assertAllAnswered(answers: readonly Answer[]): void {
+  assert.deepEqual(
+    answers.filter(({ status }) => status !== 200),
+    [],
+  )
+}
+
+const agent = new Agent({ keepAlive: true, maxSockets: 64 })
+after(() => agent.destroy())
+
+test("the demonstration, from its start to Ctrl-C", async (t) => {
+  const demo = await demonstration({ after: (clean) => t.after(clean) })
+  const { traffic, registration, admin } = demo
+
+  await t.test("300 requests are answered by all three, and both sides count the same", async () => {
+    const answers = await askMany(traffic, agent, 300, 16)
+    assert.equal(answers.length, 300)
+    assertAllAnswered(answers)
+    assert.deepEqual([...new Set(answers.map(({ backend }) => backend))].toSorted(), [
+      "backend-1",
+      "backend-2",
+      "backend-3",
+    ])
+    await assertIdle(admin)
+    const { backends, totals } = await stateOf(admin)
+    assert.deepEqual([totals.requests, totals.inFlight], [300, 0])
+    for (const { id, address, total, requests } of backends) {
+      const stats = (await (await fetch(`http://${address}/stats`)).json()) as {
+        readonly totals: unknown
+        readonly requests: number
+      }
+      assert.deepEqual([id, total, requests], [id, stats.totals, stats.requests])
+      assert.equal(requests, answers.filter(({ backend }) => backend === id).length)
+    }
+  })
+
+  await t.test("the page is served", async () => {
+    const response = await fetch(`http://127.0.0.1:${admin}/`)
+    assert.equal(response.status, 200)
+    assert.match(response.headers.get("content-type") ?? "", /^text\/html/)
+    assert.match(await response.text(), /<!doctype html>[^]*Linebacker/i)
+  })
+
+  await t.test(
+    "a backend that joins while requests run gets traffic, and leaves without losing one",
+    async (t) => {
+      const [port] = await freePorts(1)
+      const load = openLoop(traffic, agent, 200)
+      const joined = linebacker(
+        { after: (clean) => t.after(clean) },
+        "backend",
+        `--port=${port}`,
+        "--id=joined",
+        "--capacity=compute=20,storage=20",
+        `--announce=http://127.0.0.1:${registration}`,
+      )
+      const startedAt = performance.now()
+      await until(
+        () => `the fourth backend gets traffic; it said: ${joined.said()}`,
+        async () => ((await backendOf(admin, "joined"))?.requests ?? 0) > 100,
+        10_000,
+      )
+      t.diagnostic(`traffic after ${Math.round(performance.now() - startedAt)} ms`)
+      joined.process.kill("SIGTERM")
+      assert.equal(await joined.ended, 0)
+      await until("it has left", async () => (await backendOf(admin, "joined")) === undefined, 10_000)
+      const answers = await load.stop()
+      assertAllAnswered(answers)
+      assert.ok(answers.some(({ backend }) => backend === "joined"))
+      await assertIdle(admin)
+    },
+  )
+
+  await t.test("a backend that is killed costs no request, and is taken out", async (t) => {
+    const victim = childrenOf(demo.pid).find(({ words }) => words.includes("--id=backend-2"))
+    assert.ok(victim !== undefined, "backend-2 is a process of its own")
+    const load = openLoop(traffic, agent, 200)
+    await new Promise((resolve) => setTimeout(resolve, 2_000))
+    assert.ok((await backendOf(admin, "backend-2"))!.requests > 0)
+    process.kill(victim.pid, "SIGKILL")
+    const killedAt = performance.now()
+    const seen = new Map<string, number>()
+    const watch = async (): Promise<boolean> => {
+      const state = (await backendOf(admin, "backend-2"))?.state ?? "gone"
+      if (!seen.has(state)) seen.set(state, Math.round(performance.now() - killedAt))
+      return state === "gone"
+    }
+    await until(
+      "it is out of rotation",
+      async () => (await watch(), seen.has("ejected") || seen.has("suspect")),
+      6_000,
+    )
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, 4_000 - (performance.now() - killedAt))))
+    const answers = await load.stop()
+    await until("its lease has ended", watch, 15_000)
+    t.diagnostic(`${answers.length} requests; states by ms: ${JSON.stringify([...seen])}`)
+    assert.ok(answers.length > 1_000, `${answers.length} requests`)
+    assertAllAnswered(answers)
+    await assertIdle(admin)
+  })
+
+  await t.test("Ctrl-C ends all of it within 10 s", async (t) => {
+    const children = childrenOf(demo.pid).map(({ pid }) => pid)
+    assert.equal(children.length, 2)
+    const startedAt = performance.now()
+    demo.process.kill("SIGINT")
+    assert.equal(await demo.ended, 0)
+    const ms = Math.round(performance.now() - startedAt)
+    t.diagnostic(`it took ${ms} ms`)
+    assert.ok(ms < 10_000, `it took ${ms} ms`)
+    for (const port of [traffic, registration, admin, ...demo.backendPorts]) {
+      assert.equal(await isOpen(port), false, `port ${port}`)
+    }
+    assert.deepEqual(
+      children.filter((pid) => isAlive(pid)),
+      [],
+    )
+  })
+})
+
+test("the backends end with the demonstration even when it is killed", async (t) => {
+  const demo = await demonstration(t)
+  const children = childrenOf(demo.pid).map(({ pid }) => pid)
+  assert.equal(children.length, 3)
+  demo.process.kill("SIGKILL")
+  assert.equal(await demo.ended, "SIGKILL")
+  await until("no backend is left", () => !children.some((pid) => isAlive(pid)), 15_000)
+  for (const port of demo.backendPorts) assert.equal(await isOpen(port), false, `port ${port}`)
+})
+
+test("a busy port is named with how to choose another", async (t) => {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  t.after(() => void server.close())
+  const busy = (server.address() as AddressInfo).port
+  const [one, two, three] = (await freePorts(3)) as [number, number, number]
+  const cases: readonly (readonly [words: readonly string[], flag: string])[] = [
+    [["serve", ...listeners(busy, one, two)], "-o host:port"],
+    [["serve", ...listeners(one, busy, two)], "-i host:port"],
+    [["serve", ...listeners(one, two, busy)], "-f host:port"],
+    [["demo", ...listeners(busy, one, two)], "-o host:port"],
+    [["demo", ...listeners(one, two, three), "--backends=1", `--backend-port=${busy}`], "--backend-port"],
+    [["backend", `--port=${busy}`], "--port"],
+  ]
+  for (const [words, flag] of cases) {
+    const started = linebacker(t, ...words)
+    assert.equal(await started.ended, 1, words.join(" "))
+    assert.match(started.said(), new RegExp(`port ${busy} is busy`), words.join(" "))
+    assert.ok(started.said().includes(flag), `${words.join(" ")} said: ${started.said()}`)
+  }
+})
+
+/** A backend of the seed's: first announces itself with the body of a GET, from its own address, then listens. */
+class SeedBackend {
+  readonly received: { readonly compute: unknown; readonly storage: unknown }[] = []
+  readonly #server = createHttpServer((incoming, response) => {
+    this.received.push({ compute: incoming.headers["compute"], storage: incoming.headers["storage"] })
+    response.end("Success\n")
+  })
+
+  announce(registration: number): Promise<number> {
+    const body = JSON.stringify({ "Compute-Vector": 20, "Storage-Vector": 13 })
+    return new Promise((resolve, reject) => {
+      request(
+        {
+          host: "127.0.0.1",
+          port: registration,
+          localAddress: seedHost,
+          method: "GET",
+          path: "/",
+          headers: { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(body) },
+          agent: false,
+        },
+        (response) => {
+          response.resume()
+          response.on("end", () => resolve(response.statusCode ?? 0))
+        },
+      )
+        .on("error", reject)
+        .end(body)
+    })
+  }
+
+  listen(port: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#server.once("error", reject).listen(port, seedHost, resolve)
+    })
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#server.close(() => resolve())
+      this.#server.closeAllConnections()
+    })
+  }
+}
+
+const seedHost = "127.0.0.2"
+
+async function seedBackendLives(t: TestContext, legacyPort: number): Promise<void> {
+  const [traffic, registration, admin] = (await freePorts(3)) as [number, number, number]
+  const folder = mkdtempSync(join(tmpdir(), "linebacker-"))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const config = join(folder, "seed.yaml")
+  writeFileSync(
+    config,
+    `demand: {mode: simulation}
+registration: {legacyPort: ${legacyPort}}
+checks: {interval: 200ms, timeout: 200ms, fall: 2}
+response: {backendHeader: true}
+`,
+  )
+  const serve = linebacker(t, "serve", "-c", config, ...listeners(traffic, registration, admin))
+  await until(
+    () => `it runs; it said: ${serve.said()}`,
+    () => serve.said().includes("traffic on"),
+    15_000,
+  )
+  const id = `seed-${seedHost}`
+  const seed = new SeedBackend()
+  t.after(() => seed.close())
+
+  assert.equal(await seed.announce(registration), 200)
+  await seed.listen(legacyPort)
+  await until("it serves", async () => (await backendOf(admin, id))?.state === "serving", 10_000)
+  const { address, capacity } = (await backendOf(admin, id))!
+  assert.deepEqual([address, capacity], [`${seedHost}:${legacyPort}`, { compute: 20, storage: 13 }])
+
+  const answers = await askMany(traffic, agent, 20, 4)
+  assertAllAnswered(answers)
+  assert.deepEqual([...new Set(answers.map(({ backend }) => backend))], [id])
+  assert.equal(seed.received.length, 20)
+  const { total, requests } = (await backendOf(admin, id))!
+  assert.equal(requests, 20)
+  const sums = { compute: 0, storage: 0 }
+  for (const { compute, storage } of seed.received) {
+    for (const amount of [compute, storage]) assert.match(String(amount), /^([1-9]|10)$/)
+    sums.compute += Number(compute)
+    sums.storage += Number(storage)
+  }
+  assert.deepEqual(total, sums)
+
+  assert.equal(await seed.announce(registration), 200)
+  assert.deepEqual(
+    (await stateOf(admin)).backends.map((backend) => backend.id),
+    [id],
+  )
+  await until("it still serves", async () => (await backendOf(admin, id))?.state === "serving", 10_000)
+  assertAllAnswered(await askMany(traffic, agent, 5, 1))
+  await assertIdle(admin)
+
+  await seed.close()
+  const isOut = async (): Promise<boolean> => (await stateOf(admin)).totals.eligible === 0
+  await until("it is taken out", isOut, 10_000)
+  const [refused] = await askMany(traffic, agent, 1, 1)
+  assert.equal(refused?.status, 503)
+  serve.process.kill("SIGTERM")
+  assert.equal(await serve.ended, 0)
+}
+
+test("a backend of the seed's lives on port 80 of its address", async (t) => {
+  const probe = new SeedBackend()
+  try {
+    await probe.listen(80)
+    await probe.close()
+  } catch (error) {
+    return t.skip(`${seedHost}:80 is not to be had here: ${String(error)}`)
+  }
+  await seedBackendLives(t, 80)
+})
+
+test("a backend of the seed's lives on another port when registration.legacyPort says so", async (t) => {
+  await seedBackendLives(t, await freePortRow(1))
+})

@@ -1,5 +1,6 @@
 import { hostname } from "node:os"
 import { startDemonstrationBackend } from "../backend/demonstration-backend.ts"
+import { parseBackendId } from "../core/backend.ts"
 import { formatEndpoint, parseEndpoint } from "../core/endpoint.ts"
 import type { NamedAmounts } from "../core/resources.ts"
 import { type Rng, seeded } from "../core/rng.ts"
@@ -52,8 +53,11 @@ export const backend: Command = {
     if (endpoint === undefined)
       throw new UsageError(`--port: expected PORT or HOST:PORT, found "${portText}"`)
     const id = text(given, "id") ?? `${hostname()}-${endpoint.port}`.replace(/[^A-Za-z0-9._:-]/g, "-")
+    if (parseBackendId(id) === undefined) {
+      throw new UsageError(`--id: expected 1 to 128 of A-Z a-z 0-9 . _ : -, found "${id}"`)
+    }
     const balancer = text(given, "announce")
-    if (balancer !== undefined && !URL.canParse(balancer)) {
+    if (balancer !== undefined && !/^https?:$/.test(URL.parse(balancer)?.protocol ?? "")) {
       throw new UsageError(`--announce: expected a URL like http://127.0.0.1:9797, found "${balancer}"`)
     }
     const seed = numberOf(given, "seed", 0)
@@ -81,14 +85,21 @@ export const backend: Command = {
       if (process.connected) process.disconnect()
       return 0
     } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException
+      const { code, message, syscall } = error as NodeJS.ErrnoException
       if (code === "EADDRINUSE") {
         io.err(
           `linebacker backend: port ${endpoint.port} is busy: something listens on ${formatEndpoint(endpoint)} already; choose another with --port\n`,
         )
         return 1
       }
-      if (error instanceof RangeError) throw new UsageError(message)
+      if (syscall === "listen") {
+        io.err(
+          `linebacker backend: cannot listen on ${formatEndpoint(endpoint)}: ${message}; choose another with --port\n`,
+        )
+        return 1
+      }
+      // Of what it is given, only the capacity is not checked above.
+      if (error instanceof RangeError) throw new UsageError(`--capacity: ${message}`)
       throw error
     }
   },

@@ -1,7 +1,7 @@
 import type { Config } from "../control/config.ts"
 import { formatProblem, loadConfig } from "../control/config-file.ts"
 import { policies } from "../policies/index.ts"
-import { type Given, type Io, type Option, text } from "./command.ts"
+import { type ExitCode, type Given, type Io, type Option, text } from "./command.ts"
 
 /** The settings that `serve` and `demo` take as flags; they override the file. */
 export const balancerOptions: Readonly<Record<string, Option>> = {
@@ -30,9 +30,9 @@ export const balancerOptions: Readonly<Record<string, Option>> = {
 
 /**
  * The configuration of `-c FILE` (without it the defaults) under the flags. Prints every problem, and answers
- * undefined when there are any.
+ * the exit code when there are any: a wrong flag is wrong use, a wrong file is an invalid one.
  */
-export function configOf(given: Given, io: Io): Config | undefined {
+export function configOf(given: Given, io: Io): Config | ExitCode {
   const config = loadConfig(text(given, "config"), {
     policies,
     env: process.env,
@@ -47,5 +47,5 @@ export function configOf(given: Given, io: Io): Config | undefined {
   })
   if (config.ok) return config.value
   for (const problem of config.error) io.err(`${formatProblem(problem)}\n`)
-  return undefined
+  return config.error.some(({ place }) => place.startsWith("--")) ? 2 : 1
 }

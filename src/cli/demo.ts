@@ -37,7 +37,7 @@ export const demo: Command = {
     const firstPort = wholeNumber(given, "backend-port", 5453, 1, 65_535 - backendsMax)
     const seed = wholeNumber(given, "seed", seedDefault, 0, Number.MAX_SAFE_INTEGER)
     const base = configOf(given, io)
-    if (base === undefined) return 1
+    if (typeof base === "number") return base
     const config: Config = {
       ...base,
       seed,

@@ -90,6 +90,69 @@ test("wrong use is exit code 2, with a suggestion where one is near, and nothing
   assert.equal((await run()).code, 2)
 })
 
+test("every command refuses what it cannot read of each of its options, by the option's name, with exit code 2", async () => {
+  for (const { name, options } of commands) {
+    for (const [option, { type, short }] of Object.entries(options)) {
+      const forms = type === "string" ? [[`--${option}`]] : [[`--${option}=yes`]]
+      if (type === "string" && short !== undefined) forms.push([`-${short}`])
+      for (const words of forms) {
+        const { code, out, err } = await run(name, ...words)
+        assert.equal(code, 2, `${name} ${words.join(" ")}`)
+        assert.equal(out, "")
+        assert.ok(err.startsWith(`linebacker ${name}: `) && err.includes(`--${option}`), err)
+        assert.ok(err.endsWith(`Try: linebacker ${name} --help\n`), err)
+      }
+    }
+    const { code, err } = await run(name, "--no-such-option")
+    assert.equal(code, 2)
+    assert.ok(err.includes("--no-such-option"), err)
+  }
+})
+
+test("a value that an option cannot have is exit code 2 and names the option, before any port is opened", async () => {
+  const cases: readonly (readonly string[])[] = [
+    ["serve", "--listen", "nowhere"],
+    ["serve", "--registration", "1.2.3.4:99999"],
+    ["serve", "--admin", ":x"],
+    ["serve", "--policy", "prise"],
+    ["serve", "--workers", "0"],
+    ["serve", "--seed", "-1"],
+    ["demo", "--backends", "0"],
+    ["demo", "--backends", "three"],
+    ["demo", "--backend-port", "65536"],
+    ["demo", "--seed", "1.5"],
+    ["demo", "--workers", "65"],
+    ["demo", "--policy", "prise"],
+    ["backend", "--port", "99999"],
+    ["backend", "--announce", "127.0.0.1:9797"],
+    ["backend", "--announce", "localhost:9797"],
+    ["backend", "--capacity", "compute=much"],
+    ["backend", "--capacity", "compute=1,compute=2"],
+    ["backend", "--capacity", "compute=0,storage=0"],
+    ["backend", "--id", "a/b"],
+    ["backend", "--id", ""],
+    ["backend", "--speed", "0"],
+    ["backend", "--seed", "-1"],
+  ]
+  for (const [command = "", option = "", value = ""] of cases) {
+    const { code, out, err } = await run(command, `${option}=${value}`)
+    assert.equal(code, 2, `${command} ${option} ${value}: ${err}`)
+    assert.equal(out, "")
+    assert.ok(err.includes(option), `${command} ${option} ${value}: ${err}`)
+  }
+})
+
+test("a backend that cannot listen on an address says so, with how to choose another", async () => {
+  const { code, err } = await run("backend", "--port", "192.0.2.1:5453")
+  assert.equal(code, 1)
+  assert.match(err, /^linebacker backend: cannot listen on 192\.0\.2\.1:5453: .*EADDRNOTAVAIL.*--port\n$/)
+})
+
+test("a policy that is misspelt is suggested", async () => {
+  const { err } = await run("serve", "--policy", "prise")
+  assert.match(err, /--policy: .*did you mean "price"/)
+})
+
 test("validate says that a file is valid", async () => {
   const path = file("good.yaml", "checks: {kind: http}\n")
   assert.deepEqual(await run("validate", path), { code: 0, out: `${path} is valid\n`, err: "" })

@@ -21,7 +21,7 @@ export const serve: Command = {
   },
   async run(given, io) {
     const config = configOf(given, io)
-    if (config === undefined) return 1
+    if (typeof config === "number") return config
     try {
       const balancer = await createBalancer(config, (line) => io.err(`${line}\n`))
       const { traffic, registration, admin } = balancer.listeners

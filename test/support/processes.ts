@@ -1,0 +1,169 @@
+// The program as somebody starts it: processes that end with the test, ports of their own, and load on them.
+import { type ChildProcess, spawn } from "node:child_process"
+import { readdirSync, readFileSync } from "node:fs"
+import { type Agent, get } from "node:http"
+import { type AddressInfo, connect, createServer } from "node:net"
+import { join } from "node:path"
+
+const launcher = join(import.meta.dirname, "..", "..", "bin", "linebacker")
+
+export interface Started {
+  readonly process: ChildProcess
+  readonly pid: number
+  /** All that it has said so far, on both outputs. */
+  readonly said: () => string
+  /** Its exit code, or the signal that ended it, once its outputs are closed too. */
+  readonly ended: Promise<number | string>
+}
+
+/** What a test owes: run in reverse order when it is over. A `TestContext` and `node:test` itself are such. */
+export interface Cleaner {
+  after(clean: () => void | Promise<void>): void
+}
+
+/** Starts `bin/linebacker` with these words; it does not outlive the test. */
+export function linebacker(cleaner: Cleaner, ...words: readonly string[]): Started {
+  const child = spawn(process.execPath, [launcher, ...words], { stdio: ["ignore", "pipe", "pipe"] })
+  let said = ""
+  child.stdout.on("data", (data: Buffer) => (said += data.toString()))
+  child.stderr.on("data", (data: Buffer) => (said += data.toString()))
+  const ended = new Promise<number | string>((resolve) => {
+    child.once("close", (code, signal) => resolve(code ?? signal ?? "nothing"))
+  })
+  cleaner.after(() => void child.kill("SIGKILL"))
+  return { process: child, pid: child.pid!, said: () => said, ended }
+}
+
+/** Waits until it holds; throws what `what` says when that takes longer than `ms`. */
+export async function until(
+  what: string | (() => string),
+  holds: () => boolean | Promise<boolean>,
+  ms: number,
+): Promise<void> {
+  const end = performance.now() + ms
+  while (!(await holds())) {
+    if (performance.now() > end) {
+      throw new Error(`not within ${ms} ms: ${typeof what === "string" ? what : what()}`)
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+/** Ports of 127.0.0.1 that nobody has, all different. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(Array.from({ length: count }, () => listening(0)))
+  const ports = servers.map((server) => (server.address() as AddressInfo).port)
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  return ports
+}
+
+/** The first of so many free ports in a row, below those that the system gives out by itself. */
+export async function freePortRow(count: number): Promise<number> {
+  // Test files run at the same time, each in a process of its own.
+  const start = 10_000 + ((process.pid * 31) % 10_000)
+  for (let first = start; first < 32_000; first += count) {
+    const servers = await Promise.allSettled(Array.from({ length: count }, (_, i) => listening(first + i)))
+    const open = servers.flatMap((server) => (server.status === "fulfilled" ? [server.value] : []))
+    await Promise.all(open.map((server) => new Promise((resolve) => server.close(resolve))))
+    if (open.length === count) return first
+  }
+  throw new Error(`there are no ${count} free ports in a row from ${start} on`)
+}
+
+function listening(port: number): Promise<ReturnType<typeof createServer>> {
+  const server = createServer()
+  return new Promise((resolve, reject) => {
+    server.once("error", reject)
+    server.listen(port, "127.0.0.1", () => resolve(server))
+  })
+}
+
+/** Whether somebody takes connections there. */
+export function isOpen(port: number, host = "127.0.0.1"): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host })
+    socket.once("connect", () => resolve(true)).once("error", () => resolve(false))
+    socket.once("connect", () => socket.destroy())
+  })
+}
+
+export interface ProcessFacts {
+  readonly pid: number
+  readonly parent: number
+  readonly words: string
+}
+
+/** The processes that run, as Linux lists them; those that have ended and only wait to be noticed are none. */
+export function processes(): readonly ProcessFacts[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      try {
+        const stat = readFileSync(`/proc/${name}/stat`, "utf8")
+        const [state, parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+        const words = readFileSync(`/proc/${name}/cmdline`, "utf8").replaceAll("\0", " ")
+        return state === "Z" ? [] : [{ pid: Number(name), parent: Number(parent), words }]
+      } catch {
+        return [] // It ended while we looked.
+      }
+    })
+}
+
+export function childrenOf(pid: number): readonly ProcessFacts[] {
+  return processes().filter(({ parent }) => parent === pid)
+}
+
+export function isAlive(pid: number): boolean {
+  return processes().some((found) => found.pid === pid)
+}
+
+export interface Answer {
+  /** The status, or why there is none. */
+  readonly status: number | string
+  /** X-Linebacker-Backend. */
+  readonly backend: string
+}
+
+/** One GET, whose answer is read to its end. */
+export function ask(port: number, agent: Agent): Promise<Answer> {
+  return new Promise((resolve) => {
+    get({ host: "127.0.0.1", port, agent }, (response) => {
+      const backend = String(response.headers["x-linebacker-backend"])
+      response.resume()
+      response.on("end", () => resolve({ status: response.statusCode ?? 0, backend }))
+      response.on("error", (error) => resolve({ status: `cut: ${error.message}`, backend }))
+    }).on("error", (error) => resolve({ status: error.message, backend: "" }))
+  })
+}
+
+/** `count` GETs, so many at a time. */
+export async function askMany(port: number, agent: Agent, count: number, atOnce: number): Promise<Answer[]> {
+  const answers: Answer[] = []
+  let sent = 0
+  const client = async (): Promise<void> => {
+    while (sent++ < count) answers.push(await ask(port, agent))
+  }
+  await Promise.all(Array.from({ length: atOnce }, client))
+  return answers
+}
+
+export interface OpenLoop {
+  /** Sends no more, and answers with all that was answered. */
+  stop(): Promise<Answer[]>
+}
+
+/** GETs at this rate whether or not those before have been answered: a slow answer holds nobody back. */
+export function openLoop(port: number, agent: Agent, perSecond: number): OpenLoop {
+  const startedAt = performance.now()
+  const answers: Promise<Answer>[] = []
+  const timer = setInterval(() => {
+    const due = Math.floor(((performance.now() - startedAt) / 1_000) * perSecond)
+    while (answers.length < due) answers.push(ask(port, agent))
+  }, 5)
+  return {
+    stop: () => {
+      clearInterval(timer)
+      return Promise.all(answers)
+    },
+  }
+}
