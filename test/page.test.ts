@@ -5,6 +5,7 @@ import { type Browser, chromium, type Page } from "playwright-core"
 import { type Admin, startAdmin } from "../src/control/admin-api.ts"
 import type { BackendView, StateView } from "../src/control/state-view.ts"
 import { systemTimers } from "../src/system.ts"
+import { backendView, stateView } from "./support/state-views.ts"
 
 /** The page in a real browser, before states that a script gives. */
 
@@ -26,60 +27,8 @@ before(async () => {
 })
 after(() => browser?.close())
 
-function backend(id: string, change: Partial<BackendView> = {}): BackendView {
-  return {
-    id,
-    address: "127.0.0.1:5453",
-    state: "serving",
-    reason: "its lease is fresh and its checks pass",
-    generation: 1,
-    incarnation: undefined,
-    zone: undefined,
-    version: undefined,
-    labels: {},
-    weight: 1,
-    capacity: { compute: 20, storage: 20 },
-    reserved: { compute: 0, storage: 0 },
-    total: { compute: 0, storage: 0 },
-    utilization: undefined,
-    inFlight: 0,
-    requests: 0,
-    failures: 0,
-    requestsPerSecond: 0,
-    lease: { keptBy: "renewals", ttlMs: 10_000, expiresInMs: 9_000 },
-    check: { lastPassed: true, lastAgoMs: 100, lastError: undefined },
-    ...change,
-  }
-}
-
 function stateOf(backends: readonly BackendView[], requests = 0): StateView {
-  return {
-    name: "linebacker",
-    version: "0.1.0",
-    at: "2026-01-01T00:00:00.000Z",
-    uptimeMs: 5_000,
-    policy: "price",
-    demandMode: "simulation",
-    workers: 2,
-    listeners: { traffic: ":5252", registration: "127.0.0.1:9797", admin: "127.0.0.1:9494" },
-    resources: [
-      { name: "compute", kind: "rate" },
-      { name: "storage", kind: "rate" },
-    ],
-    totals: {
-      backends: backends.length,
-      eligible: backends.filter(({ state }) => state === "serving").length,
-      requests,
-      requestsPerSecond: 12,
-      inFlight: 3,
-      connections: 4,
-      errors: {},
-      capacity: { compute: 40, storage: 40 },
-      reserved: { compute: 0, storage: 0 },
-      total: { compute: 0, storage: 0 },
-    },
-    backends,
-  }
+  return stateView(backends, { totals: { requests, requestsPerSecond: 12, inFlight: 3, connections: 4 } })
 }
 
 /** Shows the page with what `state` gives, fails on any word in the console, and closes all of it at the end. */
@@ -120,7 +69,7 @@ test("totals are the state's, and a new state is shown within a second", { skip 
   let requests = 1_234
   await showing(
     1_200,
-    () => stateOf([backend("a"), backend("b")], requests),
+    () => stateOf([backendView("a"), backendView("b")], requests),
     async (page) => {
       assert.equal(await page.locator("#total-requests").innerText(), "1,234")
       assert.match(await page.locator("#verdict-words").innerText(), /2 of 2 backends/)
@@ -131,10 +80,13 @@ test("totals are the state's, and a new state is shown within a second", { skip 
 })
 
 test("a backend that is out is named with its reason", { skip }, async () => {
-  const out = backend("beta", { state: "ejected", reason: "3 checks in a row failed: connection refused" })
+  const out = backendView("beta", {
+    state: "ejected",
+    reason: "3 checks in a row failed: connection refused",
+  })
   await showing(
     1_200,
-    () => stateOf([backend("alpha"), out]),
+    () => stateOf([backendView("alpha"), out]),
     async (page) => {
       assert.match(await page.locator("body").innerText(), /3 checks in a row failed: connection refused/)
       assert.match(await page.locator("#verdict-words").innerText(), /1 of 2|beta/)
@@ -150,7 +102,7 @@ test("the lease counts down between states", { skip }, async () => {
       ttlMs: 10_000,
       expiresInMs: 9_000 - (performance.now() - started),
     } as const
-    return stateOf([backend("a", { lease })])
+    return stateOf([backendView("a", { lease })])
   }
   await showing(1_200, state, async (page) => {
     const words = page.locator(".lease-words")
@@ -162,10 +114,10 @@ test("the lease counts down between states", { skip }, async () => {
 })
 
 test("a phone needs no horizontal scrolling, and dark is not light", { skip }, async () => {
-  const long = backend("x".repeat(128), { reason: "y".repeat(300) })
+  const long = backendView("x".repeat(128), { reason: "y".repeat(300) })
   await showing(
     360,
-    () => stateOf([long, backend("b")]),
+    () => stateOf([long, backendView("b")]),
     async (page) => {
       const width = await page.evaluate(() => document.documentElement.scrollWidth)
       assert.ok(width <= 360, `the page is ${width} px wide`)
@@ -183,7 +135,7 @@ test("what backends say of themselves is text and nothing else", { skip }, async
   const hostile = `<img src=x onerror="document.title='owned'">`
   const state = (): StateView =>
     stateOf([
-      backend("a", { version: hostile, zone: hostile, labels: { [hostile]: hostile }, reason: hostile }),
+      backendView("a", { version: hostile, zone: hostile, labels: { [hostile]: hostile }, reason: hostile }),
     ])
   await showing(1_200, state, async (page) => {
     assert.equal(await page.locator("img").count(), 0)
@@ -194,8 +146,8 @@ test("what backends say of themselves is text and nothing else", { skip }, async
 
 test("bars of capacity are in proportion to one common scale", { skip }, async () => {
   const fleet = [
-    backend("big", { capacity: { compute: 20, storage: 40 } }),
-    backend("small", { capacity: { compute: 20, storage: 10 } }),
+    backendView("big", { capacity: { compute: 20, storage: 40 } }),
+    backendView("small", { capacity: { compute: 20, storage: 10 } }),
   ]
   await showing(
     1_200,

@@ -4,6 +4,7 @@ import { type IncomingHttpHeaders, request } from "node:http"
 import { connect, type Socket } from "node:net"
 import { test, type TestContext } from "node:test"
 import { setTimeout as delay } from "node:timers/promises"
+import { backendView, stateView } from "../../test/support/state-views.ts"
 import type { Timers } from "../system.ts"
 import { type Admin, type AdminErrorCode, adminErrors, type AdminOptions, startAdmin } from "./admin-api.ts"
 import { loadPageAssets, matchesTag } from "./page-assets.ts"
@@ -11,54 +12,10 @@ import type { BackendView, StateView } from "./state-view.ts"
 
 /** The admin listener over real sockets, with states from a script and time that only passes when told to. */
 
-const alpha: BackendView = {
-  id: "alpha",
-  address: "127.0.0.1:5453",
-  state: "serving",
-  reason: "its lease is fresh and its checks pass",
-  generation: 1,
-  incarnation: undefined,
-  zone: undefined,
-  version: undefined,
-  labels: {},
-  weight: 1,
-  capacity: { compute: 20 },
-  reserved: { compute: 0 },
-  total: { compute: 0 },
-  utilization: undefined,
-  inFlight: 0,
-  requests: 0,
-  failures: 0,
-  requestsPerSecond: 0,
-  lease: { keptBy: "renewals", ttlMs: 10_000, expiresInMs: 9_000 },
-  check: { lastPassed: true, lastAgoMs: 100, lastError: undefined },
-}
+const alpha = backendView("alpha")
 
 function stateOf(backends: readonly BackendView[], version = "1.2.3"): StateView {
-  return {
-    name: "linebacker",
-    version,
-    at: "2026-01-01T00:00:00.000Z",
-    uptimeMs: 5_000,
-    policy: "price",
-    demandMode: "declared",
-    workers: 1,
-    listeners: { traffic: ":5252", registration: "127.0.0.1:9797", admin: "127.0.0.1:9494" },
-    resources: [{ name: "compute", kind: "rate" }],
-    totals: {
-      backends: backends.length,
-      eligible: backends.filter(({ state }) => state === "serving").length,
-      requests: 0,
-      requestsPerSecond: 0,
-      inFlight: 0,
-      connections: 0,
-      errors: {},
-      capacity: { compute: 20 },
-      reserved: { compute: 0 },
-      total: { compute: 0 },
-    },
-    backends,
-  }
+  return stateView(backends, { version })
 }
 
 /** Timers that go off when told to. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import type { BackendView, StateView } from "../control/state-view.ts"
+import { backendView, stateView } from "../../test/support/state-views.ts"
+import type { BackendView } from "../control/state-view.ts"
 import {
   amount,
   announceCommand,
@@ -28,61 +29,7 @@ function backend(
   reason = "its lease is fresh and its checks pass",
   capacity: BackendView["capacity"] = { compute: 20, storage: 13 },
 ): BackendView {
-  return {
-    id,
-    address: "127.0.0.1:5453",
-    state,
-    reason,
-    generation: 1,
-    incarnation: undefined,
-    zone: undefined,
-    version: undefined,
-    labels: {},
-    weight: 1,
-    capacity,
-    reserved: {},
-    total: {},
-    utilization: undefined,
-    inFlight: 0,
-    requests: 0,
-    failures: 0,
-    requestsPerSecond: 0,
-    lease: { keptBy: "renewals", ttlMs: 10_000, expiresInMs: 9_000 },
-    check: { lastPassed: undefined, lastAgoMs: undefined, lastError: undefined },
-  }
-}
-
-function stateOf(backends: readonly BackendView[], change: Partial<StateView> = {}): StateView {
-  const serving = backends.filter(({ state }) => state === "serving").length
-  const suspect = backends.filter(({ state }) => state === "suspect").length
-  return {
-    name: "linebacker",
-    version: "1.2.3",
-    at: "2026-01-01T00:00:00.000Z",
-    uptimeMs: 0,
-    policy: "price",
-    demandMode: "declared",
-    workers: 1,
-    listeners: { traffic: ":5252", registration: "127.0.0.1:9797", admin: "127.0.0.1:9494" },
-    resources: [
-      { name: "compute", kind: "rate" },
-      { name: "storage", kind: "rate" },
-    ],
-    totals: {
-      backends: backends.length,
-      eligible: serving > 0 ? serving : suspect,
-      requests: 0,
-      requestsPerSecond: 0,
-      inFlight: 0,
-      connections: 0,
-      errors: {},
-      capacity: {},
-      reserved: {},
-      total: {},
-    },
-    backends,
-    ...change,
-  }
+  return backendView(id, { state, reason, capacity, reserved: {}, total: {} })
 }
 
 test("numbers have about three digits, counts have all", () => {
@@ -156,7 +103,7 @@ test("a ratio has its 1 on the smaller side", () => {
 })
 
 test("the scale of a resource is the largest amount of it, whoever has it", () => {
-  const state = stateOf([
+  const state = stateView([
     backend("a", "serving", "", { compute: 20, storage: 13 }),
     backend("b", "serving", "", { compute: 8, storage: 26 }),
     backend("c", "ejected", "", { compute: 1 }),
@@ -193,7 +140,7 @@ test("the verdict says how many take traffic and why the others do not", () => {
       "1 of 3 backends takes traffic: b is suspect: late, and 2 more are out",
     ],
   ]
-  for (const [backends, tone, words] of cases) assert.deepEqual(verdict(stateOf(backends)), { tone, words })
+  for (const [backends, tone, words] of cases) assert.deepEqual(verdict(stateView(backends)), { tone, words })
 })
 
 test("the gravest trouble is told first, whatever the order of registration", () => {
@@ -203,30 +150,30 @@ test("the gravest trouble is told first, whatever the order of registration", ()
     backend("c", "ejected", "HTTP 500"),
     backend("d"),
   ]
-  assert.match(verdict(stateOf(backends)).words, /: c is ejected: HTTP 500, and 2 more are out$/)
+  assert.match(verdict(stateView(backends)).words, /: c is ejected: HTTP 500, and 2 more are out$/)
 })
 
 test("a reason without an end is cut", () => {
-  const { words } = verdict(stateOf([backend("a", "ejected", "x".repeat(10_000))]))
+  const { words } = verdict(stateView([backend("a", "ejected", "x".repeat(10_000))]))
   assert.ok(words.length < 250, `${words.length} characters`)
   assert.match(words, /…$/)
 })
 
 test("the command names the resources and an address that can be reached from where the page is", () => {
-  const here = announceCommand(stateOf([]), "balancer.example")
+  const here = announceCommand(stateView([]), "balancer.example")
   assert.match(here, /^curl -X PUT http:\/\/127\.0\.0\.1:9797\/v1\/backends\/alpha /)
   assert.match(here, /-d '\{"address":":8080","capacity":\{"compute":20,"storage":13\}\}'$/)
 
   for (const registration of [":9797", "0.0.0.0:9797", "[::]:9797", "*:9797"]) {
     const listeners = { traffic: "", registration, admin: "" }
-    const command = announceCommand(stateOf([], { listeners }), "balancer.example")
+    const command = announceCommand(stateView([], { listeners }), "balancer.example")
     assert.match(command, /http:\/\/balancer\.example:9797\//, registration)
   }
 })
 
 test("a quote in a resource's name does not end the command's", () => {
   const resources = [{ name: "it's", kind: "rate" }] as const
-  assert.ok(announceCommand(stateOf([], { resources }), "h").includes(String.raw`"it'\''s":20`))
+  assert.ok(announceCommand(stateView([], { resources }), "h").includes(String.raw`"it'\''s":20`))
 })
 
 test("a lease says what is left of it, or who keeps it", () => {

@@ -1,17 +1,10 @@
 import assert from "node:assert/strict"
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net"
 import { test, type TestContext } from "node:test"
-import { LoadTable } from "../cluster/load-table.ts"
-import type { Member } from "../cluster/snapshot.ts"
-import type { BackendId } from "../core/backend.ts"
-import { type ResourceTable, resourcesDefault } from "../core/resources.ts"
-import { seeded } from "../core/rng.ts"
-import { bodyLimitsDefault } from "../http1/body.ts"
-import { headLimitsDefault } from "../http1/limits.ts"
-import { Counters } from "../metrics/counters.ts"
-import { systemClock, wallClock } from "../system.ts"
-import { DataPlane } from "./data-plane.ts"
-import type { DataPlaneOptions } from "./options.ts"
+import { relay, type RelayChange } from "../../test/support/relay.ts"
+import type { LoadTable } from "../cluster/load-table.ts"
+import type { Address } from "../cluster/snapshot.ts"
+import type { Counters } from "../metrics/counters.ts"
 
 type Script = (socket: Socket, request: string) => void
 
@@ -19,7 +12,6 @@ interface Running {
   readonly port: number
   readonly counters: Counters
   readonly table: LoadTable
-  readonly members: readonly Member[]
   /** Sends the bytes, and answers with all that comes until the connection ends. */
   readonly exchange: (bytes: string) => Promise<string>
 }
@@ -28,13 +20,10 @@ interface Running {
 async function running(
   t: TestContext,
   scripts: readonly (Script | "refuses")[],
-  change: Partial<DataPlaneOptions> & { readonly capacity?: Member["capacity"] } = {},
+  change: RelayChange = {},
 ): Promise<Running> {
-  const resources: ResourceTable = change.resources ?? resourcesDefault
-  const table = LoadTable.create(resources, 8, 1)
-  const counters = Counters.create(8, 1, resources.length)
-  const members: Member[] = []
-  for (const [slot, script] of scripts.entries()) {
+  const addresses: Address[] = []
+  for (const script of scripts) {
     const server = createServer({ allowHalfOpen: true })
     const sockets = new Set<Socket>()
     server.on("connection", (socket) => {
@@ -49,97 +38,15 @@ async function running(
         server.close()
         for (const socket of sockets) socket.destroy()
       })
-    members.push(member(slot, port, change.capacity ?? { compute: 20, storage: 20 }))
+    addresses.push({ host: "127.0.0.1", port })
   }
-  const plane = new DataPlane({
-    options: {
-      name: "linebacker",
-      host: "127.0.0.1",
-      port: 0,
-      worker: 0,
-      resources,
-      policy: "round-robin",
-      seed: 1,
-      demand: { mode: "declared", default: new Float64Array(resources.length).fill(1) },
-      backendHeader: true,
-      ...change,
-      limits: {
-        ...headLimitsDefault,
-        ...bodyLimitsDefault,
-        attemptsMax: 3,
-        replayBytesMax: 65_536,
-        connectionsMax: 100,
-        idlePerBackendMax: 8,
-        requestsPerConnectionMax: 1_000,
-        queueMax: 2,
-        ...change.limits,
-      },
-      timeouts: {
-        clientHeadMs: 10_000,
-        clientIdleMs: 10_000,
-        clientBodyMs: 10_000,
-        connectMs: 3_000,
-        responseHeadMs: 5_000,
-        betweenBytesMs: 5_000,
-        backendIdleMs: 5_000,
-        queueMs: 5_000,
-        drainMs: 1_000,
-        ...change.timeouts,
-      },
-    },
-    table,
-    counters,
-    clock: systemClock,
-    rng: seeded(1),
-    wallClock,
-    onConnectFailed: () => {},
-  })
-  plane.apply({ version: 1, members, eligible: members })
-  const port = await plane.listen()
-  t.after(async () => {
-    await plane.stop()
-    // Whatever a test did: nothing is held, and every connection that was accepted has been closed.
-    for (let slot = 0; slot < 8; slot++)
-      assert.equal(table.isIdle(slot), true, `slot ${slot} holds something`)
-    assert.equal(counters.total("accepted"), counters.total("closed"))
-  })
-  return { port, counters, table, members, exchange: (bytes) => exchange(port, bytes) }
-}
-
-function member(slot: number, port: number, capacity: Member["capacity"]): Member {
-  return {
-    id: `b${slot}` as BackendId,
-    slot,
-    generation: 1,
-    incarnation: undefined,
-    address: { host: "127.0.0.1", port },
-    scheme: "http",
-    capacity,
-    weight: 1,
-    zone: undefined,
-    version: undefined,
-    labels: {},
-    state: "serving",
-    reason: "",
-    keptBy: "renewals",
-  }
+  const { port, counters, table, ask } = await relay(t, addresses, { limits: { queueMax: 2 }, ...change })
+  return { port, counters, table, exchange: ask }
 }
 
 function listening(server: Server): Promise<number> {
   return new Promise((resolve) => {
     server.listen(0, "127.0.0.1", () => resolve((server.address() as AddressInfo).port))
-  })
-}
-
-function exchange(port: number, bytes: string): Promise<string> {
-  return new Promise((resolve) => {
-    const socket = connect({ host: "127.0.0.1", port, allowHalfOpen: true })
-    let answer = ""
-    socket.on("data", (data) => (answer += data.toString("latin1")))
-    socket.on("error", () => {})
-    socket.on("close", () => resolve(answer))
-    socket.on("end", () => socket.end())
-    socket.write(Buffer.from(bytes, "latin1"))
   })
 }
 

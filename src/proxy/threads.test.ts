@@ -5,11 +5,9 @@ import { test, type TestContext } from "node:test"
 import type { Worker } from "node:worker_threads"
 import { until } from "../../test/support/processes.ts"
 import { LoadTable } from "../cluster/load-table.ts"
-import type { Member, Snapshot } from "../cluster/snapshot.ts"
-import type { BackendId } from "../core/backend.ts"
+import { dataPlaneOptions, memberAt } from "../../test/support/relay.ts"
+import type { Snapshot } from "../cluster/snapshot.ts"
 import { resourcesDefault as resources } from "../core/resources.ts"
-import { bodyLimitsDefault } from "../http1/body.ts"
-import { headLimitsDefault } from "../http1/limits.ts"
 import { Counters } from "../metrics/counters.ts"
 import { ListenError, Threads } from "./threads.ts"
 
@@ -52,36 +50,8 @@ async function running(t: TestContext, port = 0): Promise<Running> {
   const threads = await Threads.start({
     workers: 2,
     options: {
-      name: "linebacker",
-      host: "127.0.0.1",
+      ...dataPlaneOptions(resources, { limits: { queueMax: 2 }, timeouts: { responseHeadMs: 20_000 } }),
       port,
-      worker: 0,
-      resources,
-      policy: "round-robin",
-      seed: 1,
-      demand: { mode: "declared", default: new Float64Array(resources.length).fill(1) },
-      backendHeader: true,
-      limits: {
-        ...headLimitsDefault,
-        ...bodyLimitsDefault,
-        attemptsMax: 3,
-        replayBytesMax: 65_536,
-        connectionsMax: 1_000,
-        idlePerBackendMax: 8,
-        requestsPerConnectionMax: 1_000,
-        queueMax: 2,
-      },
-      timeouts: {
-        clientHeadMs: 10_000,
-        clientIdleMs: 10_000,
-        clientBodyMs: 10_000,
-        connectMs: 3_000,
-        responseHeadMs: 20_000,
-        betweenBytesMs: 5_000,
-        backendIdleMs: 5_000,
-        queueMs: 5_000,
-        drainMs: 1_000,
-      },
     },
     table,
     counters,
@@ -106,22 +76,7 @@ async function running(t: TestContext, port = 0): Promise<Running> {
 }
 
 function snapshotOf(version: number, port: number): Snapshot {
-  const member: Member = {
-    id: "b0" as BackendId,
-    slot: 0,
-    generation: 1,
-    incarnation: undefined,
-    address: { host: "127.0.0.1", port },
-    scheme: "http",
-    capacity: { compute: 1_000, storage: 1_000 },
-    weight: 1,
-    zone: undefined,
-    version: undefined,
-    labels: {},
-    state: "serving",
-    reason: "",
-    keptBy: "renewals",
-  }
+  const member = memberAt(0, { host: "127.0.0.1", port }, { compute: 1_000, storage: 1_000 })
   return { version, members: [member], eligible: [member] }
 }
 

@@ -53,40 +53,7 @@ export async function relay(
   const capacity = change.capacity ?? { compute: 20, storage: 20 }
   const members = backends.map((address, slot) => memberAt(slot, address, capacity))
   const plane = new DataPlane({
-    options: {
-      name: "linebacker",
-      host: "127.0.0.1",
-      port: 0,
-      worker: 0,
-      resources,
-      policy: "round-robin",
-      seed: 1,
-      demand: change.demand ?? { mode: "declared", default: new Float64Array(resources.length).fill(1) },
-      backendHeader: true,
-      limits: {
-        ...headLimitsDefault,
-        ...bodyLimitsDefault,
-        attemptsMax: 3,
-        replayBytesMax: 65_536,
-        connectionsMax: 1_000,
-        idlePerBackendMax: 8,
-        requestsPerConnectionMax: 1_000,
-        queueMax: 4,
-        ...change.limits,
-      },
-      timeouts: {
-        clientHeadMs: 10_000,
-        clientIdleMs: 10_000,
-        clientBodyMs: 10_000,
-        connectMs: 3_000,
-        responseHeadMs: 10_000,
-        betweenBytesMs: 10_000,
-        backendIdleMs: 10_000,
-        queueMs: 10_000,
-        drainMs: 1_000,
-        ...change.timeouts,
-      },
-    },
+    options: dataPlaneOptions(resources, change),
     table,
     counters,
     clock: systemClock,
@@ -123,7 +90,49 @@ export async function relay(
   return { port, plane, table, counters, members, apply, client, ask }
 }
 
-function memberAt(slot: number, address: Address, capacity: Member["capacity"]): Member {
+/** Options of a data plane on a free port, with limits and times that suit a test. */
+export function dataPlaneOptions(
+  resources: DataPlaneOptions["resources"],
+  change: RelayChange = {},
+): DataPlaneOptions {
+  return {
+    name: "linebacker",
+    host: "127.0.0.1",
+    port: 0,
+    worker: 0,
+    resources,
+    policy: "round-robin",
+    seed: 1,
+    demand: change.demand ?? { mode: "declared", default: new Float64Array(resources.length).fill(1) },
+    backendHeader: true,
+    limits: {
+      ...headLimitsDefault,
+      ...bodyLimitsDefault,
+      attemptsMax: 3,
+      replayBytesMax: 65_536,
+      connectionsMax: 1_000,
+      idlePerBackendMax: 8,
+      requestsPerConnectionMax: 1_000,
+      queueMax: 4,
+      ...change.limits,
+    },
+    timeouts: {
+      clientHeadMs: 10_000,
+      clientIdleMs: 10_000,
+      clientBodyMs: 10_000,
+      connectMs: 3_000,
+      responseHeadMs: 10_000,
+      betweenBytesMs: 10_000,
+      backendIdleMs: 10_000,
+      queueMs: 10_000,
+      drainMs: 1_000,
+      ...change.timeouts,
+    },
+  }
+}
+
+/** The member in this row of the load table. */
+export function memberAt(slot: number, address: Address, capacity: Member["capacity"]): Member {
   const id = parseBackendId(`b${slot}`)
   assert.ok(id !== undefined)
   return {
