@@ -8,7 +8,7 @@ import {
 import type { AddressInfo } from "node:net"
 import { hostname } from "node:os"
 import type { Clock, Millis } from "../core/clock.ts"
-import { resourcesMax, type NamedAmounts } from "../core/resources.ts"
+import { demandHeader, resourcesMax, type NamedAmounts } from "../core/resources.ts"
 import { fail, ok, type Result } from "../core/result.ts"
 import { ProcessorSharing } from "../sim/processor-sharing.ts"
 import { systemClock, systemTimers, type Timers } from "../system.ts"
@@ -128,7 +128,7 @@ class Demonstration implements DemonstrationBackend {
     this.#timers = options.timers ?? systemTimers
     this.#log = options.log ?? (() => {})
     this.#names = namesOf(capacity)
-    this.#headers = this.#names.map(capitalised)
+    this.#headers = this.#names.map(demandHeader)
     if (!(speed > 0 && speed < Infinity)) throw new RangeError(`the speed must be above 0; found ${speed}`)
     const rates = this.#names.map((name) => capacity[name]! * speed)
     this.#line = new AssemblyLine(rates, this.#clock, this.#timers)
@@ -466,10 +466,6 @@ function workOf(headers: IncomingHttpHeaders, names: readonly string[]): Result<
 
 function lacks(header: string): Refusal {
   return { status: 503, code: "no_capacity", message: `this backend has no ${header.toLowerCase()}`, header }
-}
-
-function capitalised(name: string): string {
-  return name.replace(/(?<![a-z0-9])[a-z]/gi, (letter) => letter.toUpperCase())
 }
 
 function sendJson(response: ServerResponse, status: number, value: unknown): void {

@@ -6,12 +6,12 @@
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
-import { BlockList, isIP, type AddressInfo } from "node:net"
-import type { Duplex } from "node:stream"
+import { type BlockList, isIP } from "node:net"
 import { getRequestListener, type HttpBindings } from "@hono/node-server"
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response"
 import { Hono, type Context } from "hono"
 import type { Timers } from "../system.ts"
+import { contains, listening, rangesOf, refusingBytes } from "./node-listener.ts"
 import { loadPageAssets, matchesTag, type PageAssets } from "./page-assets.ts"
 import type { StateView } from "./state-view.ts"
 
@@ -110,7 +110,7 @@ const headersAlways: readonly (readonly [name: string, value: string])[] = [
 /** Opens the listener. Rejects when the address is taken or `allow` holds something that is no range. */
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
   const limits = { ...adminLimitsDefault, ...options.limits }
-  const allowed = rangesOf(options.allow ?? allowDefault)
+  const allowed = rangesOf(options.allow ?? allowDefault, "admin.allow")
   const streams = new StateStreams(options, limits)
   const app = adminApp(options, allowed, streams)
   const server = createServer(
@@ -123,7 +123,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
     listenerOf(app, options),
   )
   server.maxConnections = limits.connectionsMax
-  server.on("clientError", refuseBytes)
+  server.on("clientError", refusingBytes(adminErrors))
   const address = await listening(server, options)
   return {
     address,
@@ -294,7 +294,7 @@ function refusalOf(
   hosts: ReadonlySet<string>,
 ): AdminErrorCode | undefined {
   const peer = incoming.socket.remoteAddress ?? ""
-  if (isIP(peer) === 0 || !allowed.check(peer, isIP(peer) === 6 ? "ipv6" : "ipv4")) return "peer_not_allowed"
+  if (!contains(allowed, peer)) return "peer_not_allowed"
 
   const host = incoming.headers.host?.toLowerCase() ?? ""
   const name = nameOf(host)
@@ -321,21 +321,6 @@ function nameOf(host: string): string {
   return colon === -1 ? host : host.slice(0, colon)
 }
 
-function rangesOf(allow: readonly string[]): BlockList {
-  const ranges = new BlockList()
-  for (const range of allow) {
-    const [address = "", bits] = range.split("/")
-    const family = isIP(address)
-    const length = bits === undefined ? family * 32 - (family === 6 ? 64 : 96) : Number(bits)
-    const max = family === 6 ? 128 : 32
-    if (family === 0 || !Number.isInteger(length) || length < 0 || length > max || bits === "") {
-      throw new RangeError(`admin.allow: "${range}" is not an IP address or a CIDR range such as 10.0.0.0/8`)
-    }
-    ranges.addSubnet(address, length, family === 6 ? "ipv6" : "ipv4")
-  }
-  return ranges
-}
-
 function unreadiness(state: StateView): string {
   const { backends, eligible } = state.totals
   if (backends === 0) return "No backend has announced itself."
@@ -357,38 +342,6 @@ function bodyOf(
   message: string = adminErrors[code].meaning,
 ): { error: { code: AdminErrorCode; message: string } } {
   return { error: { code, message } }
-}
-
-/** Answers bytes that Node's parser refused, on what is left of the connection. */
-function refuseBytes(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (!socket.writable || error.code === "ECONNRESET") {
-    socket.destroy()
-    return
-  }
-  const code =
-    error.code === "HPE_HEADER_OVERFLOW"
-      ? "head_too_large"
-      : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
-        ? "request_timeout"
-        : "malformed_request"
-  const body = JSON.stringify(bodyOf(code))
-  socket.end(
-    `HTTP/1.1 ${adminErrors[code].status} Refused\r\nContent-Type: application/json\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-    // A peer that never closes its side must not keep the connection.
-    () => socket.destroy(),
-  )
-}
-
-function listening(server: Server, options: AdminOptions): Promise<Admin["address"]> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject)
-    server.listen(options.port, options.host, () => {
-      server.off("error", reject)
-      const { address, port } = server.address() as AddressInfo
-      resolve({ host: address, port })
-    })
-  })
 }
 
 function closed(server: Server, timers: Timers): Promise<void> {

@@ -8,6 +8,7 @@ import { durationExpected, durationPattern, formatDuration, parseDuration } from
 import { endpointExpected, isCidr, parseEndpoint } from "../core/endpoint.ts"
 import { resolutionDefault, resourcesDefault, resourcesMax } from "../core/resources.ts"
 import { fail, ok, type Result } from "../core/result.ts"
+import { policyDefault } from "../policies/index.ts"
 import type { Config } from "./config.ts"
 
 const portMax = 65_535
@@ -119,7 +120,10 @@ const schema = mapping({
     .union([z.literal("auto"), workerCount], { error: workersExpected })
     .default("auto")
     .describe("Data-plane threads; auto is one a core."),
-  policy: z.string({ error: "the name of a policy" }).default("price").describe("How a backend is chosen."),
+  policy: z
+    .string({ error: "the name of a policy" })
+    .default(policyDefault)
+    .describe("How a backend is chosen."),
   seed: integer(0, Number.MAX_SAFE_INTEGER, 0).unwrap().optional().describe("Makes runs repeatable."),
   resources: listOf(resource, "resources", resourcesMax)
     .default([...resourcesDefault])

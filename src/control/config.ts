@@ -1,5 +1,6 @@
 import type { Endpoint } from "../core/endpoint.ts"
 import type { NamedAmounts, ResourceTable } from "../core/resources.ts"
+import type { DataPlaneOptions } from "../proxy/options.ts"
 
 /** The configuration with every default in place. Plain data: it can be posted to the data-plane threads. */
 export interface Config {
@@ -50,36 +51,9 @@ export interface Config {
     /** Passed checks in a row that bring it back. */
     readonly rise: number
   }
-  readonly limits: {
-    readonly headBytesMax: number
-    readonly fieldsMax: number
-    readonly targetBytesMax: number
-    readonly fieldLineBytesMax: number
-    /** Attempts of one exchange, the first included. */
-    readonly attemptsMax: number
-    readonly replayBytesMax: number
-    /** Client connections of one worker. */
-    readonly connectionsMax: number
-    /** Idle connections that one worker keeps to one backend. */
-    readonly idlePerBackendMax: number
-    readonly requestsPerConnectionMax: number
-    readonly chunkExtensionBytesMax: number
-    /** Requests that wait for room. */
-    readonly queueMax: number
-  }
-  readonly timeouts: {
-    readonly clientHeadMs: number
-    readonly clientIdleMs: number
-    /** Between two pieces of a request's body. */
-    readonly clientBodyMs: number
-    readonly connectMs: number
-    readonly responseHeadMs: number
-    /** Between two pieces of a response. */
-    readonly betweenBytesMs: number
-    readonly backendIdleMs: number
-    readonly queueMs: number
-    readonly drainMs: number
-  }
+  /** Of one data-plane thread. */
+  readonly limits: Omit<DataPlaneOptions["limits"], "trailerBytesMax">
+  readonly timeouts: DataPlaneOptions["timeouts"]
   readonly response: {
     /** Whether the client is told who answered, in `X-Linebacker-Backend`. */
     readonly backendHeader: boolean

@@ -4,15 +4,16 @@
  * message, since the seed's backends announce with a GET that has one.
  */
 import { createHash, timingSafeEqual } from "node:crypto"
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
-import { type AddressInfo, BlockList, isIP, type Socket } from "node:net"
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import { type BlockList, isIP, type Socket } from "node:net"
 import type { Lease, Registry } from "../cluster/registry.ts"
 import { registrationErrors, type RegistryError } from "../cluster/registry-errors.ts"
 import type { Address } from "../cluster/snapshot.ts"
 import type { Clock } from "../core/clock.ts"
-import { type Endpoint, formatEndpoint, isLoopback, parseEndpoint } from "../core/endpoint.ts"
+import { type Endpoint, formatEndpoint, isLoopback, parseEndpoint, plainIp } from "../core/endpoint.ts"
 import { fail, ok, type Result } from "../core/result.ts"
 import { parseJson } from "./json.ts"
+import { contains, listening, rangesOf, refusingBytes } from "./node-listener.ts"
 import { generationBody, readBody, registrationBody, renewalBody, seedBody } from "./registration-schema.ts"
 
 export interface RegistrationLimits {
@@ -67,11 +68,10 @@ export async function startRegistration(options: RegistrationOptions): Promise<R
     (request, response) => api.answer(request, response),
   )
   server.maxConnections = limits.connectionsMax
-  server.on("clientError", refuseBytes)
-  await listening(server, options)
-  const { address, port } = server.address() as AddressInfo
+  server.on("clientError", refusingBytes(registrationErrors))
+  const address = await listening(server, options)
   return {
-    address: { host: address, port },
+    address,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())
@@ -99,7 +99,7 @@ class RegistrationApi {
   constructor(options: RegistrationOptions, limits: RegistrationLimits) {
     this.#options = options
     this.#limits = limits
-    this.#allowed = options.allow === undefined ? undefined : rangesOf(options.allow)
+    this.#allowed = options.allow === undefined ? undefined : rangesOf(options.allow, "registration.allow")
     this.#tokenHash = options.token === undefined ? undefined : hashOf(options.token)
   }
 
@@ -178,11 +178,7 @@ class RegistrationApi {
     if (headers.origin !== undefined || (site !== undefined && site !== "none" && site !== "same-origin")) {
       return { code: "foreign_origin", message: registrationErrors.foreign_origin.meaning }
     }
-    const family = isIP(peer)
-    if (
-      this.#allowed !== undefined &&
-      (family === 0 || !this.#allowed.check(peer, family === 6 ? "ipv6" : "ipv4"))
-    ) {
+    if (this.#allowed !== undefined && !contains(this.#allowed, peer)) {
       return { code: "peer_not_allowed", message: `${peer} is in none of the ranges of registration.allow` }
     }
     if (this.#tokenHash === undefined) return undefined
@@ -353,15 +349,12 @@ function peerOf(socket: Socket): string {
   return plainIp(socket.remoteAddress ?? "")
 }
 
-/** An IPv4 address mapped into IPv6 as the IPv4 address that it is, any other text as it is. */
-function plainIp(text: string): string {
-  return text.replace(/^::ffff:(?=[0-9.]+$)/i, "")
-}
-
 /** Whether both are the same IP address, however IPv6 is written. */
 function isSameIp(host: string, peer: string): boolean {
   if (host === peer) return true
-  return isIP(host) === 6 && isIP(peer) === 6 && rangesOf([peer.split("%", 1)[0]!]).check(host, "ipv6")
+  return (
+    isIP(host) === 6 && isIP(peer) === 6 && rangesOf([peer.split("%", 1)[0]!], "peer").check(host, "ipv6")
+  )
 }
 
 /** A path segment; one whose percent-encoding is broken stays as it is, and is no valid id. */
@@ -375,51 +368,4 @@ function decoded(segment: string): string {
 
 function hashOf(token: string): Buffer {
   return createHash("sha256").update(token).digest()
-}
-
-function rangesOf(allow: readonly string[]): BlockList {
-  const ranges = new BlockList()
-  for (const range of allow) {
-    const [address = "", bits] = range.split("/")
-    const family = isIP(address) === 6 ? "ipv6" : "ipv4"
-    if (bits === undefined) ranges.addAddress(address, family)
-    else ranges.addSubnet(address, Number(bits), family)
-  }
-  return ranges
-}
-
-function listening(
-  server: Server,
-  { host, port }: { readonly host: string; readonly port: number },
-): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject)
-    server.listen(port, host, () => {
-      server.off("error", reject)
-      resolve()
-    })
-  })
-}
-
-/**
- * What is not HTTP, or did not come in time. Ending the answer closes only our half of the connection, and no
- * timer of the server watches it any more: without `destroy` a peer that never closes its own half would keep it.
- */
-function refuseBytes(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (!socket.writable || error.code === "ECONNRESET") {
-    socket.destroy()
-    return
-  }
-  const code =
-    error.code === "HPE_HEADER_OVERFLOW"
-      ? "head_too_large"
-      : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
-        ? "request_timeout"
-        : "malformed_request"
-  const { status, meaning } = registrationErrors[code]
-  const body = JSON.stringify({ error: { code, message: meaning } })
-  socket.end(
-    `HTTP/1.1 ${status} Refused\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-    () => socket.destroy(),
-  )
 }

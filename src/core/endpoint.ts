@@ -47,6 +47,11 @@ export function isLoopback(host: string): boolean {
   return isIpv6(host) && /^[0:]*:0*1$/.test(host)
 }
 
+/** An IPv4 address mapped into IPv6 as the IPv4 address that it is, any other text as it is. */
+export function plainIp(text: string): string {
+  return text.replace(/^::ffff:(?=[0-9.]+$)/i, "")
+}
+
 /** Four decimal numbers from 0 to 255 without leading zeros. */
 export function isIpv4(text: string): boolean {
   const parts = text.split(".")

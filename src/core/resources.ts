@@ -87,6 +87,11 @@ export function vectorOf(
   return ok(vector)
 }
 
+/** The field that tells a backend how much of this resource a simulated request needs: `Compute`, `Kv-Cache`. */
+export function demandHeader(name: string): string {
+  return name.replace(/(?<![a-z0-9])[a-z]/gi, (letter) => letter.toUpperCase())
+}
+
 /** Amounts by name from a vector. */
 export function namedOf(table: ResourceTable, vector: Readonly<ResourceVector>): NamedAmounts {
   return Object.fromEntries(table.map((resource, index) => [resource.name, vector[index] ?? 0]))

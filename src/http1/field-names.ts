@@ -36,8 +36,6 @@ export const fields = {
   "proxy-authorization": 26,
 } as const
 
-export type FieldName = keyof typeof fields
-
 /** The first id for names that an operator adds (the resources' own header names in simulation mode). */
 export const firstExtraField = 32
 

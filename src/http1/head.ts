@@ -48,7 +48,6 @@ export class Head {
   /** Index of the field, or -1. */
   hostField = -1
   dateField = -1
-  keepAliveField = -1
 
   /** Requests only. */
   method = ""
@@ -98,7 +97,6 @@ export class Head {
     this.expectsContinue = false
     this.hostField = -1
     this.dateField = -1
-    this.keepAliveField = -1
   }
 }
 
@@ -204,9 +202,6 @@ export function parseFields(
         head.dateField = field
         break
       case fields["keep-alive"]:
-        head.keepAliveField = field
-        head.hopByHop[field] = 1
-        break
       case fields.te:
       case fields.trailer:
       case fields.upgrade:

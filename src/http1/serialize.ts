@@ -140,7 +140,6 @@ export function chunkSizeLine(length: number): Buffer {
 
 export const chunkEnd: Buffer = lineEnd
 export const lastChunk: Buffer = latin1("0\r\n\r\n")
-export const continueAnswer: Buffer = latin1("HTTP/1.1 100 Continue\r\n\r\n")
 
 const reasons: Readonly<Record<number, string>> = {
   400: "Bad Request",

@@ -13,8 +13,9 @@ export interface CountersShape {
 }
 
 /** Counts of one thread, not of a backend. */
-const threadCells = ["accepted", "closed", "requests", "answered"] as const
-export type ThreadCount = (typeof threadCells)[number]
+const threadCells = { accepted: 0, closed: 1, requests: 2, answered: 3 } as const
+const threadCellCount = 4
+export type ThreadCount = keyof typeof threadCells
 
 const requestsCell = 0
 const failuresCell = 1
@@ -31,7 +32,7 @@ export class Counters {
     this.shape = shape
     this.#cells = new Float64Array(shape.buffer)
     this.#slotStride = totalsCell + shape.resources
-    this.#slotsStart = threadCells.length + errorCodes.length
+    this.#slotsStart = threadCellCount + errorCodes.length
     this.#workerStride = workerStrideOf(shape.slots, shape.resources)
   }
 
@@ -41,11 +42,11 @@ export class Counters {
   }
 
   count(worker: number, what: ThreadCount): void {
-    this.#cells[worker * this.#workerStride + threadCells.indexOf(what)]!++
+    this.#cells[worker * this.#workerStride + threadCells[what]]!++
   }
 
   countError(worker: number, code: ErrorCode): void {
-    this.#cells[worker * this.#workerStride + threadCells.length + errorCodes.indexOf(code)]!++
+    this.#cells[worker * this.#workerStride + threadCellCount + errorCodes.indexOf(code)]!++
   }
 
   /** A backend has answered a request: its demand counts as carried. `demand` is in fixed-point units. */
@@ -62,20 +63,20 @@ export class Counters {
 
   /** Over all threads. */
   total(what: ThreadCount): number {
-    return this.#sum(threadCells.indexOf(what))
+    return this.#sum(threadCells[what])
   }
 
   /** A thread that is no more has no open connections: what it accepted counts as closed. */
   closeAll(worker: number): void {
     const at = worker * this.#workerStride
-    this.#cells[at + threadCells.indexOf("closed")] = this.#cells[at + threadCells.indexOf("accepted")]!
+    this.#cells[at + threadCells.closed] = this.#cells[at + threadCells.accepted]!
   }
 
   /** Errors by code over all threads, those that have happened. */
   errors(): Record<string, number> {
     const counts: Record<string, number> = {}
     for (const [index, code] of errorCodes.entries()) {
-      const count = this.#sum(threadCells.length + index)
+      const count = this.#sum(threadCellCount + index)
       if (count > 0) counts[code] = count
     }
     return counts
@@ -116,5 +117,5 @@ export class Counters {
 }
 
 function workerStrideOf(slots: number, resources: number): number {
-  return threadCells.length + errorCodes.length + slots * (totalsCell + resources)
+  return threadCellCount + errorCodes.length + slots * (totalsCell + resources)
 }

@@ -9,6 +9,8 @@ import type { LoadTable } from "../cluster/load-table.ts"
 import type { Snapshot } from "../cluster/snapshot.ts"
 import type { BackendId } from "../core/backend.ts"
 import type { Clock } from "../core/clock.ts"
+import { plainIp } from "../core/endpoint.ts"
+import { demandHeader } from "../core/resources.ts"
 import type { Rng } from "../core/rng.ts"
 import { FieldNames, type fields } from "../http1/field-names.ts"
 import { Head } from "../http1/head.ts"
@@ -63,7 +65,7 @@ export class DataPlane {
     const { options, table, counters, clock, rng } = parts
     this.#parts = parts
     const simulates = options.demand.mode === "simulation"
-    const resourceFields = simulates ? options.resources.map((resource) => capitalised(resource.name)) : []
+    const resourceFields = simulates ? options.resources.map((resource) => demandHeader(resource.name)) : []
     const context = {
       options,
       clock,
@@ -99,7 +101,7 @@ export class DataPlane {
       nextRequestId: () => `X-Request-Id: ${prefix}${(requests++).toString(16)}\r\n`,
       constantFields: (remoteAddress) =>
         Buffer.from(
-          `X-Forwarded-For: ${remoteAddress.replace(/^::ffff:/, "")}\r\nX-Forwarded-Proto: http\r\nVia: 1.1 ${options.name}\r\n`,
+          `X-Forwarded-For: ${plainIp(remoteAddress)}\r\nX-Forwarded-Proto: http\r\nVia: 1.1 ${options.name}\r\n`,
           "latin1",
         ),
       get isStopping() {
@@ -198,8 +200,4 @@ export class DataPlane {
     }
     return this.#date
   }
-}
-
-function capitalised(name: string): string {
-  return name.slice(0, 1).toUpperCase() + name.slice(1)
 }

@@ -41,14 +41,14 @@ const joinBytesMax = 32 * 1024
 /** A request whose reused connection was found dead is tried afresh this often without counting as an attempt. */
 const staleMax = 2
 
-const responseDrops: DropTable = dropTable(
-  ["endpoint-load-metrics", "endpoint-load-metrics-bin", "x-linebacker-backend"],
-  false,
-)
-const responseDropsNoLength: DropTable = dropTable(
-  ["endpoint-load-metrics", "endpoint-load-metrics-bin", "x-linebacker-backend", "content-length"],
-  false,
-)
+/** Fields of a response that are for the balancer, or that it writes itself. */
+const ownResponseFields = [
+  "endpoint-load-metrics",
+  "endpoint-load-metrics-bin",
+  "x-linebacker-backend",
+] as const
+const responseDrops: DropTable = dropTable(ownResponseFields, false)
+const responseDropsNoLength: DropTable = dropTable([...ownResponseFields, "content-length"], false)
 
 /** The client's connection, as its exchange sees it. */
 export interface ClientSide {

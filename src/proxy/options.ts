@@ -29,6 +29,7 @@ export interface DataPlaneOptions {
       readonly replayBytesMax: number
       /** Client connections of this thread. */
       readonly connectionsMax: number
+      /** Idle connections that this thread keeps to one backend. */
       readonly idlePerBackendMax: number
       readonly requestsPerConnectionMax: number
       /** Requests of this thread that wait for room. */
@@ -37,9 +38,11 @@ export interface DataPlaneOptions {
   readonly timeouts: {
     readonly clientHeadMs: number
     readonly clientIdleMs: number
+    /** Between two pieces of a request's body. */
     readonly clientBodyMs: number
     readonly connectMs: number
     readonly responseHeadMs: number
+    /** Between two pieces of a response. */
     readonly betweenBytesMs: number
     readonly backendIdleMs: number
     readonly queueMs: number

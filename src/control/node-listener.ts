@@ -1,0 +1,83 @@
+/** What the listeners of the control plane share: opening, who may connect, and answers to bytes that are no request. */
+import type { Server } from "node:http"
+import { type AddressInfo, BlockList, isIP } from "node:net"
+import type { Duplex } from "node:stream"
+import type { Endpoint } from "../core/endpoint.ts"
+
+/** Opens the listener and resolves with where it really is. Rejects with the system's error. */
+export function listening(server: Server, { host, port }: Endpoint): Promise<Endpoint> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject)
+    server.listen(port, host, () => {
+      server.off("error", reject)
+      const { address, port } = server.address() as AddressInfo
+      resolve({ host: address, port })
+    })
+  })
+}
+
+/**
+ * The addresses and CIDR ranges as a list that can be asked.
+ *
+ * @param setting what to blame: `admin.allow`
+ * @throws RangeError on anything else.
+ */
+export function rangesOf(allow: readonly string[], setting: string): BlockList {
+  const ranges = new BlockList()
+  for (const range of allow) {
+    const [address = "", bits] = range.split("/")
+    const family = isIP(address)
+    const max = family === 6 ? 128 : 32
+    const length = bits === undefined ? max : Number(bits)
+    if (family === 0 || !Number.isInteger(length) || length < 0 || length > max || bits === "") {
+      throw new RangeError(`${setting}: "${range}" is not an IP address or a CIDR range such as 10.0.0.0/8`)
+    }
+    ranges.addSubnet(address, length, family === 6 ? "ipv6" : "ipv4")
+  }
+  return ranges
+}
+
+/** Whether the peer's address is in the ranges; what is no IP address is in none. */
+export function contains(ranges: BlockList, peer: string): boolean {
+  const family = isIP(peer)
+  return family !== 0 && ranges.check(peer, family === 6 ? "ipv6" : "ipv4")
+}
+
+/** The refusals that come before there is a request. */
+export type BytesErrorCode = "head_too_large" | "request_timeout" | "malformed_request"
+
+/**
+ * A handler of `clientError`: answers what is not HTTP, or did not come in time, on what is left of the connection.
+ *
+ * Ending the answer closes only our half of the connection, and no timer of the server watches it any more: without
+ * `destroy` a peer that never closes its own half would keep it.
+ */
+export function refusingBytes(
+  errors: Readonly<Record<BytesErrorCode, { readonly status: number; readonly meaning: string }>>,
+): (error: NodeJS.ErrnoException, socket: Duplex) => void {
+  return (error, socket) => {
+    if (!socket.writable || error.code === "ECONNRESET") {
+      socket.destroy()
+      return
+    }
+    const code = bytesErrorOf(error)
+    const { status, meaning } = errors[code]
+    const body = JSON.stringify({ error: { code, message: meaning } })
+    socket.end(
+      `HTTP/1.1 ${status} Refused\r\nContent-Type: application/json\r\n` +
+        `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+      () => socket.destroy(),
+    )
+  }
+}
+
+function bytesErrorOf(error: NodeJS.ErrnoException): BytesErrorCode {
+  switch (error.code ?? "") {
+    case "HPE_HEADER_OVERFLOW":
+      return "head_too_large"
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return "request_timeout"
+    default:
+      return "malformed_request"
+  }
+}
