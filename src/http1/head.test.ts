@@ -275,6 +275,54 @@ test("a whole head is read in place, and its end is where the body begins", () =
   assert.equal(head.find(firstExtraField), 4)
 })
 
+/** What Connection, Upgrade, TE and Keep-Alive say, by their lines. */
+const understood: readonly (readonly [lines: string, saying: Partial<Head>])[] = [
+  ["Connection: upgrade\r\nUpgrade: websocket\r\n", { upgrade: true, upgradeField: 2 }],
+  ["Upgrade: a\r\nUpgrade: b\r\nConnection: x, UPGRADE\r\n", { upgrade: true, upgradeField: 1 }],
+  ["Connection: upgrade\r\n", { upgrade: false, upgradeField: -1 }],
+  ["Upgrade: websocket\r\nConnection: upgrades\r\n", { upgrade: false, upgradeField: 1 }],
+  ["TE: trailers\r\n", { teTrailers: true }],
+  ["TE: gzip;q=0.5 ,\tTrailers \r\n", { teTrailers: true }],
+  ["TE: trailersx, trailers;q=1, xtrailers\r\n", { teTrailers: false }],
+  ["TE: gzip\r\nTE: ,trailers,\r\n", { teTrailers: true }],
+  ["Max-Forwards: 3\r\n", { maxForwardsField: 1 }],
+  ["X: 1\r\n", { upgrade: false, teTrailers: false, upgradeField: -1, maxForwardsField: -1 }],
+]
+
+for (const [lines, saying] of understood) {
+  test(`${JSON.stringify(lines)} says ${JSON.stringify(saying)}`, () => {
+    const { head, end } = parse(`${line}${host}${lines}\r\n`)
+    assert.ok(end > 0)
+    for (const [name, value] of Object.entries(saying)) assert.equal(head[name as keyof Head], value, name)
+  })
+}
+
+test("an HTTP/1.0 client asks for no other protocol and no trailers", () => {
+  const { head } = parse(`GET / HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: a\r\nTE: trailers\r\n\r\n`)
+  assert.deepEqual([head.upgrade, head.teTrailers], [false, false])
+})
+
+const keepAlives: readonly (readonly [value: string, seconds: number])[] = [
+  ["timeout=5, max=100", 5],
+  ["max=100 ,\tTimeout=65 ", 65],
+  ["timeout=0", 0],
+  ["timeout", -1],
+  ["timeout=", -1],
+  ["timeout=5s", -1],
+  ["timeout=-1", -1],
+  ["xtimeout=5", -1],
+  ["300", -1],
+  ["", -1],
+]
+
+for (const [value, seconds] of keepAlives) {
+  test(`Keep-Alive: ${value} of a backend is read as ${seconds} s`, () => {
+    const { head, end } = parse(`HTTP/1.1 200 OK\r\nKeep-Alive: ${value}\r\n\r\n`, parseResponseHead)
+    assert.ok(end > 0)
+    assert.equal(head.keepAliveSeconds, seconds)
+  })
+}
+
 test("an absolute form is sent on as its path", () => {
   const { head, end } = parse("GET http://A:80/x?y HTTP/1.1\r\nHost: a:80\r\n\r\n")
   assert.ok(end > 0)

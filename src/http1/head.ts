@@ -13,6 +13,8 @@ export const incomplete = -1
 export const invalid = -2
 
 const optionsMax = 32
+const EQUALS = 0x3d
+const timeoutPrefixLength = "timeout=".length
 
 export class Head {
   /** The bytes that all offsets point into. */
@@ -45,9 +47,17 @@ export class Head {
   keepsAlive = false
   /** Expect: 100-continue. */
   expectsContinue = false
-  /** Index of the field, or -1. */
+  /** It asks for another protocol, or grants one: Upgrade, and Connection says so, in HTTP/1.1 (RFC 9110 7.8). */
+  upgrade = false
+  /** TE lists `trailers`: the sender takes a trailer section (RFC 9110 10.1.4). */
+  teTrailers = false
+  /** Responses only: `timeout=` of Keep-Alive in seconds, -1 when there is none (RFC 2068 19.7.1.1). */
+  keepAliveSeconds = -1
+  /** Index of the first such field, or -1. */
   hostField = -1
   dateField = -1
+  upgradeField = -1
+  maxForwardsField = -1
 
   /** Requests only. */
   method = ""
@@ -95,8 +105,13 @@ export class Head {
     this.closes = false
     this.keepsAlive = false
     this.expectsContinue = false
+    this.upgrade = false
+    this.teTrailers = false
+    this.keepAliveSeconds = -1
     this.hostField = -1
     this.dateField = -1
+    this.upgradeField = -1
+    this.maxForwardsField = -1
   }
 }
 
@@ -201,10 +216,22 @@ export function parseFields(
       case fields.date:
         head.dateField = field
         break
-      case fields["keep-alive"]:
-      case fields.te:
-      case fields.trailer:
+      case fields["max-forwards"]:
+        if (head.maxForwardsField === -1) head.maxForwardsField = field
+        break
       case fields.upgrade:
+        if (head.upgradeField === -1) head.upgradeField = field
+        head.hopByHop[field] = 1
+        break
+      case fields.te:
+        if (head.minor === 1 && listsTrailers(bytes, valueStart, valueEnd)) head.teTrailers = true
+        head.hopByHop[field] = 1
+        break
+      case fields["keep-alive"]:
+        if (head.status !== 0) head.keepAliveSeconds = timeoutParameter(bytes, valueStart, valueEnd)
+        head.hopByHop[field] = 1
+        break
+      case fields.trailer:
       case fields["proxy-connection"]:
         head.hopByHop[field] = 1
         break
@@ -279,6 +306,8 @@ function readConnectionOptions(head: Head): boolean {
       if (optionEnd === start || (at < end && bytes[at] !== COMMA) || ++options > optionsMax) return false
       if (equals(bytes, start, optionEnd, "close")) head.closes = true
       else if (equals(bytes, start, optionEnd, "keep-alive")) head.keepsAlive = true
+      else if (equals(bytes, start, optionEnd, "upgrade"))
+        head.upgrade = head.minor === 1 && head.upgradeField !== -1
       else if (!nominate(head, start, optionEnd)) return false
     }
   }
@@ -308,6 +337,50 @@ function nominate(head: Head, start: number, end: number): boolean {
     }
   }
   return true
+}
+
+/** Whether the list of TE has the member `trailers`, which takes no weight (RFC 9110 10.1.4). */
+function listsTrailers(bytes: Uint8Array, start: number, end: number): boolean {
+  let at = start
+  while (at < end) {
+    const member = at
+    while (at < end && bytes[at] !== COMMA) at++
+    if (equals(bytes, skipSpace(bytes, member, at), trimSpace(bytes, member, at), "trailers")) return true
+    at++
+  }
+  return false
+}
+
+/** The whole seconds of `timeout=5, max=100`, or -1. What a backend says too oddly is not said. */
+function timeoutParameter(bytes: Uint8Array, start: number, end: number): number {
+  let at = start
+  while (at < end) {
+    const member = skipSpace(bytes, at, end)
+    while (at < end && bytes[at] !== COMMA) at++
+    const digits = member + timeoutPrefixLength
+    if (digits < at && equals(bytes, member, digits - 1, "timeout") && bytes[digits - 1] === EQUALS)
+      return decimal(bytes, digits, trimSpace(bytes, digits, at))
+    at++
+  }
+  return -1
+}
+
+function skipSpace(bytes: Uint8Array, start: number, end: number): number {
+  let at = start
+  while (at < end && isSpace(bytes[at]!)) at++
+  return at
+}
+
+/** Where bytes[start..end) ends without the white space behind it. */
+function trimSpace(bytes: Uint8Array, start: number, end: number): number {
+  let at = end
+  while (at > start && isSpace(bytes[at - 1]!)) at--
+  return at
+}
+
+/** OWS of RFC 9110 5.6.3. */
+function isSpace(byte: number): boolean {
+  return byte === SP || byte === HTAB
 }
 
 function isLineEnd(byte: number): boolean {
