@@ -14,7 +14,6 @@ import type { Config } from "./control/config.ts"
 import { type RegistrationListener, startRegistration } from "./control/registration-api.ts"
 import { StateBuilder } from "./control/state-builder.ts"
 import type { StateView } from "./control/state-view.ts"
-import { bodyLimitsDefault } from "./http1/body.ts"
 import { Counters } from "./metrics/counters.ts"
 import { isPolicyName, policies, type PolicyName } from "./policies/index.ts"
 import type { DataPlaneOptions } from "./proxy/options.ts"
@@ -249,7 +248,7 @@ async function opening<T>(
 }
 
 function dataPlaneOptions(config: Config, policy: PolicyName, seed: number): DataPlaneOptions {
-  const { name, listen, resources, demand, limits, timeouts, response } = config
+  const { name, listen, resources, demand, limits, timeouts, requests, response } = config
   const demandDefault = vectorOf(resources, demand.default)
   if (!demandDefault.ok) throw new RangeError(`demand.default: ${demandDefault.error.message}`)
   return {
@@ -261,7 +260,7 @@ function dataPlaneOptions(config: Config, policy: PolicyName, seed: number): Dat
     policy,
     seed,
     demand: { mode: demand.mode, default: demandDefault.value },
-    limits: { ...bodyLimitsDefault, ...limits },
+    limits: { ...limits, underscores: requests.underscores },
     timeouts,
     backendHeader: response.backendHeader,
   }

@@ -49,6 +49,7 @@ test("the empty configuration is every default", () => {
       idlePerBackendMax: 64,
       requestsPerConnectionMax: 1_000,
       chunkExtensionBytesMax: 4_096,
+      trailerBytesMax: 8_192,
       queueMax: 1_024,
     },
     timeouts: {
@@ -62,6 +63,7 @@ test("the empty configuration is every default", () => {
       queueMs: 5_000,
       drainMs: 30_000,
     },
+    requests: { underscores: "pass" },
     response: { backendHeader: false },
   })
 })

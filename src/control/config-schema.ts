@@ -181,6 +181,7 @@ const schema = mapping({
     idlePerBackendMax: integer(0, 10_000, 64).describe("Idle connections of one worker to one backend."),
     requestsPerConnectionMax: integer(1, 1_000_000_000, 1_000).describe("Requests of a client connection."),
     chunkExtensionBytesMax: integer(0, 1_048_576, 4_096).describe("Chunk extensions of one body, bytes."),
+    trailerBytesMax: integer(0, 1_048_576, 8_192).describe("The trailer section of one body, bytes."),
     queueMax: integer(0, 1_000_000, 1_024).describe("Requests that wait for room."),
   }),
   timeouts: section("The longest of everything.", {
@@ -193,6 +194,11 @@ const schema = mapping({
     backendIdle: duration("55s").describe("A backend connection between requests."),
     queue: duration("5s").describe("Waiting for room."),
     drain: duration("30s", 0).describe("Exchanges that still run when the balancer stops."),
+  }),
+  requests: section("What is taken from clients.", {
+    underscores: oneOf(["pass", "reject", "drop"], "pass").describe(
+      "Fields with _ in their name, which some backends take for -.",
+    ),
   }),
   response: section("What clients are told.", {
     backendHeader: flag(false).describe("Whether X-Linebacker-Backend names who answered."),

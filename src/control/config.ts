@@ -1,5 +1,6 @@
 import type { Endpoint } from "../core/endpoint.ts"
 import type { NamedAmounts, ResourceTable } from "../core/resources.ts"
+import type { Underscores } from "../http1/limits.ts"
 import type { DataPlaneOptions } from "../proxy/options.ts"
 
 /** The configuration with every default in place. Plain data: it can be posted to the data-plane threads. */
@@ -52,8 +53,12 @@ export interface Config {
     readonly rise: number
   }
   /** Of one data-plane thread. */
-  readonly limits: Omit<DataPlaneOptions["limits"], "trailerBytesMax">
+  readonly limits: Omit<DataPlaneOptions["limits"], "underscores">
   readonly timeouts: DataPlaneOptions["timeouts"]
+  readonly requests: {
+    /** What becomes of fields with `_` in their name. */
+    readonly underscores: Underscores
+  }
   readonly response: {
     /** Whether the client is told who answered, in `X-Linebacker-Backend`. */
     readonly backendHeader: boolean

@@ -8,7 +8,9 @@
  *       ├───(the connection broke)───────▶ reset
  *       └───(bytes against the grammar)──▶ invalid
  */
+import type { ErrorCode } from "../core/errors.ts"
 import { classes, COLON, CR, hexValue, isFieldValue, isHex, isToken, LF } from "./characters.ts"
+import { passableTrailers } from "./trailers.ts"
 
 /** How a body's length is known (RFC 9112 6.3). `close`: by the end of the connection, responses only. */
 export type Framing = "none" | "length" | "chunked" | "close"
@@ -56,8 +58,9 @@ const BACKSLASH = 0x5c
  * Reads one body after another. `read` puts what goes on into `output`, as slices of the bytes it was given.
  *
  * A chunked body goes on chunked with every size line and the end verified first: a chunk's size line is sent
- * only when it is whole, the last chunk only when the trailer section has ended. Extensions and trailers are
- * checked and left out (RFC 9112 7.1.1, 7.1.2). With `decode` only the data goes on.
+ * only when it is whole, the last chunk only when the trailer section has ended. Extensions are checked and left
+ * out (RFC 9112 7.1.1), and so are trailers but for those that the caller wants and that may go on (7.1.2). With
+ * `decode` only the data goes on.
  */
 export class BodyReader {
   state: BodyState = "complete"
@@ -67,6 +70,8 @@ export class BodyReader {
   outputCount = 0
   /** Data bytes seen of this body, without framing. */
   dataBytes = 0
+  /** Why the state is `invalid`. */
+  error: ErrorCode = "invalid_chunk"
 
   readonly #limits: BodyLimits
   #decode = false
@@ -76,13 +81,21 @@ export class BodyReader {
   #extensionBytes = 0
   #trailerBytes = 0
   #extended = false
+  /** The trailer section goes on, but for the fields named here and those that never do; undefined: nothing of it. */
+  #nominated: readonly string[] | undefined
+  #trailers = ""
 
   constructor(limits: BodyLimits) {
     this.#limits = limits
   }
 
-  /** Starts a body. `length` counts for framing `length` only; `decode` takes chunked framing off. */
-  begin(framing: Framing, length: number, decode: boolean): void {
+  /**
+   * Starts a body. `length` counts for framing `length` only; `decode` takes chunked framing off.
+   *
+   * @param trailers to pass on what may go on of the trailer section: the fields that Connection nominates, in lower
+   * case, which may not (`Head.nominations`). Only for a peer that takes trailers (RFC 9110 6.5.1).
+   */
+  begin(framing: Framing, length: number, decode: boolean, trailers?: readonly string[]): void {
     this.framing = framing
     this.dataBytes = 0
     this.outputCount = 0
@@ -93,6 +106,8 @@ export class BodyReader {
     this.#extensionBytes = 0
     this.#trailerBytes = 0
     this.#extended = false
+    this.#nominated = decode ? undefined : trailers
+    this.#trailers = ""
     this.state = framing === "none" || (framing === "length" && length === 0) ? "complete" : "open"
   }
 
@@ -149,6 +164,8 @@ export class BodyReader {
     let line = -1
     // Where a whole, plain last chunk begins that waits for the end of the body.
     let last = -1
+    // Where trailer lines begin that are not kept yet.
+    let trailers = step >= atTrailer && step <= atTrailerLf ? from : -1
     while (at < to) {
       const byte = bytes[at]!
       const kind = classes[byte]!
@@ -180,6 +197,7 @@ export class BodyReader {
               span = -1
             } else last = line
             step = atTrailer
+            trailers = at + 1
             break
           }
           if (decode) span = at + 1
@@ -212,8 +230,11 @@ export class BodyReader {
           step = atSize
           break
         case atTrailer:
-          if (byte === CR) step = atEndLf
-          else if ((kind & isToken) !== 0) {
+          if (byte === CR) {
+            this.#keepTrailers(bytes, trailers, at)
+            trailers = -1
+            step = atEndLf
+          } else if ((kind & isToken) !== 0) {
             if (last !== -1) {
               this.#pass(bytes, span, last)
               span = -1
@@ -225,12 +246,12 @@ export class BodyReader {
         case inTrailerName:
           if (byte === COLON) step = inTrailerValue
           else if ((kind & isToken) === 0) return this.#refuse(at)
-          if (++this.#trailerBytes > limits.trailerBytesMax) return this.#refuse(at)
+          if (++this.#trailerBytes > limits.trailerBytesMax) return this.#refuse(at, "trailers_too_large")
           break
         case inTrailerValue:
           if (byte === CR) step = atTrailerLf
           else if ((kind & isFieldValue) === 0) return this.#refuse(at)
-          if (++this.#trailerBytes > limits.trailerBytesMax) return this.#refuse(at)
+          if (++this.#trailerBytes > limits.trailerBytesMax) return this.#refuse(at, "trailers_too_large")
           break
         case atTrailerLf:
           if (byte !== LF) return this.#refuse(at)
@@ -240,17 +261,20 @@ export class BodyReader {
           if (byte !== LF) return this.#refuse(at)
           if (!decode) {
             if (last !== -1) this.#pass(bytes, span === -1 ? last : span, at + 1)
-            else this.output[this.outputCount++] = lastChunk
+            else this.output[this.outputCount++] = this.#lastChunk()
           }
           this.state = "complete"
           return at + 1
         default:
           step = this.#readExtension(step, byte, kind)
-          if (step < 0 || ++this.#extensionBytes > limits.chunkExtensionBytesMax) return this.#refuse(at)
+          if (step < 0) return this.#refuse(at)
+          if (++this.#extensionBytes > limits.chunkExtensionBytesMax)
+            return this.#refuse(at, "chunk_extensions_too_large")
       }
       at++
     }
     this.#step = step
+    this.#keepTrailers(bytes, trailers, to)
     if (span !== -1) {
       if (last !== -1) this.#pass(bytes, span, last)
       else this.#pass(bytes, span, step > atSize && step < inData ? line : to)
@@ -283,8 +307,21 @@ export class BodyReader {
     }
   }
 
-  #refuse(at: number): number {
+  /** Keeps bytes[start..end) of the trailer section when it shall go on; -1: there are none. */
+  #keepTrailers(bytes: Buffer, start: number, end: number): void {
+    if (start === -1 || this.#nominated === undefined) return
+    this.#trailers += bytes.toString("latin1", start, end)
+  }
+
+  /** The last chunk with what goes on of the trailer section. */
+  #lastChunk(): Buffer {
+    if (this.#nominated === undefined || this.#trailers === "") return lastChunk
+    return Buffer.from(`0\r\n${passableTrailers(this.#trailers, this.#nominated)}\r\n`, "latin1")
+  }
+
+  #refuse(at: number, error: ErrorCode = "invalid_chunk"): number {
     this.state = "invalid"
+    this.error = error
     this.outputCount = 0
     return at
   }

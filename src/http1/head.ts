@@ -3,7 +3,20 @@
  * field; a connection keeps one `Head` and fills it again for every message. Benchmark: bench/head.ts.
  */
 import type { ErrorCode } from "../core/errors.ts"
-import { classes, COLON, COMMA, CR, HTAB, isFieldValue, isToken, LF, SP, tokenLower } from "./characters.ts"
+import {
+  classes,
+  COLON,
+  COMMA,
+  CR,
+  HTAB,
+  isFieldValue,
+  isToken,
+  LF,
+  plainNameLower,
+  SP,
+  tokenLower,
+  UNDERSCORE,
+} from "./characters.ts"
 import { equals, type FieldNames, fields, rollHash } from "./field-names.ts"
 import type { HeadLimits } from "./limits.ts"
 
@@ -39,7 +52,7 @@ export class Head {
   minor: 0 | 1 = 1
   /** From Content-Length; -1 when there is none. */
   contentLength = -1
-  /** Transfer-Encoding is exactly `chunked`. */
+  /** Transfer-Encoding ends in `chunked`; in a request it says nothing else. */
   chunked = false
   /** Connection: close. */
   closes = false
@@ -58,11 +71,16 @@ export class Head {
   dateField = -1
   upgradeField = -1
   maxForwardsField = -1
+  /** Responses only: the Transfer-Encoding field if it names codings that are to reach the client, or -1. */
+  codingField = -1
 
   /** Requests only. */
   method = ""
   targetStart = 0
   targetEnd = 0
+  /** The authority of a target in absolute form; empty in every other form. */
+  authorityStart = 0
+  authorityEnd = 0
   /** The path and query to send on; equal to the target unless that was in absolute form. */
   pathStart = 0
   pathEnd = 0
@@ -92,6 +110,16 @@ export class Head {
     return -1
   }
 
+  /** What Connection nominates, in lower case, its options included. Cold. */
+  nominations(): string[] {
+    const nominated: string[] = []
+    for (let field = 0; field < this.count; field++) {
+      if (this.ids[field] !== fields.connection) continue
+      for (const option of this.value(field).toLowerCase().split(",")) nominated.push(option.trim())
+    }
+    return nominated
+  }
+
   /** Forgets the message before: to be called by the parsers only. */
   reset(bytes: Buffer, start: number): void {
     this.bytes = bytes
@@ -112,6 +140,9 @@ export class Head {
     this.dateField = -1
     this.upgradeField = -1
     this.maxForwardsField = -1
+    this.codingField = -1
+    this.authorityStart = 0
+    this.authorityEnd = 0
   }
 }
 
@@ -128,6 +159,8 @@ export function parseFields(
 ): number {
   const bytes = head.bytes
   const { offsets, ids } = head
+  // Names are read up to the first byte without an entry here: of a colon, or of what is not taken as it is.
+  const nameLower = limits.underscores === "pass" || head.status !== 0 ? tokenLower : plainNameLower
   let at = position
   let hasConnection = false
   let transferEncodings = 0
@@ -147,12 +180,19 @@ export function parseFields(
 
     const lineStart = at
     let hash = 0
-    let lower = tokenLower[first]!
+    let lower = nameLower[first]!
     while (lower !== 0) {
       hash = rollHash(hash, lower)
       at++
       if (at >= to) return tooLong(head, lineStart, at, limits)
-      lower = tokenLower[bytes[at]!]!
+      lower = nameLower[bytes[at]!]!
+    }
+    let dropped = 0
+    if (bytes[at] === UNDERSCORE) {
+      if (limits.underscores === "reject") return refuse(head, "underscore_field")
+      while (at < to && tokenLower[bytes[at]!] !== 0) at++
+      if (at >= to) return tooLong(head, lineStart, at, limits)
+      dropped = 1
     }
     const nameEnd = at
     if (bytes[at] !== COLON) {
@@ -175,14 +215,14 @@ export function parseFields(
     while (valueEnd > valueStart && (bytes[valueEnd - 1] === SP || bytes[valueEnd - 1] === HTAB)) valueEnd--
 
     const field = head.count++
-    const id = names.find(bytes, lineStart, nameEnd, hash)
+    const id = dropped === 1 ? fields.other : names.find(bytes, lineStart, nameEnd, hash)
     const offset = field * 4
     offsets[offset] = lineStart
     offsets[offset + 1] = nameEnd
     offsets[offset + 2] = valueStart
     offsets[offset + 3] = valueEnd
     ids[field] = id
-    head.hopByHop[field] = 0
+    head.hopByHop[field] = dropped
     if (id === 0) continue
     switch (id) {
       case fields.connection:
@@ -198,10 +238,12 @@ export function parseFields(
       }
       case fields["transfer-encoding"]: {
         if (++transferEncodings > 1) return refuse(head, "invalid_transfer_encoding")
-        const error = transferCodingError(bytes, valueStart, valueEnd)
-        if (error !== undefined) return refuse(head, error)
-        head.chunked = true
         head.hopByHop[field] = 1
+        if (equals(bytes, valueStart, valueEnd, "chunked")) head.chunked = true
+        else {
+          const error = readCodings(head, field)
+          if (error !== undefined) return refuse(head, error)
+        }
         break
       }
       case fields.host:
@@ -209,7 +251,12 @@ export function parseFields(
         head.hostField = field
         break
       case fields.expect:
-        if (head.status !== 0 || head.minor === 0) break
+        if (head.status !== 0) break
+        if (head.minor === 0) {
+          // HTTP/1.0 knows no expectations: what looks like one is not passed on (RFC 9110 10.1.1).
+          head.hopByHop[field] = 1
+          break
+        }
         if (!equals(bytes, valueStart, valueEnd, "100-continue")) return refuse(head, "expectation_failed")
         head.expectsContinue = true
         break
@@ -239,8 +286,10 @@ export function parseFields(
     }
   }
   if (head.end - head.start > limits.headBytesMax) return refuse(head, "head_too_large")
-  if (head.chunked && head.contentLength !== -1) return refuse(head, "conflicting_framing")
-  if (head.chunked && head.minor === 0) return refuse(head, "invalid_transfer_encoding")
+  if (transferEncodings > 0) {
+    if (head.contentLength !== -1) return refuse(head, "conflicting_framing")
+    if (head.minor === 0) return refuse(head, "invalid_transfer_encoding")
+  }
   if (hasConnection && !readConnectionOptions(head)) return refuse(head, "invalid_connection_option")
   return head.end
 }
@@ -264,17 +313,25 @@ function decimal(bytes: Uint8Array, start: number, end: number): number {
   return value <= Number.MAX_SAFE_INTEGER ? value : -1
 }
 
-/** `undefined` for exactly `chunked`; which error anything else is (RFC 9112 6.1, 6.3, 7). Cold but for the first line. */
-function transferCodingError(bytes: Buffer, start: number, end: number): ErrorCode | undefined {
-  if (equals(bytes, start, end, "chunked")) return undefined
-  const codings = bytes.toString("latin1", start, end).toLowerCase().split(",")
+/**
+ * What a Transfer-Encoding other than exactly `chunked` says (RFC 9112 6.1, 6.3, 7). In a request it is an error. A
+ * response may have codings that were not asked for: they reach a client of HTTP/1.1 as they are, and where the last
+ * one is not chunked, only the end of the connection ends the body. Cold.
+ */
+function readCodings(head: Head, field: number): ErrorCode | undefined {
+  const codings = head.value(field).toLowerCase().split(",")
   for (const [index, coding] of codings.entries()) {
     const name = coding.replace(/^[ \t]+|[ \t]+$/g, "")
     if (name === "" || !isTokenText(name)) return "invalid_transfer_encoding"
     // Two chunked, or one that is not last, leave the end of the message in doubt.
-    if (name === "chunked" && index !== codings.length - 1) return "invalid_transfer_encoding"
+    if (name !== "chunked") continue
+    if (index !== codings.length - 1) return "invalid_transfer_encoding"
+    head.chunked = true
   }
-  return "unknown_transfer_coding"
+  if (head.status === 0) return "unknown_transfer_coding"
+  // What `identity` was before RFC 7230 took it away: no coding, and no framing.
+  if (codings.length > 1 || codings[0] !== "identity") head.codingField = field
+  return undefined
 }
 
 function isTokenText(text: string): boolean {

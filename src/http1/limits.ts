@@ -1,4 +1,10 @@
-/** What a head may cost. Every limit has an error code of its own in core/errors.ts. */
+/**
+ * What is done with a request's fields that have `_` in their name: it is a legal byte, but to origins of the CGI
+ * kind `A_B` and `A-B` are one name, so that one of them can stand in for the other.
+ */
+export type Underscores = "pass" | "reject" | "drop"
+
+/** What a head may cost and hold. Every limit has an error code of its own in core/errors.ts. */
 export interface HeadLimits {
   /** The whole head with its empty line, bytes. */
   readonly headBytesMax: number
@@ -6,6 +12,7 @@ export interface HeadLimits {
   readonly fieldLineBytesMax: number
   readonly fieldsMax: number
   readonly targetBytesMax: number
+  readonly underscores: Underscores
 }
 
 export const headLimitsDefault: HeadLimits = {
@@ -13,4 +20,5 @@ export const headLimitsDefault: HeadLimits = {
   fieldLineBytesMax: 8 * 1024,
   fieldsMax: 100,
   targetBytesMax: 8 * 1024,
+  underscores: "pass",
 }

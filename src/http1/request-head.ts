@@ -145,6 +145,8 @@ function readAbsoluteForm(head: Head): boolean {
   if (head.hostField !== -1 && head.value(head.hostField).toLowerCase() !== authority) {
     return deny(head, "invalid_host")
   }
+  head.authorityStart = authorityStart
+  head.authorityEnd = authorityEnd
   head.pathStart = authorityEnd
   return true
 }

@@ -23,6 +23,8 @@ const lineEnd = latin1("\r\n")
 const forwardedHost = latin1("X-Forwarded-Host: ")
 const hostName = latin1("Host: ")
 const chunkedLine = latin1("Transfer-Encoding: chunked\r\n")
+const codingName = latin1("Transfer-Encoding: ")
+const chunkedEnd = latin1(", chunked\r\n")
 const closeLine = latin1("Connection: close\r\n")
 const responseVersion = latin1("HTTP/1.1 ")
 
@@ -52,7 +54,10 @@ export function requestHeadBytes(
   at = copyFields(head, drop, out, at)
   if (head.hostField === -1) {
     at = put(out, at, hostName)
-    at = put(out, at, hostDefault)
+    // The target's authority is what an absolute form means by Host (RFC 9112 3.2.2).
+    if (head.authorityEnd > head.authorityStart)
+      at = copy(out, at, bytes, head.authorityStart, head.authorityEnd)
+    else at = put(out, at, hostDefault)
     at = put(out, at, lineEnd)
   } else {
     const host = head.hostField * 4
@@ -75,7 +80,7 @@ export function requestHeadBytes(
  * The head of a response as it goes to the client, in a new buffer with `room` unused bytes behind it for a
  * small body. Answers the head's length; the buffer is `responseBytes` (a pair would be garbage per response).
  *
- * @param chunked whether the body goes on in chunked framing
+ * @param chunked whether the body goes on in chunked framing, in the codings that the backend named
  * @param added whole field lines with their CRLF, latin1
  */
 export function responseHeadBytes(
@@ -98,7 +103,7 @@ export function responseHeadBytes(
   at = copy(out, at + 4, bytes, head.reasonStart, head.reasonEnd)
   at = put(out, at, lineEnd)
   at = copyFields(head, drop, out, at)
-  if (chunked) at = put(out, at, chunkedLine)
+  if (chunked) at = putCodings(head, out, at)
   if (close) at = put(out, at, closeLine)
   if (added !== "") at += out.write(added, at, "latin1")
   at = put(out, at, lineEnd)
@@ -145,6 +150,7 @@ const reasons: Readonly<Record<number, string>> = {
   400: "Bad Request",
   405: "Method Not Allowed",
   408: "Request Timeout",
+  413: "Content Too Large",
   414: "URI Too Long",
   417: "Expectation Failed",
   431: "Request Header Fields Too Large",
@@ -153,6 +159,15 @@ const reasons: Readonly<Record<number, string>> = {
   503: "Service Unavailable",
   504: "Gateway Timeout",
   505: "HTTP Version Not Supported",
+}
+
+/** One Transfer-Encoding line whose last coding is chunked (RFC 9112 6.1). */
+function putCodings(head: Head, out: Buffer, position: number): number {
+  if (head.codingField === -1) return put(out, position, chunkedLine)
+  const field = head.codingField * 4
+  let at = put(out, position, codingName)
+  at = copy(out, at, head.bytes, head.offsets[field + 2]!, head.offsets[field + 3]!)
+  return put(out, at, head.chunked ? lineEnd : chunkedEnd)
 }
 
 /** Copies every field line that goes on, in runs. */

@@ -211,13 +211,18 @@ export class BackendConnection implements Limited {
 
   #beginBody(exchange: BackendSide, head: Head, bytes: Buffer, from: number): void {
     const framing = responseFraming(head, exchange.isHead)
+    if (head.codingField !== -1 && exchange.decodesChunked && framing !== "none") {
+      // A client of HTTP/1.0 cannot be told of the coding (RFC 9112 6.1), and without it the body is noise.
+      this.#fail("invalid_response", "(unknown_transfer_coding)")
+      return
+    }
     this.#keeps = head.minor === 1 && !head.closes && framing !== "close"
     this.#state = "reading"
     this.deadlineAt = this.#context.deadlines.after(this.#context.options.timeouts.betweenBytesMs)
     this.#reader.begin(framing, head.contentLength, exchange.decodesChunked)
     const at = this.#reader.read(bytes, from, bytes.length)
     if (this.#reader.state === "invalid") {
-      this.#fail("invalid_response", "(invalid_chunk)")
+      this.#fail("invalid_response", `(${this.#reader.error})`)
       return
     }
     exchange.onResponseHead(head, this.#reader)
@@ -229,7 +234,7 @@ export class BackendConnection implements Limited {
     const reader = this.#reader
     const at = reader.read(chunk, from, chunk.length)
     if (reader.state === "invalid") {
-      this.#fail("response_cut", "(invalid_chunk)")
+      this.#fail("response_cut", `(${reader.error})`)
       return
     }
     this.deadlineAt = this.#context.deadlines.after(this.#context.options.timeouts.betweenBytesMs)

@@ -298,7 +298,7 @@ export class ClientConnection implements ClientSide, Limited {
     const reader = this.#reader
     const at = reader.read(bytes, from, bytes.length)
     if (reader.state === "invalid") {
-      this.#exchange.onRequestFailed("invalid_chunk")
+      this.#exchange.onRequestFailed(reader.error)
       return
     }
     this.#setBodyDeadline()

@@ -1,0 +1,73 @@
+/**
+ * Which fields of a trailer section may go on (RFC 9110 6.5.1). Cold: few messages have one.
+ *
+ * Whoever receives a trailer may merge it into the head it has long acted upon, so nothing passes that could change
+ * what the message is, where it goes or who sent it; that a field is unknown is no reason to stop it.
+ */
+
+const denied: ReadonlySet<string> = new Set([
+  // Framing, and what ends at this hop (RFC 9110 7.6.1).
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  // Where a message goes and what came of its way.
+  "endpoint-load-metrics",
+  "endpoint-load-metrics-bin",
+  "forwarded",
+  "host",
+  "linebacker-demand",
+  "location",
+  "via",
+  "x-linebacker-backend",
+  "x-request-id",
+  // Who sent it.
+  "authentication-info",
+  "authorization",
+  "cookie",
+  "proxy-authenticate",
+  "proxy-authentication-info",
+  "proxy-authorization",
+  "set-cookie",
+  "www-authenticate",
+  // How it is to be handled: controls, conditions, and what answers say about themselves before their content.
+  "accept-ranges",
+  "age",
+  "allow",
+  "cache-control",
+  "date",
+  "expect",
+  "expires",
+  "max-forwards",
+  "pragma",
+  "range",
+  "retry-after",
+  "vary",
+])
+const deniedPrefixes: readonly string[] = ["content-", "if-", "x-forwarded-", "access-control-"]
+
+/**
+ * The lines of a trailer section that may go on, each with its CRLF and unchanged.
+ *
+ * @param section whole field lines that follow the grammar, latin1
+ * @param nominated what Connection of the message's head names, in lower case
+ */
+export function passableTrailers(section: string, nominated: readonly string[]): string {
+  let passed = ""
+  for (let start = 0; start < section.length;) {
+    const end = section.indexOf("\r\n", start) + 2
+    const name = section.slice(start, section.indexOf(":", start)).toLowerCase()
+    if (maySend(name) && !nominated.includes(name)) passed += section.slice(start, end)
+    start = end
+  }
+  return passed
+}
+
+function maySend(name: string): boolean {
+  // To some origins `_` and `-` are one.
+  const plain = name.replaceAll("_", "-")
+  return !denied.has(plain) && !deniedPrefixes.some((prefix) => plain.startsWith(prefix))
+}
