@@ -28,6 +28,8 @@ export interface BackendSide {
   readonly isHead: boolean
   /** The client is of HTTP/1.0 and cannot read chunked framing. */
   readonly decodesChunked: boolean
+  /** Bytes that were passed on are still to be written to the client. */
+  readonly isHolding: boolean
   onBackendReady(connection: BackendConnection): void
   /** A 1xx response other than 101. */
   onInterim(head: Head): void
@@ -59,6 +61,8 @@ export class BackendConnection implements Limited {
   /** The response lets the connection live on. */
   #keeps = false
   #partial: Buffer | undefined
+  /** Where the rest of a long body is read into. */
+  #bulk: Buffer | undefined
   #interims = 0
 
   constructor(context: Context, pool: BackendPool, address: Address) {
@@ -66,10 +70,18 @@ export class BackendConnection implements Limited {
     this.pool = pool
     this.#reader = new BodyReader(context.options.limits)
     this.deadlineAt = context.deadlines.after(context.options.timeouts.connectMs)
-    const socket = connect({ host: address.host, port: address.port, noDelay: true, keepAlive: true })
+    const socket = connect({
+      host: address.host,
+      port: address.port,
+      noDelay: true,
+      keepAlive: true,
+      onread: {
+        buffer: () => this.#readInto(),
+        callback: (length, bytes) => this.#onBytes(bytes as Buffer, length),
+      },
+    })
     this.socket = socket
     socket.on("connect", () => this.#onConnect())
-    socket.on("data", (chunk: Buffer) => this.#onData(chunk))
     socket.on("end", () => this.#onEnd())
     socket.on("drain", () => this.#onDrain())
     socket.on("error", (error: NodeJS.ErrnoException) => this.#onBroken(error.code ?? error.message))
@@ -165,37 +177,54 @@ export class BackendConnection implements Limited {
     this.#exchange?.onBackendDrain()
   }
 
-  #onData(chunk: Buffer): void {
+  /**
+   * Where the next read goes. Heads and what comes with them are copied on at once, so all connections of the thread
+   * share one buffer for those. The rest of a long body is written as it is: as long as the client has not taken it
+   * all, the next read needs another buffer.
+   */
+  #readInto(): Buffer {
+    if (this.#state !== "reading") return this.#context.readBuffer
+    if (this.#bulk === undefined || this.#exchange?.isHolding === true) {
+      this.#bulk = Buffer.allocUnsafeSlow(this.#context.readBuffer.length)
+    }
+    return this.#bulk
+  }
+
+  /** bytes[0..length) have come. They are ours until this returns, and those of a long body until they are written. */
+  #onBytes(bytes: Buffer, length: number): boolean {
     const exchange = this.#exchange
     if (exchange === undefined) {
       // Nothing was asked (RFC 9112 9.2): what it says could reach the wrong client.
       this.#close()
-      return
+      return false
     }
     this.answered = true
-    if (this.#state === "reading") this.#readBody(exchange, chunk, 0)
-    else this.#readHeads(exchange, chunk)
+    if (this.#state === "reading") this.#readBody(exchange, bytes, length)
+    else if (this.#partial === undefined) this.#readHeads(exchange, bytes, length)
+    else {
+      const whole = Buffer.concat([this.#partial, bytes.subarray(0, length)])
+      this.#partial = undefined
+      this.#readHeads(exchange, whole, whole.length)
+    }
+    return true
   }
 
-  #readHeads(exchange: BackendSide, chunk: Buffer): void {
+  #readHeads(exchange: BackendSide, bytes: Buffer, length: number): void {
     const { options, names, responseHead: head } = this.#context
-    const bytes = this.#partial === undefined ? chunk : Buffer.concat([this.#partial, chunk])
-    this.#partial = undefined
     let from = 0
     for (;;) {
-      const end = parseResponseHead(head, bytes, from, bytes.length, options.limits, names)
+      const end = parseResponseHead(head, bytes, from, length, options.limits, names)
       if (end === invalid) {
         this.#fail("invalid_response", `(${head.error})`)
         return
       }
       if (end === incomplete) {
-        if (bytes.length - from > options.limits.headBytesMax)
-          this.#fail("invalid_response", "(head_too_large)")
-        else if (from < bytes.length) this.#partial = from === 0 ? bytes : bytes.subarray(from)
+        if (length - from > options.limits.headBytesMax) this.#fail("invalid_response", "(head_too_large)")
+        else if (from < length) this.#partial = Buffer.from(bytes.subarray(from, length))
         return
       }
       if (head.status >= 200) {
-        this.#beginBody(exchange, head, bytes, end)
+        this.#beginBody(exchange, head, bytes, end, length)
         return
       }
       // 101 would hand the connection over to a protocol that nobody asked for (RFC 9110 15.2.2).
@@ -209,43 +238,37 @@ export class BackendConnection implements Limited {
     }
   }
 
-  #beginBody(exchange: BackendSide, head: Head, bytes: Buffer, from: number): void {
+  #beginBody(exchange: BackendSide, head: Head, bytes: Buffer, from: number, to: number): void {
     const framing = responseFraming(head, exchange.isHead)
-    if (head.codingField !== -1 && exchange.decodesChunked && framing !== "none") {
-      // A client of HTTP/1.0 cannot be told of the coding (RFC 9112 6.1), and without it the body is noise.
-      this.#fail("invalid_response", "(unknown_transfer_coding)")
-      return
-    }
     this.#keeps = head.minor === 1 && !head.closes && framing !== "close"
     this.#state = "reading"
     this.deadlineAt = this.#context.deadlines.after(this.#context.options.timeouts.betweenBytesMs)
     this.#reader.begin(framing, head.contentLength, exchange.decodesChunked)
-    const at = this.#reader.read(bytes, from, bytes.length)
+    const at = this.#reader.read(bytes, from, to)
     if (this.#reader.state === "invalid") {
       this.#fail("invalid_response", `(${this.#reader.error})`)
       return
     }
     exchange.onResponseHead(head, this.#reader)
-    if (this.#exchange === exchange && this.#reader.state === "complete")
-      this.#complete(exchange, at === bytes.length)
+    if (this.#exchange === exchange && this.#reader.state === "complete") this.#complete(exchange, at === to)
   }
 
-  #readBody(exchange: BackendSide, chunk: Buffer, from: number): void {
+  #readBody(exchange: BackendSide, bytes: Buffer, length: number): void {
     const reader = this.#reader
-    const at = reader.read(chunk, from, chunk.length)
+    const at = reader.read(bytes, 0, length)
     if (reader.state === "invalid") {
       this.#fail("response_cut", `(${reader.error})`)
       return
     }
     this.deadlineAt = this.#context.deadlines.after(this.#context.options.timeouts.betweenBytesMs)
     if (reader.outputCount > 0) exchange.onResponseBody(reader)
-    if (this.#exchange === exchange && reader.state === "complete")
-      this.#complete(exchange, at === chunk.length)
+    if (this.#exchange === exchange && reader.state === "complete") this.#complete(exchange, at === length)
   }
 
   /** `exact`: nothing came behind the response's last byte. */
   #complete(exchange: BackendSide, exact: boolean): void {
     this.#exchange = undefined
+    this.#bulk = undefined
     if (exact && this.#requestSent && this.#keeps) {
       this.reused = true
       this.#becomeIdle()

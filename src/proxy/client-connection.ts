@@ -17,6 +17,7 @@ import { type Head, incomplete, invalid } from "../http1/head.ts"
 import { parseRequestHead } from "../http1/request-head.ts"
 import { errorAnswer } from "../http1/serialize.ts"
 import type { Limited } from "./deadlines.ts"
+import { readDirectly, readOn } from "./direct-reading.ts"
 import { type ClientSide, Exchange, type ExchangeContext } from "./exchange.ts"
 
 /** How long and how much is read of a client that is told to go, so that it can read the answer (RFC 9112 9.6). */
@@ -47,6 +48,10 @@ export class ClientConnection implements ClientSide, Limited {
   #ended = false
   #lingered = 0
   #parsing = false
+  /** No more bytes are wanted for now. */
+  #paused = false
+  /** The socket has been told so, and reads no more by itself. */
+  #stopped = false
 
   constructor(owner: ClientOwner, socket: Socket) {
     this.#owner = owner
@@ -55,7 +60,7 @@ export class ClientConnection implements ClientSide, Limited {
     this.#exchange = new Exchange(owner, this)
     this.#constantFields = owner.constantFields(socket.remoteAddress ?? "unknown")
     this.deadlineAt = owner.deadlines.after(owner.options.timeouts.clientHeadMs)
-    socket.on("data", (chunk: Buffer) => this.#onData(chunk))
+    readDirectly(socket, (bytes) => this.#onBytes(bytes))
     socket.on("end", () => this.#onEnd())
     socket.on("drain", () => this.#onDrain())
     socket.on("error", () => this.#close())
@@ -94,6 +99,10 @@ export class ClientConnection implements ClientSide, Limited {
 
   // ── the exchange's side ───────────────────────────────────────────────────────────────────────────────────────
 
+  get isHolding(): boolean {
+    return this.#socket.writableLength > 0
+  }
+
   write(bytes: Buffer): boolean {
     if (this.#state === "closed") return true
     const took = this.#socket.write(bytes)
@@ -112,14 +121,18 @@ export class ClientConnection implements ClientSide, Limited {
   }
 
   pauseBody(): void {
-    this.#socket.pause()
+    this.#paused = true
     this.#setAnswerDeadline()
   }
 
   resumeBody(): void {
     if (this.#state !== "exchange" || this.#reader.state !== "open") return
     this.#setBodyDeadline()
-    this.#socket.resume()
+    this.#resume()
+    const held = this.#held
+    if (held === undefined) return
+    this.#held = undefined
+    this.#readBody(held, 0)
   }
 
   onExchangeEnd(keepAlive: boolean): void {
@@ -164,15 +177,17 @@ export class ClientConnection implements ClientSide, Limited {
 
   #keepAlive = false
 
-  #onData(chunk: Buffer): void {
+  /** False when no more shall be read for now. */
+  #onBytes(chunk: Buffer): boolean {
     switch (this.#state) {
       case "idle":
       case "head":
         this.#hold(chunk)
-        this.#parseHeld()
+        if (!this.#paused) this.#parseHeld()
         break
       case "exchange":
-        if (this.#reader.state === "open") this.#readBody(chunk, 0)
+        if (this.#paused) this.#hold(chunk)
+        else if (this.#reader.state === "open") this.#readBody(chunk, 0)
         else this.#holdForLater(chunk)
         break
       case "lingering":
@@ -182,19 +197,28 @@ export class ClientConnection implements ClientSide, Limited {
       case "closed":
         break
     }
+    this.#stopped = this.#paused
+    return !this.#paused
+  }
+
+  #resume(): void {
+    this.#paused = false
+    if (!this.#stopped) return
+    this.#stopped = false
+    readOn(this.#socket)
   }
 
   #onDrain(): void {
     switch (this.#state) {
       case "exchange":
         // It takes its answer again; a body that is still to come has a time limit of its own.
-        if (this.#reader.state === "open" && !this.#socket.isPaused()) this.#setBodyDeadline()
+        if (this.#reader.state === "open" && !this.#paused) this.#setBodyDeadline()
         else this.deadlineAt = Number.POSITIVE_INFINITY
         this.#exchange.onClientDrain()
         break
       case "idle":
       case "head":
-        if (this.#held === undefined) this.#socket.resume()
+        if (this.#held === undefined) this.#resume()
         else this.#parseHeld()
         break
       case "lingering":
@@ -209,7 +233,7 @@ export class ClientConnection implements ClientSide, Limited {
 
   #holdForLater(bytes: Buffer): void {
     this.#hold(bytes)
-    this.#socket.pause()
+    this.#paused = true
   }
 
   /** Serves what is held, one request after the other, until one has to wait for something. */
@@ -220,7 +244,7 @@ export class ClientConnection implements ClientSide, Limited {
     while ((this.#state === "idle" || this.#state === "head") && this.#held !== undefined) {
       // A client that takes no answers gets no further requests served, and no more is read of it.
       if (this.#socket.writableNeedDrain) {
-        this.#socket.pause()
+        this.#paused = true
         break
       }
       const bytes = this.#held
@@ -251,7 +275,7 @@ export class ClientConnection implements ClientSide, Limited {
       else {
         this.#held = bytes
         if (this.#ended) this.#close()
-        else this.#socket.resume()
+        else this.#resume()
       }
       return false
     }
@@ -280,7 +304,7 @@ export class ClientConnection implements ClientSide, Limited {
     else this.#setBodyDeadline()
     this.#exchange.begin(head, ended, this.#constantFields, this.#keepAlive)
     if (end === bytes.length) {
-      if (this.#state === "exchange") this.#socket.resume()
+      if (this.#state === "exchange") this.#resume()
     } else if (this.#isInExchange() && this.#reader.state === "open") this.#readBody(bytes, end)
     else if (this.#isInExchange()) this.#holdForLater(bytes.subarray(end))
     else if (this.#isWaiting()) this.#hold(bytes.subarray(end))
@@ -353,7 +377,7 @@ export class ClientConnection implements ClientSide, Limited {
   #becomeIdle(): void {
     this.#state = "idle"
     this.deadlineAt = this.#owner.deadlines.after(this.#owner.options.timeouts.clientIdleMs)
-    if (this.#held === undefined) this.#socket.resume()
+    if (this.#held === undefined) this.#resume()
   }
 
   /** Says that no more comes, and goes on reading for a while: a reset would destroy the answer on its way. */
@@ -370,7 +394,7 @@ export class ClientConnection implements ClientSide, Limited {
     this.#socket.end(() => {
       if (this.#state === "lingering") this.deadlineAt = this.#owner.deadlines.after(lingerMs)
     })
-    this.#socket.resume()
+    this.#resume()
   }
 
   /** Both sides are done: closes once everything has been written. */
@@ -379,7 +403,7 @@ export class ClientConnection implements ClientSide, Limited {
     this.#held = undefined
     this.deadlineAt = this.#owner.deadlines.after(this.#owner.options.timeouts.betweenBytesMs)
     this.#socket.end()
-    this.#socket.resume()
+    this.#resume()
   }
 
   #close(): void {

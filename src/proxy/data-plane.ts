@@ -23,6 +23,9 @@ import { Fleet } from "./fleet.ts"
 import type { DataPlaneOptions } from "./options.ts"
 import { WaitingQueue } from "./waiting-queue.ts"
 
+/** How much is read of a backend at once. */
+const readBytes = 64 * 1024
+
 /** What a data plane needs of its surroundings. */
 export interface DataPlaneParts {
   readonly options: DataPlaneOptions
@@ -75,6 +78,7 @@ export class DataPlane {
       names: new FieldNames(resourceFields),
       requestHead: new Head(options.limits),
       responseHead: new Head(options.limits),
+      readBuffer: Buffer.allocUnsafeSlow(readBytes),
       onConnectFailed: parts.onConnectFailed,
       httpDate: () => this.#httpDate(),
     }

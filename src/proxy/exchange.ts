@@ -35,9 +35,6 @@ import type { Context } from "./context.ts"
 import type { WaitingQueue } from "./waiting-queue.ts"
 import { avoidMs, type Fleet, type FleetBackend, Placement } from "./fleet.ts"
 
-/** Bodies up to this size are copied behind their head, so that both leave in one write. */
-const joinBytesMax = 32 * 1024
-
 /** A request whose reused connection was found dead is tried afresh this often without counting as an attempt. */
 const staleMax = 2
 
@@ -52,6 +49,8 @@ const responseDropsNoLength: DropTable = dropTable([...ownResponseFields, "conte
 
 /** The client's connection, as its exchange sees it. */
 export interface ClientSide {
+  /** Not all that was written has left yet. */
+  readonly isHolding: boolean
   /** Queues bytes for the client; false when it should take a breath (`onClientDrain` follows). */
   write(bytes: Buffer): boolean
   /** Several writes until `uncork` leave together. */
@@ -113,6 +112,10 @@ export class Exchange implements BackendSide {
     this.#context = context
     this.#client = client
     this.#placement = new Placement(context.options.resources)
+  }
+
+  get isHolding(): boolean {
+    return this.#client.isHolding
   }
 
   get isIdle(): boolean {
@@ -253,24 +256,22 @@ export class Exchange implements BackendSide {
     if (options.backendHeader) added += `X-Linebacker-Backend: ${this.#attempt!.backend.id}\r\n`
     const drops = head.status === 204 ? responseDropsNoLength : responseDrops
 
+    // What came with the head is copied behind it: both leave in one write, and the memory that they were read into
+    // is free for the next read.
     let bodyBytes = 0
     for (let i = 0; i < reader.outputCount; i++) bodyBytes += reader.output[i]!.length
-    const joined = bodyBytes <= joinBytesMax && !this.#chunks
-    const room = joined ? bodyBytes : 0
+    const sizeLine = this.#chunks && bodyBytes > 0 ? chunkSizeLine(bodyBytes) : undefined
+    const room = sizeLine === undefined ? bodyBytes : sizeLine.length + bodyBytes + chunkEnd.length
     let length = responseHeadBytes(head, drops, chunked, !this.#keepAlive, added, room)
     const bytes = responseBytes
-    if (joined) {
-      for (let i = 0; i < reader.outputCount; i++) length += reader.output[i]!.copy(bytes, length)
-      this.#pass(bytes.subarray(0, length))
-      return
-    }
-    this.#client.cork()
-    this.#client.write(bytes.subarray(0, length))
-    this.onResponseBody(reader)
-    this.#client.uncork()
+    if (sizeLine !== undefined) length += sizeLine.copy(bytes, length)
+    for (let i = 0; i < reader.outputCount; i++) length += reader.output[i]!.copy(bytes, length)
+    if (sizeLine !== undefined) length += chunkEnd.copy(bytes, length)
+    this.#pass(bytes.subarray(0, length))
   }
 
   onResponseBody(reader: BodyReader): void {
+    if (this.#chunks) this.#client.cork()
     for (let i = 0; i < reader.outputCount; i++) {
       const slice = reader.output[i]!
       if (!this.#chunks) {
@@ -281,6 +282,7 @@ export class Exchange implements BackendSide {
       this.#client.write(slice)
       this.#pass(chunkEnd)
     }
+    if (this.#chunks) this.#client.uncork()
   }
 
   onResponseEnd(): void {
