@@ -108,6 +108,7 @@ export class BodyReader {
     this.#extended = false
     this.#nominated = decode ? undefined : trailers
     this.#trailers = ""
+    this.error = "invalid_chunk"
     this.state = framing === "none" || (framing === "length" && length === 0) ? "complete" : "open"
   }
 
@@ -154,7 +155,6 @@ export class BodyReader {
   }
 
   #readChunked(bytes: Buffer, from: number, to: number): number {
-    const limits = this.#limits
     const decode = this.#decode
     let at = from
     let step = this.#step
@@ -164,8 +164,6 @@ export class BodyReader {
     let line = -1
     // Where a whole, plain last chunk begins that waits for the end of the body.
     let last = -1
-    // Where trailer lines begin that are not kept yet.
-    let trailers = step >= atTrailer && step <= atTrailerLf ? from : -1
     while (at < to) {
       const byte = bytes[at]!
       const kind = classes[byte]!
@@ -197,7 +195,6 @@ export class BodyReader {
               span = -1
             } else last = line
             step = atTrailer
-            trailers = at + 1
             break
           }
           if (decode) span = at + 1
@@ -230,32 +227,16 @@ export class BodyReader {
           step = atSize
           break
         case atTrailer:
-          if (byte === CR) {
-            this.#keepTrailers(bytes, trailers, at)
-            trailers = -1
-            step = atEndLf
-          } else if ((kind & isToken) !== 0) {
+          if (byte === CR) step = atEndLf
+          else if ((kind & isToken) !== 0) {
             if (last !== -1) {
               this.#pass(bytes, span, last)
               span = -1
               last = -1
             }
-            step = inTrailerName
+            step = this.#readTrailer(inTrailerName, byte, kind)
+            if (step < 0) return this.#refuse(at)
           } else return this.#refuse(at)
-          break
-        case inTrailerName:
-          if (byte === COLON) step = inTrailerValue
-          else if ((kind & isToken) === 0) return this.#refuse(at)
-          if (++this.#trailerBytes > limits.trailerBytesMax) return this.#refuse(at, "trailers_too_large")
-          break
-        case inTrailerValue:
-          if (byte === CR) step = atTrailerLf
-          else if ((kind & isFieldValue) === 0) return this.#refuse(at)
-          if (++this.#trailerBytes > limits.trailerBytesMax) return this.#refuse(at, "trailers_too_large")
-          break
-        case atTrailerLf:
-          if (byte !== LF) return this.#refuse(at)
-          step = atTrailer
           break
         case atEndLf:
           if (byte !== LF) return this.#refuse(at)
@@ -266,15 +247,15 @@ export class BodyReader {
           this.state = "complete"
           return at + 1
         default:
-          step = this.#readExtension(step, byte, kind)
+          step =
+            step >= inTrailerName
+              ? this.#readTrailer(step, byte, kind)
+              : this.#readExtension(step, byte, kind)
           if (step < 0) return this.#refuse(at)
-          if (++this.#extensionBytes > limits.chunkExtensionBytesMax)
-            return this.#refuse(at, "chunk_extensions_too_large")
       }
       at++
     }
     this.#step = step
-    this.#keepTrailers(bytes, trailers, to)
     if (span !== -1) {
       if (last !== -1) this.#pass(bytes, span, last)
       else this.#pass(bytes, span, step > atSize && step < inData ? line : to)
@@ -284,6 +265,8 @@ export class BodyReader {
 
   /** One byte of a chunk extension (RFC 9112 7.1.1, without the white space it tolerates); -1 against the grammar. */
   #readExtension(step: number, byte: number, kind: number): number {
+    if (++this.#extensionBytes > this.#limits.chunkExtensionBytesMax)
+      return this.#exceed("chunk_extensions_too_large")
     const token = (kind & isToken) !== 0
     switch (step) {
       case atExtensionName:
@@ -307,10 +290,20 @@ export class BodyReader {
     }
   }
 
-  /** Keeps bytes[start..end) of the trailer section when it shall go on; -1: there are none. */
-  #keepTrailers(bytes: Buffer, start: number, end: number): void {
-    if (start === -1 || this.#nominated === undefined) return
-    this.#trailers += bytes.toString("latin1", start, end)
+  /** One byte of a trailer line (RFC 9112 7.1.2), kept when the section shall go on; -1 against the grammar. */
+  #readTrailer(step: number, byte: number, kind: number): number {
+    if (this.#nominated !== undefined) this.#trailers += String.fromCharCode(byte)
+    if (++this.#trailerBytes > this.#limits.trailerBytesMax) return this.#exceed("trailers_too_large")
+    switch (step) {
+      case inTrailerName:
+        if (byte === COLON) return inTrailerValue
+        return (kind & isToken) !== 0 ? step : -1
+      case inTrailerValue:
+        if (byte === CR) return atTrailerLf
+        return (kind & isFieldValue) !== 0 ? step : -1
+      default:
+        return byte === LF ? atTrailer : -1
+    }
   }
 
   /** The last chunk with what goes on of the trailer section. */
@@ -319,9 +312,13 @@ export class BodyReader {
     return Buffer.from(`0\r\n${passableTrailers(this.#trailers, this.#nominated)}\r\n`, "latin1")
   }
 
-  #refuse(at: number, error: ErrorCode = "invalid_chunk"): number {
-    this.state = "invalid"
+  #exceed(error: ErrorCode): -1 {
     this.error = error
+    return -1
+  }
+
+  #refuse(at: number): number {
+    this.state = "invalid"
     this.outputCount = 0
     return at
   }

@@ -18,9 +18,6 @@ export const classes: Uint8Array = new Uint8Array(256)
 /** The byte in lower case when it may stand in a token, else 0. */
 export const tokenLower: Uint8Array = new Uint8Array(256)
 
-/** `tokenLower` without `_`, at which a scan of names then stops. */
-export const plainNameLower: Uint8Array = new Uint8Array(256)
-
 /** The value of a hexadecimal digit. */
 export const hexValue: Uint8Array = new Uint8Array(256)
 
@@ -34,9 +31,7 @@ for (let byte = 0; byte < 256; byte++) {
   let set = 0
   if (alphanumeric || (byte < 128 && tokenMarks.includes(char))) {
     set |= isToken
-    const lower = char.toLowerCase().charCodeAt(0)
-    tokenLower[byte] = lower
-    if (char !== "_") plainNameLower[byte] = lower
+    tokenLower[byte] = char.toLowerCase().charCodeAt(0)
   }
   if (byte === 0x09 || (byte >= 0x20 && byte !== 0x7f)) set |= isFieldValue
   if (byte > 0x20 && byte < 0x7f && char !== "#") set |= isTarget

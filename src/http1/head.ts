@@ -12,7 +12,6 @@ import {
   isFieldValue,
   isToken,
   LF,
-  plainNameLower,
   SP,
   tokenLower,
   UNDERSCORE,
@@ -159,8 +158,6 @@ export function parseFields(
 ): number {
   const bytes = head.bytes
   const { offsets, ids } = head
-  // Names are read up to the first byte without an entry here: of a colon, or of what is not taken as it is.
-  const nameLower = limits.underscores === "pass" || head.status !== 0 ? tokenLower : plainNameLower
   let at = position
   let hasConnection = false
   let transferEncodings = 0
@@ -180,19 +177,12 @@ export function parseFields(
 
     const lineStart = at
     let hash = 0
-    let lower = nameLower[first]!
+    let lower = tokenLower[first]!
     while (lower !== 0) {
       hash = rollHash(hash, lower)
       at++
       if (at >= to) return tooLong(head, lineStart, at, limits)
-      lower = nameLower[bytes[at]!]!
-    }
-    let dropped = 0
-    if (bytes[at] === UNDERSCORE) {
-      if (limits.underscores === "reject") return refuse(head, "underscore_field")
-      while (at < to && tokenLower[bytes[at]!] !== 0) at++
-      if (at >= to) return tooLong(head, lineStart, at, limits)
-      dropped = 1
+      lower = tokenLower[bytes[at]!]!
     }
     const nameEnd = at
     if (bytes[at] !== COLON) {
@@ -215,14 +205,14 @@ export function parseFields(
     while (valueEnd > valueStart && (bytes[valueEnd - 1] === SP || bytes[valueEnd - 1] === HTAB)) valueEnd--
 
     const field = head.count++
-    const id = dropped === 1 ? fields.other : names.find(bytes, lineStart, nameEnd, hash)
+    const id = names.find(bytes, lineStart, nameEnd, hash)
     const offset = field * 4
     offsets[offset] = lineStart
     offsets[offset + 1] = nameEnd
     offsets[offset + 2] = valueStart
     offsets[offset + 3] = valueEnd
     ids[field] = id
-    head.hopByHop[field] = dropped
+    head.hopByHop[field] = 0
     if (id === 0) continue
     switch (id) {
       case fields.connection:
@@ -289,6 +279,9 @@ export function parseFields(
   if (transferEncodings > 0) {
     if (head.contentLength !== -1) return refuse(head, "conflicting_framing")
     if (head.minor === 0) return refuse(head, "invalid_transfer_encoding")
+  }
+  if (limits.underscores !== "pass" && head.status === 0 && dropUnderscores(head)) {
+    if (limits.underscores === "reject") return refuse(head, "underscore_field")
   }
   if (hasConnection && !readConnectionOptions(head)) return refuse(head, "invalid_connection_option")
   return head.end
@@ -438,6 +431,21 @@ function trimSpace(bytes: Uint8Array, start: number, end: number): number {
 /** OWS of RFC 9110 5.6.3. */
 function isSpace(byte: number): boolean {
   return byte === SP || byte === HTAB
+}
+
+/** Lets the fields with `_` in their name end at this hop, as names that nobody asked for. Whether there are any. */
+function dropUnderscores(head: Head): boolean {
+  let found = false
+  for (let field = 0; field < head.count; field++) {
+    const nameEnd = head.offsets[field * 4 + 1]!
+    let at = head.offsets[field * 4]!
+    while (at < nameEnd && head.bytes[at] !== UNDERSCORE) at++
+    if (at === nameEnd) continue
+    found = true
+    head.hopByHop[field] = 1
+    head.ids[field] = fields.other
+  }
+  return found
 }
 
 function isLineEnd(byte: number): boolean {
