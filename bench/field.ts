@@ -1,5 +1,5 @@
 /** Everybody who is compared, started and checked: the field of one run. */
-import { mkdirSync } from "node:fs"
+import { mkdtempSync } from "node:fs"
 import { join } from "node:path"
 import type { BenchOptions } from "./options.ts"
 import { caddy } from "./peers/caddy.ts"
@@ -45,8 +45,7 @@ export async function enter(
   const version = peer.version(options.modules)
   if (version === undefined) return undefined
   const [port, tlsPort] = (await freePorts(2)) as [number, number]
-  const folder = join(ground.folder, peer.name.replaceAll(/[^a-z0-9]+/g, "-"))
-  mkdirSync(folder)
+  const folder = mkdtempSync(join(ground.folder, `${peer.name.replaceAll(/[^a-z0-9]+/g, "-")}-`))
   const { backends, certificate } = ground
   const { balancerCores: cores, modules, nodeFlags } = options
   const site = { folder, cores, port, tlsPort, backends, certificate, modules, nodeFlags }

@@ -21,3 +21,7 @@ export function thisMachine(): Machine {
     date: new Date().toISOString().slice(0, 10),
   }
 }
+
+export function machineText({ cpu, cores, memoryGib, kernel, node, date }: Machine): string {
+  return `${date}; ${cpu}, ${cores} cores, ${memoryGib} GiB; ${kernel}; Node ${node}`
+}

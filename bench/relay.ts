@@ -10,16 +10,17 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { startBackends } from "./backends.ts"
 import { makeCertificate } from "./certificate.ts"
-import { type Contestant, enter, peerOf } from "./field.ts"
-import { thisMachine } from "./machine.ts"
-import { measure, type Measurement } from "./measure.ts"
+import { type Contestant, enter, type Ground, peerOf } from "./field.ts"
+import { machineText, thisMachine } from "./machine.ts"
+import { countCalls, onceNames, weighIdle } from "./once.ts"
 import { type BenchOptions, help, parseOptions } from "./options.ts"
-import { columns, machineText, rowsOf, tableMarkdown, tableText, type Trial, withBlock } from "./report.ts"
-import { runWrk } from "./load.ts"
-import { type Scenario, scenarios } from "./scenarios.ts"
+import type { Peer } from "./peers/peer.ts"
 import { versionOf } from "./processes.ts"
+import { type Finding, textOf, withFindings } from "./report.ts"
+import { scenarioNamed, scenarios } from "./scenarios.ts"
+import { findingOf, tryOut } from "./trial.ts"
 
-/** All that the benchmark needs whoever is compared. */
+/** What is needed whoever is compared. */
 const needed = [
   ["nginx", ["-v"], "apt-get install nginx"],
   ["wrk", ["-v"], "apt-get install wrk"],
@@ -27,127 +28,102 @@ const needed = [
   ["openssl", ["version"], "apt-get install openssl"],
 ] as const
 
+/** The exit code: 0 when every figure is valid. */
 async function main(): Promise<number> {
   const options = parseOptions(process.argv.slice(2))
   if (options === undefined) {
     console.log(help)
     return 0
   }
+  const names = namesOf(options)
+  const peers = options.peers.map(peerOf)
   const missing = needed.filter(([command, args]) => versionOf(command, args, /(.*)/) === undefined)
-  if (missing.length > 0) {
-    console.error(`missing, and installed by: ${missing.map(([, , install]) => install).join("; ")}`)
-    return 1
-  }
-  const chosen = chosenScenarios(options)
-  const folder = mkdtempSync(join(tmpdir(), "linebacker-bench-"))
+  for (const [command, , install] of missing) console.error(`bench: ${command} is not installed: ${install}`)
+  if (missing.length > 0) return 1
   // This process is part of the load: it renews leases and waits.
   spawnSync("taskset", ["-acp", options.loadCores, String(process.pid)])
+  const folder = mkdtempSync(join(tmpdir(), "linebacker-bench-"))
   try {
-    return await compare(folder, chosen, options)
+    const findings = await compare(folder, peers, names, options)
+    return findings.every(({ isValid }) => isValid) ? 0 : 1
   } finally {
     rmSync(folder, { recursive: true })
   }
 }
 
-function chosenScenarios({ only }: BenchOptions): readonly Scenario[] {
-  if (only === undefined) return scenarios
-  return only.map((name) => {
-    const scenario = scenarios.find((candidate) => candidate.name === name)
-    if (scenario !== undefined) return scenario
-    throw new TypeError(
-      `there is no scenario "${name}"; there are ${scenarios.map((s) => s.name).join(", ")}`,
-    )
-  })
+/** What is to be measured. Throws a TypeError when a name is none. */
+function namesOf({ only }: BenchOptions): readonly string[] {
+  const known = [...scenarios.map(({ name }) => name), ...onceNames]
+  for (const name of only ?? []) {
+    if (!known.includes(name))
+      throw new TypeError(`there is no "${name}" to measure, only ${known.join(", ")}`)
+  }
+  return only ?? known
 }
 
-async function compare(folder: string, chosen: readonly Scenario[], options: BenchOptions): Promise<number> {
-  const certificate = makeCertificate(folder)
+async function compare(
+  folder: string,
+  peers: readonly Peer[],
+  names: readonly string[],
+  options: BenchOptions,
+): Promise<Finding[]> {
   const backends = await startBackends(join(folder, "backends"), options.loadCores)
+  const ground: Ground = { folder, backends: backends.ports, certificate: makeCertificate(folder) }
   const field: Contestant[] = []
-  const absent: string[] = []
-  const trials: Trial[] = []
+  const findings: Finding[] = []
   try {
-    for (const name of options.peers) {
-      const peer = peerOf(name)
-      const contestant = await enter(peer, { folder, backends: backends.ports, certificate }, options)
-      if (contestant !== undefined) field.push(contestant)
-      else absent.push(`${name} is not installed: ${peer.install}`)
-    }
     console.log(machineText(thisMachine()))
-    for (const { peer, version } of field) console.log(`  ${peer.name} ${version}`)
-    for (const line of absent) console.log(`  SKIPPED: ${line}`)
-    for (const scenario of chosen) {
-      for (const connections of options.connections ?? scenario.connections) {
-        const trial = await run(scenario, connections, field, folder, options)
-        trials.push(trial)
-        console.log(`\n${titleOf(trial)}\n${tableText(columns, rowsOf(trial))}`)
-        for (const line of trial.skipped) console.log(`SKIPPED: ${line}`)
+    for (const peer of peers) {
+      const contestant = await enter(peer, ground, options)
+      if (contestant === undefined) console.log(`  SKIPPED: ${peer.name} is not installed: ${peer.install}`)
+      else console.log(`  ${peer.name} ${contestant.version}`)
+      if (contestant !== undefined) field.push(contestant)
+    }
+    for (const name of names) {
+      for await (const finding of findingsOf(name, field, ground, options)) {
+        findings.push(finding)
+        console.log(`\n${textOf(finding)}`)
+        // After each, so that a long run that is stopped has not been for nothing.
+        write(findings, field, options)
       }
     }
   } finally {
     for (const contestant of field) await contestant.stop()
     await backends.running.stop()
   }
-  write(trials, field, options)
-  return trials.some(({ entries }) => entries.some(({ rounds }) => rounds.some((r) => r.faults.length > 0)))
-    ? 1
-    : 0
+  return findings
 }
 
-function titleOf({ scenario, connections }: Trial): string {
-  return `${scenario.title}; ${connections} ${connections === 1 ? "connection" : "connections"}`
-}
-
-async function run(
-  scenario: Scenario,
-  connections: number,
+async function* findingsOf(
+  name: string,
   field: readonly Contestant[],
-  folder: string,
+  ground: Ground,
   options: BenchOptions,
-): Promise<Trial> {
-  const running = field.filter(({ peer }) => peer.tls || !scenario.tls)
-  const skipped = field
-    .filter((one) => !running.includes(one))
-    .map(({ peer }) => `${peer.name} has no TLS yet`)
-  const loadFor = (contestant: Contestant, seconds: number) => ({
-    scenario,
-    connections,
-    seconds,
-    port: scenario.tls ? contestant.tlsPort : contestant.port,
-    cores: options.loadCores,
-    folder,
-  })
-  for (const contestant of running) await runWrk(loadFor(contestant, options.warmUpSeconds))
-  const rounds = new Map<Contestant, Measurement[]>(running.map((contestant) => [contestant, []]))
-  for (let round = 0; round < options.rounds; round++) {
-    for (const [contestant, measured] of rounds) {
-      const { pid } = contestant.running
-      measured.push(await measure(pid, loadFor(contestant, options.seconds)))
-      if (!contestant.running.isRunning()) throw new Error(`${contestant.peer.name} has ended under load`)
-    }
+): AsyncGenerator<Finding> {
+  if (name === "syscalls") yield await countCalls(field, ground, options)
+  if (name === "idle") yield await weighIdle(field, ground, options)
+  const scenario = scenarioNamed(name)
+  if (scenario === undefined) return
+  for (const connections of options.connections ?? scenario.connections) {
+    yield findingOf(await tryOut(scenario, connections, field, ground.folder, options))
   }
-  const entries = [...rounds].map(([{ peer }, measured]) => ({ peer: peer.name, rounds: measured }))
-  return { scenario, connections, entries, skipped }
 }
 
-function write(trials: readonly Trial[], field: readonly Contestant[], options: BenchOptions): void {
+function write(findings: readonly Finding[], field: readonly Contestant[], options: BenchOptions): void {
   const machine = thisMachine()
-  const peers = Object.fromEntries(field.map(({ peer, version }) => [peer.name, version]))
-  if (options.json !== undefined) {
-    writeFileSync(options.json, `${JSON.stringify({ machine, peers, trials }, undefined, 2)}\n`)
+  const peers = field.map(({ peer, version }) => `${peer.name} ${version}`)
+  const { json, markdown, rounds, seconds } = options
+  if (json !== undefined) {
+    const measured = findings.map(({ name, title, isValid, data }) => ({ name, title, isValid, data }))
+    writeFileSync(
+      json,
+      `${JSON.stringify({ machine, peers, rounds, seconds, findings: measured }, undefined, 2)}\n`,
+    )
   }
-  if (options.markdown === undefined) return
-  let document = readFileSync(options.markdown, "utf8")
-  for (const { name } of scenarios) {
-    const own = trials.filter(({ scenario }) => scenario.name === name)
-    if (own.length === 0) continue
-    const tables = own.map((trial) => {
-      const skipped = trial.skipped.map((line) => `\n\nSkipped: ${line}.`).join("")
-      return `**${titleOf(trial)}**\n\n${tableMarkdown(columns, rowsOf(trial))}${skipped}`
-    })
-    document = withBlock(document, name, tables.join("\n\n"))
+  if (markdown !== undefined) {
+    const below = `${machineText(machine)}; ${peers.join(", ")}; ${rounds} rounds of ${seconds} s`
+    writeFileSync(markdown, withFindings(readFileSync(markdown, "utf8"), findings, below))
   }
-  writeFileSync(options.markdown, document)
 }
 
 try {
@@ -156,5 +132,3 @@ try {
   console.error(error instanceof TypeError ? `bench: ${error.message}` : error)
   process.exitCode = 1
 }
-// Idle connections of checks must not keep a finished benchmark alive.
-process.exit()

@@ -1,101 +1,40 @@
-/** Tables of what was measured, for a terminal and for Markdown. */
-import type { Machine } from "./machine.ts"
-import type { Measurement } from "./measure.ts"
-import type { Scenario } from "./scenarios.ts"
-import { median, ratiosOf, type Spread, spreadOf } from "./statistics.ts"
+/** What was found, as tables for a terminal and for Markdown. */
 
-export interface Entry {
-  readonly peer: string
-  readonly rounds: readonly Measurement[]
+/** One table: of a scenario at one number of connections, or of something that is counted only once. */
+export interface Finding {
+  /** The scenario; in a document it goes between the markers of that name. */
+  readonly name: string
+  readonly title: string
+  readonly head: readonly string[]
+  /** A row of two cells is a peer with a remark in place of figures. */
+  readonly rows: readonly (readonly string[])[]
+  /** Who did not take part and why, and what else a reader must know. */
+  readonly remarks: readonly string[]
+  readonly isValid: boolean
+  /** Everything that was measured. */
+  readonly data: unknown
 }
 
-/** One scenario at one number of connections. */
-export interface Trial {
-  readonly scenario: Scenario
-  readonly connections: number
-  readonly entries: readonly Entry[]
-  /** Who did not take part, and why. */
-  readonly skipped: readonly string[]
-}
-
-/** Who the others are compared with. */
-const references = ["nginx", "haproxy"] as const
-
-export const columns = [
-  "peer",
-  "CPU µs/request",
-  "min–max",
-  "user",
-  "system",
-  ...references.map((name) => `× ${name}`),
-  "requests/s",
-  "core",
-  "p50 ms",
-  "p99 ms",
-  "PSS MiB",
-] as const
-
-export function rowsOf(trial: Trial): string[][] {
-  return trial.entries.map((entry) => {
-    const faults = entry.rounds.flatMap((round) => round.faults)
-    if (faults.length > 0) return [entry.peer, `INVALID: ${[...new Set(faults)].join("; ")}`]
-    const of = (value: (round: Measurement) => number): number => median(entry.rounds.map(value))
-    const cpu = spreadOf(cpuOf(entry))
-    return [
-      entry.peer,
-      cpu.median.toFixed(1),
-      `${cpu.min.toFixed(1)}–${cpu.max.toFixed(1)}`,
-      of(({ userUs }) => userUs).toFixed(1),
-      of(({ systemUs }) => systemUs).toFixed(1),
-      ...references.map((name) =>
-        ratioText(
-          entry,
-          trial.entries.find(({ peer }) => peer === name),
-        ),
-      ),
-      Math.round(of(({ perSecond }) => perSecond)).toString(),
-      `${Math.round(of(({ busy }) => busy) * 100)} %`,
-      of(({ p50Ms }) => p50Ms).toFixed(2),
-      of(({ p99Ms }) => p99Ms).toFixed(2),
-      (of(({ pssBytes }) => pssBytes) / 2 ** 20).toFixed(1),
-    ]
-  })
-}
-
-function cpuOf({ rounds }: Entry): number[] {
-  return rounds.map(({ cpuUs }) => cpuUs)
-}
-
-function ratioText(entry: Entry, reference: Entry | undefined): string {
-  if (reference === undefined || reference.rounds.some(({ faults }) => faults.length > 0)) return "—"
-  const { median, min, max }: Spread = ratiosOf(cpuOf(entry), cpuOf(reference))
-  return reference === entry ? "1" : `${median.toFixed(2)} (${min.toFixed(2)}–${max.toFixed(2)})`
-}
-
-/** Columns of equal width; the first is aligned to the left. */
-export function tableText(head: readonly string[], rows: readonly (readonly string[])[]): string {
+export function textOf({ title, head, rows, remarks }: Finding): string {
   const widths = head.map((name, c) =>
-    Math.max(name.length, ...rows.filter((row) => row.length > 2).map((row) => row[c]?.length ?? 0)),
+    Math.max(name.length, ...rows.map((row) => (row.length === 2 && c === 1 ? 0 : (row[c]?.length ?? 0)))),
   )
-  return [head, ...rows]
-    .map((row) =>
-      row
-        .map((cell, c) => (c === 0 || row.length === 2 ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!)))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n")
+  const lines = [head, ...rows].map((row) =>
+    row
+      // Names to the left, figures to the right, remarks over everything.
+      .map((cell, c) => (c === 0 || row.length === 2 ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!)))
+      .join("  ")
+      .trimEnd(),
+  )
+  return [title, ...lines, ...remarks].join("\n")
 }
 
-export function tableMarkdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
+export function markdownOf({ title, head, rows, remarks }: Finding): string {
   const filled = rows.map((row) => head.map((_, c) => row[c] ?? ""))
-  return [head, head.map((_, c) => (c === 0 ? "---" : "--:")), ...filled]
+  const table = [head, head.map((_, c) => (c === 0 ? "---" : "--:")), ...filled]
     .map((cells) => `| ${cells.join(" | ")} |`)
     .join("\n")
-}
-
-export function machineText({ cpu, cores, memoryGib, kernel, node, date }: Machine): string {
-  return `${date}; ${cpu}, ${cores} cores, ${memoryGib} GiB; ${kernel}; Node ${node}`
+  return [`**${title}**`, table, ...remarks].join("\n\n")
 }
 
 /**
@@ -108,4 +47,15 @@ export function withBlock(document: string, name: string, content: string): stri
   const to = document.indexOf("<!-- /bench -->", from)
   if (from === -1 || to === -1) throw new Error(`there is no ${start} … <!-- /bench --> to replace`)
   return `${document.slice(0, from + start.length)}\n\n${content.trim()}\n\n${document.slice(to)}`
+}
+
+/** The document with every finding in its place; those of one name share a place, in their order. */
+export function withFindings(document: string, findings: readonly Finding[], below: string): string {
+  const names = new Set(findings.map(({ name }) => name))
+  let result = document
+  for (const name of names) {
+    const own = findings.filter((finding) => finding.name === name).map(markdownOf)
+    result = withBlock(result, name, [...own, `<sub>${below}</sub>`].join("\n\n"))
+  }
+  return result
 }

@@ -95,3 +95,7 @@ export const scenarios: readonly Scenario[] = [
     tls: true,
   },
 ]
+
+export function scenarioNamed(name: string): Scenario | undefined {
+  return scenarios.find((scenario) => scenario.name === name)
+}

@@ -24,11 +24,12 @@ export const haproxy: Peer = {
 
 function configText({ port, tlsPort, backends, certificate }: Site): string {
   const servers = backends.map((backend, index) => `  server b${index} 127.0.0.1:${backend} check inter 5s`)
-  // Two descriptors a connection: as many as one process may have without asking for more.
   return `
 global
   nbthread 1
-  maxconn ${Math.floor(connectionsMax * 0.45)}
+  # It asks for two descriptors a connection, and ends when it does not get them.
+  no strict-limits
+  maxconn ${connectionsMax}
   ssl-default-bind-options ssl-min-ver TLSv1.2
 
 defaults
