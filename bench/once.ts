@@ -1,6 +1,7 @@
 /** What is looked at once a peer, and not measured round by round: system calls and memory of idle connections. */
 import { type Contestant, enter, type Ground } from "./field.ts"
 import { idleMemoryOf } from "./idle.ts"
+import { runWrk } from "./load.ts"
 import type { BenchOptions } from "./options.ts"
 import { treeOf } from "./proc.ts"
 import { versionOf } from "./processes.ts"
@@ -24,19 +25,20 @@ export async function countCalls(
   const found: { readonly peer: string; readonly total: number; readonly calls: string }[] = []
   const isInstalled = versionOf("strace", ["-V"], /(.*)/) !== undefined
   const scenario = scenarioNamed("small")!
+  const connections = options.connections?.[0] ?? 64
   for (const contestant of isInstalled ? field : []) {
     const pids = treeOf(contestant.running.pid)
-    const { total, byName } = await callsPerRequest(pids, {
-      ...loadOf(scenario, contestant, ground.folder, options),
-      connections: options.connections?.[0] ?? 64,
-    })
+    const load = { ...loadOf(scenario, contestant, ground.folder, options), connections }
+    // Compilers have threads, and threads have calls of their own: they are to be done first.
+    await runWrk({ ...load, seconds: options.warmUpSeconds })
+    const { total, byName } = await callsPerRequest(pids, load)
     const named = byName.filter(({ calls }) => calls >= rare)
     const calls = named.map(({ name, calls }) => `${name} ${calls.toFixed(2)}`).join(", ")
     found.push({ peer: contestant.peer.name, total, calls })
   }
   return {
     name: "syscalls",
-    title: `System calls per request; small GETs, ${options.connections?.[0] ?? 64} connections, under strace`,
+    title: `System calls per request; small GETs, ${connections} connections, under strace`,
     head: ["peer", "calls", "of which"],
     rows: found.map(({ peer, total, calls }) => [peer, total.toFixed(2), calls]),
     remarks: isInstalled ? [] : ["SKIPPED: strace is not installed: apt-get install strace."],
