@@ -1,0 +1,87 @@
+/** Everybody who is compared, started and checked: the field of one run. */
+import { mkdtempSync } from "node:fs"
+import { join } from "node:path"
+import type { BenchOptions } from "./options.ts"
+import { caddy } from "./peers/caddy.ts"
+import { haproxy } from "./peers/haproxy.ts"
+import { linebacker } from "./peers/linebacker.ts"
+import { nginx } from "./peers/nginx.ts"
+import { httpProxy, undici } from "./peers/node-peers.ts"
+import type { Certificate, Peer } from "./peers/peer.ts"
+import { freePorts, type Running, start } from "./processes.ts"
+
+export interface Contestant {
+  readonly peer: Peer
+  readonly version: string
+  readonly running: Running
+  readonly port: number
+  readonly tlsPort: number
+  readonly stop: () => Promise<void>
+}
+
+const peers: readonly Peer[] = [nginx, haproxy, caddy, httpProxy, undici, linebacker()]
+
+/** The peer of this name; `linebacker@FOLDER` is another checkout. Throws when there is none. */
+export function peerOf(name: string): Peer {
+  const checkout = /^linebacker@(.+)$/.exec(name)?.[1]
+  if (checkout !== undefined) return linebacker(name, checkout)
+  const peer = peers.find((candidate) => candidate.name === name)
+  if (peer !== undefined) return peer
+  throw new TypeError(`there is no peer "${name}"; there are ${peers.map((known) => known.name).join(", ")}`)
+}
+
+export interface Ground {
+  readonly folder: string
+  readonly backends: readonly number[]
+  readonly certificate: Certificate
+}
+
+/** Starts a peer, or answers undefined when it is not installed. Rejects when it does not do what all must do. */
+export async function enter(
+  peer: Peer,
+  ground: Ground,
+  options: BenchOptions,
+): Promise<Contestant | undefined> {
+  const version = peer.version(options.modules)
+  if (version === undefined) return undefined
+  const [port, tlsPort] = (await freePorts(2)) as [number, number]
+  const folder = mkdtempSync(join(ground.folder, `${peer.name.replaceAll(/[^a-z0-9]+/g, "-")}-`))
+  const { backends, certificate } = ground
+  const { balancerCores: cores, modules, nodeFlags } = options
+  const site = { folder, cores, port, tlsPort, backends, certificate, modules, nodeFlags }
+  const running = await start(await peer.program(site))
+  const leave = await peer.afterStart?.(site)
+  const stop = async (): Promise<void> => {
+    await leave?.()
+    await running.stop()
+  }
+  try {
+    await checkRelay(peer.name, port, backends)
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return { peer, version, running, port, tlsPort, stop }
+}
+
+/** A few requests through the peer: all backends take part, and the fields that a proxy adds arrive. */
+async function checkRelay(name: string, port: number, backends: readonly number[]): Promise<void> {
+  const seen = new Set<string>()
+  for (let i = 0; i < 32; i++) {
+    const response = await fetch(`http://127.0.0.1:${port}/echo`, { signal: AbortSignal.timeout(5_000) })
+    const text = await response.text()
+    const [backend, host, client, scheme, forwardedHost, via] = text.trim().split("|")
+    const isRight =
+      response.status === 200 &&
+      host === `127.0.0.1:${port}` &&
+      client === "127.0.0.1" &&
+      scheme === "http" &&
+      forwardedHost === host &&
+      via !== undefined &&
+      /^(HTTP\/)?1\.1 \S+/i.test(via)
+    if (!isRight)
+      throw new Error(`${name} does not relay as all must: ${response.status} ${JSON.stringify(text)}`)
+    seen.add(backend!)
+  }
+  if (seen.size !== backends.length) throw new Error(`${name} used only the backends ${[...seen].join(", ")}`)
+}

@@ -1,0 +1,88 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { join, resolve } from "node:path"
+import { announce } from "../../src/backend/announce.ts"
+import { freePorts } from "../processes.ts"
+import { clientIdleSeconds, connectionsMax, idlePerBackend, type Certificate, type Peer } from "./peer.ts"
+
+/**
+ * The part of the configuration that makes it listen with TLS on a port; undefined while there is none, and the
+ * scenarios over TLS are skipped. This is the one place to switch them on.
+ */
+const tlsText: ((port: number, certificate: Certificate) => string) | undefined = undefined
+
+const ownFolder = resolve(import.meta.dirname, "../..")
+const memberMsMax = 10_000
+
+/** This checkout, or another one to compare it with. */
+export function linebacker(name = "linebacker", checkout = ownFolder): Peer {
+  /** Where backends announce themselves, once it is known. */
+  let registrationPort = 0
+  return {
+    name,
+    install: `npm ci in ${checkout}`,
+    tls: tlsText !== undefined,
+    version: () => (existsSync(join(checkout, "bin/linebacker")) ? versionOfCheckout(checkout) : undefined),
+    async program(site) {
+      const [registration, admin] = (await freePorts(2)) as [number, number]
+      registrationPort = registration
+      const config = join(site.folder, "linebacker.yaml")
+      writeFileSync(config, configText(site.port, registration, admin))
+      return {
+        name,
+        cores: site.cores,
+        command: process.execPath,
+        args: [...site.nodeFlags, join(checkout, "bin/linebacker"), "serve", "-c", config],
+        log: join(site.folder, "linebacker.log"),
+        ports: [site.port, registration],
+      }
+    },
+    async afterStart(site) {
+      const members = await Promise.all(site.backends.map((port) => member(registrationPort, port)))
+      return async () => void (await Promise.all(members.map((leave) => leave())))
+    },
+  }
+}
+
+function versionOfCheckout(checkout: string): string {
+  const manifest = readFileSync(join(checkout, "package.json"), "utf8")
+  return `${(JSON.parse(manifest) as { readonly version: string }).version} on Node ${process.version}`
+}
+
+/** One data-plane thread; what is limited here is limited nowhere else, so limits are as wide as the others'. */
+function configText(port: number, registration: number, admin: number): string {
+  return `
+listen: 127.0.0.1:${port}
+workers: 1
+policy: least-connections
+registration: { listen: "127.0.0.1:${registration}" }
+admin: { listen: "127.0.0.1:${admin}" }
+limits:
+  connectionsMax: ${connectionsMax}
+  idlePerBackendMax: ${idlePerBackend}
+  requestsPerConnectionMax: 1000000000
+timeouts: { clientIdle: ${clientIdleSeconds}s }
+`
+}
+
+/** Announces a backend, which goes on renewing its lease from here; the answer ends the lease. */
+function member(registration: number, port: number): Promise<() => Promise<void>> {
+  return new Promise((resolve, reject) => {
+    const late = setTimeout(
+      () => reject(new Error("a backend could not be announced within 10 s")),
+      memberMsMax,
+    )
+    const announcement = announce({
+      balancer: `http://127.0.0.1:${registration}`,
+      id: `backend-${port}`,
+      address: `127.0.0.1:${port}`,
+      // Room for any number of requests at once: what is measured is relaying, not waiting.
+      capacity: { compute: 10_000, storage: 10_000 },
+      onState({ state, reason }) {
+        if (state === "member") {
+          clearTimeout(late)
+          resolve(() => announcement.leave())
+        } else if (state === "refused") reject(new Error(reason))
+      },
+    })
+  })
+}
