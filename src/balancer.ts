@@ -17,6 +17,7 @@ import type { StateView } from "./control/state-view.ts"
 import { Counters } from "./metrics/counters.ts"
 import { isPolicyName, policies, type PolicyName } from "./policies/index.ts"
 import type { DataPlaneOptions } from "./proxy/options.ts"
+import { Dialer } from "./proxy/dial.ts"
 import { Threads } from "./proxy/threads.ts"
 import { systemClock, systemRng, systemTimers, wallClock } from "./system.ts"
 
@@ -122,6 +123,7 @@ class RunningBalancer implements Balancer {
     this.#checker = new Checker({
       registry: this.#registry,
       check: checks.kind === "http" ? { kind: "http", path: checks.path } : { kind: "tcp" },
+      dialer: new Dialer(config.backends, systemClock),
       clock: systemClock,
       rng: systemRng(),
       timers: systemTimers,
@@ -179,6 +181,7 @@ class RunningBalancer implements Balancer {
         ...(registration.token === undefined ? {} : { token: registration.token }),
         ...(registration.allow === undefined ? {} : { allow: registration.allow }),
         allowForeignAddresses: registration.allowForeignAddresses,
+        unixFolders: registration.unixFolders,
         onChange: () => this.#publish(),
       }),
     )
@@ -248,7 +251,7 @@ async function opening<T>(
 }
 
 function dataPlaneOptions(config: Config, policy: PolicyName, seed: number): DataPlaneOptions {
-  const { name, listen, resources, demand, limits, timeouts, requests, response } = config
+  const { name, listen, resources, demand, limits, timeouts, requests, response, backends } = config
   const demandDefault = vectorOf(resources, demand.default)
   if (!demandDefault.ok) throw new RangeError(`demand.default: ${demandDefault.error.message}`)
   return {
@@ -262,6 +265,7 @@ function dataPlaneOptions(config: Config, policy: PolicyName, seed: number): Dat
     demand: { mode: demand.mode, default: demandDefault.value },
     limits: { ...limits, underscores: requests.underscores },
     timeouts,
+    backends,
     backendHeader: response.backendHeader,
   }
 }

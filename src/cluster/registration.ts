@@ -1,8 +1,10 @@
 import { parseBackendId, type BackendId } from "../core/backend.ts"
+import { isDnsName } from "../core/endpoint.ts"
 import { vectorOf, type NamedAmounts, type ResourceTable } from "../core/resources.ts"
 import { fail, ok, type Result } from "../core/result.ts"
 import type { RegistryError } from "./registry-errors.ts"
-import type { Address } from "./snapshot.ts"
+import { isUnixPath, unixPathBytesMax } from "./address.ts"
+import type { Address, Scheme } from "./snapshot.ts"
 
 /** What a backend says of itself when it announces. */
 export interface Registration {
@@ -11,7 +13,8 @@ export interface Registration {
   readonly address: Address
   /** One amount for every resource of the table. */
   readonly capacity: NamedAmounts
-  readonly scheme?: "http" | undefined
+  /** `http` when absent. */
+  readonly scheme?: Scheme | undefined
   /** 1 when absent. */
   readonly weight?: number | undefined
   readonly zone?: string | undefined
@@ -34,6 +37,12 @@ export interface Report {
   /** Requests it works on now, from all balancers. */
   readonly inFlight?: number | undefined
 }
+
+/**
+ * The label that says whose certificate a backend of scheme `https` shows, when its address does not say it:
+ * a DNS name.
+ */
+export const serverNameLabel = "tls-server-name"
 
 export const registrationLimits = {
   weightMin: 0.001,
@@ -74,7 +83,7 @@ export function checkRegistration(
     labels = {},
   } = registration
   const refusal =
-    (isPort(registration.address.port) ? undefined : invalid("address", "the port must be 1 to 65535")) ??
+    checkAddress(registration.address) ??
     checkCapacity(table, registration.capacity) ??
     (weight >= weightMin && weight <= weightMax
       ? undefined
@@ -121,6 +130,16 @@ export function checkReport(
   return undefined
 }
 
+function checkAddress(address: Address): Refusal | undefined {
+  if (!("path" in address))
+    return isPort(address.port) ? undefined : invalid("address", "the port must be 1 to 65535")
+  if (isUnixPath(address.path)) return undefined
+  return invalid(
+    "address",
+    `the path must be absolute, without "." and "..", and at most ${unixPathBytesMax} bytes long`,
+  )
+}
+
 function checkCapacity(table: ResourceTable, capacity: NamedAmounts): Refusal | undefined {
   const vector = vectorOf(table, capacity)
   if (!vector.ok) {
@@ -152,6 +171,10 @@ function checkLabels(labels: Readonly<Record<string, string>>): Refusal | undefi
     if (value.length > labelValueCharsMax) {
       return invalid(`labels.${name}`, `at most ${labelValueCharsMax} characters; found ${value.length}`)
     }
+  }
+  const serverName = labels[serverNameLabel]
+  if (serverName !== undefined && !isDnsName(serverName)) {
+    return invalid(`labels.${serverNameLabel}`, `must be a DNS name; found ${quoted(serverName)}`)
   }
   return undefined
 }

@@ -2,12 +2,19 @@ import type { BackendId } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
 import type { NamedAmounts, ResourceTable } from "../core/resources.ts"
 import { fail, ok, type Result } from "../core/result.ts"
+import { isSameAddress } from "./address.ts"
 import { Departed } from "./departed.ts"
 import { afterCheck, checkTimesDefault, unprobed, type CheckTimes, type Health } from "./health.ts"
-import { checkRegistration, checkReport, type Registration, type Report } from "./registration.ts"
+import {
+  checkRegistration,
+  checkReport,
+  type Registration,
+  type Report,
+  serverNameLabel,
+} from "./registration.ts"
 import type { RegistryError } from "./registry-errors.ts"
 import type { Slots } from "./slots.ts"
-import { emptySnapshot, type Address, type Member, type MemberState, type Snapshot } from "./snapshot.ts"
+import { emptySnapshot, type Member, type MemberState, type Snapshot } from "./snapshot.ts"
 
 export interface RegistryOptions {
   readonly resources: ResourceTable
@@ -147,7 +154,7 @@ export class Registry {
   /**
    * A backend announces itself. From the same incarnation at the same address this is a renewal, with whatever
    * else changed; anything else is a new generation, which serves again even when the old one was draining. It
-   * is probed anew when the address or the incarnation is another, and keeps the health otherwise.
+   * is probed anew when the address, the scheme or the incarnation is another, and keeps the health otherwise.
    *
    * Errors: invalid_id, invalid_body, stale_incarnation, too_many_backends.
    */
@@ -304,7 +311,7 @@ export class Registry {
     const sameProcess =
       known !== undefined &&
       incarnation === known.member.incarnation &&
-      sameAddress(registration.address, known.member.address)
+      isSamePlace(registration, known.member)
     if (sameProcess && incarnation !== undefined && known.member.keptBy === keptBy) {
       known.ttlMs = registration.ttlMs ?? this.#options.ttlMs
       known.renewedAt = now
@@ -467,12 +474,17 @@ function factsOf(
   }
 }
 
-function isKeptByChecks(entry: Entry): boolean {
-  return entry.member.keptBy === "ping-acks"
+/** Whether connections and checks that are right for the member are right for what it announces now. */
+function isSamePlace({ address, scheme = "http", labels }: Registration, member: Member): boolean {
+  return (
+    isSameAddress(address, member.address) &&
+    scheme === member.scheme &&
+    labels?.[serverNameLabel] === member.labels[serverNameLabel]
+  )
 }
 
-function sameAddress(a: Address, b: Address): boolean {
-  return a.host === b.host && a.port === b.port
+function isKeptByChecks(entry: Entry): boolean {
+  return entry.member.keptBy === "ping-acks"
 }
 
 /** Members are plain data, written in one order of fields. */

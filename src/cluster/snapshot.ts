@@ -12,11 +12,22 @@ import type { NamedAmounts } from "../core/resources.ts"
  */
 export type MemberState = "probing" | "serving" | "suspect" | "ejected" | "draining"
 
-export interface Address {
+export interface TcpAddress {
   /** An IP address without brackets, or a DNS name. */
   readonly host: string
   readonly port: number
 }
+
+export interface UnixAddress {
+  /** Of a Unix socket on the balancer's machine: absolute, at most 107 bytes (cluster/address.ts). */
+  readonly path: string
+}
+
+/** Where a backend takes connections. */
+export type Address = TcpAddress | UnixAddress
+
+/** What is spoken there: HTTP/1.1 as it is, or within TLS. */
+export type Scheme = "http" | "https"
 
 /** One backend that holds a lease. Plain data: it travels to the data-plane threads as it is. */
 export interface Member {
@@ -27,7 +38,7 @@ export interface Member {
   readonly generation: number
   readonly incarnation: number | undefined
   readonly address: Address
-  readonly scheme: "http"
+  readonly scheme: Scheme
   readonly capacity: NamedAmounts
   readonly weight: number
   readonly zone: string | undefined

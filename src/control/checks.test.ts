@@ -7,14 +7,16 @@ import {
   type Server as TcpServer,
 } from "node:net"
 import { test, type TestContext } from "node:test"
+import { formatAddress } from "../cluster/address.ts"
 import { checkTimesDefault, type CheckTimes } from "../cluster/health.ts"
 import { Registry, type CheckOutcome } from "../cluster/registry.ts"
-import type { Address } from "../cluster/snapshot.ts"
+import type { Address, TcpAddress } from "../cluster/snapshot.ts"
 import type { BackendId } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
 import { resourcesDefault } from "../core/resources.ts"
 import type { Rng } from "../core/rng.ts"
 import type { Timers } from "../system.ts"
+import { type Destination, destinationOf, Dialer } from "../proxy/dial.ts"
 import { Checker, concurrentMax, probeHttp, probeTcp } from "./checks.ts"
 
 test("a new member is checked at once and serves when it passes", async () => {
@@ -145,8 +147,8 @@ test("a change is told after the registry has it", async () => {
 })
 
 test("connecting passes when something listens and fails with the cause when nothing does", async (t) => {
-  assert.deepEqual(await probeTcp(await listening(t, createTcpServer()), 2_000, never), passed)
-  assert.deepEqual(await probeTcp(await freeAddress(), 2_000, never), refused)
+  assert.deepEqual(await probeTcp(dialer, await listening(t, createTcpServer()), 2_000, never), passed)
+  assert.deepEqual(await probeTcp(dialer, await freeAddress(), 2_000, never), refused)
 })
 
 test("asking for a path passes with 200 to 399", async (t) => {
@@ -156,11 +158,11 @@ test("asking for a path passes with 200 to 399", async (t) => {
   })
   const address = await listening(t, server)
   for (const status of [200, 204, 302, 399]) {
-    assert.deepEqual(await probeHttp(address, `/${status}`, 2_000, never), passed, String(status))
+    assert.deepEqual(await probeHttp(dialer, address, `/${status}`, 2_000, never), passed, String(status))
   }
   for (const status of [400, 404, 500, 503]) {
     const error = `GET /${status} was answered with ${status}`
-    assert.deepEqual(await probeHttp(address, `/${status}`, 2_000, never), { passed: false, error })
+    assert.deepEqual(await probeHttp(dialer, address, `/${status}`, 2_000, never), { passed: false, error })
   }
 })
 
@@ -170,9 +172,9 @@ test("it says who asks, names the backend as host, and asks on a connection of i
     seen.push(method, headers.host, headers["user-agent"], headers.connection)
     response.end()
   })
-  const address = await listening(t, server)
-  await probeHttp(address, "/", 2_000, never)
-  assert.deepEqual(seen, ["GET", `127.0.0.1:${address.port}`, "linebacker-check", "close"])
+  const destination = await listening(t, server)
+  await probeHttp(dialer, destination, "/", 2_000, never)
+  assert.deepEqual(seen, ["GET", formatAddress(destination.address), "linebacker-check", "close"])
 })
 
 test("a body without an end is not waited for", async (t) => {
@@ -183,7 +185,7 @@ test("a body without an end is not waited for", async (t) => {
     response.on("drain", more)
     more()
   })
-  assert.deepEqual(await probeHttp(await listening(t, server), "/", 2_000, never), passed)
+  assert.deepEqual(await probeHttp(dialer, await listening(t, server), "/", 2_000, never), passed)
 })
 
 test("garbage, an endless head and an early end fail", async (t) => {
@@ -192,7 +194,7 @@ test("garbage, an endless head and an early end fail", async (t) => {
       socket.on("error", () => undefined)
       socket.end(answer)
     })
-    const outcome = await probeHttp(await listening(t, server), "/", 2_000, never)
+    const outcome = await probeHttp(dialer, await listening(t, server), "/", 2_000, never)
     assert.equal(outcome.passed, false, answer.slice(0, 20))
   }
 })
@@ -202,12 +204,12 @@ test("a probe without an answer ends when its time is up, or when it is told to"
     t,
     createServer(() => undefined),
   )
-  assert.deepEqual(await probeHttp(silent, "/", 20, never), {
+  assert.deepEqual(await probeHttp(dialer, silent, "/", 20, never), {
     passed: false,
     error: "no answer within 20 ms",
   })
   const controller = new AbortController()
-  const probe = probeHttp(silent, "/", 600_000, controller.signal)
+  const probe = probeHttp(dialer, silent, "/", 600_000, controller.signal)
   controller.abort()
   assert.equal((await probe).passed, false)
 })
@@ -225,7 +227,7 @@ class World implements Timers {
   readonly changes: number[] = []
   aborted = 0
   /** What a probe finds; undefined is no answer. */
-  answer: (address: Address) => CheckOutcome | undefined = () => passed
+  answer: (address: TcpAddress) => CheckOutcome | undefined = () => passed
   #now = 0
   #timers: { readonly at: Millis; readonly fn: () => void }[] = []
   #unanswered: ((outcome: CheckOutcome) => void)[] = []
@@ -241,7 +243,8 @@ class World implements Timers {
     this.checker = new Checker({
       registry: this.registry,
       check: { kind: "tcp" },
-      probe: (address, _timeoutMs, signal) => this.#probe(address, signal),
+      dialer,
+      probe: ({ address }, _timeoutMs, signal) => this.#probe(address, signal),
       clock: { now: () => this.#now },
       rng: middle,
       timers: this,
@@ -319,6 +322,7 @@ class World implements Timers {
   }
 
   async #probe(address: Address, signal: AbortSignal): Promise<CheckOutcome> {
+    assert.ok("host" in address)
     this.probes.push({ host: address.host, at: this.#now })
     const outcome = this.answer(address)
     if (outcome !== undefined) return outcome
@@ -329,17 +333,29 @@ class World implements Timers {
   }
 }
 
+const dialer = new Dialer(
+  {
+    nameTtlMs: 1_000,
+    tls: { ca: undefined, verify: true, serverName: undefined, cert: undefined, key: undefined },
+  },
+  { now: () => 0 },
+)
+
 const middle: Rng = { next: () => 0.5, below: () => 0 }
+
+function plainly(address: Address): Destination {
+  return destinationOf({ address, scheme: "http", labels: {} })
+}
 
 /** Everything that can happen without time passing has happened. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await Promise.resolve()
 }
 
-async function listening(t: TestContext, server: Server | TcpServer): Promise<Address> {
-  const { promise, resolve } = Promise.withResolvers<Address>()
+async function listening(t: TestContext, server: Server | TcpServer): Promise<Destination> {
+  const { promise, resolve } = Promise.withResolvers<Destination>()
   server.listen(0, "127.0.0.1", () =>
-    resolve({ host: "127.0.0.1", port: (server.address() as AddressInfo).port }),
+    resolve(plainly({ host: "127.0.0.1", port: (server.address() as AddressInfo).port })),
   )
   t.after(() => {
     server.close()
@@ -349,14 +365,14 @@ async function listening(t: TestContext, server: Server | TcpServer): Promise<Ad
 }
 
 /** An address where nothing listens any more. */
-async function freeAddress(): Promise<Address> {
-  const { promise, resolve } = Promise.withResolvers<Address>()
+async function freeAddress(): Promise<Destination> {
+  const { promise, resolve } = Promise.withResolvers<Destination>()
   const server = createTcpServer((socket) => socket.destroy())
   server.listen(0, "127.0.0.1", () => {
     const { port } = server.address() as AddressInfo
     const socket = connect(port, "127.0.0.1")
     socket.on("error", () => undefined)
-    socket.on("close", () => server.close(() => resolve({ host: "127.0.0.1", port })))
+    socket.on("close", () => server.close(() => resolve(plainly({ host: "127.0.0.1", port }))))
   })
   return promise
 }

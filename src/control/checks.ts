@@ -3,24 +3,32 @@
  * answer means is cluster/health.ts's matter; this only asks, within a time limit, and tells the registry.
  */
 import { request } from "node:http"
-import { connect } from "node:net"
+import { addAbortSignal } from "node:stream"
+import { formatAddress } from "../cluster/address.ts"
 import { type CheckTimes, nextCheckMs } from "../cluster/health.ts"
 import type { CheckOutcome, Registry } from "../cluster/registry.ts"
-import type { Address, Member, Snapshot } from "../cluster/snapshot.ts"
+import type { Member, Snapshot } from "../cluster/snapshot.ts"
 import type { BackendId } from "../core/backend.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import type { Rng } from "../core/rng.ts"
+import { type Destination, destinationOf, type Dialer } from "../proxy/dial.ts"
 import type { Timers } from "../system.ts"
 
 /** `tcp`: a connection opens, as in the seed. `http`: a GET of `path` is answered with 2xx or 3xx. */
 export type CheckKind = { readonly kind: "tcp" } | { readonly kind: "http"; readonly path: string }
 
 /** Asks once; resolves with the outcome, never rejects. `signal` ends it early. */
-export type Probe = (address: Address, timeoutMs: Millis, signal: AbortSignal) => Promise<CheckOutcome>
+export type Probe = (
+  destination: Destination,
+  timeoutMs: Millis,
+  signal: AbortSignal,
+) => Promise<CheckOutcome>
 
 export interface CheckerOptions {
   readonly registry: Registry
   readonly check: CheckKind
+  /** Connects as the exchanges do. */
+  readonly dialer: Dialer
   readonly clock: Clock
   readonly rng: Rng
   readonly timers: Timers
@@ -36,7 +44,7 @@ const crowdedMs = 100
 
 interface Watch {
   readonly generation: number
-  readonly address: Address
+  readonly destination: Destination
   /** When the last check began. */
   askedAt: Millis
   /** When the next is due. */
@@ -56,7 +64,7 @@ export class Checker {
   constructor(options: CheckerOptions) {
     this.#options = options
     this.#times = options.registry.checkTimes
-    this.#probe = options.probe ?? probeOf(options.check)
+    this.#probe = options.probe ?? probeOf(options.check, options.dialer)
   }
 
   /** Takes a new membership: who is new is asked at once, who has gone no more. */
@@ -91,7 +99,7 @@ export class Checker {
     this.#end(member.id)
     const watch: Watch = {
       generation: member.generation,
-      address: member.address,
+      destination: destinationOf(member),
       askedAt: Number.NEGATIVE_INFINITY,
       dueAt: Number.POSITIVE_INFINITY,
       cancelTimer: undefined,
@@ -126,7 +134,7 @@ export class Checker {
     watch.askedAt = clock.now()
     watch.dueAt = Number.POSITIVE_INFINITY
     this.#running++
-    const outcome = await this.#probe(watch.address, this.#times.timeoutMs, controller.signal)
+    const outcome = await this.#probe(watch.destination, this.#times.timeoutMs, controller.signal)
     this.#running--
     watch.running = undefined
     // It has left, or registered anew, while it was asked: the answer is about somebody else.
@@ -137,33 +145,39 @@ export class Checker {
   }
 }
 
-function probeOf(check: CheckKind): Probe {
-  return check.kind === "tcp" ? probeTcp : (address, ms, signal) => probeHttp(address, check.path, ms, signal)
+function probeOf(check: CheckKind, dialer: Dialer): Probe {
+  return check.kind === "tcp"
+    ? (destination, ms, signal) => probeTcp(dialer, destination, ms, signal)
+    : (destination, ms, signal) => probeHttp(dialer, destination, check.path, ms, signal)
 }
 
-/** Whether a connection opens. Not a byte is sent. */
+/** Whether a connection opens, its TLS handshake included where there is one. Nothing is asked on it. */
 export function probeTcp(
-  { host, port }: Address,
+  dialer: Dialer,
+  destination: Destination,
   timeoutMs: Millis,
   signal: AbortSignal,
 ): Promise<CheckOutcome> {
   return new Promise((resolve) => {
-    const socket = connect({ host, port, signal })
-    const settle = (outcome: CheckOutcome): void => {
-      resolve(outcome)
+    const late = AbortSignal.timeout(timeoutMs)
+    const socket = dialer.dial(destination)
+    const pass = (): void => {
+      resolve({ passed: true })
       socket.destroy()
     }
-    socket.setTimeout(timeoutMs, () =>
-      settle({ passed: false, error: `no connection within ${timeoutMs} ms` }),
-    )
-    socket.on("connect", () => settle({ passed: true }))
-    socket.on("error", (error) => settle({ passed: false, error: reasonOf(error) }))
+    socket.on(destination.secure ? "secureConnect" : "connect", pass)
+    socket.on("error", (error) => {
+      const reason = late.aborted ? `no connection within ${timeoutMs} ms` : reasonOf(error)
+      resolve({ passed: false, error: reason })
+    })
+    addAbortSignal(AbortSignal.any([signal, late]), socket)
   })
 }
 
 /** Whether a GET of `path` is answered with 2xx or 3xx, head and all, in time. The body is not read. */
 export function probeHttp(
-  { host, port }: Address,
+  dialer: Dialer,
+  destination: Destination,
   path: string,
   timeoutMs: Millis,
   signal: AbortSignal,
@@ -171,11 +185,9 @@ export function probeHttp(
   return new Promise((resolve) => {
     const late = AbortSignal.timeout(timeoutMs)
     const call = request({
-      host,
-      port,
+      createConnection: () => dialer.dial(destination),
       path,
-      agent: false,
-      headers: { "User-Agent": "linebacker-check", Connection: "close" },
+      headers: { Host: hostOf(destination), "User-Agent": "linebacker-check", Connection: "close" },
       signal: AbortSignal.any([signal, late]),
     })
     const settle = (outcome: CheckOutcome): void => {
@@ -193,11 +205,25 @@ export function probeHttp(
   })
 }
 
+/** The Host of a check: the address, its port left out where it is the scheme's own (RFC 9110 7.2). */
+function hostOf({ address, secure }: Destination): string {
+  if ("path" in address) return "localhost"
+  const text = formatAddress(address)
+  return address.port === (secure ? 443 : 80) ? text.slice(0, text.lastIndexOf(":")) : text
+}
+
 const reasons: Readonly<Partial<Record<string, string>>> = {
+  EACCES: "permission denied",
   ECONNREFUSED: "connection refused",
   ECONNRESET: "connection reset",
   EHOSTUNREACH: "host unreachable",
+  ENOENT: "no such socket",
   ENOTFOUND: "no such host",
+  CERT_HAS_EXPIRED: "its certificate has expired",
+  ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is for another name",
+  DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is self-signed",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "its certificate is from an unknown authority",
+  ERR_SSL_WRONG_VERSION_NUMBER: "it does not speak TLS",
 }
 
 function reasonOf({ code, message }: NodeJS.ErrnoException): string {

@@ -28,6 +28,7 @@ export function crossChecks(draft: ConfigDraft, written: unknown, policies: Poli
     ...demandIssues(draft),
     ...leaseIssues(draft, written),
     ...tokenIssues(draft),
+    ...clientCertificateIssues(draft),
     ...listenerIssues(draft, written),
   ]
 }
@@ -110,6 +111,24 @@ function tokenIssues(draft: ConfigDraft): CrossIssue[] {
     issues.push({ path: ["registration", "listen"], at: "value", message, found, about })
   }
   return issues
+}
+
+/** A certificate is worth nothing without its key, and a key nothing without its certificate. */
+function clientCertificateIssues({ backends }: ConfigDraft): CrossIssue[] {
+  const { certFile, keyFile } = backends.tls
+  if ((certFile === undefined) === (keyFile === undefined)) return []
+  const isKey = certFile === undefined
+  const message = `backends.tls.${isKey ? "certFile" : "keyFile"} must be there too`
+  const about = ["backends.tls"]
+  return [
+    {
+      path: ["backends", "tls", isKey ? "keyFile" : "certFile"],
+      at: "key",
+      message,
+      found: undefined,
+      about,
+    },
+  ]
 }
 
 /** The system would let two listeners share a port, since workers do: it has to be caught here. */

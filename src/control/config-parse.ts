@@ -1,5 +1,6 @@
 /** From a configuration as written, a tree of plain values, to `Config` or all that is wrong with it. */
 
+import { createPrivateKey, X509Certificate } from "node:crypto"
 import { namedOf, vectorOf } from "../core/resources.ts"
 import { fail, ok, type Result } from "../core/result.ts"
 import { didYouMean } from "../core/suggest.ts"
@@ -8,6 +9,8 @@ import { shown, unresolved, valueAt, type ConfigIssue, type ConfigPath } from ".
 import { draftConfig, sectionNames, tokenExpected, tokenPattern } from "./config-schema.ts"
 import type { ConfigDraft, SchemaIssue } from "./config-schema.ts"
 import type { Config } from "./config.ts"
+
+type BackendTls = Config["backends"]["tls"]
 
 /** What a configuration is checked against, and how the files it names are read. */
 export interface ConfigContext {
@@ -38,6 +41,7 @@ export function parseConfig(input: unknown, context: ConfigContext): Result<Conf
   }
   const registrationToken = tokenOf("registration", draft, context, issues)
   const adminToken = tokenOf("admin", draft, context, issues)
+  const tls = backendTlsOf(draft, context, issues)
   if (!first.ok || issues.length > 0) {
     return fail(issues.filter((issue) => valueAt(written, issue.path) !== unresolved))
   }
@@ -51,6 +55,7 @@ export function parseConfig(input: unknown, context: ConfigContext): Result<Conf
     demand: { ...draft.demand, default: namedOf(draft.resources, demandDefault.value) },
     registration: { ...registration, token: registrationToken },
     admin: { ...admin, token: adminToken },
+    backends: { ...draft.backends, tls },
   })
 }
 
@@ -126,4 +131,39 @@ function tokenOf(
     : `the file "${tokenFile}" cannot be read: ${text.error}`
   issues.push({ path: [section, "tokenFile"], at: "value", message, found: undefined })
   return undefined
+}
+
+/** What `backends.tls` comes to, with its files read and found to be what they should be. */
+function backendTlsOf(draft: ConfigDraft, context: ConfigContext, issues: ConfigIssue[]): BackendTls {
+  const { verify, serverName, ...files } = draft.backends.tls
+  const read = (setting: "caFile" | "certFile" | "keyFile"): string | undefined => {
+    const file = files[setting]
+    if (file === undefined) return undefined
+    const text = context.readFile(file)
+    const reason = text.ok ? whyNotPem(setting, text.value) : `cannot be read: ${text.error}`
+    if (reason === undefined && text.ok) return text.value
+    const message = `the file "${file}" ${reason}`
+    issues.push({ path: ["backends", "tls", setting], at: "value", message, found: undefined })
+    return undefined
+  }
+  const [ca, cert, key] = [read("caFile"), read("certFile"), read("keyFile")]
+  if (
+    cert !== undefined &&
+    key !== undefined &&
+    !new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))
+  ) {
+    const message = `the key is not that of the certificate in "${files.certFile}"`
+    issues.push({ path: ["backends", "tls", "keyFile"], at: "value", message, found: undefined })
+  }
+  return { verify, serverName, ca, cert, key }
+}
+
+function whyNotPem(setting: "caFile" | "certFile" | "keyFile", text: string): string | undefined {
+  const read = setting === "keyFile" ? createPrivateKey : (pem: string) => new X509Certificate(pem)
+  try {
+    read(text)
+    return undefined
+  } catch {
+    return setting === "keyFile" ? "holds no private key in PEM" : "holds no certificate in PEM"
+  }
 }

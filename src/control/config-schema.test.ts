@@ -25,6 +25,7 @@ test("the empty configuration is every default", () => {
       token: undefined,
       allow: undefined,
       allowForeignAddresses: false,
+      unixFolders: [],
       legacyPort: 80,
       ttlMs: 10_000,
       renewMs: 2_000,
@@ -38,6 +39,10 @@ test("the empty configuration is every default", () => {
       hosts: [],
     },
     checks: { kind: "tcp", path: "/healthz", intervalMs: 5_000, timeoutMs: 2_000, fall: 3, rise: 2 },
+    backends: {
+      nameTtlMs: 5_000,
+      tls: { ca: undefined, verify: true, serverName: undefined, cert: undefined, key: undefined },
+    },
     limits: {
       headBytesMax: 32_768,
       fieldsMax: 100,
@@ -46,6 +51,7 @@ test("the empty configuration is every default", () => {
       attemptsMax: 3,
       replayBytesMax: 65_536,
       connectionsMax: 10_000,
+      connectionsPerBackendMax: 1_024,
       idlePerBackendMax: 64,
       requestsPerConnectionMax: 1_000,
       chunkExtensionBytesMax: 4_096,

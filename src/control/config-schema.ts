@@ -4,8 +4,9 @@
  */
 
 import * as z from "zod"
+import { isUnixPath } from "../cluster/address.ts"
 import { durationExpected, durationPattern, formatDuration, parseDuration } from "../core/duration.ts"
-import { endpointExpected, isCidr, parseEndpoint } from "../core/endpoint.ts"
+import { endpointExpected, isCidr, isDnsName, parseEndpoint } from "../core/endpoint.ts"
 import { resolutionDefault, resourcesDefault, resourcesMax } from "../core/resources.ts"
 import { fail, ok, type Result } from "../core/result.ts"
 import { policyDefault } from "../policies/index.ts"
@@ -84,6 +85,9 @@ export const tokenExpected = "1 to 256 visible ASCII characters without a space"
 export const tokenPattern: RegExp = /^[\x21-\x7e]{1,256}$/
 const token = matching(tokenPattern, tokenExpected).optional().describe("What a peer must send as Bearer.")
 const tokenFile = matching(/./, "the path of a file").optional().describe("A file that holds the token.")
+const pemFile = matching(/./, "the path of a file").optional()
+const folderExpected = 'the absolute path of a folder, without "." and ".."'
+const isFolder = (path: string): boolean => path === "/" || isUnixPath(path.replace(/\/$/, ""))
 const cidrs = listOf(
   z.string({ error: "a CIDR like 10.0.0.0/8" }).refine(isCidr, { error: "a CIDR like 10.0.0.0/8" }),
   "CIDRs",
@@ -143,6 +147,13 @@ const schema = mapping({
     tokenFile,
     allow: cidrs.optional().describe("Who may announce."),
     allowForeignAddresses: flag(false).describe("Whether a peer may announce another's address."),
+    unixFolders: z
+      .array(z.string({ error: folderExpected }).refine(isFolder, { error: folderExpected }), {
+        error: "a list of folders",
+      })
+      .max(64, { error: "a list of at most 64 folders" })
+      .default([])
+      .describe("Folders in which a peer on this machine may announce Unix sockets."),
     legacyPort: integer(1, portMax, 80).describe("The port of backends that announce without one."),
     ttl: duration("10s", 100).describe("A lease that is not renewed ends after this."),
     renew: duration("2s", 10).describe("How often backends are asked to renew."),
@@ -170,6 +181,20 @@ const schema = mapping({
     fall: integer(1, 100, 3).describe("Failed checks in a row that eject a backend."),
     rise: integer(1, 100, 2).describe("Passed checks in a row that bring it back."),
   }),
+  backends: section("How backends are spoken to.", {
+    nameTtl: duration("5s", 0, hour).describe("How long the addresses of a DNS name count."),
+    tls: section("TLS to backends that announce the scheme https.", {
+      caFile: pemFile.describe("The authorities to trust, PEM; those of Node.js without it."),
+      verify: flag(true).describe("Whether certificates must be valid and have the right name."),
+      serverName: z
+        .string({ error: "a DNS name" })
+        .refine(isDnsName, { error: "a DNS name" })
+        .optional()
+        .describe("The name in every backend's certificate, instead of what it announces or its address."),
+      certFile: pemFile.describe("The certificate chain that the balancer shows, PEM."),
+      keyFile: pemFile.describe("Its private key, PEM."),
+    }),
+  }),
   limits: section("The most of everything.", {
     headBytesMax: integer(1_024, 1_048_576, 32_768).describe("A request's head, bytes."),
     fieldsMax: integer(8, 10_000, 100).describe("Header fields of a request."),
@@ -178,6 +203,9 @@ const schema = mapping({
     attemptsMax: integer(1, 10, 3).describe("Attempts of one exchange, the first included."),
     replayBytesMax: integer(0, 16_777_216, 65_536).describe("Body kept for another attempt, bytes."),
     connectionsMax: integer(1, 1_000_000, 10_000).describe("Client connections of one worker."),
+    connectionsPerBackendMax: integer(1, 1_000_000, 1_024).describe(
+      "Connections of one worker to one backend.",
+    ),
     idlePerBackendMax: integer(0, 10_000, 64).describe("Idle connections of one worker to one backend."),
     requestsPerConnectionMax: integer(1, 1_000_000_000, 1_000).describe("Requests of a client connection."),
     chunkExtensionBytesMax: integer(0, 1_048_576, 4_096).describe("Chunk extensions of one body, bytes."),
@@ -205,10 +233,17 @@ const schema = mapping({
   }),
 })
 
-/** The configuration with every setting right by itself, token files not read and `demand.default` as written. */
+/** The configuration with every setting right by itself, files not read and `demand.default` as written. */
 export type ConfigDraft = Config & {
   readonly registration: { readonly tokenFile: string | undefined }
   readonly admin: { readonly tokenFile: string | undefined }
+  readonly backends: {
+    readonly tls: {
+      readonly caFile: string | undefined
+      readonly certFile: string | undefined
+      readonly keyFile: string | undefined
+    }
+  }
 }
 
 export type SchemaIssue = z.core.$ZodIssue
@@ -217,7 +252,8 @@ export type SchemaIssue = z.core.$ZodIssue
 export function draftConfig(input: unknown): Result<ConfigDraft, readonly SchemaIssue[]> {
   const result = schema.safeParse(input)
   if (!result.success) return fail(result.error.issues)
-  const { registration, checks, timeouts, ...rest } = result.data
+  const { registration, checks, timeouts, backends, ...rest } = result.data
+  const { tls } = backends
   return ok({
     ...rest,
     seed: rest.seed,
@@ -227,6 +263,7 @@ export function draftConfig(input: unknown): Result<ConfigDraft, readonly Schema
       tokenFile: registration.tokenFile,
       allow: registration.allow,
       allowForeignAddresses: registration.allowForeignAddresses,
+      unixFolders: registration.unixFolders,
       legacyPort: registration.legacyPort,
       ttlMs: registration.ttl,
       renewMs: registration.renew,
@@ -241,6 +278,19 @@ export function draftConfig(input: unknown): Result<ConfigDraft, readonly Schema
       timeoutMs: checks.timeout,
       fall: checks.fall,
       rise: checks.rise,
+    },
+    backends: {
+      nameTtlMs: backends.nameTtl,
+      tls: {
+        verify: tls.verify,
+        serverName: tls.serverName,
+        caFile: tls.caFile,
+        certFile: tls.certFile,
+        keyFile: tls.keyFile,
+        ca: undefined,
+        cert: undefined,
+        key: undefined,
+      },
     },
     timeouts: {
       clientHeadMs: timeouts.clientHead,

@@ -27,6 +27,8 @@ export interface Config {
     /** CIDRs whose peers may announce; undefined leaves it to `token` and the listener. */
     readonly allow: readonly string[] | undefined
     readonly allowForeignAddresses: boolean
+    /** Folders in which backends may announce Unix sockets. */
+    readonly unixFolders: readonly string[]
     readonly legacyPort: number
     readonly ttlMs: number
     readonly renewMs: number
@@ -52,6 +54,8 @@ export interface Config {
     /** Passed checks in a row that bring it back. */
     readonly rise: number
   }
+  /** How backends are spoken to; certificates as PEM, read from their files. */
+  readonly backends: DataPlaneOptions["backends"]
   /** Of one data-plane thread. */
   readonly limits: Omit<DataPlaneOptions["limits"], "underscores">
   readonly timeouts: DataPlaneOptions["timeouts"]

@@ -25,6 +25,7 @@ test("all that a backend says of itself arrives, and the list shows it", async (
     id: "a",
     generation: 100,
     address: "127.0.0.1:8080",
+    scheme: "http",
     state: "probing",
     reason: registry.snapshot.members[0]!.reason,
     capacity: announcement.capacity,
@@ -176,7 +177,9 @@ test("a body of the wrong shape is refused with the path, what was found and wha
     [{ ...announcement, address: "http://127.0.0.1:80" }, "address", /host:port/],
     [{ ...announcement, address: ":0" }, "address", /65535/],
     [{ ...announcement, address: 80 }, "address", /80/],
-    [{ ...announcement, scheme: "https" }, "scheme", /"http".*"https"/],
+    [{ ...announcement, address: "unix:app.sock" }, "address", /unix:\/path/],
+    [{ ...announcement, scheme: "ftp" }, "scheme", /"http" or "https".*"ftp"/],
+    [{ ...announcement, labels: { "tls-server-name": "1.2.3.4" } }, "labels.tls-server-name", /DNS name/],
     [{ ...announcement, weight: 0 }, "weight", /0\.001/],
     [{ ...announcement, ttlMs: 10 }, "ttlMs", /1000 to 600000.*10/],
     [{ ...announcement, ttlMs: 1.5e3 + 0.5 }, "ttlMs", /whole/],
@@ -252,6 +255,32 @@ test("a backend may announce its own address only", async (t) => {
   for (const address of ["10.0.0.1:1", "example.org:1", "[fd00::1]:1"]) {
     assert.equal(errorOf(await put("a", { ...announcement, address })).code, "address_not_allowed")
   }
+})
+
+test("a Unix socket is announced only within the folders that are set aside for it", async (t) => {
+  const { put, call, registry } = await started(t, { unixFolders: ["/run/apps"] })
+  const announced = { ...announcement, address: "unix:/run/apps/a.sock", scheme: "https" }
+  assert.equal((await put("a", announced)).status, 201)
+  assert.deepEqual(memberOf(registry, "a").address, { path: "/run/apps/a.sock" })
+  const { body } = await call("GET", "/v1/backends")
+  const [listed] = (body as { backends: { address: string; scheme: string }[] }).backends
+  assert.deepEqual([listed?.address, listed?.scheme], ["unix:/run/apps/a.sock", "https"])
+  for (const address of ["unix:/run/docker.sock", "unix:/run/apps-of-others/a.sock"]) {
+    assert.equal(errorOf(await put("b", { ...announcement, address })).code, "address_not_allowed")
+  }
+})
+
+test("another scheme or certificate name makes another registration, which is checked anew", async (t) => {
+  const { put, registry } = await started(t)
+  const process = { ...announcement, incarnation: 1 }
+  await put("a", process)
+  const { generation } = memberOf(registry, "a")
+  await put("a", { ...process, zone: "z" })
+  assert.equal(memberOf(registry, "a").generation, generation)
+  await put("a", { ...process, scheme: "https" })
+  assert.equal(memberOf(registry, "a").generation, generation + 1)
+  await put("a", { ...process, scheme: "https", labels: { "tls-server-name": "a.test" } })
+  assert.equal(memberOf(registry, "a").generation, generation + 2)
 })
 
 test("foreign addresses can be allowed", async (t) => {

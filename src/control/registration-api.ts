@@ -5,15 +5,16 @@
  */
 import { createHash, timingSafeEqual } from "node:crypto"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
-import { type BlockList, isIP, type Socket } from "node:net"
+import { type BlockList, type Socket } from "node:net"
 import type { Lease, Registry } from "../cluster/registry.ts"
 import { registrationErrors, type RegistryError } from "../cluster/registry-errors.ts"
-import type { Address } from "../cluster/snapshot.ts"
+import { formatAddress } from "../cluster/address.ts"
 import type { Clock } from "../core/clock.ts"
-import { type Endpoint, formatEndpoint, isLoopback, parseEndpoint, plainIp } from "../core/endpoint.ts"
+import { type Endpoint, plainIp } from "../core/endpoint.ts"
 import { fail, ok, type Result } from "../core/result.ts"
 import { parseJson } from "./json.ts"
 import { contains, listening, rangesOf, refusingBytes } from "./node-listener.ts"
+import { announcedAddress, type AddressRules } from "./registration-address.ts"
 import { generationBody, readBody, registrationBody, renewalBody, seedBody } from "./registration-schema.ts"
 
 export interface RegistrationLimits {
@@ -31,7 +32,7 @@ export const registrationLimitsDefault: RegistrationLimits = {
   connectionsMax: 4_096,
 }
 
-export interface RegistrationOptions {
+export interface RegistrationOptions extends AddressRules {
   readonly host: string
   /** 0 takes a free one. */
   readonly port: number
@@ -41,8 +42,6 @@ export interface RegistrationOptions {
   readonly token?: string
   /** CIDR ranges of the peers that may call; anybody who can connect without it. */
   readonly allow?: readonly string[]
-  /** Whether a peer may announce an address that is not its own. */
-  readonly allowForeignAddresses: boolean
   readonly limits?: Partial<RegistrationLimits>
   /** The registry may have a new snapshot. */
   onChange(): void
@@ -225,7 +224,7 @@ class RegistrationApi {
   #register(id: string, body: unknown, peer: string): Result<Answer, RegistryError> {
     const read = readBody(registrationBody, body)
     if (!read.ok) return read
-    const address = this.#addressOf(read.value.address, peer)
+    const address = announcedAddress(read.value.address, peer, this.#options)
     if (!address.ok) return address
     const lease = this.#options.registry.register({ ...read.value, id, address: address.value }, this.#now())
     return lease.ok ? ok(leaseAnswer(lease.value, lease.value.created ? 201 : 200)) : lease
@@ -277,35 +276,25 @@ class RegistrationApi {
     const { registry } = this.#options
     const now = this.#now()
     const backends = registry.snapshot.members.map((member) => {
-      const { id, generation, state, reason, capacity, weight, zone, version, labels, incarnation } = member
-      const address = formatEndpoint(member.address)
+      const { id, generation, scheme, state, reason, capacity, weight, zone, version, labels } = member
+      const address = formatAddress(member.address)
       const lease = { keptBy: member.keptBy, expiresInMs: registry.details(id, now)?.expiresInMs }
-      const known = { id, generation, address, state, reason, capacity, weight, zone, version, labels }
-      return Object.assign(known, { incarnation, lease })
+      const known = {
+        id,
+        generation,
+        address,
+        scheme,
+        state,
+        reason,
+        capacity,
+        weight,
+        zone,
+        version,
+        labels,
+      }
+      return Object.assign(known, { incarnation: member.incarnation, lease })
     })
     return { status: 200, body: { backends } }
-  }
-
-  /** Where requests shall go. Unless it is allowed, nobody may send traffic to somebody else. */
-  #addressOf(text: string, peer: string): Result<Address, RegistryError> {
-    const endpoint = parseEndpoint(text)
-    if (endpoint === undefined || endpoint.port === 0) {
-      return fail({
-        code: "invalid_body",
-        message: `address: expected "host:port" or ":port" with a port from 1 to 65535, found ${JSON.stringify(text)}`,
-        path: "address",
-      })
-    }
-    const { port } = endpoint
-    if (endpoint.host === "") return ok({ host: peer, port })
-    const host = plainIp(endpoint.host)
-    const isOwn = isSameIp(host, peer) || (isLoopback(host) && isLoopback(peer))
-    if (isOwn || this.#options.allowForeignAddresses) return ok({ host, port })
-    return fail({
-      code: "address_not_allowed",
-      message: `address: ${host} is not the peer's own ${peer}; announce ":${port}", or set registration.allowForeignAddresses`,
-      path: "address",
-    })
   }
 
   #now(): number {
@@ -347,14 +336,6 @@ function seedWords(text: string): string {
 
 function peerOf(socket: Socket): string {
   return plainIp(socket.remoteAddress ?? "")
-}
-
-/** Whether both are the same IP address, however IPv6 is written. */
-function isSameIp(host: string, peer: string): boolean {
-  if (host === peer) return true
-  return (
-    isIP(host) === 6 && isIP(peer) === 6 && rangesOf([peer.split("%", 1)[0]!], "peer").check(host, "ipv6")
-  )
 }
 
 /** A path segment; one whose percent-encoding is broken stays as it is, and is no valid id. */

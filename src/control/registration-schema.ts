@@ -1,5 +1,6 @@
 /** The shapes of what backends send. Bounds and names of resources are the registry's matter. */
 import * as z from "zod"
+import { addressExpected } from "../cluster/address.ts"
 import { fail, ok, type Result } from "../core/result.ts"
 import { didYouMean } from "../core/suggest.ts"
 import type { RegistryError } from "../cluster/registry-errors.ts"
@@ -11,9 +12,9 @@ const whole = z.int({ error: "a whole number" })
 const generation = whole.optional()
 
 export const registrationBody = z.strictObject({
-  address: z.string({ error: '"host:port" or ":port"' }),
+  address: z.string({ error: addressExpected }),
   capacity: amounts,
-  scheme: z.literal("http", { error: '"http"' }).optional(),
+  scheme: z.enum(["http", "https"], { error: '"http" or "https"' }).optional(),
   zone: z.string({ error: "text" }).optional(),
   version: z.string({ error: "text" }).optional(),
   labels: z.record(z.string(), z.string({ error: "text" }), { error: "texts by name" }).optional(),

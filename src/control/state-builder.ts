@@ -1,9 +1,9 @@
 /** What is known now, as the page and the admin API show it. Cold: asked for a few times a second at most. */
+import { formatAddress } from "../cluster/address.ts"
 import type { LoadTable } from "../cluster/load-table.ts"
 import type { Registry } from "../cluster/registry.ts"
 import type { Member } from "../cluster/snapshot.ts"
 import type { Clock, Millis } from "../core/clock.ts"
-import { formatEndpoint } from "../core/endpoint.ts"
 import type { NamedAmounts, ResourceTable } from "../core/resources.ts"
 import type { Counters } from "../metrics/counters.ts"
 import { Rates } from "../metrics/rates.ts"
@@ -89,7 +89,7 @@ export class StateBuilder {
     const details = registry.details(member.id, at)
     return {
       id: member.id,
-      address: formatEndpoint(member.address),
+      address: formatAddress(member.address),
       state: member.state,
       reason: member.reason,
       generation: member.generation,

@@ -4,7 +4,7 @@ import type { NamedAmounts, ResourceKind } from "../core/resources.ts"
 /** One backend as `/api/v1/state`, `/api/v1/backends` and the page show it. */
 export interface BackendView {
   readonly id: string
-  /** `host:port`, IPv6 in brackets. */
+  /** `host:port`, IPv6 in brackets, or `unix:/path`. */
   readonly address: string
   readonly state: MemberState
   /** One sentence: why it is in this state. */

@@ -88,7 +88,8 @@ export function isCidr(text: string): boolean {
   return slash === -1 || (decimal.test(prefix) && Number(prefix) <= bits)
 }
 
-function isDnsName(text: string): boolean {
+/** Labels of letters, digits, `_` and `-`, 253 characters in all (RFC 1035 2.3.4). */
+export function isDnsName(text: string): boolean {
   if (text.length > 253) return false
   const labels = text.split(".")
   // A name whose last label is a number is a mistyped IPv4 address (RFC 3696 2).

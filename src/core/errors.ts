@@ -110,7 +110,19 @@ export const errors = {
     "always",
     "The backend refused the connection or could not be reached.",
   ),
-  connect_timeout: row("backend", 504, "always", "The backend did not accept within timeouts.connect."),
+  connect_timeout: row(
+    "backend",
+    504,
+    "always",
+    "The connection to the backend, its name and TLS included, was not ready within timeouts.connect.",
+  ),
+  resolve_failed: row("backend", 502, "always", "The backend's DNS name could not be resolved."),
+  backend_tls_failed: row(
+    "backend",
+    502,
+    "always",
+    "The TLS handshake with the backend failed, or its certificate is not the one expected.",
+  ),
   backend_reset: row("backend", 502, "idempotent", "The backend closed the connection before it answered."),
   response_head_timeout: row(
     "backend",

@@ -1,26 +1,29 @@
 /**
  * Hot path: one connection to a backend, which carries one exchange at a time.
  *
- *     connecting ──▶ idle ──start──▶ waiting ──head──▶ reading ──complete, exact, kept──▶ idle
- *         │           │                 │                 │
- *         └───────────┴─────────────────┴─────────────────┴──(anything else)──▶ closed
+ *     connecting ──▶ (securing) ──▶ waiting ──head──▶ reading ──complete, exact, kept──▶ idle ──start──▶ waiting
+ *         │               │             │                │                                │
+ *         └───────────────┴─────────────┴────────────────┴──(anything else)───────────────┴──▶ closed
  *
  * It reads the response and hands it on; whether the request is tried elsewhere is the exchange's matter.
  * Benchmark: bench/relay.ts.
  */
-import { connect, type Socket } from "node:net"
+import type { Socket } from "node:net"
 import type { Millis } from "../core/clock.ts"
 import type { ErrorCode } from "../core/errors.ts"
-import type { Address } from "../cluster/snapshot.ts"
 import { BodyReader, type Framing } from "../http1/body.ts"
 import { type Head, incomplete, invalid } from "../http1/head.ts"
 import { parseResponseHead } from "../http1/response-head.ts"
 import type { BackendPool } from "./backend-pool.ts"
 import type { Context } from "./context.ts"
 import type { Limited } from "./deadlines.ts"
+import { dialError, isCertificateRefusal } from "./dial.ts"
 
 /** How many 1xx responses one request may draw (RFC 9110 15.2). */
 const interimMax = 32
+
+/** How much earlier than the backend an idle connection is closed: a coarse sweep and the way there take their time. */
+const hintMarginMs = 1_000
 
 /** The exchange, as its backend connection sees it. */
 export interface BackendSide {
@@ -55,36 +58,33 @@ export class BackendConnection implements Limited {
 
   readonly #context: Context
   readonly #reader: BodyReader
-  #state: "connecting" | "idle" | "waiting" | "reading" | "closed" = "connecting"
+  #state: "connecting" | "securing" | "idle" | "waiting" | "reading" | "closed" = "connecting"
   #exchange: BackendSide | undefined
   #requestSent = false
   /** The response lets the connection live on. */
   #keeps = false
+  /** For how long it may be idle. */
+  #idleMs: Millis = 0
   #partial: Buffer | undefined
   /** Where the rest of a long body is read into. */
   #bulk: Buffer | undefined
   #interims = 0
 
-  constructor(context: Context, pool: BackendPool, address: Address) {
+  constructor(context: Context, pool: BackendPool) {
     this.#context = context
     this.pool = pool
     this.#reader = new BodyReader(context.options.limits)
     this.deadlineAt = context.deadlines.after(context.options.timeouts.connectMs)
-    const socket = connect({
-      host: address.host,
-      port: address.port,
-      noDelay: true,
-      keepAlive: true,
-      onread: {
-        buffer: () => this.#readInto(),
-        callback: (length, bytes) => this.#onBytes(bytes as Buffer, length),
-      },
+    const socket = context.dialer.dial(pool.destination, {
+      buffer: () => this.#readInto(),
+      callback: (length, bytes) => this.#onBytes(bytes as Buffer, length),
     })
     this.socket = socket
     socket.on("connect", () => this.#onConnect())
+    if (pool.destination.secure) socket.on("secureConnect", () => this.#onOpen())
     socket.on("end", () => this.#onEnd())
     socket.on("drain", () => this.#onDrain())
-    socket.on("error", (error: NodeJS.ErrnoException) => this.#onBroken(error.code ?? error.message))
+    socket.on("error", (error: NodeJS.ErrnoException) => this.#onError(error))
     socket.on("close", () => this.#onBroken("closed"))
     context.deadlines.add(this)
   }
@@ -99,7 +99,7 @@ export class BackendConnection implements Limited {
     this.answered = false
     this.#requestSent = false
     this.#interims = 0
-    if (this.#state === "connecting") return
+    if (this.#state === "connecting" || this.#state === "securing") return
     this.#wait()
     exchange.onBackendReady(this)
   }
@@ -147,7 +147,10 @@ export class BackendConnection implements Limited {
     const { timeouts } = this.#context.options
     switch (this.#state) {
       case "connecting":
-        this.#fail("connect_timeout", `${timeouts.connectMs} ms`)
+        this.#fail("connect_timeout", `(${timeouts.connectMs} ms)`)
+        break
+      case "securing":
+        this.#fail("connect_timeout", `(${timeouts.connectMs} ms, in the TLS handshake)`)
         break
       case "waiting":
         this.#fail("response_head_timeout", `${timeouts.responseHeadMs} ms`)
@@ -168,6 +171,11 @@ export class BackendConnection implements Limited {
   }
 
   #onConnect(): void {
+    if (this.pool.destination.secure) this.#state = "securing"
+    else this.#onOpen()
+  }
+
+  #onOpen(): void {
     this.#wait()
     this.#exchange?.onBackendReady(this)
   }
@@ -241,6 +249,7 @@ export class BackendConnection implements Limited {
   #beginBody(exchange: BackendSide, head: Head, bytes: Buffer, from: number, to: number): void {
     const framing = responseFraming(head, exchange.isHead)
     this.#keeps = head.minor === 1 && !head.closes && framing !== "close"
+    this.#idleMs = idleMs(this.#context.options.timeouts.backendIdleMs, head.keepAliveSeconds)
     this.#state = "reading"
     this.deadlineAt = this.#context.deadlines.after(this.#context.options.timeouts.betweenBytesMs)
     this.#reader.begin(framing, head.contentLength, exchange.decodesChunked)
@@ -269,7 +278,7 @@ export class BackendConnection implements Limited {
   #complete(exchange: BackendSide, exact: boolean): void {
     this.#exchange = undefined
     this.#bulk = undefined
-    if (exact && this.#requestSent && this.#keeps) {
+    if (exact && this.#requestSent && this.#keeps && this.#idleMs > 0) {
       this.reused = true
       this.#becomeIdle()
     } else this.#close()
@@ -280,7 +289,7 @@ export class BackendConnection implements Limited {
     this.#state = "idle"
     // A response may have been paused for a slow client; an idle connection must see its end.
     this.socket.resume()
-    this.deadlineAt = this.#context.deadlines.after(this.#context.options.timeouts.backendIdleMs)
+    this.deadlineAt = this.#context.deadlines.after(this.#idleMs)
     if (!this.pool.give(this)) this.#close()
   }
 
@@ -295,11 +304,24 @@ export class BackendConnection implements Limited {
     else this.#fail("response_cut", "")
   }
 
+  #onError(error: NodeJS.ErrnoException): void {
+    const reason = error.code ?? error.message
+    const isOpening = this.#state === "connecting" || this.#state === "securing"
+    if (isOpening) this.#fail(dialError(error, this.#state === "securing"), `(${reason})`)
+    else if (!this.reused && !this.answered && isCertificateRefusal(error))
+      this.#fail("backend_tls_failed", `(${reason})`)
+    else this.#onBroken(reason)
+  }
+
   #onBroken(reason: string): void {
-    if (this.#state === "closed") return
     switch (this.#state) {
+      case "closed":
+        break
       case "connecting":
         this.#fail("connect_failed", `(${reason})`)
+        break
+      case "securing":
+        this.#fail("backend_tls_failed", `(${reason})`)
         break
       case "waiting":
         this.#fail("backend_reset", `(${reason})`)
@@ -329,6 +351,16 @@ export class BackendConnection implements Limited {
     this.pool.forget(this)
     this.socket.destroy()
   }
+}
+
+/**
+ * How long a connection may be idle: shorter than the backend lets it be, so that the backend does not close it just
+ * when a request is on its way (RFC 9112 9.3.1).
+ *
+ * @param hintSeconds what its Keep-Alive field says, or -1
+ */
+function idleMs(configuredMs: Millis, hintSeconds: number): Millis {
+  return hintSeconds === -1 ? configuredMs : Math.min(configuredMs, hintSeconds * 1_000 - hintMarginMs)
 }
 
 /** RFC 9112 6.3. */

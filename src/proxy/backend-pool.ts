@@ -1,22 +1,43 @@
-/** Hot path: the idle connections of one thread to one backend. The most recent is used first, so few stay warm. */
-import type { Address } from "../cluster/snapshot.ts"
+/**
+ * Hot path: the connections of one thread to one backend. The idle one that was used last is used first, so that few
+ * stay warm and the others reach the end of their time. Benchmark: bench/relay.ts.
+ */
 import { BackendConnection } from "./backend-connection.ts"
 import type { Context } from "./context.ts"
+import type { Destination } from "./dial.ts"
 
 export class BackendPool {
-  readonly address: Address
+  readonly destination: Destination
   readonly #context: Context
   readonly #idle: BackendConnection[] = []
+  /** Connections that are open or being opened, the idle ones too. */
+  #open = 0
   #retired = false
 
-  constructor(context: Context, address: Address) {
+  constructor(context: Context, destination: Destination) {
     this.#context = context
-    this.address = address
+    this.destination = destination
+  }
+
+  /** `take` gives a connection without exceeding limits.connectionsPerBackendMax. */
+  get hasRoom(): boolean {
+    return this.#idle.length > 0 || this.#open < this.#context.options.limits.connectionsPerBackendMax
+  }
+
+  /** The backend has left: what runs on it may finish. */
+  get isRetired(): boolean {
+    return this.#retired
   }
 
   /** An idle connection, or a new one that is still connecting. */
   take(): BackendConnection {
-    return this.#idle.pop() ?? new BackendConnection(this.#context, this, this.address)
+    return this.#idle.pop() ?? this.dial()
+  }
+
+  /** A new connection. To be called where there is room. */
+  dial(): BackendConnection {
+    this.#open++
+    return new BackendConnection(this.#context, this)
   }
 
   /** Takes a connection back; false when there is no place for it. */
@@ -28,6 +49,7 @@ export class BackendPool {
 
   /** A connection has closed. */
   forget(connection: BackendConnection): void {
+    this.#open--
     const index = this.#idle.lastIndexOf(connection)
     if (index !== -1) this.#idle.splice(index, 1)
   }

@@ -3,6 +3,7 @@ import type { BackendId } from "../core/backend.ts"
 import type { Counters } from "../metrics/counters.ts"
 import type { Head } from "../http1/head.ts"
 import type { FieldNames } from "../http1/field-names.ts"
+import type { Dialer } from "./dial.ts"
 import type { Deadlines } from "./deadlines.ts"
 import type { DataPlaneOptions } from "./options.ts"
 
@@ -11,6 +12,7 @@ export interface Context {
   readonly options: DataPlaneOptions
   readonly clock: Clock
   readonly deadlines: Deadlines
+  readonly dialer: Dialer
   readonly counters: Counters
   readonly names: FieldNames
   /**

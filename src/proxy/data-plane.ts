@@ -18,6 +18,7 @@ import { dropTable } from "../http1/serialize.ts"
 import type { Counters } from "../metrics/counters.ts"
 import type { PolicyName } from "../policies/index.ts"
 import { ClientConnection, type ClientOwner } from "./client-connection.ts"
+import { Dialer } from "./dial.ts"
 import { Deadlines, sweepMs } from "./deadlines.ts"
 import { Fleet } from "./fleet.ts"
 import type { DataPlaneOptions } from "./options.ts"
@@ -75,6 +76,7 @@ export class DataPlane {
       counters,
       table,
       deadlines: new Deadlines(clock.now()),
+      dialer: new Dialer(options.backends, clock),
       names: new FieldNames(resourceFields),
       requestHead: new Head(options.limits),
       responseHead: new Head(options.limits),

@@ -35,9 +35,6 @@ import type { Context } from "./context.ts"
 import type { WaitingQueue } from "./waiting-queue.ts"
 import { avoidMs, type Fleet, type FleetBackend, Placement } from "./fleet.ts"
 
-/** A request whose reused connection was found dead is tried afresh this often without counting as an attempt. */
-const staleMax = 2
-
 /** Fields of a response that are for the balancer, or that it writes itself. */
 const ownResponseFields = [
   "endpoint-load-metrics",
@@ -95,8 +92,9 @@ export class Exchange implements BackendSide {
   /** The connection has said that it may be written to. */
   #ready = false
   #attempts = 0
-  #stale = 0
   #idempotent = false
+  /** The connection has taken at least one byte of the request. */
+  #written = false
   /** The request's head as it goes to any backend. */
   #requestHead: Buffer | undefined
   /** The body so far, kept for another attempt; undefined once it has grown too large for that. */
@@ -140,7 +138,6 @@ export class Exchange implements BackendSide {
     this.#requestEnded = ended
     this.#keepAlive = keepAlive
     this.#attempts = 0
-    this.#stale = 0
     this.#replay = ended ? undefined : []
     this.#replayBytes = 0
     const added = this.#weigh(head) + context.nextRequestId()
@@ -225,6 +222,8 @@ export class Exchange implements BackendSide {
       socket.uncork()
       if (this.#replayBytes > this.#context.options.limits.replayBytesMax) this.#replay = undefined
     }
+    // The system is asked at once: when it refused there, it has taken nothing.
+    this.#written = socket.errored === null
     if (this.#requestEnded) connection.requestSent()
     else if (socket.writableNeedDrain) connection.requestStalls()
     else this.#client.resumeBody()
@@ -306,21 +305,23 @@ export class Exchange implements BackendSide {
     }
     // A backend may close an idle connection whenever it likes: only a fresh one says something about it.
     const stale = code === "backend_reset" && connection.reused && !connection.answered
-    if (code === "connect_failed" || code === "connect_timeout") {
+    const repeats = this.#mayRepeat(code, connection)
+    if (stale && repeats && !backend.pool.isRetired) {
+      // The same attempt on a fresh connection. Other idle ones may be dead too, but each says so by itself.
+      this.#connect(backend.pool.dial())
+      return
+    }
+    if (isUnreachable(code)) {
       backend.avoidUntil = this.#context.clock.now() + avoidMs
       this.#context.onConnectFailed(backend.id)
     }
-    if (stale) backend.pool.closeIdle()
-    const retries = this.#mayRetry(code, connection)
+    const retries = repeats && this.#attempts < options.limits.attemptsMax
     this.#release(stale ? "ignored" : "failure", false, retries)
     if (!retries) {
       this.#answer(code, detail)
       return
     }
-    if (stale && this.#stale < staleMax) {
-      this.#stale++
-      this.#attempts--
-    } else this.#placement.tried.push(backend)
+    this.#placement.tried.push(backend)
     this.#place(code, detail)
   }
 
@@ -354,10 +355,7 @@ export class Exchange implements BackendSide {
       this.#state = "attempting"
       this.#attempt = placed
       this.#attempts++
-      this.#ready = false
-      const connection = (placed.backend as FleetBackend).pool.take()
-      this.#connection = connection
-      connection.start(this)
+      this.#connect((placed.backend as FleetBackend).pool.take())
     } else if (after !== undefined) this.#answer(after, detail)
     else if (placed !== "full") this.#answer("no_backend", "")
     else if (this.#state !== "queued") this.#wait()
@@ -369,12 +367,20 @@ export class Exchange implements BackendSide {
     if (!queue.push(this, deadlines.after(options.timeouts.queueMs))) this.#answer("queue_full", "")
   }
 
-  #mayRetry(code: ErrorCode, connection: BackendConnection): boolean {
+  #connect(connection: BackendConnection): void {
+    this.#ready = false
+    this.#written = false
+    this.#connection = connection
+    connection.start(this)
+  }
+
+  /** Whether the request may be sent again without the danger that it takes effect twice (RFC 9110 9.2.2). */
+  #mayRepeat(code: ErrorCode, connection: BackendConnection): boolean {
     const rule = errors[code].retry
-    if (rule === "never" || this.#attempts >= this.#context.options.limits.attemptsMax) return false
+    if (rule === "never") return false
     // A body that has begun to go out and was not kept cannot go out again.
     if (this.#replay === undefined && this.#replayBytes > 0) return false
-    return rule === "always" || (this.#idempotent && !connection.answered)
+    return rule === "always" || !this.#written || (this.#idempotent && !connection.answered)
   }
 
   /** Writes to the client, and holds the backend back while the client does not keep up. */
@@ -412,4 +418,9 @@ export class Exchange implements BackendSide {
     this.#requestHead = undefined
     this.#replay = undefined
   }
+}
+
+/** Whether the backend could not even be connected to. */
+function isUnreachable(code: ErrorCode): boolean {
+  return errors[code].source === "backend" && errors[code].retry === "always"
 }

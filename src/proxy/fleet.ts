@@ -11,6 +11,7 @@ import { makePolicy, type PolicyName } from "../policies/index.ts"
 import type { PickRequest, Policy } from "../policies/policy.ts"
 import { BackendPool } from "./backend-pool.ts"
 import type { Context } from "./context.ts"
+import { destinationOf, isSameDestination } from "./dial.ts"
 
 /** How long a backend that refused a connection is passed over while another will do. */
 export const avoidMs = 1_000
@@ -39,7 +40,7 @@ export class FleetBackend implements PlacedBackend {
 
 /**
  * Why nobody was chosen. `empty`: nobody is eligible; `exhausted`: all who are have been tried; `full`: somebody
- * would do and has no room now.
+ * would do and has no room now, of a resource or for one more connection of this thread.
  */
 export type NoPlace = "empty" | "exhausted" | "full"
 
@@ -66,6 +67,7 @@ export class Placement implements PickRequest {
   admits(backend: Backend): boolean {
     if (this.tried.length > 0 && this.tried.includes(backend as FleetBackend)) return false
     if (this.#avoids && (backend as FleetBackend).avoidUntil > this.now) return false
+    if (!(backend as FleetBackend).pool.hasRoom) return false
     if (!this.#hasSpace) return true
     if (this.#full.length > 0 && this.#full.includes(backend)) return false
     return this.#fits(backend)
@@ -175,7 +177,7 @@ export class Fleet {
     const pool =
       known !== undefined && isSameProcess(known.member, member)
         ? known.backend.pool
-        : new BackendPool(this.#context, member.address)
+        : new BackendPool(this.#context, destinationOf(member))
     return new FleetBackend(member, options.resources, this.#table.loadOf(member.slot), pool)
   }
 
@@ -185,9 +187,7 @@ export class Fleet {
 }
 
 function isSameProcess(a: Member, b: Member): boolean {
-  return (
-    a.generation === b.generation && a.address.host === b.address.host && a.address.port === b.address.port
-  )
+  return a.generation === b.generation && isSameDestination(destinationOf(a), destinationOf(b))
 }
 
 function isSamePlace(a: Member, b: Member): boolean {

@@ -3,6 +3,23 @@ import type { BodyLimits } from "../http1/body.ts"
 import type { HeadLimits } from "../http1/limits.ts"
 import type { PolicyName } from "../policies/index.ts"
 
+/** How backends are spoken to. */
+export interface BackendOptions {
+  /** How long the addresses of a DNS name count before it is resolved again. */
+  readonly nameTtlMs: number
+  readonly tls: {
+    /** The authorities that are trusted, PEM; undefined: those that Node.js trusts. */
+    readonly ca: string | undefined
+    /** Whether a certificate must be valid and have the right name. */
+    readonly verify: boolean
+    /** The name in every backend's certificate; undefined: the one it announces, else its address. */
+    readonly serverName: string | undefined
+    /** What the balancer shows of itself, PEM. */
+    readonly cert: string | undefined
+    readonly key: string | undefined
+  }
+}
+
 /** What a data-plane thread is told at its start. Plain data: it travels to the thread as it is. */
 export interface DataPlaneOptions {
   /** The pseudonym in Via. */
@@ -29,7 +46,9 @@ export interface DataPlaneOptions {
       readonly replayBytesMax: number
       /** Client connections of this thread. */
       readonly connectionsMax: number
-      /** Idle connections that this thread keeps to one backend. */
+      /** Connections of this thread to one backend, busy or idle. */
+      readonly connectionsPerBackendMax: number
+      /** Idle ones of these that are kept. */
       readonly idlePerBackendMax: number
       readonly requestsPerConnectionMax: number
       /** Requests of this thread that wait for room. */
@@ -49,6 +68,7 @@ export interface DataPlaneOptions {
     /** How long running exchanges may take when the balancer stops. */
     readonly drainMs: number
   }
+  readonly backends: BackendOptions
   /** Tell the client which backend answered, in X-Linebacker-Backend. */
   readonly backendHeader: boolean
 }

@@ -6,7 +6,7 @@ import assert from "node:assert/strict"
 import { connect, createServer, type AddressInfo, type Socket } from "node:net"
 import type { TestContext } from "node:test"
 import { LoadTable } from "../../src/cluster/load-table.ts"
-import type { Address, Member } from "../../src/cluster/snapshot.ts"
+import type { Address, Member, TcpAddress } from "../../src/cluster/snapshot.ts"
 import { parseBackendId } from "../../src/core/backend.ts"
 import { resourcesDefault } from "../../src/core/resources.ts"
 import { seeded } from "../../src/core/rng.ts"
@@ -26,6 +26,7 @@ export interface RelayChange {
   readonly demand?: DataPlaneOptions["demand"]
   readonly limits?: Partial<DataPlaneOptions["limits"]>
   readonly timeouts?: Partial<DataPlaneOptions["timeouts"]>
+  readonly backends?: Partial<DataPlaneOptions["backends"]>
 }
 
 export interface Relay {
@@ -105,12 +106,18 @@ export function dataPlaneOptions(
     seed: 1,
     demand: change.demand ?? { mode: "declared", default: new Float64Array(resources.length).fill(1) },
     backendHeader: true,
+    backends: {
+      nameTtlMs: 1_000,
+      tls: { ca: undefined, verify: true, serverName: undefined, cert: undefined, key: undefined },
+      ...change.backends,
+    },
     limits: {
       ...headLimitsDefault,
       ...bodyLimitsDefault,
       attemptsMax: 3,
       replayBytesMax: 65_536,
       connectionsMax: 1_000,
+      connectionsPerBackendMax: 64,
       idlePerBackendMax: 8,
       requestsPerConnectionMax: 1_000,
       queueMax: 4,
@@ -156,7 +163,7 @@ export function memberAt(slot: number, address: Address, capacity: Member["capac
 /** What a backend does with one connection; `nth` counts its connections from 0. */
 export type Script = (wire: Wire, nth: number) => void | Promise<void>
 
-export interface ScriptedBackend extends Address {
+export interface ScriptedBackend extends TcpAddress {
   readonly wires: readonly Wire[]
 }
 
@@ -191,7 +198,7 @@ export function answering(
 }
 
 /** An address where nobody listens. */
-export async function refusing(): Promise<Address> {
+export async function refusing(): Promise<TcpAddress> {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
   const { port } = server.address() as AddressInfo

@@ -1,0 +1,76 @@
+/** Where an announcement may have requests sent. */
+import { isIP } from "node:net"
+import { addressExpected, isBelow, parseAddress } from "../cluster/address.ts"
+import type { RegistryError } from "../cluster/registry-errors.ts"
+import type { Address, TcpAddress, UnixAddress } from "../cluster/snapshot.ts"
+import { isLoopback, plainIp } from "../core/endpoint.ts"
+import { fail, ok, type Result } from "../core/result.ts"
+import { shown } from "./config-issue.ts"
+import { rangesOf } from "./node-listener.ts"
+
+export interface AddressRules {
+  /** Whether a peer may announce an address that is not its own. */
+  readonly allowForeignAddresses: boolean
+  /** Folders in which Unix sockets may be announced; none without it. */
+  readonly unixFolders?: readonly string[] | undefined
+}
+
+/**
+ * The address that `text` announces, from a peer with this IP address. Unless it is allowed, nobody may send traffic
+ * to somebody else.
+ *
+ * Errors: invalid_body, address_not_allowed.
+ */
+export function announcedAddress(
+  text: string,
+  peer: string,
+  rules: AddressRules,
+): Result<Address, RegistryError> {
+  const address = parseAddress(text)
+  if (address !== undefined)
+    return "path" in address ? unixAddress(address, peer, rules) : tcpAddress(address, peer, rules)
+  const message = `address: expected ${addressExpected}, found ${shown(text)}`
+  return fail({ code: "invalid_body", message, path: "address" })
+}
+
+function tcpAddress(
+  { host, port }: TcpAddress,
+  peer: string,
+  { allowForeignAddresses }: AddressRules,
+): Result<Address, RegistryError> {
+  if (host === "") return ok({ host: peer, port })
+  const announced = plainIp(host)
+  const isOwn = isSameIp(announced, peer) || (isLoopback(announced) && isLoopback(peer))
+  if (isOwn || allowForeignAddresses) return ok({ host: announced, port })
+  return refused(
+    `${announced} is not the peer's own ${peer}; announce ":${port}", or set registration.allowForeignAddresses`,
+  )
+}
+
+/**
+ * A Unix socket has no peer address that could be compared, and it is opened with the balancer's rights: whoever
+ * could announce any path could have requests sent to, say, a container engine. So it has to be on the same machine
+ * and in a folder that the operator has set aside for it.
+ */
+function unixAddress(
+  address: UnixAddress,
+  peer: string,
+  { allowForeignAddresses, unixFolders = [] }: AddressRules,
+): Result<Address, RegistryError> {
+  if (!isLoopback(peer) && !allowForeignAddresses)
+    return refused(`a Unix socket is on the balancer's machine, and ${peer} is not`)
+  if (unixFolders.some((folder) => isBelow(folder, address.path))) return ok(address)
+  return refused(`${address.path} is in none of the folders of registration.unixFolders`)
+}
+
+function refused(message: string): Result<never, RegistryError> {
+  return fail({ code: "address_not_allowed", message: `address: ${message}`, path: "address" })
+}
+
+/** Whether both are the same IP address, however IPv6 is written. */
+function isSameIp(host: string, peer: string): boolean {
+  if (host === peer) return true
+  return (
+    isIP(host) === 6 && isIP(peer) === 6 && rangesOf([peer.split("%", 1)[0]!], "peer").check(host, "ipv6")
+  )
+}
