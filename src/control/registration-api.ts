@@ -13,7 +13,8 @@ import type { Clock } from "../core/clock.ts"
 import { type Endpoint, formatEndpoint, isLoopback, parseEndpoint, plainIp } from "../core/endpoint.ts"
 import { fail, ok, type Result } from "../core/result.ts"
 import { parseJson } from "./json.ts"
-import { contains, listening, rangesOf, refusingBytes } from "./node-listener.ts"
+import { listening, refusingBytes } from "./node-listener.ts"
+import { contains, rangesOf } from "../proxy/ip-ranges.ts"
 import { generationBody, readBody, registrationBody, renewalBody, seedBody } from "./registration-schema.ts"
 
 export interface RegistrationLimits {
