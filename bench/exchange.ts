@@ -16,6 +16,7 @@ import { Head } from "../src/http1/head.ts"
 import { Counters } from "../src/metrics/counters.ts"
 import { ClientConnection, type ClientOwner } from "../src/proxy/client-connection.ts"
 import { Deadlines } from "../src/proxy/deadlines.ts"
+import { ForwardingRules } from "../src/proxy/forwarding.ts"
 import { Fleet } from "../src/proxy/fleet.ts"
 import { WaitingQueue } from "../src/proxy/waiting-queue.ts"
 import { systemClock } from "../src/system.ts"
@@ -105,6 +106,7 @@ const owner: ClientOwner = {
   isStopping: false,
   onClientClosed: () => {},
 } as unknown as ClientOwner
+const forwarding = new ForwardingRules(options).of("127.0.0.1", false)
 const members = [0, 1].map((slot) =>
   memberAt(slot, { host: "127.0.0.1", port: 1 + slot }, { compute: 20, storage: 20 }),
 )
@@ -124,7 +126,14 @@ const response = Buffer.from(
 )
 const clients = Array.from({ length: connections }, () => {
   const socket = new FakeSocket()
-  return { socket, connection: new ClientConnection(owner, socket as unknown as Socket) }
+  return {
+    socket,
+    connection: new ClientConnection(owner, socket as unknown as Socket, {
+      transport: socket as unknown as Socket,
+      forwarding,
+      redirectPort: undefined,
+    }),
+  }
 })
 
 function ask(): void {
@@ -153,7 +162,11 @@ for (let round = 0; round < rounds; round++) {
   }
   const spent = process.cpuUsage(before)
   figures.push((1e3 * (spent.user + spent.system)) / exchangesPerRound)
-  console.log(`round ${round}: ${figures.at(-1)!.toFixed(0)} ns CPU, ${((1e6 * (performance.now() - startedAt)) / exchangesPerRound).toFixed(0)} ns wall`)
+  console.log(
+    `round ${round}: ${figures.at(-1)!.toFixed(0)} ns CPU, ${((1e6 * (performance.now() - startedAt)) / exchangesPerRound).toFixed(0)} ns wall`,
+  )
 }
 const written = clients.reduce((sum, { socket }) => sum + socket.written, 0)
-console.log(`median ${median(figures).toFixed(0)} ns, least ${Math.min(...figures).toFixed(0)} ns per exchange (${written} bytes)`)
+console.log(
+  `median ${median(figures).toFixed(0)} ns, least ${Math.min(...figures).toFixed(0)} ns per exchange (${written} bytes)`,
+)

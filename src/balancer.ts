@@ -2,6 +2,7 @@
  * The composition root: puts the rooms together into a running balancer. The main thread is the control plane
  * (registration, leases, checks, page); the data-plane threads relay and never wait for it.
  */
+import { randomBytes } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
 import { Registry } from "./cluster/registry.ts"
@@ -9,16 +10,20 @@ import { LoadTable, SlotAllocator } from "./cluster/load-table.ts"
 import { type Endpoint, formatEndpoint } from "./core/endpoint.ts"
 import { vectorOf } from "./core/resources.ts"
 import { type Admin, startAdmin } from "./control/admin-api.ts"
+import { watchFolder } from "./control/certificate-store.ts"
 import { Checker } from "./control/checks.ts"
-import type { Config } from "./control/config.ts"
+import { readTextFile } from "./control/config-file.ts"
+import type { Config, TlsConfig } from "./control/config.ts"
 import { type RegistrationListener, startRegistration } from "./control/registration-api.ts"
 import { StateBuilder } from "./control/state-builder.ts"
 import type { StateView } from "./control/state-view.ts"
+import { ticketKeyBytes } from "./control/ticket-keys.ts"
+import { TlsKeeper } from "./control/tls-keeper.ts"
 import { Counters } from "./metrics/counters.ts"
 import { isPolicyName, policies, type PolicyName } from "./policies/index.ts"
 import type { DataPlaneOptions } from "./proxy/options.ts"
 import { Dialer } from "./proxy/dial.ts"
-import { Threads } from "./proxy/threads.ts"
+import { ListenError, Threads } from "./proxy/threads.ts"
 import { systemClock, systemRng, systemTimers, wallClock } from "./system.ts"
 
 /** How often leases are looked at. Nothing waits for it longer than this. */
@@ -32,19 +37,23 @@ export interface Balancer {
   /** Where it really listens, with the ports that the system chose for 0. */
   readonly listeners: {
     readonly traffic: Endpoint
+    /** Undefined when there is none. */
+    readonly tls: Endpoint | undefined
     readonly registration: Endpoint
     readonly admin: Endpoint
   }
   /** Of simulated demand: given, or drawn at start. The same seed gives the same demands. */
   readonly seed: number
   state(): StateView
+  /** Reads the certificate files again, as it does by itself when their folders change. */
+  reloadCertificates(): void
   /** Accepts no more, lets running exchanges finish for at most `timeouts.drain`, and closes everything. */
   stop(): Promise<void>
 }
 
 /** A listener that could not be opened: which, where, and the system's code (`EADDRINUSE`, `EACCES`, …). */
 export class StartError extends Error {
-  readonly listener: "traffic" | "registration" | "admin"
+  readonly listener: "traffic" | "tls" | "registration" | "admin"
   readonly endpoint: Endpoint
   readonly code: string
 
@@ -82,6 +91,7 @@ class RunningBalancer implements Balancer {
   readonly #builder: StateBuilder
   #policy: PolicyName
   #threads: Threads | undefined
+  #tls: TlsKeeper | undefined
   #registration: RegistrationListener | undefined
   #admin: Admin | undefined
   #tick: NodeJS.Timeout | undefined
@@ -143,6 +153,7 @@ class RunningBalancer implements Balancer {
         workers: this.#threads?.count ?? 0,
         listeners: {
           traffic: formatEndpoint(this.listeners.traffic),
+          ...(this.listeners.tls === undefined ? {} : { tls: formatEndpoint(this.listeners.tls) }),
           registration: formatEndpoint(this.listeners.registration),
           admin: formatEndpoint(this.listeners.admin),
         },
@@ -151,20 +162,23 @@ class RunningBalancer implements Balancer {
   }
 
   get listeners(): Balancer["listeners"] {
-    const { listen, registration, admin } = this.#config
+    const { listen, tls, registration, admin } = this.#config
     return {
       traffic: { host: listen.host, port: this.#threads?.port ?? listen.port },
+      tls: tls && { host: tls.listen.host, port: this.#threads?.tlsPort ?? tls.listen.port },
       registration: this.#registration?.address ?? registration.listen,
       admin: this.#admin?.address ?? admin.listen,
     }
   }
 
   async start(): Promise<void> {
-    const { listen, registration, admin } = this.#config
-    this.#threads = await opening("traffic", listen, () =>
+    const { listen, tls, registration, admin } = this.#config
+    this.#tls = tls && this.#keepTls(tls)
+    const options = { ...dataPlaneOptions(this.#config, this.#policy, this.seed), tls: this.#tls?.options }
+    this.#threads = await opening("traffic", listen, tls?.listen, () =>
       Threads.start({
         workers: this.#workers,
-        options: dataPlaneOptions(this.#config, this.#policy, this.seed),
+        options,
         table: this.#table,
         counters: this.#counters,
         snapshot: this.#registry.snapshot,
@@ -173,7 +187,10 @@ class RunningBalancer implements Balancer {
         onDeath: (worker, reason) => this.#log(`data-plane thread ${worker} died and is replaced: ${reason}`),
       }),
     )
-    this.#registration = await opening("registration", registration.listen, () =>
+    // A certificate may have been renewed while the threads were starting.
+    const material = this.#tls?.options.material
+    if (material !== undefined && material !== options.tls?.material) this.#threads.renewTls(material)
+    this.#registration = await opening("registration", registration.listen, undefined, () =>
       startRegistration({
         ...registration.listen,
         registry: this.#registry,
@@ -185,7 +202,7 @@ class RunningBalancer implements Balancer {
         onChange: () => this.#publish(),
       }),
     )
-    this.#admin = await opening("admin", admin.listen, () =>
+    this.#admin = await opening("admin", admin.listen, undefined, () =>
       startAdmin({
         ...admin.listen,
         state: () => this.state(),
@@ -205,8 +222,13 @@ class RunningBalancer implements Balancer {
     return this.#builder.build()
   }
 
+  reloadCertificates(): void {
+    this.#tls?.reload()
+  }
+
   async stop(): Promise<void> {
     clearInterval(this.#tick)
+    this.#tls?.close()
     this.#checker.close()
     // The page stays to the last, so that a person can watch what still runs.
     await this.#registration?.close()
@@ -228,6 +250,18 @@ class RunningBalancer implements Balancer {
     this.#builder.sample()
   }
 
+  #keepTls(config: TlsConfig): TlsKeeper {
+    return new TlsKeeper(config, {
+      readFile: readTextFile,
+      watchFolder,
+      timers: systemTimers,
+      wallClock,
+      newKey: () => randomBytes(ticketKeyBytes),
+      log: this.#log,
+      onChange: (material) => this.#threads?.renewTls(material),
+    })
+  }
+
   /** Passes a new membership on to whoever works by it. */
   #publish(): void {
     const { snapshot } = this.#registry
@@ -238,15 +272,20 @@ class RunningBalancer implements Balancer {
   }
 }
 
+/** @param tls of the data plane, which opens two listeners at once */
 async function opening<T>(
   listener: StartError["listener"],
   endpoint: Endpoint,
+  tls: Endpoint | undefined,
   open: () => Promise<T>,
 ): Promise<T> {
   try {
     return await open()
   } catch (error) {
-    throw new StartError(listener, endpoint, error)
+    if (tls === undefined || !(error instanceof ListenError) || error.listener !== "tls") {
+      throw new StartError(listener, endpoint, error)
+    }
+    throw new StartError("tls", tls, error)
   }
 }
 
@@ -258,6 +297,10 @@ function dataPlaneOptions(config: Config, policy: PolicyName, seed: number): Dat
     name,
     host: listen.host,
     port: listen.port,
+    proxyProtocol: config.proxyProtocol.accept,
+    trustedProxies: config.trustedProxies,
+    forwarded: config.forwarded,
+    tls: undefined,
     worker: 0,
     resources,
     policy,

@@ -24,9 +24,11 @@ export const serve: Command = {
     if (typeof config === "number") return config
     try {
       const balancer = await createBalancer(config, (line) => io.err(`${line}\n`))
-      const { traffic, registration, admin } = balancer.listeners
+      const { traffic, tls, registration, admin } = balancer.listeners
+      // Without certificates the signal keeps its meaning: the terminal has gone.
+      if (tls !== undefined) process.on("SIGHUP", () => balancer.reloadCertificates())
       io.out(
-        `linebacker: traffic on ${formatEndpoint(traffic)}, registration on ${formatEndpoint(registration)}, ` +
+        `linebacker: traffic on ${formatEndpoint(traffic)}${tls === undefined ? "" : `, TLS on ${formatEndpoint(tls)}`}, registration on ${formatEndpoint(registration)}, ` +
           `page on http://${formatEndpoint(admin)}/, policy ${config.policy}\n`,
       )
       await untilSignal(io, () => balancer.stop())

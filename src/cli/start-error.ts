@@ -7,7 +7,10 @@ const flags = { traffic: "-o", registration: "-i", admin: "-f" } as const
 export function explainStartError(error: StartError): string {
   const { listener, endpoint, code } = error
   const where = formatEndpoint(endpoint)
-  const other = `choose another with ${flags[listener]} host:port or in the configuration`
+  const other =
+    listener === "tls"
+      ? "choose another with tls.listen in the configuration"
+      : `choose another with ${flags[listener]} host:port or in the configuration`
   switch (code) {
     case "EADDRINUSE":
       return `port ${endpoint.port} is busy: something listens on ${where} already, where the ${listener} listener should be; ${other}`

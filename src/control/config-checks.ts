@@ -135,6 +135,7 @@ function clientCertificateIssues({ backends }: ConfigDraft): CrossIssue[] {
 function listenerIssues(draft: ConfigDraft, written: unknown): CrossIssue[] {
   const listeners = [
     { path: ["listen"], endpoint: draft.listen },
+    ...(draft.tls === undefined ? [] : [{ path: ["tls", "listen"], endpoint: draft.tls.listen }]),
     { path: ["registration", "listen"], endpoint: draft.registration.listen },
     { path: ["admin", "listen"], endpoint: draft.admin.listen },
   ]

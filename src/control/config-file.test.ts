@@ -289,7 +289,7 @@ test("an empty file, comments and empty sections are the defaults", () => {
 test("a problem is one line, and cannot steer a terminal", () => {
   assert.deepEqual(problems('"a\\nb\\e[2J": 1'), [
     String.raw`lb.yaml:1:1: a\u000ab\u001b[2J: unknown key "a\u000ab\u001b[2J"; allowed here: name, listen, ` +
-      "workers, policy, seed, resources, demand, registration, admin, checks, backends, limits, timeouts, requests, response",
+      "tls, proxyProtocol, trustedProxies, forwarded, workers, policy, seed, resources, demand, registration, admin, checks, backends, limits, timeouts, requests, response",
   ])
 })
 

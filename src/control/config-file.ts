@@ -50,7 +50,9 @@ export function readConfig(source: ConfigSource): Result<Config, readonly Config
   const yaml = readYaml(source.text, { env: source.env, readFile })
   const flagged = applyFlags(yaml.value, source.flags ?? {})
 
-  const parsed = yaml.broken ? undefined : parseConfig(flagged.value, { policies: source.policies, readFile })
+  const resolvePath = (path: string) => resolve(folder, path)
+  const context = { policies: source.policies, readFile, resolvePath }
+  const parsed = yaml.broken ? undefined : parseConfig(flagged.value, context)
   if (parsed?.ok === true && yaml.issues.length === 0) return parsed
 
   const problems = yaml.issues.map(({ message, path, place }): ConfigProblem => {

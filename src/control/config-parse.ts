@@ -8,7 +8,8 @@ import { crossChecks, type PolicyTable } from "./config-checks.ts"
 import { shown, unresolved, valueAt, type ConfigIssue, type ConfigPath } from "./config-issue.ts"
 import { draftConfig, sectionNames, tokenExpected, tokenPattern } from "./config-schema.ts"
 import type { ConfigDraft, SchemaIssue } from "./config-schema.ts"
-import type { Config } from "./config.ts"
+import type { Config, TlsConfig } from "./config.ts"
+import { readCertificate } from "./certificates.ts"
 
 type BackendTls = Config["backends"]["tls"]
 
@@ -18,6 +19,8 @@ export interface ConfigContext {
   readonly policies: PolicyTable
   /** The whole text of a file, or why it cannot be read. */
   readonly readFile: (path: string) => Result<string, string>
+  /** The absolute path of a file that is named relative to the configuration; the path itself when absent. */
+  readonly resolvePath?: (path: string) => string
 }
 
 /**
@@ -41,7 +44,8 @@ export function parseConfig(input: unknown, context: ConfigContext): Result<Conf
   }
   const registrationToken = tokenOf("registration", draft, context, issues)
   const adminToken = tokenOf("admin", draft, context, issues)
-  const tls = backendTlsOf(draft, context, issues)
+  const backendTls = backendTlsOf(draft, context, issues)
+  issues.push(...certificateIssues(draft, context))
   if (!first.ok || issues.length > 0) {
     return fail(issues.filter((issue) => valueAt(written, issue.path) !== unresolved))
   }
@@ -52,10 +56,11 @@ export function parseConfig(input: unknown, context: ConfigContext): Result<Conf
   const { tokenFile: _adminFile, ...admin } = draft.admin
   return ok({
     ...draft,
+    tls: draft.tls === undefined ? undefined : withPaths(draft.tls, context),
     demand: { ...draft.demand, default: namedOf(draft.resources, demandDefault.value) },
     registration: { ...registration, token: registrationToken },
     admin: { ...admin, token: adminToken },
-    backends: { ...draft.backends, tls },
+    backends: { ...draft.backends, tls: backendTls },
   })
 }
 
@@ -68,9 +73,12 @@ function withoutEmptySections(input: unknown): unknown {
   return Object.fromEntries(entries)
 }
 
-/** The whole setting in which something is wrong: a list counts as one, an amount by itself. */
+/**
+ * The whole setting in which something is wrong: a list counts as one, an amount by itself. So does `tls`, which
+ * cannot be without its certificates.
+ */
 function settingOf(path: ConfigPath): ConfigPath {
-  if (path[0] === "resources") return ["resources"]
+  if (path[0] === "tls" || typeof path[1] === "number") return path.slice(0, 1)
   return path.slice(0, path[0] === "demand" ? 3 : 2)
 }
 
@@ -166,4 +174,29 @@ function whyNotPem(setting: "caFile" | "certFile" | "keyFile", text: string): st
   } catch {
     return setting === "keyFile" ? "holds no private key in PEM" : "holds no certificate in PEM"
   }
+}
+
+/** What is wrong with the files of certificates, each where its path stands. */
+function certificateIssues({ tls }: ConfigDraft, context: ConfigContext): ConfigIssue[] {
+  return (tls?.certificates ?? []).flatMap((files, index) => {
+    const certificate = readCertificate(files, context.readFile)
+    const path = ["tls", "certificates", index]
+    if (!certificate.ok) {
+      return certificate.error.map(({ setting, message }): ConfigIssue => {
+        return { path: [...path, setting], at: "value", message, found: undefined }
+      })
+    }
+    // Only the first is served to those who ask for no name, or for one that nobody has.
+    if (index === 0 || certificate.value.names.length > 0) return []
+    const message = `the certificate in "${files.cert}" names no host, so nobody would get it: give it names`
+    return [{ path: [...path, "cert"], at: "value", message, found: undefined }]
+  })
+}
+
+/** The files are read again whenever they change, wherever the process stands then. */
+function withPaths(tls: TlsConfig, { resolvePath = (path) => path }: ConfigContext): TlsConfig {
+  const certificates = tls.certificates.map((files) => {
+    return { ...files, cert: resolvePath(files.cert), key: resolvePath(files.key) }
+  })
+  return { ...tls, certificates }
 }

@@ -12,6 +12,10 @@ test("the empty configuration is every default", () => {
   assert.deepEqual(config.value, {
     name: "linebacker",
     listen: { host: "", port: 5252 },
+    tls: undefined,
+    proxyProtocol: { accept: [] },
+    trustedProxies: [],
+    forwarded: false,
     workers: "auto",
     policy: "price",
     seed: undefined,
@@ -60,6 +64,7 @@ test("the empty configuration is every default", () => {
     },
     timeouts: {
       clientHeadMs: 10_000,
+      tlsHandshakeMs: 10_000,
       clientIdleMs: 75_000,
       clientBodyMs: 60_000,
       connectMs: 3_000,
@@ -123,8 +128,11 @@ test("every default of the JSON Schema is a valid value", () => {
   for (const [name, property] of Object.entries(properties!)) {
     if (property.default !== undefined) assert.ok(parseConfig({ [name]: property.default }, context).ok, name)
     for (const [key, { default: value }] of Object.entries(property.properties ?? {})) {
-      if (value !== undefined)
-        assert.ok(parseConfig({ [name]: { [key]: value } }, context).ok, `${name}.${key}`)
+      if (value === undefined) continue
+      const config = parseConfig({ [name]: { [key]: value } }, context)
+      const issues = config.ok ? [] : config.error.map(({ path }) => path.join("."))
+      // A section that cannot be without something is incomplete, and nothing worse.
+      assert.deepEqual(issues, name === "tls" ? ["tls.certificates"] : [], `${name}.${key}`)
     }
   }
 })

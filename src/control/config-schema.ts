@@ -10,7 +10,7 @@ import { endpointExpected, isCidr, isDnsName, parseEndpoint } from "../core/endp
 import { resolutionDefault, resourcesDefault, resourcesMax } from "../core/resources.ts"
 import { fail, ok, type Result } from "../core/result.ts"
 import { policyDefault } from "../policies/index.ts"
-import type { Config } from "./config.ts"
+import type { Config, TlsConfig } from "./config.ts"
 
 const portMax = 65_535
 const hour = 3_600_000
@@ -88,11 +88,11 @@ const tokenFile = matching(/./, "the path of a file").optional().describe("A fil
 const pemFile = matching(/./, "the path of a file").optional()
 const folderExpected = 'the absolute path of a folder, without "." and ".."'
 const isFolder = (path: string): boolean => path === "/" || isUnixPath(path.replace(/\/$/, ""))
-const cidrs = listOf(
-  z.string({ error: "a CIDR like 10.0.0.0/8" }).refine(isCidr, { error: "a CIDR like 10.0.0.0/8" }),
-  "CIDRs",
-  256,
-)
+const cidr = z.string({ error: "a CIDR like 10.0.0.0/8" }).refine(isCidr, { error: "a CIDR like 10.0.0.0/8" })
+const cidrs = listOf(cidr, "CIDRs", 256)
+const anyCidrs = z
+  .array(cidr, { error: "a list of CIDRs" })
+  .max(256, { error: "a list of at most 256 CIDRs" })
 const resourceName = /^[a-z][a-z0-9_-]{0,31}$/
 const loopback = "127.0.0.1"
 
@@ -108,6 +108,39 @@ const resource = mapping({
     .describe("The smallest amount told apart, in the resource's own unit."),
 })
 
+const hostNameExpected = "a host name like a.example or *.example"
+const hostName = matching(
+  /^(?=.{1,253}$)(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*$/,
+  hostNameExpected,
+).transform((name) => name.toLowerCase())
+const certificate = mapping({
+  cert: matching(/./, "the path of a file").describe("A PEM file: the certificate, then its chain."),
+  key: matching(/./, "the path of a file").describe("A PEM file with its private key."),
+  names: listOf(hostName, "host names", 256)
+    .optional()
+    .describe("Which names it is for; those in the certificate when absent."),
+})
+const minVersionExpected = 'one of "1.2", "1.3"'
+const tls = mapping({
+  listen: endpoint(":5443", "").describe("Where TLS is spoken; :port is every interface."),
+  certificates: listOf(certificate, "certificates", 256).describe(
+    "The first is for clients that name no host, or one that none is for.",
+  ),
+  minVersion: z
+    // YAML reads 1.2 without quotes as a number.
+    .union([z.enum(["1.2", "1.3"]), z.literal(1.2), z.literal(1.3)], { error: minVersionExpected })
+    .default("1.2")
+    .describe("The oldest version of TLS that is spoken."),
+  redirect: flag(false).describe("Whether requests on the plain listener are answered with 308 to this one."),
+  redirectPort: integer(1, portMax, 443)
+    .unwrap()
+    .optional()
+    .describe("The port that redirects name, when it is not that of listen."),
+  ticketRotation: duration("8h", 1_000).describe("How often the key of session tickets changes."),
+})
+  .optional()
+  .describe("A listener that speaks TLS, beside the plain one; absent is none.")
+
 const workersExpected = "auto or an integer from 1 to 64"
 const workerCount = z
   .int({ error: workersExpected })
@@ -120,6 +153,14 @@ const schema = mapping({
     .default("linebacker")
     .describe("How Via names this balancer."),
   listen: endpoint(":5252", "").describe("Where traffic arrives; :port is every interface."),
+  tls,
+  proxyProtocol: section("The PROXY protocol, versions 1 and 2, from balancers before this one.", {
+    accept: anyCidrs.default([]).describe("Who has to start every connection with a PROXY header."),
+  }),
+  trustedProxies: anyCidrs.default([]).describe("Whose X-Forwarded-* and Forwarded are believed."),
+  forwarded: flag(false).describe(
+    "Whether Forwarded (RFC 7239) is always sent; else only where a trusted proxy has begun it.",
+  ),
   workers: z
     .union([z.literal("auto"), workerCount], { error: workersExpected })
     .default("auto")
@@ -214,6 +255,7 @@ const schema = mapping({
   }),
   timeouts: section("The longest of everything.", {
     clientHead: duration("10s").describe("A request's head, from its first byte."),
+    tlsHandshake: duration("10s").describe("A TLS handshake."),
     clientIdle: duration("75s").describe("A client connection between requests."),
     clientBody: duration("60s").describe("Between two pieces of a request's body."),
     connect: duration("3s").describe("A connection to a backend."),
@@ -252,10 +294,11 @@ export type SchemaIssue = z.core.$ZodIssue
 export function draftConfig(input: unknown): Result<ConfigDraft, readonly SchemaIssue[]> {
   const result = schema.safeParse(input)
   if (!result.success) return fail(result.error.issues)
-  const { registration, checks, timeouts, backends, ...rest } = result.data
-  const { tls } = backends
+  const { registration, checks, timeouts, backends, tls, ...rest } = result.data
+  const { tls: backendTls } = backends
   return ok({
     ...rest,
+    tls: tls === undefined ? undefined : tlsConfig(tls),
     seed: rest.seed,
     registration: {
       listen: registration.listen,
@@ -282,11 +325,11 @@ export function draftConfig(input: unknown): Result<ConfigDraft, readonly Schema
     backends: {
       nameTtlMs: backends.nameTtl,
       tls: {
-        verify: tls.verify,
-        serverName: tls.serverName,
-        caFile: tls.caFile,
-        certFile: tls.certFile,
-        keyFile: tls.keyFile,
+        verify: backendTls.verify,
+        serverName: backendTls.serverName,
+        caFile: backendTls.caFile,
+        certFile: backendTls.certFile,
+        keyFile: backendTls.keyFile,
         ca: undefined,
         cert: undefined,
         key: undefined,
@@ -294,6 +337,7 @@ export function draftConfig(input: unknown): Result<ConfigDraft, readonly Schema
     },
     timeouts: {
       clientHeadMs: timeouts.clientHead,
+      tlsHandshakeMs: timeouts.tlsHandshake,
       clientIdleMs: timeouts.clientIdle,
       clientBodyMs: timeouts.clientBody,
       connectMs: timeouts.connect,
@@ -306,9 +350,25 @@ export function draftConfig(input: unknown): Result<ConfigDraft, readonly Schema
   })
 }
 
+function tlsConfig({
+  minVersion,
+  redirectPort,
+  ticketRotation,
+  ...rest
+}: NonNullable<z.infer<typeof tls>>): TlsConfig {
+  return {
+    ...rest,
+    certificates: rest.certificates.map(({ cert, key, names }) => ({ cert, key, names })),
+    minVersion: `TLSv${minVersion}`,
+    redirectPort,
+    ticketRotationMs: ticketRotation,
+  }
+}
+
 /** The settings that are mappings of settings. */
 export const sectionNames: readonly string[] = Object.entries(schema.shape)
-  .filter(([, part]) => part instanceof z.ZodPrefault && part.unwrap() instanceof z.ZodObject)
+  .filter(([, part]) => part instanceof z.ZodPrefault || part instanceof z.ZodOptional)
+  .filter(([, part]) => (part as z.ZodPrefault | z.ZodOptional).unwrap() instanceof z.ZodObject)
   .map(([name]) => name)
 
 /** JSON Schema (draft 2020-12) of the configuration as written, for editors. */

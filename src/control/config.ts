@@ -9,6 +9,16 @@ export interface Config {
   readonly name: string
   /** Where traffic arrives; host "" is every interface. */
   readonly listen: Endpoint
+  /** The listener that speaks TLS, beside the plain one. */
+  readonly tls: TlsConfig | undefined
+  readonly proxyProtocol: {
+    /** CIDRs of peers whose connections have to start with a PROXY header. */
+    readonly accept: readonly string[]
+  }
+  /** CIDRs of proxies whose X-Forwarded-* and Forwarded are believed. */
+  readonly trustedProxies: readonly string[]
+  /** Whether Forwarded (RFC 7239) is sent always, and not only where a trusted proxy has begun it. */
+  readonly forwarded: boolean
   /** Data-plane threads; `auto` is one a core. */
   readonly workers: number | "auto"
   readonly policy: string
@@ -67,4 +77,25 @@ export interface Config {
     /** Whether the client is told who answered, in `X-Linebacker-Backend`. */
     readonly backendHeader: boolean
   }
+}
+
+export interface TlsConfig {
+  readonly listen: Endpoint
+  /** The first is for clients that name no host, or one that none is for. */
+  readonly certificates: readonly CertificateFiles[]
+  readonly minVersion: "TLSv1.2" | "TLSv1.3"
+  /** Whether requests on the plain listener are sent to this one. */
+  readonly redirect: boolean
+  /** The port that redirects name, when clients reach the listener at another than its own. */
+  readonly redirectPort: number | undefined
+  readonly ticketRotationMs: number
+}
+
+/** A certificate as files, which are read again when they change. */
+export interface CertificateFiles {
+  /** Path of a PEM file: the certificate, then those that lead from it to its root. */
+  readonly cert: string
+  readonly key: string
+  /** Host names it is for; undefined takes those in the certificate. */
+  readonly names: readonly string[] | undefined
 }

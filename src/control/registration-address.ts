@@ -6,7 +6,7 @@ import type { Address, TcpAddress, UnixAddress } from "../cluster/snapshot.ts"
 import { isLoopback, plainIp } from "../core/endpoint.ts"
 import { fail, ok, type Result } from "../core/result.ts"
 import { shown } from "./config-issue.ts"
-import { rangesOf } from "./node-listener.ts"
+import { rangesOf } from "../proxy/ip-ranges.ts"
 
 export interface AddressRules {
   /** Whether a peer may announce an address that is not its own. */

@@ -53,7 +53,12 @@ export interface StateView {
   readonly policy: string
   readonly demandMode: "simulation" | "declared"
   readonly workers: number
-  readonly listeners: { readonly traffic: string; readonly registration: string; readonly admin: string }
+  readonly listeners: {
+    readonly traffic: string
+    readonly tls?: string
+    readonly registration: string
+    readonly admin: string
+  }
   readonly resources: readonly { readonly name: string; readonly kind: ResourceKind }[]
   readonly totals: {
     readonly backends: number

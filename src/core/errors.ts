@@ -102,6 +102,25 @@ export const errors = {
   method_refused: row("client", 405, "never", "The balancer does not relay CONNECT and TRACE."),
   head_timeout: row("client", 408, "never", "The head did not arrive within timeouts.clientHead."),
   body_timeout: row("client", 408, "never", "The body stood still for timeouts.clientBody."),
+  invalid_proxy_header: row(
+    "client",
+    400,
+    "never",
+    "A connection from proxyProtocol.accept did not start with a PROXY header; it was closed without an answer.",
+  ),
+  tls_handshake_failed: row(
+    "client",
+    400,
+    "never",
+    "The client's TLS handshake failed; the connection was closed without an answer.",
+  ),
+  tls_handshake_timeout: row(
+    "client",
+    408,
+    "never",
+    "The TLS handshake was not done within timeouts.tlsHandshake; the connection was closed without an answer.",
+  ),
+  tls_expected: row("client", 400, "never", "Plain HTTP was spoken to a port that speaks TLS."),
   client_gone: row("client", 499, "never", "The client left before its response was complete."),
 
   connect_failed: row(

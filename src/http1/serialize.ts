@@ -31,6 +31,7 @@ const responseVersion = latin1("HTTP/1.1 ")
 /**
  * The head of a request as it goes to any backend: origin form or `*`, HTTP/1.1, our own framing line.
  *
+ * @param drop X-Forwarded-Host is made from Host where it is dropped, and goes on as it is where it is not
  * @param added whole field lines with their CRLF, latin1, validated by whoever made them
  * @param hostDefault the Host of an HTTP/1.0 request that named none
  */
@@ -63,7 +64,7 @@ export function requestHeadBytes(
     const host = head.hostField * 4
     const start = offsets[host + 2]!
     const end = offsets[host + 3]!
-    if (end - start <= 256) {
+    if (end - start <= 256 && drop[fields["x-forwarded-host"]] === 1) {
       at = put(out, at, forwardedHost)
       at = copy(out, at, bytes, start, end)
       at = put(out, at, lineEnd)

@@ -19,6 +19,8 @@ import { errorAnswer } from "../http1/serialize.ts"
 import type { Limited } from "./deadlines.ts"
 import { readDirectly, readOn } from "./direct-reading.ts"
 import { type ClientSide, Exchange, type ExchangeContext } from "./exchange.ts"
+import type { Forwarding } from "./forwarding.ts"
+import { redirectAnswer } from "./redirect.ts"
 
 /** How long and how much is read of a client that is told to go, so that it can read the answer (RFC 9112 9.6). */
 const lingerMs = 2_000
@@ -26,11 +28,18 @@ const lingerBytesMax = 256 * 1024
 
 /** What the thread wants to know of its connections. */
 export interface ClientOwner extends ExchangeContext {
-  /** The field lines that every request from this address gets. */
-  constantFields(remoteAddress: string): Buffer
   /** The balancer stops: no connection is kept after its exchange. */
   readonly isStopping: boolean
   onClientClosed(client: ClientConnection): void
+}
+
+/** How the client came in. */
+export interface ClientEntry {
+  /** The TCP connection below TLS; the same where there is none. */
+  readonly transport: Socket
+  readonly forwarding: Forwarding
+  /** Its requests are not served but sent to this port, where TLS is spoken. */
+  readonly redirectPort: number | undefined
 }
 
 export class ClientConnection implements ClientSide, Limited {
@@ -39,7 +48,7 @@ export class ClientConnection implements ClientSide, Limited {
   readonly #socket: Socket
   readonly #exchange: Exchange
   readonly #reader: BodyReader
-  readonly #constantFields: Buffer
+  readonly #entry: ClientEntry
   #state: "idle" | "head" | "exchange" | "lingering" | "closed" = "idle"
   /** Bytes that have come and that nobody has read: a head in parts, or a request before its turn. */
   #held: Buffer | undefined
@@ -53,12 +62,12 @@ export class ClientConnection implements ClientSide, Limited {
   /** The socket has been told so, and reads no more by itself. */
   #stopped = false
 
-  constructor(owner: ClientOwner, socket: Socket) {
+  constructor(owner: ClientOwner, socket: Socket, entry: ClientEntry) {
     this.#owner = owner
+    this.#entry = entry
     this.#socket = socket
     this.#reader = new BodyReader(owner.options.limits)
     this.#exchange = new Exchange(owner, this)
-    this.#constantFields = owner.constantFields(socket.remoteAddress ?? "unknown")
     this.deadlineAt = owner.deadlines.after(owner.options.timeouts.clientHeadMs)
     readDirectly(socket, (bytes) => this.#onBytes(bytes))
     socket.on("end", () => this.#onEnd())
@@ -154,7 +163,8 @@ export class ClientConnection implements ClientSide, Limited {
     // What has been written may still be on its way; a reset makes sure that nobody takes it for the whole.
     this.#state = "closed"
     this.#forget()
-    this.#socket.resetAndDestroy()
+    // Below TLS, too: there must be no close_notify, which would say that this was all (RFC 8446 6.1).
+    this.#entry.transport.resetAndDestroy()
   }
 
   answer(code: ErrorCode, detail: string): void {
@@ -279,8 +289,27 @@ export class ClientConnection implements ClientSide, Limited {
       }
       return false
     }
+    const { forwarding, redirectPort } = this.#entry
+    if (redirectPort !== undefined && !forwarding.isSecure(head)) {
+      this.#redirect(head, redirectPort)
+      return false
+    }
     this.#beginExchange(head, bytes, end)
     return true
+  }
+
+  #redirect(head: Head, port: number): void {
+    const { counters, options } = this.#owner
+    this.#isHead = head.method === "HEAD"
+    const answer = redirectAnswer(head, port, this.#owner.httpDate())
+    if (answer === undefined) {
+      this.#refuse("invalid_host")
+      return
+    }
+    counters.count(options.worker, "requests")
+    counters.count(options.worker, "answered")
+    this.#socket.write(answer)
+    this.#linger()
   }
 
   #refuse(code: ErrorCode): void {
@@ -302,7 +331,7 @@ export class ClientConnection implements ClientSide, Limited {
     const ended = this.#reader.state !== "open"
     if (ended) this.deadlineAt = Number.POSITIVE_INFINITY
     else this.#setBodyDeadline()
-    this.#exchange.begin(head, ended, this.#constantFields, this.#keepAlive)
+    this.#exchange.begin(head, ended, this.#entry.forwarding, this.#keepAlive)
     if (end === bytes.length) {
       if (this.#state === "exchange") this.#resume()
     } else if (this.#isInExchange() && this.#reader.state === "open") this.#readBody(bytes, end)

@@ -2,7 +2,7 @@
  * One data-plane thread's whole: its listener, its connections, its policy. Runs in a worker thread in production
  * and in the main thread where somebody embeds it; it asks nobody anything and goes on when nobody tells it more.
  */
-import { createServer, type Server, type Socket } from "node:net"
+import type { BlockList, Socket } from "node:net"
 import { Attempts } from "../cluster/attempts.ts"
 import { SimulatedDemand } from "../cluster/demand.ts"
 import type { LoadTable } from "../cluster/load-table.ts"
@@ -10,18 +10,23 @@ import type { Snapshot } from "../cluster/snapshot.ts"
 import type { BackendId } from "../core/backend.ts"
 import type { Clock } from "../core/clock.ts"
 import { plainIp } from "../core/endpoint.ts"
+import type { ErrorCode } from "../core/errors.ts"
 import { demandHeader } from "../core/resources.ts"
 import type { Rng } from "../core/rng.ts"
-import { FieldNames, type fields } from "../http1/field-names.ts"
+import { FieldNames } from "../http1/field-names.ts"
 import { Head } from "../http1/head.ts"
-import { dropTable } from "../http1/serialize.ts"
 import type { Counters } from "../metrics/counters.ts"
 import type { PolicyName } from "../policies/index.ts"
 import { ClientConnection, type ClientOwner } from "./client-connection.ts"
 import { Dialer } from "./dial.ts"
 import { Deadlines, sweepMs } from "./deadlines.ts"
+import { type Arrival, Entrance, type EntranceOwner } from "./entrance.ts"
 import { Fleet } from "./fleet.ts"
-import type { DataPlaneOptions } from "./options.ts"
+import { ForwardingRules } from "./forwarding.ts"
+import { contains, rangesOf } from "./ip-ranges.ts"
+import { Listener } from "./listener.ts"
+import type { DataPlaneOptions, TlsMaterial } from "./options.ts"
+import { TlsTermination } from "./tls-termination.ts"
 import { WaitingQueue } from "./waiting-queue.ts"
 
 /** How much is read of a backend at once. */
@@ -39,17 +44,6 @@ export interface DataPlaneParts {
   readonly onConnectFailed: (id: BackendId) => void
 }
 
-/** Fields of a request that the balancer writes itself; what a client says in them is not passed on. */
-const ownFields: readonly (keyof typeof fields)[] = [
-  "x-forwarded-for",
-  "x-forwarded-proto",
-  "x-forwarded-host",
-  "x-forwarded-port",
-  "forwarded",
-  "x-request-id",
-  "x-linebacker-backend",
-]
-
 export class DataPlane {
   readonly #parts: DataPlaneParts
   readonly #owner: ClientOwner
@@ -57,7 +51,12 @@ export class DataPlane {
   readonly #queue: WaitingQueue
   readonly #deadlines: Deadlines
   readonly #clients = new Set<ClientConnection>()
-  readonly #server: Server
+  readonly #entrances = new Set<Entrance>()
+  readonly #entranceOwner: EntranceOwner
+  readonly #forwarding: ForwardingRules
+  readonly #proxyPeers: BlockList
+  readonly #plain: Listener
+  readonly #secure: { readonly listener: Listener; readonly tls: TlsTermination } | undefined
   readonly #sweep: NodeJS.Timeout
   #stopping = false
   #serving = false
@@ -101,24 +100,32 @@ export class DataPlane {
       fleet: this.#fleet,
       simulated: simulates ? new SimulatedDemand(options.resources, options.seed) : undefined,
       queue: this.#queue,
-      requestDrops: dropTable(ownFields, true),
       demandLines: resourceFields.map((name) => `${name}: `),
       hostDefault: Buffer.from(options.name, "latin1"),
       nextRequestId: () => `X-Request-Id: ${prefix}${(requests++).toString(16)}\r\n`,
-      constantFields: (remoteAddress) =>
-        Buffer.from(
-          `X-Forwarded-For: ${plainIp(remoteAddress)}\r\nX-Forwarded-Proto: http\r\nVia: 1.1 ${options.name}\r\n`,
-          "latin1",
-        ),
       get isStopping() {
         return isStopping()
       },
       onClientClosed: (client) => this.#onClientClosed(client),
     }
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) =>
-      this.#accept(socket),
-    )
-    this.#server.maxConnections = options.limits.connectionsMax
+    this.#forwarding = new ForwardingRules(options)
+    this.#proxyPeers = rangesOf(options.proxyProtocol, "proxyProtocol.accept")
+    this.#entranceOwner = {
+      deadlines: context.deadlines,
+      timeouts: options.timeouts,
+      httpDate: context.httpDate,
+      onArrival: (entrance, arrival) => {
+        this.#entrances.delete(entrance)
+        this.#admit(arrival)
+      },
+      onGone: (entrance, code) => this.#onEntranceGone(entrance, code),
+    }
+    const { connectionsMax } = options.limits
+    this.#plain = new Listener(connectionsMax, (socket) => this.#accept(socket, undefined))
+    if (options.tls !== undefined) {
+      const tls = new TlsTermination(options.tls, options.timeouts.tlsHandshakeMs)
+      this.#secure = { tls, listener: new Listener(connectionsMax, (socket) => this.#accept(socket, tls)) }
+    }
     this.#sweep = setInterval(() => {
       this.#deadlines.sweep(clock.now())
       if (this.#queue.length > 0) this.#queue.serve(this.#deadlines.coarseNow)
@@ -126,27 +133,27 @@ export class DataPlane {
     this.#sweep.unref()
   }
 
-  /** Starts to accept; resolves with the port. Rejects with the system's error when the port is not to be had. */
-  listen(): Promise<number> {
-    const { host, port } = this.#parts.options
-    return new Promise((resolve, reject) => {
-      this.#server.once("error", reject)
-      this.#server.listen(
-        { host: host === "" ? undefined : host, port, reusePort: true, backlog: 1024 },
-        () => {
-          this.#server.off("error", reject)
-          // A failed accept (no descriptors left, say) costs that connection and nothing else.
-          this.#server.on("error", () => {})
-          const address = this.#server.address()
-          resolve(typeof address === "object" && address !== null ? address.port : port)
-        },
-      )
-    })
+  /** Starts to accept; resolves with the plain port. Rejects with the system's error when one is not to be had. */
+  async listen(): Promise<number> {
+    const { options } = this.#parts
+    // The plain listener comes last: its redirects name the port of the other.
+    if (options.tls !== undefined) await this.#secure?.listener.listen(options.tls)
+    return this.#plain.listen(options)
+  }
+
+  /** The port where TLS is spoken, once it listens. */
+  get tlsPort(): number | undefined {
+    return this.#secure?.listener.port
   }
 
   apply(snapshot: Snapshot): void {
     this.#fleet.apply(snapshot)
     this.#serveQueue()
+  }
+
+  /** New certificates or ticket keys, from the next handshake on. */
+  renewTls(material: TlsMaterial): void {
+    this.#secure?.tls.renew(material)
   }
 
   setPolicy(name: PolicyName): void {
@@ -157,7 +164,9 @@ export class DataPlane {
   async stop(): Promise<void> {
     if (this.#stopping) return
     this.#stopping = true
-    this.#server.close()
+    this.#plain.close()
+    this.#secure?.listener.close()
+    for (const entrance of this.#entrances) entrance.destroy()
     this.#queue.giveUp("shutting_down")
     for (const client of this.#clients) client.stop()
     if (this.#clients.size > 0) await this.#allClosed()
@@ -177,9 +186,43 @@ export class DataPlane {
     })
   }
 
-  #accept(socket: Socket): void {
-    this.#parts.counters.count(this.#parts.options.worker, "accepted")
-    this.#clients.add(new ClientConnection(this.#owner, socket))
+  #accept(socket: Socket, tls: TlsTermination | undefined): void {
+    const { counters, options } = this.#parts
+    // Each listener has this limit by itself; here both together do.
+    if (this.#clients.size + this.#entrances.size >= options.limits.connectionsMax) {
+      socket.destroy()
+      return
+    }
+    counters.count(options.worker, "accepted")
+    const peer = socket.remoteAddress
+    const owesHeader =
+      options.proxyProtocol.length > 0 && peer !== undefined && contains(this.#proxyPeers, plainIp(peer))
+    if (!owesHeader && tls === undefined) {
+      this.#admit({ socket, transport: socket, peer, isTls: false })
+      return
+    }
+    const entrance = new Entrance(this.#entranceOwner, socket, tls)
+    this.#entrances.add(entrance)
+    entrance.start(owesHeader)
+  }
+
+  #admit({ socket, transport, peer, isTls }: Arrival): void {
+    const { tls } = this.#parts.options
+    const redirects = !isTls && tls?.redirect === true
+    this.#clients.add(
+      new ClientConnection(this.#owner, socket, {
+        transport,
+        forwarding: this.#forwarding.of(peer, isTls),
+        redirectPort: redirects ? (tls.redirectPort ?? this.#secure?.listener.port) : undefined,
+      }),
+    )
+  }
+
+  #onEntranceGone(entrance: Entrance, code: ErrorCode | undefined): void {
+    const { counters, options } = this.#parts
+    if (code !== undefined) counters.countError(options.worker, code)
+    counters.count(options.worker, "closed")
+    this.#entrances.delete(entrance)
   }
 
   #onClientClosed(client: ClientConnection): void {

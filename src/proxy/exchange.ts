@@ -32,6 +32,7 @@ import {
 } from "../http1/serialize.ts"
 import type { BackendConnection, BackendSide } from "./backend-connection.ts"
 import type { Context } from "./context.ts"
+import type { Forwarding } from "./forwarding.ts"
 import type { WaitingQueue } from "./waiting-queue.ts"
 import { avoidMs, type Fleet, type FleetBackend, Placement } from "./fleet.ts"
 
@@ -71,7 +72,6 @@ export interface ExchangeContext extends Context {
   readonly simulated: SimulatedDemand | undefined
   /** Requests that wait for room. */
   readonly queue: WaitingQueue
-  readonly requestDrops: DropTable
   /** In simulation, for each resource the start of the field line that tells the backend: `Compute: `. */
   readonly demandLines: readonly string[]
   /** The Host of an HTTP/1.0 request that names none. */
@@ -126,10 +126,10 @@ export class Exchange implements BackendSide {
   }
 
   /**
-   * Starts with a parsed head. `ended`: the request has no body. `constantFields` are the field lines that this
-   * client's requests get; `keepAlive` is whether the client may send another request afterwards.
+   * Starts with a parsed head. `ended`: the request has no body. `forwarding` says where the client's
+   * requests come from; `keepAlive` is whether the client may send another request afterwards.
    */
-  begin(head: Head, ended: boolean, constantFields: Buffer, keepAlive: boolean): void {
+  begin(head: Head, ended: boolean, forwarding: Forwarding, keepAlive: boolean): void {
     const context = this.#context
     context.counters.count(context.options.worker, "requests")
     this.isHead = head.method === "HEAD"
@@ -141,13 +141,8 @@ export class Exchange implements BackendSide {
     this.#replay = ended ? undefined : []
     this.#replayBytes = 0
     const added = this.#weigh(head) + context.nextRequestId()
-    this.#requestHead = requestHeadBytes(
-      head,
-      context.requestDrops,
-      constantFields,
-      added,
-      context.hostDefault,
-    )
+    const origin = forwarding.fieldsFor(head)
+    this.#requestHead = requestHeadBytes(head, forwarding.drops, origin, added, context.hostDefault)
     this.#placement.tried.length = 0
     // Who comes later must not pass those that wait: small requests would keep a large one waiting for ever.
     if (context.queue.length > 0) this.#wait()

@@ -3,7 +3,7 @@ import type { Snapshot } from "../cluster/snapshot.ts"
 import type { BackendId } from "../core/backend.ts"
 import type { CountersShape } from "../metrics/counters.ts"
 import type { PolicyName } from "../policies/index.ts"
-import type { DataPlaneOptions } from "./options.ts"
+import type { DataPlaneOptions, TlsMaterial } from "./options.ts"
 
 /** What a thread is born with. */
 export interface WorkerBirth {
@@ -16,11 +16,17 @@ export interface WorkerBirth {
 export type ToWorker =
   | { readonly kind: "snapshot"; readonly snapshot: Snapshot }
   | { readonly kind: "policy"; readonly name: PolicyName }
+  | { readonly kind: "tls"; readonly material: TlsMaterial }
   | { readonly kind: "stop" }
 
 export type FromWorker =
-  | { readonly kind: "listening"; readonly port: number }
-  | { readonly kind: "listen_failed"; readonly code: string; readonly message: string }
+  | { readonly kind: "listening" }
+  | {
+      readonly kind: "listen_failed"
+      readonly code: string
+      readonly message: string
+      readonly port: number | undefined
+    }
   /** The thread has taken the snapshot of this version: it starts nothing on members of earlier ones. */
   | { readonly kind: "applied"; readonly version: number }
   | { readonly kind: "connect_failed"; readonly id: BackendId }

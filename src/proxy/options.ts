@@ -28,6 +28,14 @@ export interface DataPlaneOptions {
   readonly port: number
   /** Which thread this is, from 0 on. */
   readonly worker: number
+  /** CIDRs of peers whose connections have to start with a PROXY header. */
+  readonly proxyProtocol: readonly string[]
+  /** CIDRs of proxies whose X-Forwarded-* and Forwarded are believed. */
+  readonly trustedProxies: readonly string[]
+  /** Send Forwarded (RFC 7239) always; else only where a trusted proxy has begun it. */
+  readonly forwarded: boolean
+  /** The listener that speaks TLS, beside the plain one. */
+  readonly tls: TlsOptions | undefined
   readonly resources: ResourceTable
   readonly policy: PolicyName
   /** Seed of the simulated demand (the same in every thread) and, with the thread's number, of its policy. */
@@ -56,6 +64,7 @@ export interface DataPlaneOptions {
     }
   readonly timeouts: {
     readonly clientHeadMs: number
+    readonly tlsHandshakeMs: number
     readonly clientIdleMs: number
     /** Between two pieces of a request's body. */
     readonly clientBodyMs: number
@@ -71,4 +80,34 @@ export interface DataPlaneOptions {
   readonly backends: BackendOptions
   /** Tell the client which backend answered, in X-Linebacker-Backend. */
   readonly backendHeader: boolean
+}
+
+export interface TlsOptions {
+  readonly host: string
+  readonly port: number
+  readonly minVersion: "TLSv1.2" | "TLSv1.3"
+  /** Requests on the plain listener are sent here. */
+  readonly redirect: boolean
+  /** The port that redirects name, when clients reach the listener at another than its own. */
+  readonly redirectPort: number | undefined
+  /** How long a session can be resumed, seconds. */
+  readonly sessionSeconds: number
+  readonly material: TlsMaterial
+}
+
+/** What changes while the balancer runs. */
+export interface TlsMaterial {
+  /** At least one; the first is for clients that name no host, or one that none is for. */
+  readonly certificates: readonly TlsCertificate[]
+  /** 48 bytes each: the key of new session tickets, and the one before, whose tickets are still taken. */
+  readonly ticketKeys: readonly Uint8Array[]
+}
+
+export interface TlsCertificate {
+  /** PEM: the certificate, then those that lead from it to its root. */
+  readonly cert: string
+  /** PEM. */
+  readonly key: string
+  /** The host names it is for, in lower case: `a.example` or `*.example`. */
+  readonly names: readonly string[]
 }

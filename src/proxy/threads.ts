@@ -1,13 +1,14 @@
 /** The data-plane threads, as the control plane holds them: started, told of changes, replaced when one dies. */
-import { createServer } from "node:net"
+import { createServer, type Server } from "node:net"
 import { Worker } from "node:worker_threads"
 import type { LoadTable } from "../cluster/load-table.ts"
 import type { Snapshot } from "../cluster/snapshot.ts"
 import type { BackendId } from "../core/backend.ts"
+import type { Endpoint } from "../core/endpoint.ts"
 import type { Counters } from "../metrics/counters.ts"
 import type { PolicyName } from "../policies/index.ts"
 import type { FromWorker, ToWorker, WorkerBirth } from "./messages.ts"
-import type { DataPlaneOptions } from "./options.ts"
+import type { DataPlaneOptions, TlsMaterial } from "./options.ts"
 
 /** A thread that dies again and again is restarted no faster than this. */
 const restartMs = 500
@@ -37,10 +38,12 @@ interface Thread {
 /** A port that is not to be had, with the system's code (`EADDRINUSE`, `EACCES`, …). */
 export class ListenError extends Error {
   readonly code: string
+  readonly listener: "traffic" | "tls"
 
-  constructor(code: string, message: string) {
+  constructor(code: string, message: string, listener: ListenError["listener"]) {
     super(message)
     this.code = code
+    this.listener = listener
   }
 }
 
@@ -51,17 +54,16 @@ export class Threads {
   #snapshot: Snapshot
   #stopping = false
 
-  private constructor(settings: ThreadsOptions, port: number) {
+  private constructor(settings: ThreadsOptions, options: DataPlaneOptions) {
     this.#settings = settings
-    this.#options = { ...settings.options, port }
+    this.#options = options
     this.#snapshot = settings.snapshot
     this.#threads = Array.from({ length: settings.workers }, () => undefined)
   }
 
   /** Starts all threads; resolves when each of them listens. Rejects with `ListenError` when one cannot. */
   static async start(settings: ThreadsOptions): Promise<Threads> {
-    const { host, port } = settings.options
-    const threads = new Threads(settings, await freePort(host, port))
+    const threads = new Threads(settings, await withPorts(settings.options))
     try {
       await Promise.all(threads.#threads.map((_, index) => threads.#spawn(index)))
     } catch (error) {
@@ -73,6 +75,11 @@ export class Threads {
 
   get port(): number {
     return this.#options.port
+  }
+
+  /** Where TLS is spoken; undefined without such a listener. */
+  get tlsPort(): number | undefined {
+    return this.#options.tls?.port
   }
 
   /** Threads that are alive. */
@@ -90,6 +97,14 @@ export class Threads {
   apply(snapshot: Snapshot): void {
     this.#snapshot = snapshot
     this.#tellAll({ kind: "snapshot", snapshot })
+  }
+
+  /** New certificates or ticket keys, for the threads that run and for those that follow. */
+  renewTls(material: TlsMaterial): void {
+    const { tls } = this.#options
+    if (tls === undefined) return
+    this.#options = { ...this.#options, tls: { ...tls, material } }
+    this.#tellAll({ kind: "tls", material })
   }
 
   setPolicy(name: PolicyName): void {
@@ -142,7 +157,13 @@ export class Threads {
             break
           case "listen_failed":
             thread.stopped = true
-            reject(new ListenError(message.code, message.message))
+            reject(
+              new ListenError(
+                message.code,
+                message.message,
+                message.port === this.#options.tls?.port ? "tls" : "traffic",
+              ),
+            )
             break
           case "applied":
             thread.applied = message.version
@@ -158,7 +179,7 @@ export class Threads {
       })
       worker.on("exit", () => {
         this.#onExit(index, thread, reason)
-        reject(new ListenError("worker_died", reason))
+        reject(new ListenError("worker_died", reason, "traffic"))
       })
     })
   }
@@ -186,18 +207,35 @@ export class Threads {
 }
 
 /**
- * The port to listen on: `port`, or a free one for 0. Threads share it with SO_REUSEPORT, which would also share
- * it with another balancer that runs already; so it is first asked for alone.
+ * The options with ports to listen on: those given, or free ones for 0. Threads share them with SO_REUSEPORT, which
+ * would also share them with another balancer that runs already; so they are first asked for alone.
  */
-function freePort(host: string, port: number): Promise<number> {
+async function withPorts(options: DataPlaneOptions): Promise<DataPlaneOptions> {
+  const { tls } = options
+  const probes: Server[] = []
+  try {
+    const port = await probe(options, "traffic", probes)
+    return { ...options, port, tls: tls && { ...tls, port: await probe(tls, "tls", probes) } }
+  } finally {
+    // Together, so that two that the system chose are two.
+    await Promise.all(probes.map((server) => new Promise((resolve) => server.close(resolve))))
+  }
+}
+
+function probe(
+  { host, port }: Endpoint,
+  listener: ListenError["listener"],
+  probes: Server[],
+): Promise<number> {
   return new Promise((resolve, reject) => {
-    const probe = createServer()
-    probe.once("error", (error: NodeJS.ErrnoException) =>
-      reject(new ListenError(error.code ?? "unknown", error.message)),
+    const server = createServer()
+    server.once("error", (error: NodeJS.ErrnoException) =>
+      reject(new ListenError(error.code ?? "unknown", error.message, listener)),
     )
-    probe.listen({ host: host === "" ? undefined : host, port }, () => {
-      const address = probe.address()
-      probe.close(() => resolve(typeof address === "object" && address !== null ? address.port : port))
+    server.listen({ host: host === "" ? undefined : host, port }, () => {
+      probes.push(server)
+      const address = server.address()
+      resolve(typeof address === "object" && address !== null ? address.port : port)
     })
   })
 }

@@ -33,6 +33,9 @@ port.on("message", (message: ToWorker) => {
     case "policy":
       plane.setPolicy(message.name)
       break
+    case "tls":
+      plane.renewTls(message.material)
+      break
     case "stop":
       void stop(port)
       break
@@ -41,11 +44,12 @@ port.on("message", (message: ToWorker) => {
 
 plane.apply(snapshot)
 try {
-  tell({ kind: "listening", port: await plane.listen() })
+  await plane.listen()
+  tell({ kind: "listening" })
   tell({ kind: "applied", version: snapshot.version })
 } catch (error) {
-  const { code = "unknown", message } = error as NodeJS.ErrnoException
-  tell({ kind: "listen_failed", code, message })
+  const { code = "unknown", message, port: wanted } = error as NodeJS.ErrnoException & { port?: number }
+  tell({ kind: "listen_failed", code, message, port: wanted })
   port.close()
 }
 

@@ -27,6 +27,10 @@ export interface RelayChange {
   readonly limits?: Partial<DataPlaneOptions["limits"]>
   readonly timeouts?: Partial<DataPlaneOptions["timeouts"]>
   readonly backends?: Partial<DataPlaneOptions["backends"]>
+  readonly tls?: DataPlaneOptions["tls"]
+  readonly proxyProtocol?: DataPlaneOptions["proxyProtocol"]
+  readonly trustedProxies?: DataPlaneOptions["trustedProxies"]
+  readonly forwarded?: boolean
 }
 
 export interface Relay {
@@ -100,6 +104,10 @@ export function dataPlaneOptions(
     name: "linebacker",
     host: "127.0.0.1",
     port: 0,
+    proxyProtocol: change.proxyProtocol ?? [],
+    trustedProxies: change.trustedProxies ?? [],
+    forwarded: change.forwarded ?? false,
+    tls: change.tls,
     worker: 0,
     resources,
     policy: "round-robin",
@@ -125,6 +133,7 @@ export function dataPlaneOptions(
     },
     timeouts: {
       clientHeadMs: 10_000,
+      tlsHandshakeMs: 10_000,
       clientIdleMs: 10_000,
       clientBodyMs: 10_000,
       connectMs: 3_000,

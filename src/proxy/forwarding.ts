@@ -1,0 +1,224 @@
+/**
+ * What a request tells the backend of where it came from: X-Forwarded-For, -Proto, -Host, -Port, Forwarded
+ * (RFC 7239) and Via. Nobody is believed but the proxies in `trustedProxies`: what others say there is replaced.
+ *
+ * Hot path for all but those: one constant buffer a connection, nothing per request.
+ */
+import type { BlockList } from "node:net"
+import { isIpv4, isIpv6, plainIp } from "../core/endpoint.ts"
+import { fields } from "../http1/field-names.ts"
+import type { Head } from "../http1/head.ts"
+import { type DropTable, dropTable } from "../http1/serialize.ts"
+import { hostOf } from "./authority.ts"
+import { contains, rangesOf } from "./ip-ranges.ts"
+
+/** Proxies of one chain that are passed on, the nearest; a longer chain is an attack or a loop. */
+const hopsMax = 32
+const hostBytesMax = 256
+
+/** The origin of one connection's requests. */
+export interface Forwarding {
+  /** Which fields of the request are left out. Holds for the head of the last `fieldsFor`. */
+  readonly drops: DropTable
+  /** The field lines that say where the request came from, each with its CRLF. */
+  fieldsFor(head: Head): Buffer
+  /** Whether the client speaks TLS: with us, or with the trusted proxy that says so. */
+  isSecure(head: Head): boolean
+}
+
+export interface ForwardingOptions {
+  /** The pseudonym in Via. */
+  readonly name: string
+  /** CIDRs of proxies whose word on the client is taken. */
+  readonly trustedProxies: readonly string[]
+  /** Send Forwarded always; else only where a trusted proxy has begun it. */
+  readonly forwarded: boolean
+}
+
+/** Field names that only the balancer may send, beside those below. */
+const ownFields = ["x-request-id", "x-linebacker-backend"] as const
+const originFields = [
+  "x-forwarded-for",
+  "x-forwarded-proto",
+  "x-forwarded-host",
+  "x-forwarded-port",
+  "forwarded",
+] as const
+
+/** Makes the `Forwarding` of each connection. */
+export class ForwardingRules {
+  readonly #options: ForwardingOptions
+  readonly #trusted: BlockList
+  readonly #drops = dropTable([...ownFields, ...originFields], true)
+  /** For a head whose X-Forwarded-Host goes on as it is. */
+  readonly #dropsButHost = this.#drops.slice()
+
+  constructor(options: ForwardingOptions) {
+    this.#options = options
+    this.#trusted = rangesOf(options.trustedProxies, "trustedProxies")
+    this.#dropsButHost[fields["x-forwarded-host"]] = 0
+  }
+
+  /** @param peer who speaks HTTP to us: its IP address, or undefined when it has none. */
+  of(peer: string | undefined, isTls: boolean): Forwarding {
+    const { name, forwarded, trustedProxies } = this.#options
+    const origin: Origin = { address: peer === undefined ? "unknown" : plainIp(peer), isTls, via: name }
+    return trustedProxies.length > 0 && contains(this.#trusted, origin.address)
+      ? new TrustedForwarding(origin, forwarded, this.#drops, this.#dropsButHost)
+      : new PlainForwarding(origin, forwarded, this.#drops)
+  }
+}
+
+interface Origin {
+  readonly address: string
+  readonly isTls: boolean
+  readonly via: string
+}
+
+class PlainForwarding implements Forwarding {
+  readonly drops: DropTable
+  readonly #fields: Buffer
+  readonly #isTls: boolean
+
+  constructor(origin: Origin, forwarded: boolean, drops: DropTable) {
+    const { address, isTls, via } = origin
+    this.drops = drops
+    this.#isTls = isTls
+    this.#fields = Buffer.from(
+      `X-Forwarded-For: ${address}\r\nX-Forwarded-Proto: ${protocol(isTls)}\r\n` +
+        `${forwarded ? `Forwarded: ${element(origin)}\r\n` : ""}Via: 1.1 ${via}\r\n`,
+      "latin1",
+    )
+  }
+
+  fieldsFor(): Buffer {
+    return this.#fields
+  }
+
+  isSecure(): boolean {
+    return this.#isTls
+  }
+}
+
+/** Not the hot path: a proxy before us says something else with each request. */
+class TrustedForwarding implements Forwarding {
+  drops: DropTable
+  readonly #origin: Origin
+  readonly #forwarded: boolean
+  readonly #drops: DropTable
+  readonly #dropsButHost: DropTable
+
+  constructor(origin: Origin, forwarded: boolean, drops: DropTable, dropsButHost: DropTable) {
+    this.#origin = origin
+    this.#forwarded = forwarded
+    this.drops = drops
+    this.#drops = drops
+    this.#dropsButHost = dropsButHost
+  }
+
+  fieldsFor(head: Head): Buffer {
+    const { address, via } = this.#origin
+    const host = only(head, fields["x-forwarded-host"])
+    const keepsHost = host !== undefined && host.length <= hostBytesMax && hostOf(host) !== undefined
+    this.drops = keepsHost ? this.#dropsButHost : this.#drops
+    const hops = addressesIn(valuesOf(head, fields["x-forwarded-for"]))
+    let lines = `X-Forwarded-For: ${[...hops, address].join(", ")}\r\n`
+    lines += `X-Forwarded-Proto: ${protocol(this.isSecure(head))}\r\n`
+    const port = only(head, fields["x-forwarded-port"])
+    if (port !== undefined && isPort(port)) lines += `X-Forwarded-Port: ${port}\r\n`
+    if (this.#forwarded || head.find(fields.forwarded) !== -1) {
+      const elements = elementsIn(valuesOf(head, fields.forwarded))
+      lines += `Forwarded: ${[...elements, element(this.#origin)].join(", ")}\r\n`
+    }
+    return Buffer.from(`${lines}Via: 1.1 ${via}\r\n`, "latin1")
+  }
+
+  isSecure(head: Head): boolean {
+    const said = only(head, fields["x-forwarded-proto"])?.toLowerCase()
+    if (said === "https") return true
+    return said === "http" ? false : this.#origin.isTls
+  }
+}
+
+function protocol(isTls: boolean): string {
+  return isTls ? "https" : "http"
+}
+
+/** This hop's element of Forwarded. Host is not in it: the backend gets the client's own Host. */
+function element({ address, isTls }: Origin): string {
+  return `for=${address.includes(":") ? `"[${address}]"` : address};proto=${protocol(isTls)}`
+}
+
+/** The value of a field that is there exactly once. */
+function only(head: Head, id: number): string | undefined {
+  let found = -1
+  for (let field = 0; field < head.count; field++) {
+    if (head.ids[field] !== id) continue
+    if (found !== -1) return undefined
+    found = field
+  }
+  return found === -1 ? undefined : head.value(found)
+}
+
+/** The values of all fields of that name as one list (RFC 9110 5.3). */
+function valuesOf(head: Head, id: number): string {
+  const values: string[] = []
+  for (let field = 0; field < head.count; field++) if (head.ids[field] === id) values.push(head.value(field))
+  return values.join(",")
+}
+
+/**
+ * The addresses of X-Forwarded-For, from the first on behind which all are well-formed: each proxy appends what it
+ * knows, so what is left of nonsense is nobody's word.
+ */
+function addressesIn(list: string): string[] {
+  return wellFormedEnd(list.split(","), isNode)
+}
+
+/** The elements of Forwarded (RFC 7239 4), by the same rule. A quote that does not end leaves none. */
+function elementsIn(list: string): string[] {
+  const parts: string[] = []
+  let start = 0
+  let quoted = false
+  for (let at = 0; at < list.length; at++) {
+    const char = list[at]
+    if (quoted && char === "\\") at++
+    else if (char === '"') quoted = !quoted
+    else if (char === "," && !quoted) {
+      parts.push(list.slice(start, at))
+      start = at + 1
+    }
+  }
+  return quoted ? [] : wellFormedEnd([...parts, list.slice(start)], isElement)
+}
+
+/** The last `hopsMax` parts, but none up to the last that is malformed. Empty ones say nothing (RFC 9110 5.6.1). */
+function wellFormedEnd(parts: readonly string[], isWellFormed: (text: string) => boolean): string[] {
+  const kept: string[] = []
+  for (let index = parts.length - 1; index >= 0 && kept.length < hopsMax; index--) {
+    const part = parts[index]!.replace(/^[ \t]+/, "").trimEnd()
+    if (part === "") continue
+    if (!isWellFormed(part)) break
+    kept.push(part)
+  }
+  return kept.toReversed()
+}
+
+/** An address, with or without a port, `unknown`, or an obfuscated name (RFC 7239 6). */
+function isNode(text: string): boolean {
+  if (isIpv4(text) || isIpv6(text) || /^(?:unknown|_[A-Za-z0-9._-]{1,64})$/i.test(text)) return true
+  const [, ipv6, ipv4, port] = /^(?:\[([^\]]*)\]|([0-9.]+))(?::([0-9]{1,5}))?$/.exec(text) ?? []
+  if (port !== undefined && !isPort(port)) return false
+  return ipv6 === undefined ? ipv4 !== undefined && isIpv4(ipv4) : isIpv6(ipv6)
+}
+
+const pair = String.raw`[!#$%&'*+.^_\x60|~0-9A-Za-z-]+=(?:[!#$%&'*+.^_\x60|~0-9A-Za-z-]+|"(?:[\t \x21\x23-\x5b\x5d-\x7e]|\\[\t \x21-\x7e])*")`
+const elementForm = new RegExp(`^(?:${pair})(?:;(?:${pair})?)*$`)
+
+function isElement(text: string): boolean {
+  return elementForm.test(text)
+}
+
+function isPort(text: string): boolean {
+  return /^[1-9][0-9]{0,4}$/.test(text) && Number(text) <= 65_535
+}

@@ -1,0 +1,40 @@
+import { createServer, type Server, type Socket } from "node:net"
+import type { Endpoint } from "../core/endpoint.ts"
+
+/** One port that connections come in at, shared with the other threads. */
+export class Listener {
+  readonly #server: Server
+  #port = 0
+
+  constructor(connectionsMax: number, onSocket: (socket: Socket) => void) {
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, onSocket)
+    this.#server.maxConnections = connectionsMax
+  }
+
+  /** Where it listens; 0 before it does. */
+  get port(): number {
+    return this.#port
+  }
+
+  /** Starts to accept; resolves with the port. Rejects with the system's error when the port is not to be had. */
+  listen({ host, port }: Endpoint): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#server.once("error", reject)
+      this.#server.listen(
+        { host: host === "" ? undefined : host, port, reusePort: true, backlog: 1024 },
+        () => {
+          this.#server.off("error", reject)
+          // A failed accept (no descriptors left, say) costs that connection and nothing else.
+          this.#server.on("error", () => {})
+          const address = this.#server.address()
+          this.#port = typeof address === "object" && address !== null ? address.port : port
+          resolve(this.#port)
+        },
+      )
+    })
+  }
+
+  close(): void {
+    this.#server.close()
+  }
+}
