@@ -18,6 +18,7 @@ import { ClientConnection, type ClientOwner } from "../src/proxy/client-connecti
 import { Deadlines } from "../src/proxy/deadlines.ts"
 import { ForwardingRules } from "../src/proxy/forwarding.ts"
 import { Fleet } from "../src/proxy/fleet.ts"
+import { RequestIds } from "../src/proxy/request-ids.ts"
 import { WaitingQueue } from "../src/proxy/waiting-queue.ts"
 import { systemClock } from "../src/system.ts"
 import { dataPlaneOptions, memberAt } from "../test/support/relay.ts"
@@ -70,6 +71,7 @@ class BackendSocket extends FakeSocket {
 }
 const context = {
   options: { ...options, policy: "price" as const },
+  worker: 0,
   clock: systemClock,
   counters,
   table,
@@ -91,7 +93,7 @@ const context = {
 }
 const attempts = new Attempts(table, 0, resources.length, () => {})
 const fleet = new Fleet(context as never, table, attempts, seeded(1))
-let requests = 0
+
 const owner: ClientOwner = {
   ...context,
   fleet,
@@ -100,7 +102,8 @@ const owner: ClientOwner = {
   requestDrops: dropTable(["x-forwarded-for"], true),
   demandLines: [],
   hostDefault: Buffer.from("x"),
-  nextRequestId: () => `X-Request-Id: 12345678-0-${(requests++).toString(16)}\r\n`,
+  requestIds: new RequestIds("12345678-0"),
+  demandDefault: fleet.demandOf(options.demand.default),
   constantFields: () =>
     Buffer.from("X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\nVia: 1.1 linebacker\r\n"),
   isStopping: false,

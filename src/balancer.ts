@@ -309,6 +309,7 @@ function dataPlaneOptions(config: Config, policy: PolicyName, seed: number): Dat
     limits: { ...limits, underscores: requests.underscores },
     timeouts,
     backends,
+    upgrade: requests.upgrade,
     backendHeader: response.backendHeader,
   }
 }

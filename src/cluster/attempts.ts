@@ -61,10 +61,19 @@ export class Attempts {
     this.#onSettled = onSettled
   }
 
-  /** Reserves the demand; undefined when a space resource of the backend has no room for it now. */
-  begin(backend: PlacedBackend, demand: Readonly<ResourceVector>): Attempt | undefined {
+  /** The demand in the load table's units, for any number of attempts. */
+  unitsOf(demand: Readonly<ResourceVector>): Int32Array {
     const units = new Int32Array(this.#resourceCount)
     this.#table.toUnits(demand, units)
+    return units
+  }
+
+  /**
+   * Reserves the demand; undefined when a space resource of the backend has no room for it now.
+   *
+   * @param units the demand in the load table's units (`unitsOf`); must stay as it is until the attempt has settled
+   */
+  begin(backend: PlacedBackend, units: Int32Array): Attempt | undefined {
     if (!this.#table.acquire(backend.slot, units, backend.roomUnits, this.#worker)) return undefined
     return new Attempt(this, backend, units)
   }

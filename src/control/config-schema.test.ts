@@ -61,6 +61,8 @@ test("the empty configuration is every default", () => {
       chunkExtensionBytesMax: 4_096,
       trailerBytesMax: 8_192,
       queueMax: 1_024,
+      bodyBytesMax: Number.MAX_SAFE_INTEGER,
+      bodyBytesPerSecondMin: 240,
     },
     timeouts: {
       clientHeadMs: 10_000,
@@ -70,11 +72,13 @@ test("the empty configuration is every default", () => {
       connectMs: 3_000,
       responseHeadMs: 30_000,
       betweenBytesMs: 60_000,
+      streamIdleMs: 3_600_000,
+      exchangeMs: 0,
       backendIdleMs: 55_000,
       queueMs: 5_000,
       drainMs: 30_000,
     },
-    requests: { underscores: "pass" },
+    requests: { upgrade: true, underscores: "pass" },
     response: { backendHeader: false },
   })
 })

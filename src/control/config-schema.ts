@@ -252,6 +252,12 @@ const schema = mapping({
     chunkExtensionBytesMax: integer(0, 1_048_576, 4_096).describe("Chunk extensions of one body, bytes."),
     trailerBytesMax: integer(0, 1_048_576, 8_192).describe("The trailer section of one body, bytes."),
     queueMax: integer(0, 1_000_000, 1_024).describe("Requests that wait for room."),
+    bodyBytesMax: integer(0, Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER).describe(
+      "A request's body, bytes; no limit by default.",
+    ),
+    bodyBytesPerSecondMin: integer(0, 1_073_741_824, 240).describe(
+      "How fast a request's body must come after timeouts.clientBody, on average; 0 is any.",
+    ),
   }),
   timeouts: section("The longest of everything.", {
     clientHead: duration("10s").describe("A request's head, from its first byte."),
@@ -261,11 +267,14 @@ const schema = mapping({
     connect: duration("3s").describe("A connection to a backend."),
     responseHead: duration("30s").describe("A response's head, once the request is sent."),
     betweenBytes: duration("60s").describe("Between two pieces of a response."),
+    streamIdle: duration("1h").describe("Between two pieces in a tunnel or of an event stream."),
+    exchange: duration("0s", 0, 24 * 7 * hour).describe("A whole exchange; 0s is no limit."),
     backendIdle: duration("55s").describe("A backend connection between requests."),
     queue: duration("5s").describe("Waiting for room."),
     drain: duration("30s", 0).describe("Exchanges that still run when the balancer stops."),
   }),
   requests: section("What is taken from clients.", {
+    upgrade: flag(true).describe("Whether a request may turn its connection into a tunnel (WebSocket)."),
     underscores: oneOf(["pass", "reject", "drop"], "pass").describe(
       "Fields with _ in their name, which some backends take for -.",
     ),
@@ -343,6 +352,8 @@ export function draftConfig(input: unknown): Result<ConfigDraft, readonly Schema
       connectMs: timeouts.connect,
       responseHeadMs: timeouts.responseHead,
       betweenBytesMs: timeouts.betweenBytes,
+      streamIdleMs: timeouts.streamIdle,
+      exchangeMs: timeouts.exchange,
       backendIdleMs: timeouts.backendIdle,
       queueMs: timeouts.queue,
       drainMs: timeouts.drain,

@@ -72,6 +72,8 @@ export interface Config {
   readonly requests: {
     /** What becomes of fields with `_` in their name. */
     readonly underscores: Underscores
+    /** Whether a request may turn its connection into a tunnel. */
+    readonly upgrade: boolean
   }
   readonly response: {
     /** Whether the client is told who answered, in `X-Linebacker-Backend`. */

@@ -101,7 +101,12 @@ export const errors = {
   expectation_failed: row("client", 417, "never", "Expect is not 100-continue (RFC 9110 10.1.1)."),
   method_refused: row("client", 405, "never", "The balancer does not relay CONNECT and TRACE."),
   head_timeout: row("client", 408, "never", "The head did not arrive within timeouts.clientHead."),
-  body_timeout: row("client", 408, "never", "The body stood still for timeouts.clientBody."),
+  body_timeout: row(
+    "client",
+    408,
+    "never",
+    "The body stood still for timeouts.clientBody, or came slower than limits.bodyBytesPerSecondMin.",
+  ),
   invalid_proxy_header: row(
     "client",
     400,
@@ -121,6 +126,13 @@ export const errors = {
     "The TLS handshake was not done within timeouts.tlsHandshake; the connection was closed without an answer.",
   ),
   tls_expected: row("client", 400, "never", "Plain HTTP was spoken to a port that speaks TLS."),
+  body_too_large: row("client", 413, "never", "The body is larger than limits.bodyBytesMax."),
+  loop_detected: row(
+    "client",
+    508,
+    "never",
+    "Via says that the request went through this balancer too often.",
+  ),
   client_gone: row("client", 499, "never", "The client left before its response was complete."),
 
   connect_failed: row(
@@ -168,6 +180,13 @@ export const errors = {
     "The backend's response stood still for timeouts.betweenBytes; it was cut.",
   ),
 
+  exchange_timeout: row("balancer", 504, "never", "The exchange took longer than timeouts.exchange."),
+  tunnel_timeout: row(
+    "balancer",
+    504,
+    "never",
+    "The tunnel stood still for timeouts.streamIdle; it was closed.",
+  ),
   no_backend: row("balancer", 503, "never", "No backend is registered and fit to take requests."),
   queue_full: row(
     "balancer",

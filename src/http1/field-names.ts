@@ -34,6 +34,8 @@ export const fields = {
   "max-forwards": 24,
   "proxy-authenticate": 25,
   "proxy-authorization": 26,
+  via: 27,
+  "content-type": 28,
 } as const
 
 /** The first id for names that an operator adds (the resources' own header names in simulation mode). */

@@ -69,6 +69,7 @@ export class Head {
   hostField = -1
   dateField = -1
   upgradeField = -1
+  viaField = -1
   maxForwardsField = -1
   /** Responses only: the Transfer-Encoding field if it names codings that are to reach the client, or -1. */
   codingField = -1
@@ -138,6 +139,7 @@ export class Head {
     this.hostField = -1
     this.dateField = -1
     this.upgradeField = -1
+    this.viaField = -1
     this.maxForwardsField = -1
     this.codingField = -1
     this.authorityStart = 0
@@ -255,6 +257,9 @@ export function parseFields(
         break
       case fields["max-forwards"]:
         if (head.maxForwardsField === -1) head.maxForwardsField = field
+        break
+      case fields.via:
+        if (head.viaField === -1) head.viaField = field
         break
       case fields.upgrade:
         if (head.upgradeField === -1) head.upgradeField = field

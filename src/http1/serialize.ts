@@ -4,6 +4,7 @@
  * Benchmark: bench/head.ts.
  */
 import { type ErrorCode, errors } from "../core/errors.ts"
+import { CR, LF, SP } from "./characters.ts"
 import { fields, firstExtraField } from "./field-names.ts"
 import type { Head } from "./head.ts"
 
@@ -26,56 +27,90 @@ const chunkedLine = latin1("Transfer-Encoding: chunked\r\n")
 const codingName = latin1("Transfer-Encoding: ")
 const chunkedEnd = latin1(", chunked\r\n")
 const closeLine = latin1("Connection: close\r\n")
-const responseVersion = latin1("HTTP/1.1 ")
+const upgradeLine = latin1("Connection: upgrade\r\n")
+const trailersLines = latin1("TE: trailers\r\nConnection: TE\r\n")
+/** Longer ones are not repeated in X-Forwarded-Host; no name is. */
+const forwardedHostBytesMax = 256
+
+/** A field line that is written anew with every request. */
+export interface LineWriter {
+  /** The most bytes that `write` writes. */
+  readonly bytesMax: number
+  /** Writes the line with its CRLF to out[at..); answers where it ends. */
+  write(out: Buffer, at: number): number
+}
 
 /**
- * The head of a request as it goes to any backend: origin form or `*`, HTTP/1.1, our own framing line.
+ * The head of a request as it goes to any backend: origin form or `*`, HTTP/1.1, our own framing line. In the usual
+ * case it is the client's own bytes up to the empty line, in one copy, and then our lines.
  *
- * @param drop X-Forwarded-Host is made from Host where it is dropped, and goes on as it is where it is not
- * @param added whole field lines with their CRLF, latin1, validated by whoever made them
+ * @param constant whole field lines with their CRLF, latin1, validated by whoever made them
+ * @param added like `constant`, for this request only
  * @param hostDefault the Host of an HTTP/1.0 request that named none
  */
 export function requestHeadBytes(
   head: Head,
   drop: DropTable,
-  constant: Buffer,
+  constant: string,
   added: string,
+  last: LineWriter,
   hostDefault: Buffer,
 ): Buffer {
   const { bytes, offsets } = head
+  const authority = head.authorityEnd - head.authorityStart
   const out = Buffer.allocUnsafe(
-    head.end - head.start + constant.length + added.length + hostDefault.length + 320,
+    head.end -
+      head.start +
+      constant.length +
+      added.length +
+      last.bytesMax +
+      authority +
+      hostDefault.length +
+      400,
   )
-  let at = copy(out, 0, bytes, head.start, head.targetStart)
-  if (head.pathEnd === head.pathStart) out[at++] = head.method === "OPTIONS" ? 0x2a : 0x2f
-  // An absolute form may have a query right behind the authority: its empty path becomes `/`.
-  else if (bytes[head.pathStart] === 0x3f) out[at++] = 0x2f
-  at = copy(out, at, bytes, head.pathStart, head.pathEnd)
-  at = put(out, at, version)
-  at = copyFields(head, drop, out, at)
+  let at = 0
+  if (head.pathStart === head.targetStart && head.pathEnd === head.targetEnd) {
+    at = copyLines(head, drop, out, head.start)
+    // Only the minor version of the line is another than ours (RFC 9112 2.3).
+    out[head.targetEnd - head.start + minorAt] = 0x31
+  } else {
+    at = copy(out, 0, bytes, head.start, head.targetStart)
+    if (head.pathEnd === head.pathStart) out[at++] = head.method === "OPTIONS" ? 0x2a : 0x2f
+    // An absolute form may have a query right behind the authority: its empty path becomes `/`.
+    else if (bytes[head.pathStart] === 0x3f) out[at++] = 0x2f
+    at = copy(out, at, bytes, head.pathStart, head.pathEnd)
+    at = put(out, at, version)
+    at = copyLines(head, drop, out, head.fieldsStart, at)
+  }
   if (head.hostField === -1) {
     at = put(out, at, hostName)
     // The target's authority is what an absolute form means by Host (RFC 9112 3.2.2).
-    if (head.authorityEnd > head.authorityStart)
-      at = copy(out, at, bytes, head.authorityStart, head.authorityEnd)
+    if (authority > 0) at = copy(out, at, bytes, head.authorityStart, head.authorityEnd)
     else at = put(out, at, hostDefault)
     at = put(out, at, lineEnd)
   } else {
     const host = head.hostField * 4
     const start = offsets[host + 2]!
     const end = offsets[host + 3]!
-    if (end - start <= 256 && drop[fields["x-forwarded-host"]] === 1) {
+    if (end - start <= forwardedHostBytesMax) {
       at = put(out, at, forwardedHost)
       at = copy(out, at, bytes, start, end)
       at = put(out, at, lineEnd)
     }
   }
   if (head.chunked) at = put(out, at, chunkedLine)
-  at = put(out, at, constant)
+  if (head.upgrade) at = putUpgrade(head, out, at)
+  else if (head.teTrailers) at = put(out, at, trailersLines)
+  at += out.write(constant, at, "latin1")
   if (added !== "") at += out.write(added, at, "latin1")
-  at = put(out, at, lineEnd)
-  return out.subarray(0, at)
+  at = last.write(out, at)
+  out[at] = CR
+  out[at + 1] = LF
+  return out.subarray(0, at + 2)
 }
+
+/** Where the digit of the minor version stands behind the end of the target: ` HTTP/1.1`. */
+const minorAt = 8
 
 /**
  * The head of a response as it goes to the client, in a new buffer with `room` unused bytes behind it for a
@@ -92,28 +127,37 @@ export function responseHeadBytes(
   added: string,
   room: number,
 ): number {
-  const { bytes } = head
-  const reason = head.reasonEnd - head.reasonStart
-  const out = Buffer.allocUnsafe(head.end - head.fieldsStart + reason + added.length + 96 + room)
-  let at = put(out, 0, responseVersion)
-  const status = head.status
-  out[at] = 0x30 + Math.floor(status / 100)
-  out[at + 1] = 0x30 + (Math.floor(status / 10) % 10)
-  out[at + 2] = 0x30 + (status % 10)
-  out[at + 3] = 0x20
-  at = copy(out, at + 4, bytes, head.reasonStart, head.reasonEnd)
-  at = put(out, at, lineEnd)
-  at = copyFields(head, drop, out, at)
+  const { start } = head
+  // `HTTP/1.1 200` and the space that the grammar wants even before an empty reason (RFC 9112 4).
+  const hasSpace = head.reasonStart > start + statusEnd
+  const out = Buffer.allocUnsafe(head.end - start + added.length + 128 + room)
+  let at = 0
+  if (hasSpace) at = copyLines(head, drop, out, start)
+  else {
+    at = copy(out, 0, head.bytes, start, start + statusEnd)
+    out[at++] = SP
+    at = put(out, at, lineEnd)
+    at = copyLines(head, drop, out, head.fieldsStart, at)
+  }
+  out[minorAt - 1] = 0x31
   if (chunked) at = putCodings(head, out, at)
+  if (head.upgrade && head.status === 101) at = putUpgrade(head, out, at)
   if (close) at = put(out, at, closeLine)
   if (added !== "") at += out.write(added, at, "latin1")
-  at = put(out, at, lineEnd)
+  out[at] = CR
+  out[at + 1] = LF
   responseBytes = out
-  return at
+  return at + 2
 }
 
 /** The buffer that the last `responseHeadBytes` filled. */
 export let responseBytes: Buffer = Buffer.alloc(0)
+
+/** The length of `HTTP/1.1 200`. */
+const statusEnd = 12
+
+/** What Allow says: of the methods that everybody knows, those that are relayed. */
+export const allowedMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 /**
  * A whole answer of the balancer's own, as JSON that names the code from the error table.
@@ -133,7 +177,7 @@ export function errorAnswer(
     `HTTP/1.1 ${status} ${reasons[status] ?? "Error"}\r\n` +
     `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
     (status === 503 ? "Retry-After: 1\r\n" : "") +
-    (status === 405 ? "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n" : "") +
+    (status === 405 ? `Allow: ${allowedMethods}\r\n` : "") +
     `Date: ${date}\r\n` +
     (close ? "Connection: close\r\n\r\n" : "\r\n")
   return Buffer.from(withBody ? head + body : head)
@@ -159,6 +203,7 @@ const reasons: Readonly<Record<number, string>> = {
   502: "Bad Gateway",
   503: "Service Unavailable",
   504: "Gateway Timeout",
+  508: "Loop Detected",
   505: "HTTP Version Not Supported",
 }
 
@@ -171,11 +216,22 @@ function putCodings(head: Head, out: Buffer, position: number): number {
   return put(out, at, head.chunked ? lineEnd : chunkedEnd)
 }
 
-/** Copies every field line that goes on, in runs. */
-function copyFields(head: Head, drop: DropTable, out: Buffer, position: number): number {
+/** What asks for another protocol, and what grants it: every Upgrade field as it is (RFC 9110 7.8). */
+function putUpgrade(head: Head, out: Buffer, position: number): number {
+  let at = put(out, position, upgradeLine)
+  for (let field = head.upgradeField; field < head.count; field++) {
+    if (head.ids[field] !== fields.upgrade) continue
+    at = copy(out, at, head.bytes, head.offsets[field * 4]!, head.offsets[field * 4 + 3]!)
+    at = put(out, at, lineEnd)
+  }
+  return at
+}
+
+/** Copies all from `from`, in the start line or where the fields begin, but for the field lines that end here. */
+function copyLines(head: Head, drop: DropTable, out: Buffer, from: number, position = 0): number {
   const { bytes, offsets, ids, hopByHop, count } = head
   let at = position
-  let run = head.fieldsStart
+  let run = from
   for (let field = 0; field < count; field++) {
     if (hopByHop[field] === 0 && drop[ids[field]!] === 0) continue
     at = copy(out, at, bytes, run, offsets[field * 4]!)

@@ -3,7 +3,8 @@
  *
  *     connecting ──▶ (securing) ──▶ waiting ──head──▶ reading ──complete, exact, kept──▶ idle ──start──▶ waiting
  *         │               │             │                │                                │
- *         └───────────────┴─────────────┴────────────────┴──(anything else)───────────────┴──▶ closed
+ *         │               │             ├──101──▶ tunnel │                                │
+ *         └───────────────┴─────────────┴──────────┴─────┴──(anything else)───────────────┴──▶ closed
  *
  * It reads the response and hands it on; whether the request is tried elsewhere is the exchange's matter.
  * Benchmark: bench/relay.ts.
@@ -14,13 +15,20 @@ import type { ErrorCode } from "../core/errors.ts"
 import { BodyReader, type Framing } from "../http1/body.ts"
 import { type Head, incomplete, invalid } from "../http1/head.ts"
 import { parseResponseHead } from "../http1/response-head.ts"
+import { isTunnelProtocol } from "../http1/upgrade.ts"
+import { fields } from "../http1/field-names.ts"
 import type { BackendPool } from "./backend-pool.ts"
 import type { Context } from "./context.ts"
-import type { Limited } from "./deadlines.ts"
+import { type Limited, never, type Tick } from "./deadlines.ts"
 import { dialError, isCertificateRefusal } from "./dial.ts"
 
 /** How many 1xx responses one request may draw (RFC 9110 15.2). */
 const interimMax = 32
+
+const eventStream = "text/event-stream"
+
+/** Reads from this size on get a buffer of their own, so that a long body is not copied. */
+const bulkBytesMin = 16 * 1024
 
 /** How much earlier than the backend an idle connection is closed: a coarse sweep and the way there take their time. */
 const hintMarginMs = 1_000
@@ -31,16 +39,27 @@ export interface BackendSide {
   readonly isHead: boolean
   /** The client is of HTTP/1.0 and cannot read chunked framing. */
   readonly decodesChunked: boolean
+  /** It has asked for another protocol: 101 opens the tunnel. */
+  readonly upgrades: boolean
+  /** The client wants the trailer section (`TE: trailers`). */
+  readonly takesTrailers: boolean
   /** Bytes that were passed on are still to be written to the client. */
   readonly isHolding: boolean
   onBackendReady(connection: BackendConnection): void
   /** A 1xx response other than 101. */
   onInterim(head: Head): void
+  /** A final head with its whole body, which is bytes[from..to) and not chunked. */
+  onWholeResponse(head: Head, bytes: Buffer, from: number, to: number): void
   /** A final head, and in `reader.output` what came of the body with it. */
   onResponseHead(head: Head, reader: BodyReader): void
   onResponseBody(reader: BodyReader): void
   /** The response has ended exactly where its framing says. The connection has been given back. */
   onResponseEnd(): void
+  /** A head of 101, and in bytes[from..to) what came through the tunnel with it. */
+  onTunnel(head: Head, bytes: Buffer, from: number, to: number): void
+  onTunnelData(bytes: Buffer): void
+  /** The backend sends no more through the tunnel. */
+  onBackendEnd(): void
   /** The connection is of no more use; `response_cut` and `response_timeout` come only after a head. */
   onBackendFailed(connection: BackendConnection, code: ErrorCode, detail: string): void
   /** All that was written has been taken. */
@@ -48,7 +67,7 @@ export interface BackendSide {
 }
 
 export class BackendConnection implements Limited {
-  deadlineAt: Millis
+  deadlineAt: Tick
   /** It has carried an exchange before, so the backend may have closed it without our knowing. */
   reused = false
   /** At least one byte has come back for the exchange it carries. */
@@ -58,7 +77,7 @@ export class BackendConnection implements Limited {
 
   readonly #context: Context
   readonly #reader: BodyReader
-  #state: "connecting" | "securing" | "idle" | "waiting" | "reading" | "closed" = "connecting"
+  #state: "connecting" | "securing" | "idle" | "waiting" | "reading" | "tunnel" | "closed" = "connecting"
   #exchange: BackendSide | undefined
   #requestSent = false
   /** The response lets the connection live on. */
@@ -68,6 +87,11 @@ export class BackendConnection implements Limited {
   #partial: Buffer | undefined
   /** Where the rest of a long body is read into. */
   #bulk: Buffer | undefined
+  /** The last read was large, and the next may be. */
+  #isBulk = false
+  #paused = false
+  /** How long the response may stand still. */
+  #pieceMs: Millis = 0
   #interims = 0
 
   constructor(context: Context, pool: BackendPool) {
@@ -121,14 +145,15 @@ export class BackendConnection implements Limited {
 
   /** Holds the response back. While it is held, the client's time runs and not the backend's. */
   pause(): void {
+    this.#paused = true
     this.socket.pause()
-    if (this.#state === "reading") this.deadlineAt = Number.POSITIVE_INFINITY
+    if (this.#state === "reading") this.deadlineAt = never
   }
 
   resume(): void {
-    if (this.#state === "reading" && this.socket.isPaused()) {
-      this.deadlineAt = this.#context.deadlines.after(this.#context.options.timeouts.betweenBytesMs)
-    }
+    if (!this.#paused) return
+    this.#paused = false
+    if (this.#state === "reading") this.deadlineAt = this.#context.deadlines.after(this.#pieceMs)
     this.socket.resume()
   }
 
@@ -156,8 +181,9 @@ export class BackendConnection implements Limited {
         this.#fail("response_head_timeout", `${timeouts.responseHeadMs} ms`)
         break
       case "reading":
-        this.#fail("response_timeout", `${timeouts.betweenBytesMs} ms`)
+        this.#fail("response_timeout", `${this.#pieceMs} ms`)
         break
+      case "tunnel":
       case "idle":
       case "closed":
         this.#close()
@@ -167,7 +193,7 @@ export class BackendConnection implements Limited {
 
   #wait(): void {
     this.#state = "waiting"
-    this.deadlineAt = Number.POSITIVE_INFINITY
+    this.deadlineAt = never
   }
 
   #onConnect(): void {
@@ -181,17 +207,17 @@ export class BackendConnection implements Limited {
   }
 
   #onDrain(): void {
-    if (this.#state === "waiting" && !this.#requestSent) this.deadlineAt = Number.POSITIVE_INFINITY
+    if (this.#state === "waiting" && !this.#requestSent) this.deadlineAt = never
     this.#exchange?.onBackendDrain()
   }
 
   /**
-   * Where the next read goes. Heads and what comes with them are copied on at once, so all connections of the thread
-   * share one buffer for those. The rest of a long body is written as it is: as long as the client has not taken it
-   * all, the next read needs another buffer.
+   * Where the next read goes: all connections of the thread share one buffer, for what is in it is copied on at once.
+   * Only a long body is written as it was read; as long as the client has not taken it all, the next read needs
+   * another buffer.
    */
   #readInto(): Buffer {
-    if (this.#state !== "reading") return this.#context.readBuffer
+    if (!this.#isBulk) return this.#context.readBuffer
     if (this.#bulk === undefined || this.#exchange?.isHolding === true) {
       this.#bulk = Buffer.allocUnsafeSlow(this.#context.readBuffer.length)
     }
@@ -207,14 +233,30 @@ export class BackendConnection implements Limited {
       return false
     }
     this.answered = true
-    if (this.#state === "reading") this.#readBody(exchange, bytes, length)
-    else if (this.#partial === undefined) this.#readHeads(exchange, bytes, length)
-    else {
-      const whole = Buffer.concat([this.#partial, bytes.subarray(0, length)])
-      this.#partial = undefined
-      this.#readHeads(exchange, whole, whole.length)
+    switch (this.#state) {
+      case "reading":
+        this.#readBody(exchange, this.#kept(bytes, length), length)
+        break
+      case "tunnel":
+        exchange.onTunnelData(this.#kept(bytes, length).subarray(0, length))
+        break
+      default:
+        if (this.#partial === undefined) this.#readHeads(exchange, bytes, length)
+        else {
+          const whole = Buffer.concat([this.#partial, bytes.subarray(0, length)])
+          this.#partial = undefined
+          this.#readHeads(exchange, whole, whole.length)
+        }
     }
+    // A stream of small pieces must not hold a large buffer for its whole life.
+    this.#isBulk = length >= bulkBytesMin && (this.#state === "reading" || this.#state === "tunnel")
+    if (!this.#isBulk) this.#bulk = undefined
     return true
+  }
+
+  /** The bytes where nobody writes over them. */
+  #kept(bytes: Buffer, length: number): Buffer {
+    return bytes === this.#context.readBuffer ? Buffer.from(bytes.subarray(0, length)) : bytes
   }
 
   #readHeads(exchange: BackendSide, bytes: Buffer, length: number): void {
@@ -235,9 +277,12 @@ export class BackendConnection implements Limited {
         this.#beginBody(exchange, head, bytes, end, length)
         return
       }
-      // 101 would hand the connection over to a protocol that nobody asked for (RFC 9110 15.2.2).
-      if (head.status === 101 || ++this.#interims > interimMax) {
-        this.#fail("invalid_response", head.status === 101 ? "(101 without Upgrade)" : "(too many 1xx)")
+      if (head.status === 101) {
+        this.#beginTunnel(exchange, head, bytes, end, length)
+        return
+      }
+      if (++this.#interims > interimMax) {
+        this.#fail("invalid_response", "(too many 1xx)")
         return
       }
       exchange.onInterim(head)
@@ -247,12 +292,21 @@ export class BackendConnection implements Limited {
   }
 
   #beginBody(exchange: BackendSide, head: Head, bytes: Buffer, from: number, to: number): void {
+    const { deadlines, options } = this.#context
     const framing = responseFraming(head, exchange.isHead)
     this.#keeps = head.minor === 1 && !head.closes && framing !== "close"
-    this.#idleMs = idleMs(this.#context.options.timeouts.backendIdleMs, head.keepAliveSeconds)
+    this.#idleMs = idleMs(options.timeouts.backendIdleMs, head.keepAliveSeconds)
     this.#state = "reading"
-    this.deadlineAt = this.#context.deadlines.after(this.#context.options.timeouts.betweenBytesMs)
-    this.#reader.begin(framing, head.contentLength, exchange.decodesChunked)
+    const length = framing === "length" ? head.contentLength : 0
+    if (framing === "none" || (framing === "length" && length <= to - from)) {
+      exchange.onWholeResponse(head, bytes, from, from + length)
+      if (this.#exchange === exchange) this.#complete(exchange, from + length === to)
+      return
+    }
+    this.#pieceMs = isEventStream(head) ? options.timeouts.streamIdleMs : options.timeouts.betweenBytesMs
+    this.deadlineAt = deadlines.after(this.#pieceMs)
+    const trailers = exchange.takesTrailers && framing === "chunked" ? head.nominations() : undefined
+    this.#reader.begin(framing, length, exchange.decodesChunked, trailers)
     const at = this.#reader.read(bytes, from, to)
     if (this.#reader.state === "invalid") {
       this.#fail("invalid_response", `(${this.#reader.error})`)
@@ -262,6 +316,18 @@ export class BackendConnection implements Limited {
     if (this.#exchange === exchange && this.#reader.state === "complete") this.#complete(exchange, at === to)
   }
 
+  /** 101 hands the connection over to another protocol, but only to one that was asked for (RFC 9110 15.2.2). */
+  #beginTunnel(exchange: BackendSide, head: Head, bytes: Buffer, from: number, to: number): void {
+    if (!exchange.upgrades || !head.upgrade || !isTunnelProtocol(head)) {
+      this.#fail("invalid_response", "(101 without Upgrade)")
+      return
+    }
+    this.#state = "tunnel"
+    // The client's connection has the time limit of both.
+    this.deadlineAt = never
+    exchange.onTunnel(head, bytes, from, to)
+  }
+
   #readBody(exchange: BackendSide, bytes: Buffer, length: number): void {
     const reader = this.#reader
     const at = reader.read(bytes, 0, length)
@@ -269,7 +335,7 @@ export class BackendConnection implements Limited {
       this.#fail("response_cut", `(${reader.error})`)
       return
     }
-    this.deadlineAt = this.#context.deadlines.after(this.#context.options.timeouts.betweenBytesMs)
+    this.deadlineAt = this.#context.deadlines.after(this.#pieceMs)
     if (reader.outputCount > 0) exchange.onResponseBody(reader)
     if (this.#exchange === exchange && reader.state === "complete") this.#complete(exchange, at === length)
   }
@@ -288,13 +354,17 @@ export class BackendConnection implements Limited {
   #becomeIdle(): void {
     this.#state = "idle"
     // A response may have been paused for a slow client; an idle connection must see its end.
-    this.socket.resume()
+    this.resume()
     this.deadlineAt = this.#context.deadlines.after(this.#idleMs)
     if (!this.pool.give(this)) this.#close()
   }
 
   #onEnd(): void {
     const exchange = this.#exchange
+    if (exchange !== undefined && this.#state === "tunnel") {
+      exchange.onBackendEnd()
+      return
+    }
     if (exchange === undefined || this.#state !== "reading") {
       this.#onBroken("closed")
       return
@@ -327,6 +397,7 @@ export class BackendConnection implements Limited {
         this.#fail("backend_reset", `(${reason})`)
         break
       case "reading":
+      case "tunnel":
         this.#reader.reset()
         this.#fail("response_cut", `(${reason})`)
         break
@@ -368,4 +439,10 @@ function responseFraming(head: Head, isHead: boolean): Framing {
   if (isHead || head.status === 204 || head.status === 304) return "none"
   if (head.chunked) return "chunked"
   return head.contentLength === -1 ? "close" : "length"
+}
+
+/** Whether the body is a stream of events, which may be silent for long (WHATWG HTML 9.2). */
+function isEventStream(head: Head): boolean {
+  const field = head.find(fields["content-type"])
+  return field !== -1 && head.value(field).toLowerCase().startsWith(eventStream)
 }

@@ -4,19 +4,20 @@
  *     idle ──first byte──▶ head ──whole head──▶ exchange ──response written, kept──▶ idle
  *      │                    │                      │
  *      │                    └──(refused)──▶ answered, closes
- *      └──(end, time)──▶ closed                    └──(not kept)──▶ lingering ──▶ closed
+ *      └──(end, time)──▶ closed                    ├──(not kept)──▶ lingering ──▶ closed
+ *                                                  └──101──▶ tunnel ──▶ closed
  *
  * Requests that are sent before the response to an earlier one wait unread (RFC 9112 9.3.2): answers come in
  * order and a client that pipelines without reading costs one buffer. Benchmark: bench/relay.ts.
  */
 import type { Socket } from "node:net"
-import type { Millis } from "../core/clock.ts"
 import { type ErrorCode, errors } from "../core/errors.ts"
 import { BodyReader } from "../http1/body.ts"
 import { type Head, incomplete, invalid } from "../http1/head.ts"
 import { parseRequestHead } from "../http1/request-head.ts"
+import { loopsMax, optionsAnswer, takeForward, timesVia } from "../http1/forwards.ts"
 import { errorAnswer } from "../http1/serialize.ts"
-import type { Limited } from "./deadlines.ts"
+import { type Limited, never, type Tick } from "./deadlines.ts"
 import { readDirectly, readOn } from "./direct-reading.ts"
 import { type ClientSide, Exchange, type ExchangeContext } from "./exchange.ts"
 import type { Forwarding } from "./forwarding.ts"
@@ -43,17 +44,18 @@ export interface ClientEntry {
 }
 
 export class ClientConnection implements ClientSide, Limited {
-  deadlineAt: Millis
+  deadlineAt: Tick
   readonly #owner: ClientOwner
   readonly #socket: Socket
   readonly #exchange: Exchange
   readonly #reader: BodyReader
   readonly #entry: ClientEntry
-  #state: "idle" | "head" | "exchange" | "lingering" | "closed" = "idle"
+  #state: "idle" | "head" | "exchange" | "tunnel" | "lingering" | "closed" = "idle"
   /** Bytes that have come and that nobody has read: a head in parts, or a request before its turn. */
   #held: Buffer | undefined
   #requests = 0
   #isHead = false
+  #keepAlive = false
   #ended = false
   #lingered = 0
   #parsing = false
@@ -61,6 +63,13 @@ export class ClientConnection implements ClientSide, Limited {
   #paused = false
   /** The socket has been told so, and reads no more by itself. */
   #stopped = false
+  /** It takes no more of what it is sent for now; its `drain` follows. */
+  #clogged = false
+  /** When the exchange has to be over. */
+  #exchangeEndsAt: Tick = never
+  /** The tick at which the body's time began. */
+  #bodyBeganAt: Tick = 0
+  #pausedAt: Tick = 0
 
   constructor(owner: ClientOwner, socket: Socket, entry: ClientEntry) {
     this.#owner = owner
@@ -100,8 +109,13 @@ export class ClientConnection implements ClientSide, Limited {
         this.#refuse("head_timeout")
         break
       case "exchange":
-        if (this.#reader.state === "open") this.#exchange.onRequestFailed("body_timeout")
+        if (this.#owner.deadlines.tick >= this.#exchangeEndsAt) this.#exchange.onFailed("exchange_timeout")
+        else if (this.#reader.state === "open") this.#exchange.onFailed("body_timeout")
         else this.#close()
+        break
+      case "tunnel":
+        this.#owner.counters.countError(this.#owner.worker, "tunnel_timeout")
+        this.#close()
         break
     }
   }
@@ -115,9 +129,11 @@ export class ClientConnection implements ClientSide, Limited {
   write(bytes: Buffer): boolean {
     if (this.#state === "closed") return true
     const took = this.#socket.write(bytes)
+    if (this.#state === "tunnel") this.#setTunnelDeadline()
     // While the client does not read, its own time limit runs; every byte it takes sets it back.
-    if (!took) this.deadlineAt = this.#owner.deadlines.after(this.#owner.options.timeouts.betweenBytesMs)
-    else if (this.#reader.state !== "open") this.deadlineAt = Number.POSITIVE_INFINITY
+    else if (!took) this.#setDeadline(this.#owner.options.timeouts.betweenBytesMs)
+    else if (this.#reader.state !== "open") this.deadlineAt = this.#exchangeEndsAt
+    this.#clogged = !took
     return took
   }
 
@@ -130,12 +146,19 @@ export class ClientConnection implements ClientSide, Limited {
   }
 
   pauseBody(): void {
+    if (!this.#paused) this.#pausedAt = this.#owner.deadlines.tick
     this.#paused = true
-    this.#setAnswerDeadline()
+    if (this.#state === "exchange") this.#setAnswerDeadline()
   }
 
   resumeBody(): void {
+    if (this.#state === "tunnel") {
+      this.#resumeTunnel()
+      return
+    }
     if (this.#state !== "exchange" || this.#reader.state !== "open") return
+    // Only the time in which the body may come counts against its rate.
+    if (this.#paused) this.#bodyBeganAt += this.#owner.deadlines.tick - this.#pausedAt
     this.#setBodyDeadline()
     this.#resume()
     const held = this.#held
@@ -158,6 +181,22 @@ export class ClientConnection implements ClientSide, Limited {
     this.#parseHeld()
   }
 
+  onTunnel(): void {
+    if (this.#state === "closed") return
+    this.#state = "tunnel"
+    this.#setTunnelDeadline()
+    this.#resumeTunnel()
+    if (this.#ended) this.#exchange.onTunnelEnd()
+  }
+
+  endTunnel(): void {
+    if (this.#state === "tunnel") this.#socket.end()
+  }
+
+  onTunnelEnd(): void {
+    if (this.#state === "tunnel") this.#finish()
+  }
+
   cut(): void {
     if (this.#state === "closed") return
     // What has been written may still be on its way; a reset makes sure that nobody takes it for the whole.
@@ -174,18 +213,17 @@ export class ClientConnection implements ClientSide, Limited {
       status >= 500 &&
       status !== 505 &&
       status !== 501 &&
+      status !== 508 &&
       this.#state === "exchange" &&
       this.#reader.state === "complete" &&
       !this.#owner.isStopping &&
       this.#keepAlive
-    this.#socket.write(errorAnswer(code, detail, !keeps, !this.#isHead, this.#owner.httpDate()))
+    this.write(errorAnswer(code, detail, !keeps, !this.#isHead, this.#owner.httpDate()))
     if (keeps) this.onExchangeEnd(true)
     else this.#linger()
   }
 
   // ── bytes from the client ─────────────────────────────────────────────────────────────────────────────────────
-
-  #keepAlive = false
 
   /** False when no more shall be read for now. */
   #onBytes(chunk: Buffer): boolean {
@@ -199,6 +237,13 @@ export class ClientConnection implements ClientSide, Limited {
         if (this.#paused) this.#hold(chunk)
         else if (this.#reader.state === "open") this.#readBody(chunk, 0)
         else this.#holdForLater(chunk)
+        break
+      case "tunnel":
+        if (this.#paused) this.#hold(chunk)
+        else {
+          this.#setTunnelDeadline()
+          this.#exchange.onTunnelBytes(chunk)
+        }
         break
       case "lingering":
         this.#lingered += chunk.length
@@ -218,12 +263,25 @@ export class ClientConnection implements ClientSide, Limited {
     readOn(this.#socket)
   }
 
+  #resumeTunnel(): void {
+    this.#resume()
+    const held = this.#held
+    if (held === undefined) return
+    this.#held = undefined
+    this.#exchange.onTunnelBytes(held)
+  }
+
   #onDrain(): void {
+    this.#clogged = false
     switch (this.#state) {
       case "exchange":
         // It takes its answer again; a body that is still to come has a time limit of its own.
         if (this.#reader.state === "open" && !this.#paused) this.#setBodyDeadline()
-        else this.deadlineAt = Number.POSITIVE_INFINITY
+        else this.deadlineAt = this.#exchangeEndsAt
+        this.#exchange.onClientDrain()
+        break
+      case "tunnel":
+        this.#setTunnelDeadline()
         this.#exchange.onClientDrain()
         break
       case "idle":
@@ -253,7 +311,7 @@ export class ClientConnection implements ClientSide, Limited {
     this.#parsing = true
     while ((this.#state === "idle" || this.#state === "head") && this.#held !== undefined) {
       // A client that takes no answers gets no further requests served, and no more is read of it.
-      if (this.#socket.writableNeedDrain) {
+      if (this.#clogged) {
         this.#paused = true
         break
       }
@@ -294,8 +352,39 @@ export class ClientConnection implements ClientSide, Limited {
       this.#redirect(head, redirectPort)
       return false
     }
-    this.#beginExchange(head, bytes, end)
+    if (head.contentLength > options.limits.bodyBytesMax) {
+      this.#refuse("body_too_large")
+      return false
+    }
+    const extra = this.#forwardedLine(head)
+    if (extra === undefined) return false
+    this.#beginExchange(head, bytes, end, extra)
     return true
+  }
+
+  /** Max-Forwards as it goes on, if there is one; undefined when the request ends here, with its answer. */
+  #forwardedLine(head: Head): string | undefined {
+    if (head.viaField !== -1 && timesVia(head, this.#owner.options.name) >= loopsMax) {
+      this.#refuse("loop_detected")
+      return undefined
+    }
+    if (head.maxForwardsField === -1 || head.method !== "OPTIONS") return ""
+    const left = takeForward(head)
+    if (left > 0) return `Max-Forwards: ${left - 1}\r\n`
+    if (left < 0) this.#refuse("malformed_field")
+    else this.#answerOptions(head)
+    return undefined
+  }
+
+  /** The request asks how far it gets, and this is how far (RFC 9110 7.6.2). */
+  #answerOptions(head: Head): void {
+    const { counters, worker } = this.#owner
+    counters.count(worker, "requests")
+    counters.count(worker, "answered")
+    const closes = head.minor === 0 || head.closes || head.chunked || head.contentLength > 0
+    this.write(optionsAnswer(closes, this.#owner.httpDate()))
+    if (closes) this.#linger()
+    else this.#becomeIdle()
   }
 
   #redirect(head: Head, port: number): void {
@@ -317,7 +406,7 @@ export class ClientConnection implements ClientSide, Limited {
     this.answer(code, "")
   }
 
-  #beginExchange(head: Head, bytes: Buffer, end: number): void {
+  #beginExchange(head: Head, bytes: Buffer, end: number, extra: string): void {
     const { options } = this.#owner
     this.#state = "exchange"
     this.#isHead = head.method === "HEAD"
@@ -329,9 +418,14 @@ export class ClientConnection implements ClientSide, Limited {
     if (head.chunked) this.#reader.begin("chunked", 0, false)
     else this.#reader.begin(head.contentLength > 0 ? "length" : "none", head.contentLength, false)
     const ended = this.#reader.state !== "open"
-    if (ended) this.deadlineAt = Number.POSITIVE_INFINITY
-    else this.#setBodyDeadline()
-    this.#exchange.begin(head, ended, this.#entry.forwarding, this.#keepAlive)
+    const { exchangeMs } = options.timeouts
+    this.#exchangeEndsAt = exchangeMs === 0 ? never : this.#owner.deadlines.after(exchangeMs)
+    if (ended) this.deadlineAt = this.#exchangeEndsAt
+    else {
+      this.#bodyBeganAt = this.#owner.deadlines.tick
+      this.#setBodyDeadline()
+    }
+    this.#exchange.begin(head, ended, this.#entry.forwarding, extra, this.#keepAlive)
     if (end === bytes.length) {
       if (this.#state === "exchange") this.#resume()
     } else if (this.#isInExchange() && this.#reader.state === "open") this.#readBody(bytes, end)
@@ -351,7 +445,11 @@ export class ClientConnection implements ClientSide, Limited {
     const reader = this.#reader
     const at = reader.read(bytes, from, bytes.length)
     if (reader.state === "invalid") {
-      this.#exchange.onRequestFailed(reader.error)
+      this.#exchange.onFailed(reader.error)
+      return
+    }
+    if (reader.dataBytes > this.#owner.options.limits.bodyBytesMax) {
+      this.#exchange.onFailed("body_too_large")
       return
     }
     this.#setBodyDeadline()
@@ -388,19 +486,36 @@ export class ClientConnection implements ClientSide, Limited {
         this.#reader.end()
         if (this.#reader.state === "cut") this.#close()
         break
+      case "tunnel":
+        this.#exchange.onTunnelEnd()
+        break
     }
   }
 
   /** Nothing is expected of it now but that it takes what it is sent. */
   #setAnswerDeadline(): void {
-    const { deadlines, options } = this.#owner
-    this.deadlineAt = this.#socket.writableNeedDrain
-      ? deadlines.after(options.timeouts.betweenBytesMs)
-      : Number.POSITIVE_INFINITY
+    if (this.#clogged) this.#setDeadline(this.#owner.options.timeouts.betweenBytesMs)
+    else this.deadlineAt = this.#exchangeEndsAt
   }
 
+  /** The next piece of the body has its time, and all of them together come at some rate. */
   #setBodyDeadline(): void {
-    this.deadlineAt = this.#owner.deadlines.after(this.#owner.options.timeouts.clientBodyMs)
+    const { deadlines, options } = this.#owner
+    const { clientBodyMs } = options.timeouts
+    this.#setDeadline(clientBodyMs)
+    const rate = options.limits.bodyBytesPerSecondMin
+    if (rate === 0) return
+    const slowestMs = clientBodyMs + (1_000 * this.#reader.dataBytes) / rate
+    this.deadlineAt = Math.min(this.deadlineAt, this.#bodyBeganAt + deadlines.ticksOf(slowestMs))
+  }
+
+  #setTunnelDeadline(): void {
+    this.deadlineAt = this.#owner.deadlines.after(this.#owner.options.timeouts.streamIdleMs)
+  }
+
+  /** Within an exchange: no later than its own end. */
+  #setDeadline(ms: number): void {
+    this.deadlineAt = Math.min(this.#owner.deadlines.after(ms), this.#exchangeEndsAt)
   }
 
   #becomeIdle(): void {

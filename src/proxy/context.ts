@@ -10,6 +10,8 @@ import type { DataPlaneOptions } from "./options.ts"
 /** What everything in one data-plane thread shares. */
 export interface Context {
   readonly options: DataPlaneOptions
+  /** Which thread this is: its row in the load table and the counters. */
+  readonly worker: number
   readonly clock: Clock
   readonly deadlines: Deadlines
   readonly dialer: Dialer

@@ -26,6 +26,7 @@ import { ForwardingRules } from "./forwarding.ts"
 import { contains, rangesOf } from "./ip-ranges.ts"
 import { Listener } from "./listener.ts"
 import type { DataPlaneOptions, TlsMaterial } from "./options.ts"
+import { RequestIds } from "./request-ids.ts"
 import { TlsTermination } from "./tls-termination.ts"
 import { WaitingQueue } from "./waiting-queue.ts"
 
@@ -71,6 +72,7 @@ export class DataPlane {
     const resourceFields = simulates ? options.resources.map((resource) => demandHeader(resource.name)) : []
     const context = {
       options,
+      worker: options.worker,
       clock,
       counters,
       table,
@@ -91,9 +93,7 @@ export class DataPlane {
     this.#fleet = new Fleet(context, table, attempts, rng)
     this.#queue = new WaitingQueue(options.limits.queueMax)
 
-    // One prefix a thread's life and a counter: unique without asking for chance each time.
-    const prefix = `${Math.floor(rng.next() * 2 ** 32).toString(16)}-${options.worker.toString(16)}-`
-    let requests = 0
+    const prefix = `${Math.floor(rng.next() * 2 ** 32).toString(16)}-${options.worker.toString(16)}`
     const isStopping = (): boolean => this.#stopping
     this.#owner = {
       ...context,
@@ -102,7 +102,8 @@ export class DataPlane {
       queue: this.#queue,
       demandLines: resourceFields.map((name) => `${name}: `),
       hostDefault: Buffer.from(options.name, "latin1"),
-      nextRequestId: () => `X-Request-Id: ${prefix}${(requests++).toString(16)}\r\n`,
+      requestIds: new RequestIds(prefix),
+      demandDefault: this.#fleet.demandOf(options.demand.default),
       get isStopping() {
         return isStopping()
       },

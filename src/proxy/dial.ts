@@ -6,6 +6,7 @@ import { lookup } from "node:dns"
 import { connect, isIP, type NetConnectOpts, type OnReadOpts, type Socket } from "node:net"
 import {
   checkServerIdentity,
+  type ConnectionOptions,
   connect as connectTls,
   createSecureContext,
   type SecureContext,
@@ -72,7 +73,13 @@ export class Dialer {
   }
 
   #dialPlain(address: Address, reading: OnReadOpts | undefined): Socket {
-    return connect({ ...this.#placeOf(address), noDelay: true, keepAlive: true, ...onread(reading) })
+    return connect({
+      ...this.#placeOf(address),
+      noDelay: true,
+      keepAlive: true,
+      allowHalfOpen: true,
+      ...onread(reading),
+    })
   }
 
   #placeOf(address: Address): NetConnectOpts {
@@ -83,8 +90,9 @@ export class Dialer {
   #dialTls(to: Destination, reading: OnReadOpts | undefined): TLSSocket {
     const { address } = to
     const name = this.#nameOf(to)
-    const socket = connectTls({
+    const options: ConnectionOptions & { readonly allowHalfOpen: true } = {
       ...this.#placeOf(address),
+      allowHalfOpen: true,
       ...onread(reading),
       secureContext: this.#secureContext(),
       // An IP address is no server name (RFC 6066 3).
@@ -93,7 +101,8 @@ export class Dialer {
       rejectUnauthorized: this.#options.tls.verify,
       checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
       ...this.#sessionOf(to),
-    })
+    }
+    const socket = connectTls(options)
     socket.on("connect", () => {
       socket.setNoDelay(true)
       socket.setKeepAlive(true)

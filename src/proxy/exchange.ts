@@ -1,15 +1,14 @@
 /**
- * Hot path: one client request with its response, over however many attempts it takes.
+ * Hot path: one client request with its response, over one attempt or several.
  *
- *     idle ──begin──▶ queued ──room──▶ attempting ──final head──▶ responding ──last byte──▶ idle
- *                       │                │    ▲                        │
- *                       │                └────┘ another backend,       └── cut: the client is cut too
- *                       └──▶ answered          where it is safe
- *                            (an error of ours)
+ *     idle ──begin──▶ attempting ──final head──▶ responding ──last byte──▶ idle
+ *                      │  ▲    │                      └──(cut)──▶ idle, the client is cut
+ *        nobody has room  │    ├──(failed, may be sent again)──▶ attempting
+ *                      ▼  │    ├──(failed)──▶ answered with an error, idle
+ *                     queued   └──101 that was asked for──▶ tunnel ──both sides ended──▶ idle
  *
- * Every attempt is settled exactly once: `success` or `failure` when the backend's part has ended, `ignored`
- * when the client left or the attempt says nothing about the backend. A request is answered once: what comes
- * after `responding` began can only complete or cut the response. Benchmark: bench/relay.ts.
+ * Every way out of `attempting`, `responding` and `tunnel` leads through `#release`, which settles the attempt.
+ * Benchmark: bench/exchange.ts, bench/relay.ts.
  */
 import type { Attempt } from "../cluster/attempts.ts"
 import { parseDeclaredDemand, type SimulatedDemand } from "../cluster/demand.ts"
@@ -26,15 +25,17 @@ import {
   type DropTable,
   dropTable,
   lastChunk,
+  type LineWriter,
   requestHeadBytes,
   responseBytes,
   responseHeadBytes,
 } from "../http1/serialize.ts"
+import { isTunnelProtocol } from "../http1/upgrade.ts"
 import type { BackendConnection, BackendSide } from "./backend-connection.ts"
 import type { Context } from "./context.ts"
+import { avoidMs, type Demand, type Fleet, type FleetBackend, Placement } from "./fleet.ts"
 import type { Forwarding } from "./forwarding.ts"
 import type { WaitingQueue } from "./waiting-queue.ts"
-import { avoidMs, type Fleet, type FleetBackend, Placement } from "./fleet.ts"
 
 /** Fields of a response that are for the balancer, or that it writes itself. */
 const ownResponseFields = [
@@ -54,11 +55,17 @@ export interface ClientSide {
   /** Several writes until `uncork` leave together. */
   cork(): void
   uncork(): void
-  /** Stops and resumes taking the request's body from the client. */
+  /** Stops and resumes taking the request's body, or what comes through the tunnel, from the client. */
   pauseBody(): void
   resumeBody(): void
   /** The last byte of the response has been written. */
   onExchangeEnd(keepAlive: boolean): void
+  /** From now on all bytes are for the other side (`onTunnelBytes`), those that came early first. */
+  onTunnel(): void
+  /** The other side of the tunnel sends no more. */
+  endTunnel(): void
+  /** Both sides of the tunnel have ended. */
+  onTunnelEnd(): void
   /** The response cannot be completed: the client must see that it was cut. */
   cut(): void
   /** Ends the exchange with an answer of the balancer's own; nothing of a response has been written. */
@@ -69,6 +76,8 @@ export interface ClientSide {
 export interface ExchangeContext extends Context {
   readonly fleet: Fleet
   readonly table: LoadTable
+  /** Of a request that declares nothing. */
+  readonly demandDefault: Demand
   readonly simulated: SimulatedDemand | undefined
   /** Requests that wait for room. */
   readonly queue: WaitingQueue
@@ -76,17 +85,19 @@ export interface ExchangeContext extends Context {
   readonly demandLines: readonly string[]
   /** The Host of an HTTP/1.0 request that names none. */
   readonly hostDefault: Buffer
-  nextRequestId(): string
+  readonly requestIds: LineWriter
 }
 
 export class Exchange implements BackendSide {
   isHead = false
   decodesChunked = false
+  upgrades = false
+  takesTrailers = false
   readonly #context: ExchangeContext
   readonly #client: ClientSide
   readonly #placement: Placement
 
-  #state: "idle" | "queued" | "attempting" | "responding" = "idle"
+  #state: "idle" | "queued" | "attempting" | "responding" | "tunnel" = "idle"
   #attempt: Attempt | undefined
   #connection: BackendConnection | undefined
   /** The connection has said that it may be written to. */
@@ -105,11 +116,14 @@ export class Exchange implements BackendSide {
   /** The client reads chunked framing that we have to put around the body. */
   #chunks = false
   #status = 0
+  /** The client sends no more through the tunnel, and neither does the backend. */
+  #clientEnded = false
+  #backendEnded = false
 
   constructor(context: ExchangeContext, client: ClientSide) {
     this.#context = context
     this.#client = client
-    this.#placement = new Placement(context.options.resources)
+    this.#placement = new Placement(context.options.resources, context.demandDefault)
   }
 
   get isHolding(): boolean {
@@ -126,24 +140,35 @@ export class Exchange implements BackendSide {
   }
 
   /**
-   * Starts with a parsed head. `ended`: the request has no body. `forwarding` says where the client's
-   * requests come from; `keepAlive` is whether the client may send another request afterwards.
+   * Starts with a parsed head. `ended`: the request has no body. `forwarding` says where the client's requests come
+   * from, `extra` is a field line of this request alone; `keepAlive` is whether the client may send another request
+   * afterwards.
    */
-  begin(head: Head, ended: boolean, forwarding: Forwarding, keepAlive: boolean): void {
+  begin(head: Head, ended: boolean, forwarding: Forwarding, extra: string, keepAlive: boolean): void {
     const context = this.#context
-    context.counters.count(context.options.worker, "requests")
+    context.counters.count(context.worker, "requests")
     this.isHead = head.method === "HEAD"
     this.decodesChunked = head.minor === 0
+    // Only a request that has ended can leave its connection to another protocol.
+    if (head.upgrade && !(ended && context.options.upgrade && isTunnelProtocol(head))) head.upgrade = false
+    this.upgrades = head.upgrade
+    this.takesTrailers = head.teTrailers
     this.#idempotent = isIdempotent(head.method)
     this.#requestEnded = ended
     this.#keepAlive = keepAlive
     this.#attempts = 0
     this.#replay = ended ? undefined : []
     this.#replayBytes = 0
-    const added = this.#weigh(head) + context.nextRequestId()
+    const added = extra + this.#weigh(head)
     const origin = forwarding.fieldsFor(head)
-    this.#requestHead = requestHeadBytes(head, forwarding.drops, origin, added, context.hostDefault)
-    this.#placement.tried.length = 0
+    this.#requestHead = requestHeadBytes(
+      head,
+      forwarding.drops,
+      origin,
+      added,
+      context.requestIds,
+      context.hostDefault,
+    )
     // Who comes later must not pass those that wait: small requests would keep a large one waiting for ever.
     if (context.queue.length > 0) this.#wait()
     else this.#place()
@@ -172,22 +197,24 @@ export class Exchange implements BackendSide {
     if (this.#ready) this.#connection!.requestSent()
   }
 
-  /** The request turned out to be wrong in mid-body, or stood still for too long. */
-  onRequestFailed(code: ErrorCode): void {
+  /** The request turned out to be wrong in mid-body, or the exchange took too long: nobody is to blame but us two. */
+  onFailed(code: ErrorCode): void {
     const answerable = this.isAnswerable
+    if (this.#state === "queued") this.#context.queue.remove(this)
+    if (!answerable) this.#context.counters.countError(this.#context.worker, code)
     this.#release("ignored")
     if (answerable) this.#answer(code, "")
     else this.#client.cut()
   }
 
   onClientDrain(): void {
-    if (this.#state === "responding") this.#connection?.resume()
+    if (this.#state === "responding" || this.#state === "tunnel") this.#connection?.resume()
   }
 
   /** The client has gone. Says nothing about the backend. */
   onClientGone(): void {
     if (this.#state === "idle") return
-    this.#context.counters.countError(this.#context.options.worker, "client_gone")
+    if (this.#state !== "tunnel") this.#context.counters.countError(this.#context.worker, "client_gone")
     if (this.#state === "queued") this.#context.queue.remove(this)
     this.#release("ignored")
   }
@@ -200,6 +227,18 @@ export class Exchange implements BackendSide {
 
   giveUpQueued(code: ErrorCode): void {
     if (this.#state === "queued") this.#answer(code, "")
+  }
+
+  // ── the tunnel, from the client ───────────────────────────────────────────────────────────────────────────────
+
+  onTunnelBytes(bytes: Buffer): void {
+    if (!this.#connection!.socket.write(bytes)) this.#client.pauseBody()
+  }
+
+  onTunnelEnd(): void {
+    this.#clientEnded = true
+    if (this.#backendEnded) this.#endTunnel()
+    else this.#connection!.socket.end()
   }
 
   // ── the backend's side ────────────────────────────────────────────────────────────────────────────────────────
@@ -225,7 +264,7 @@ export class Exchange implements BackendSide {
   }
 
   onBackendDrain(): void {
-    if (!this.#requestEnded) this.#client.resumeBody()
+    if (this.#state === "tunnel" || !this.#requestEnded) this.#client.resumeBody()
   }
 
   onInterim(head: Head): void {
@@ -235,20 +274,20 @@ export class Exchange implements BackendSide {
     this.#client.write(responseBytes.subarray(0, length))
   }
 
+  onWholeResponse(head: Head, bytes: Buffer, from: number, to: number): void {
+    this.#chunks = false
+    const length = this.#writeHead(head, false, to - from)
+    const out = responseBytes
+    if (to > from) bytes.copy(out, length, from, to)
+    this.#client.write(out.subarray(0, length + to - from))
+  }
+
   onResponseHead(head: Head, reader: BodyReader): void {
-    const { options } = this.#context
-    this.#state = "responding"
-    this.#status = head.status
     const bodiless = this.isHead || head.status === 204 || head.status === 304
     this.#chunks = !bodiless && reader.framing === "close" && !this.decodesChunked
     const chunked = this.#chunks || (head.chunked && !this.decodesChunked && head.status !== 204)
-    // A response that came before the whole request, or that only the end of the connection delimits, closes it.
-    if (!this.#requestEnded || (this.decodesChunked && (head.chunked || reader.framing === "close"))) {
-      this.#keepAlive = false
-    }
-    let added = head.dateField === -1 ? `Date: ${this.#context.httpDate()}\r\n` : ""
-    if (options.backendHeader) added += `X-Linebacker-Backend: ${this.#attempt!.backend.id}\r\n`
-    const drops = head.status === 204 ? responseDropsNoLength : responseDrops
+    // Only the end of the connection tells a client of HTTP/1.0 where such a body ends.
+    if (this.decodesChunked && (head.chunked || reader.framing === "close")) this.#keepAlive = false
 
     // What came with the head is copied behind it: both leave in one write, and the memory that they were read into
     // is free for the next read.
@@ -256,12 +295,12 @@ export class Exchange implements BackendSide {
     for (let i = 0; i < reader.outputCount; i++) bodyBytes += reader.output[i]!.length
     const sizeLine = this.#chunks && bodyBytes > 0 ? chunkSizeLine(bodyBytes) : undefined
     const room = sizeLine === undefined ? bodyBytes : sizeLine.length + bodyBytes + chunkEnd.length
-    let length = responseHeadBytes(head, drops, chunked, !this.#keepAlive, added, room)
-    const bytes = responseBytes
-    if (sizeLine !== undefined) length += sizeLine.copy(bytes, length)
-    for (let i = 0; i < reader.outputCount; i++) length += reader.output[i]!.copy(bytes, length)
-    if (sizeLine !== undefined) length += chunkEnd.copy(bytes, length)
-    this.#pass(bytes.subarray(0, length))
+    let length = this.#writeHead(head, chunked, room)
+    const out = responseBytes
+    if (sizeLine !== undefined) length += sizeLine.copy(out, length)
+    for (let i = 0; i < reader.outputCount; i++) length += reader.output[i]!.copy(out, length)
+    if (sizeLine !== undefined) length += chunkEnd.copy(out, length)
+    this.#pass(out.subarray(0, length))
   }
 
   onResponseBody(reader: BodyReader): void {
@@ -284,16 +323,34 @@ export class Exchange implements BackendSide {
     const keepAlive = this.#keepAlive && this.#requestEnded
     this.#connection = undefined
     this.#release(this.#status >= 500 ? "failure" : "success", true)
-    this.#context.counters.count(this.#context.options.worker, "answered")
+    this.#context.counters.count(this.#context.worker, "answered")
     this.#client.onExchangeEnd(keepAlive)
   }
 
+  onTunnel(head: Head, bytes: Buffer, from: number, to: number): void {
+    this.onWholeResponse(head, bytes, from, to)
+    this.#state = "tunnel"
+    this.#clientEnded = false
+    this.#backendEnded = false
+    this.#client.onTunnel()
+  }
+
+  onTunnelData(bytes: Buffer): void {
+    this.#pass(bytes)
+  }
+
+  onBackendEnd(): void {
+    this.#backendEnded = true
+    if (this.#clientEnded) this.#endTunnel()
+    else this.#client.endTunnel()
+  }
+
   onBackendFailed(connection: BackendConnection, code: ErrorCode, detail: string): void {
-    const { options } = this.#context
+    const { limits } = this.#context.options
     const backend = this.#attempt!.backend as FleetBackend
     this.#connection = undefined
-    if (this.#state === "responding") {
-      this.#context.counters.countError(options.worker, code)
+    if (this.#state === "responding" || this.#state === "tunnel") {
+      this.#context.counters.countError(this.#context.worker, code)
       this.#release("failure")
       this.#client.cut()
       return
@@ -310,7 +367,7 @@ export class Exchange implements BackendSide {
       backend.avoidUntil = this.#context.clock.now() + avoidMs
       this.#context.onConnectFailed(backend.id)
     }
-    const retries = repeats && this.#attempts < options.limits.attemptsMax
+    const retries = repeats && this.#attempts < limits.attemptsMax
     this.#release(stale ? "ignored" : "failure", false, retries)
     if (!retries) {
       this.#answer(code, detail)
@@ -324,19 +381,24 @@ export class Exchange implements BackendSide {
 
   /** What the request needs, into the placement; answers the field lines that tell it to the backend. */
   #weigh(head: Head): string {
-    const { demandLines, options, simulated, table } = this.#context
-    const { demand } = this.#placement
+    const { demandDefault, demandLines, fleet, options, simulated, table } = this.#context
+    const placement = this.#placement
     if (simulated !== undefined) {
-      simulated.write(table.nextDraw(), demand)
+      const drawn = new Float64Array(options.resources.length)
+      simulated.write(table.nextDraw(), drawn)
+      placement.reset(fleet.demandOf(drawn))
       let lines = ""
-      for (let r = 0; r < options.resources.length; r++) {
-        lines += `${demandLines[r]}${demand[r]}\r\n`
-      }
+      for (let r = 0; r < drawn.length; r++) lines += `${demandLines[r]}${drawn[r]}\r\n`
       return lines
     }
-    demand.set(options.demand.default)
     const field = head.find(fields["linebacker-demand"])
-    if (field !== -1) parseDeclaredDemand(head.value(field), options.resources, demand)
+    if (field === -1) {
+      placement.reset(demandDefault)
+      return ""
+    }
+    const declared = Float64Array.from(demandDefault.vector)
+    parseDeclaredDemand(head.value(field), options.resources, declared)
+    placement.reset(fleet.demandOf(declared))
     return ""
   }
 
@@ -359,7 +421,7 @@ export class Exchange implements BackendSide {
   #wait(): void {
     const { deadlines, options, queue } = this.#context
     this.#state = "queued"
-    if (!queue.push(this, deadlines.after(options.timeouts.queueMs))) this.#answer("queue_full", "")
+    if (!queue.push(this, deadlines.timeAfter(options.timeouts.queueMs))) this.#answer("queue_full", "")
   }
 
   #connect(connection: BackendConnection): void {
@@ -378,15 +440,35 @@ export class Exchange implements BackendSide {
     return rule === "always" || !this.#written || (this.#idempotent && !connection.answered)
   }
 
+  /** The final head into `responseBytes`, with room behind it; answers its length. From here on we are responding. */
+  #writeHead(head: Head, chunked: boolean, room: number): number {
+    const { options } = this.#context
+    this.#state = "responding"
+    this.#status = head.status
+    // A response that came before the whole request closes the connection: nobody reads the rest of that.
+    if (!this.#requestEnded) this.#keepAlive = false
+    let added = head.dateField === -1 ? `Date: ${this.#context.httpDate()}\r\n` : ""
+    if (options.backendHeader) added += `X-Linebacker-Backend: ${this.#attempt!.backend.id}\r\n`
+    const drops = head.status === 204 || head.status < 200 ? responseDropsNoLength : responseDrops
+    const closes = !this.#keepAlive && head.status !== 101
+    return responseHeadBytes(head, drops, chunked, closes, added, room)
+  }
+
   /** Writes to the client, and holds the backend back while the client does not keep up. */
   #pass(bytes: Buffer): void {
     if (!this.#client.write(bytes)) this.#connection?.pause()
   }
 
+  #endTunnel(): void {
+    this.#release("success", true)
+    this.#context.counters.count(this.#context.worker, "answered")
+    this.#client.onTunnelEnd()
+  }
+
   #answer(code: ErrorCode, detail: string): void {
     this.#state = "idle"
     this.#forget()
-    this.#context.counters.countError(this.#context.options.worker, code)
+    this.#context.counters.countError(this.#context.worker, code)
     this.#client.answer(code, detail)
   }
 
@@ -403,9 +485,9 @@ export class Exchange implements BackendSide {
     }
     connection?.abandon()
     if (attempt === undefined) return
-    const { counters, options, clock } = this.#context
-    if (answered) counters.countAnswer(options.worker, attempt.backend.slot, attempt.units)
-    if (result === "failure") counters.countFailure(options.worker, attempt.backend.slot)
+    const { counters, worker, clock } = this.#context
+    if (answered) counters.countAnswer(worker, attempt.backend.slot, attempt.units)
+    if (result === "failure") counters.countFailure(worker, attempt.backend.slot)
     attempt.settle(result, clock.now())
   }
 

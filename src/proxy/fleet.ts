@@ -44,10 +44,18 @@ export class FleetBackend implements PlacedBackend {
  */
 export type NoPlace = "empty" | "exhausted" | "full"
 
+/** What requests need, in their own units and in the load table's. Replaced, never changed. */
+export interface Demand {
+  readonly vector: Readonly<ResourceVector>
+  readonly units: Int32Array
+}
+
 /** What has to be known of a request to place it. Reused from request to request. */
 export class Placement implements PickRequest {
   now: Millis = 0
-  demand: ResourceVector
+  demand: Readonly<ResourceVector>
+  /** The demand in the load table's units. */
+  units: Int32Array
   affinityHash: number | undefined = undefined
   /** Backends that this exchange has tried. */
   readonly tried: FleetBackend[] = []
@@ -58,10 +66,11 @@ export class Placement implements PickRequest {
   readonly #full: Backend[] = []
   #avoids = true
 
-  constructor(resources: ResourceTable) {
+  constructor(resources: ResourceTable, { vector, units }: Demand) {
     this.#resources = resources
     this.#hasSpace = resources.some((resource) => resource.kind === "space")
-    this.demand = new Float64Array(resources.length)
+    this.demand = vector
+    this.units = units
   }
 
   admits(backend: Backend): boolean {
@@ -76,7 +85,14 @@ export class Placement implements PickRequest {
   /** Starts a choosing: nobody is known to be full, and `avoids` says whether refusals of late count. */
   begin(avoids: boolean): void {
     this.#avoids = avoids
-    this.#full.length = 0
+    if (this.#full.length > 0) this.#full.length = 0
+  }
+
+  /** Another request: nobody has been tried. */
+  reset({ vector, units }: Demand): void {
+    this.demand = vector
+    this.units = units
+    if (this.tried.length > 0) this.tried.length = 0
   }
 
   markFull(backend: Backend): void {
@@ -116,6 +132,11 @@ export class Fleet {
 
   get policy(): Policy {
     return this.#policy
+  }
+
+  /** The demand as it is reserved. `vector` must stay as it is. */
+  demandOf(vector: Readonly<ResourceVector>): Demand {
+    return { vector, units: this.#attempts.unitsOf(vector) }
   }
 
   setPolicy(name: PolicyName): void {
@@ -161,7 +182,7 @@ export class Fleet {
     for (;;) {
       const backend = this.#policy.pick(placement) as FleetBackend | undefined
       if (backend === undefined) return undefined
-      const attempt = this.#attempts.begin(backend, placement.demand)
+      const attempt = this.#attempts.begin(backend, placement.units)
       if (attempt !== undefined) return attempt
       placement.markFull(backend)
     }

@@ -2,7 +2,7 @@
  * What a request tells the backend of where it came from: X-Forwarded-For, -Proto, -Host, -Port, Forwarded
  * (RFC 7239) and Via. Nobody is believed but the proxies in `trustedProxies`: what others say there is replaced.
  *
- * Hot path for all but those: one constant buffer a connection, nothing per request.
+ * Hot path for all but those: one constant text a connection, nothing per request.
  */
 import type { BlockList } from "node:net"
 import { isIpv4, isIpv6, plainIp } from "../core/endpoint.ts"
@@ -20,8 +20,8 @@ const hostBytesMax = 256
 export interface Forwarding {
   /** Which fields of the request are left out. Holds for the head of the last `fieldsFor`. */
   readonly drops: DropTable
-  /** The field lines that say where the request came from, each with its CRLF. */
-  fieldsFor(head: Head): Buffer
+  /** The field lines that say where the request came from, each with its CRLF; latin1. */
+  fieldsFor(head: Head): string
   /** Whether the client speaks TLS: with us, or with the trusted proxy that says so. */
   isSecure(head: Head): boolean
 }
@@ -77,21 +77,19 @@ interface Origin {
 
 class PlainForwarding implements Forwarding {
   readonly drops: DropTable
-  readonly #fields: Buffer
+  readonly #fields: string
   readonly #isTls: boolean
 
   constructor(origin: Origin, forwarded: boolean, drops: DropTable) {
     const { address, isTls, via } = origin
     this.drops = drops
     this.#isTls = isTls
-    this.#fields = Buffer.from(
+    this.#fields =
       `X-Forwarded-For: ${address}\r\nX-Forwarded-Proto: ${protocol(isTls)}\r\n` +
-        `${forwarded ? `Forwarded: ${element(origin)}\r\n` : ""}Via: 1.1 ${via}\r\n`,
-      "latin1",
-    )
+      `${forwarded ? `Forwarded: ${element(origin)}\r\n` : ""}Via: 1.1 ${via}\r\n`
   }
 
-  fieldsFor(): Buffer {
+  fieldsFor(): string {
     return this.#fields
   }
 
@@ -116,7 +114,7 @@ class TrustedForwarding implements Forwarding {
     this.#dropsButHost = dropsButHost
   }
 
-  fieldsFor(head: Head): Buffer {
+  fieldsFor(head: Head): string {
     const { address, via } = this.#origin
     const host = only(head, fields["x-forwarded-host"])
     const keepsHost = host !== undefined && host.length <= hostBytesMax && hostOf(host) !== undefined
@@ -130,7 +128,7 @@ class TrustedForwarding implements Forwarding {
       const elements = elementsIn(valuesOf(head, fields.forwarded))
       lines += `Forwarded: ${[...elements, element(this.#origin)].join(", ")}\r\n`
     }
-    return Buffer.from(`${lines}Via: 1.1 ${via}\r\n`, "latin1")
+    return `${lines}Via: 1.1 ${via}\r\n`
   }
 
   isSecure(head: Head): boolean {

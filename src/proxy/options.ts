@@ -61,6 +61,10 @@ export interface DataPlaneOptions {
       readonly requestsPerConnectionMax: number
       /** Requests of this thread that wait for room. */
       readonly queueMax: number
+      /** Of a request's body, without its framing. */
+      readonly bodyBytesMax: number
+      /** How fast a request's body has to come, on average and once `clientBodyMs` have passed; 0 is any. */
+      readonly bodyBytesPerSecondMin: number
     }
   readonly timeouts: {
     readonly clientHeadMs: number
@@ -72,12 +76,18 @@ export interface DataPlaneOptions {
     readonly responseHeadMs: number
     /** Between two pieces of a response. */
     readonly betweenBytesMs: number
+    /** Between two pieces in a tunnel, in either direction, or of an event stream. */
+    readonly streamIdleMs: number
+    /** A whole exchange, from its request's head to its response's last byte; 0 is no limit. */
+    readonly exchangeMs: number
     readonly backendIdleMs: number
     readonly queueMs: number
     /** How long running exchanges may take when the balancer stops. */
     readonly drainMs: number
   }
   readonly backends: BackendOptions
+  /** A request may turn its connection into a tunnel. */
+  readonly upgrade: boolean
   /** Tell the client which backend answered, in X-Linebacker-Backend. */
   readonly backendHeader: boolean
 }

@@ -113,6 +113,7 @@ export function dataPlaneOptions(
     policy: "round-robin",
     seed: 1,
     demand: change.demand ?? { mode: "declared", default: new Float64Array(resources.length).fill(1) },
+    upgrade: true,
     backendHeader: true,
     backends: {
       nameTtlMs: 1_000,
@@ -129,6 +130,8 @@ export function dataPlaneOptions(
       idlePerBackendMax: 8,
       requestsPerConnectionMax: 1_000,
       queueMax: 4,
+      bodyBytesMax: Number.MAX_SAFE_INTEGER,
+      bodyBytesPerSecondMin: 0,
       ...change.limits,
     },
     timeouts: {
@@ -139,6 +142,8 @@ export function dataPlaneOptions(
       connectMs: 3_000,
       responseHeadMs: 10_000,
       betweenBytesMs: 10_000,
+      streamIdleMs: 10_000,
+      exchangeMs: 0,
       backendIdleMs: 10_000,
       queueMs: 10_000,
       drainMs: 1_000,

@@ -1,0 +1,43 @@
+/** How far a request may still go, and how often it was here: Max-Forwards and Via (RFC 9110 7.6.2, 7.6.3). */
+import { type Head } from "./head.ts"
+import { fields } from "./field-names.ts"
+import { allowedMethods } from "./serialize.ts"
+
+/** A request that has been here this often goes round in circles. Several balancers in a row may share a name. */
+export const loopsMax = 8
+
+/** How many entries of Via carry this pseudonym. */
+export function timesVia(head: Head, pseudonym: string): number {
+  let times = 0
+  for (let field = head.viaField; field !== -1 && field < head.count; field++) {
+    if (head.ids[field] !== fields.via) continue
+    for (const entry of head.value(field).split(",")) {
+      const [, by] = entry.trim().split(/[ \t]+/)
+      if (by === pseudonym) times++
+    }
+  }
+  return times
+}
+
+/**
+ * Takes every Max-Forwards out of a request and answers what it says; -1 when that is not one plain number. Numbers
+ * beyond nine digits count as nine nines.
+ */
+export function takeForward(head: Head): number {
+  const text = head.value(head.maxForwardsField)
+  let count = 0
+  for (let field = 0; field < head.count; field++) {
+    if (head.ids[field] !== fields["max-forwards"]) continue
+    head.hopByHop[field] = 1
+    count++
+  }
+  if (count !== 1 || !/^[0-9]+$/.test(text)) return -1
+  return Math.min(Number(text), 999_999_999)
+}
+
+/** The answer to an OPTIONS that may go no further. */
+export function optionsAnswer(closes: boolean, date: string): Buffer {
+  return Buffer.from(
+    `HTTP/1.1 204 No Content\r\nAllow: ${allowedMethods}\r\nDate: ${date}\r\n${closes ? "Connection: close\r\n" : ""}\r\n`,
+  )
+}

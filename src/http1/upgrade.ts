@@ -1,0 +1,19 @@
+import { fields } from "./field-names.ts"
+import type { Head } from "./head.ts"
+
+/**
+ * Whether what Upgrade names may be tunnelled: any protocol but those that would carry requests past us. Behind
+ * `Upgrade: h2c` the backend would take requests that nobody has looked at; `HTTP` and `TLS` (RFC 2817) likewise.
+ *
+ * @see RFC 9110 7.8; RFC 9113 3.1, which took h2c away.
+ */
+export function isTunnelProtocol(head: Head): boolean {
+  for (let field = 0; field < head.count; field++) {
+    if (head.ids[field] !== fields.upgrade) continue
+    for (const protocol of head.value(field).toLowerCase().split(",")) {
+      const [name = ""] = protocol.trim().split("/")
+      if (name === "h2c" || name === "http" || name === "tls") return false
+    }
+  }
+  return true
+}
