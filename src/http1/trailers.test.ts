@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { passableTrailers } from "./trailers.ts"
+import { isFraming, passableTrailers } from "./trailers.ts"
 
 test("what changes no message passes, unchanged and in its order", () => {
   const section =
@@ -25,4 +25,11 @@ test("what Connection nominates does not pass", () => {
 
 test("an empty section stays empty", () => {
   assert.equal(passableTrailers("", []), "")
+})
+
+test("a line that would frame the message is known by its name alone", () => {
+  for (const section of ["Content-Length:", "A: b\r\nTRANSFER-ENCODING:"])
+    assert.ok(isFraming(section), section)
+  for (const section of ["X:", "Content-Length: 5\r\nX:", "A: b\r\nX-Content-Length:"])
+    assert.ok(!isFraming(section), section)
 })

@@ -44,6 +44,11 @@ class Wire extends Duplex {
 
 const headBytesMax = 1 << 20
 
+function keep(request: IncomingMessage): void {
+  const wire = request.socket as unknown as Wire
+  wire.received.push(request)
+}
+
 /** One server for all: requests arrive at it and are kept, never answered. */
 function serverOf(isLenient: boolean): (wire: Wire) => void {
   const options = {
@@ -55,12 +60,10 @@ function serverOf(isLenient: boolean): (wire: Wire) => void {
     shouldUpgradeCallback: () => false,
   }
   const server = createServer(options)
-  const keep = (request: IncomingMessage): void => {
-    ;(request.socket as unknown as Wire).received.push(request)
-  }
   for (const event of ["request", "checkContinue", "checkExpectation", "connect"]) server.on(event, keep)
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
-    ;(socket as unknown as Wire).error ??= error.code ?? error.message
+    const wire = socket as unknown as Wire
+    wire.error ??= error.code ?? error.message
   })
   return (wire) => void server.emit("connection", wire)
 }

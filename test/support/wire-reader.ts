@@ -19,6 +19,8 @@ export interface ReadOptions {
   readonly toHead?: boolean
   /** The trailer section goes on. */
   readonly trailers?: boolean
+  /** Nothing is read behind the first message that is not interim. */
+  readonly onlyOne?: boolean
 }
 
 export interface ReadField {
@@ -30,6 +32,8 @@ export interface ReadField {
 
 export interface ReadMessage {
   readonly minor: number
+  /** As it came. */
+  readonly version: string
   /** Requests only. */
   readonly method: string
   /** The target as it came, and as it is to be sent on. */
@@ -146,9 +150,8 @@ export class WireReader {
     const passed = Buffer.concat(this.#passed).toString("latin1")
     if (message.framing === "chunked") Object.assign(message, dechunked(passed))
     else message.data = passed
-    if (message.status === 101) this.done = true
-    else if (message.status === 0 || message.status >= 200)
-      this.done = message.minor === 0 || message.flags.includes("close") || message.framing === "close"
+    const isInterim = message.status >= 100 && message.status < 200 && message.status !== 101
+    this.done ||= !isInterim && (this.#options.onlyOne === true || isLast(message))
   }
 }
 
@@ -157,6 +160,10 @@ export function readPieces(side: Side, pieces: readonly Buffer[], options: ReadO
   const reader = new WireReader(side, options)
   for (const piece of pieces) reader.feed(piece)
   return reader
+}
+
+function isLast({ minor, status, flags, framing }: ReadMessage): boolean {
+  return status === 101 || minor === 0 || flags.includes("close") || framing === "close"
 }
 
 function requestFraming(head: Head): Framing {
@@ -175,6 +182,7 @@ function messageOf(head: Head, framing: Framing): ReadMessage {
   const isRequest = head.status === 0
   return {
     minor: head.minor,
+    version: isRequest ? text(head.targetEnd + 6, head.targetEnd + 9) : text(head.start + 5, head.start + 8),
     method: head.method,
     target: isRequest ? text(head.targetStart, head.targetEnd) : "",
     path: isRequest ? text(head.pathStart, head.pathEnd) : "",
