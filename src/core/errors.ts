@@ -92,6 +92,12 @@ export const errors = {
     "never",
     "The chunk extensions are larger than limits.chunkExtensionBytesMax (RFC 9112 7.1.1).",
   ),
+  invalid_trailer: row(
+    "client",
+    400,
+    "never",
+    "The trailer section has a field that frames the message (RFC 9110 6.5.1).",
+  ),
   trailers_too_large: row(
     "client",
     431,
@@ -99,7 +105,7 @@ export const errors = {
     "The trailer section is larger than limits.trailerBytesMax (RFC 6585 5).",
   ),
   expectation_failed: row("client", 417, "never", "Expect is not 100-continue (RFC 9110 10.1.1)."),
-  method_refused: row("client", 405, "never", "The balancer does not relay CONNECT and TRACE."),
+  method_refused: row("client", 405, "never", "The balancer does not relay CONNECT, TRACE and PRI."),
   head_timeout: row("client", 408, "never", "The head did not arrive within timeouts.clientHead."),
   body_timeout: row(
     "client",

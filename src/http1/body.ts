@@ -10,7 +10,7 @@
  */
 import type { ErrorCode } from "../core/errors.ts"
 import { classes, COLON, CR, hexValue, isFieldValue, isHex, isToken, LF } from "./characters.ts"
-import { passableTrailers } from "./trailers.ts"
+import { isFraming, passableTrailers } from "./trailers.ts"
 
 /** How a body's length is known (RFC 9112 6.3). `close`: by the end of the connection, responses only. */
 export type Framing = "none" | "length" | "chunked" | "close"
@@ -266,7 +266,7 @@ export class BodyReader {
   /** One byte of a chunk extension (RFC 9112 7.1.1, without the white space it tolerates); -1 against the grammar. */
   #readExtension(step: number, byte: number, kind: number): number {
     if (++this.#extensionBytes > this.#limits.chunkExtensionBytesMax)
-      return this.#exceed("chunk_extensions_too_large")
+      return this.#blame("chunk_extensions_too_large")
     const token = (kind & isToken) !== 0
     switch (step) {
       case atExtensionName:
@@ -290,13 +290,13 @@ export class BodyReader {
     }
   }
 
-  /** One byte of a trailer line (RFC 9112 7.1.2), kept when the section shall go on; -1 against the grammar. */
+  /** One byte of a trailer line (RFC 9112 7.1.2), which is kept for the last chunk; -1 against the grammar. */
   #readTrailer(step: number, byte: number, kind: number): number {
-    if (this.#nominated !== undefined) this.#trailers += String.fromCharCode(byte)
-    if (++this.#trailerBytes > this.#limits.trailerBytesMax) return this.#exceed("trailers_too_large")
+    if (++this.#trailerBytes > this.#limits.trailerBytesMax) return this.#blame("trailers_too_large")
+    this.#trailers += String.fromCharCode(byte)
     switch (step) {
       case inTrailerName:
-        if (byte === COLON) return inTrailerValue
+        if (byte === COLON) return isFraming(this.#trailers) ? this.#blame("invalid_trailer") : inTrailerValue
         return (kind & isToken) !== 0 ? step : -1
       case inTrailerValue:
         if (byte === CR) return atTrailerLf
@@ -312,7 +312,7 @@ export class BodyReader {
     return Buffer.from(`0\r\n${passableTrailers(this.#trailers, this.#nominated)}\r\n`, "latin1")
   }
 
-  #exceed(error: ErrorCode): -1 {
+  #blame(error: ErrorCode): -1 {
     this.error = error
     return -1
   }

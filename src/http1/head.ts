@@ -229,7 +229,9 @@ export function parseFields(
         break
       }
       case fields["transfer-encoding"]: {
-        if (++transferEncodings > 1) return refuse(head, "invalid_transfer_encoding")
+        // A tab around the value would be white space (RFC 9110 5.6.3), and is how the value is hidden from others.
+        if (++transferEncodings > 1 || hasTab(bytes, nameEnd, at))
+          return refuse(head, "invalid_transfer_encoding")
         head.hopByHop[field] = 1
         if (equals(bytes, valueStart, valueEnd, "chunked")) head.chunked = true
         else {
@@ -436,6 +438,11 @@ function trimSpace(bytes: Uint8Array, start: number, end: number): number {
 /** OWS of RFC 9110 5.6.3. */
 function isSpace(byte: number): boolean {
   return byte === SP || byte === HTAB
+}
+
+function hasTab(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) if (bytes[i] === HTAB) return true
+  return false
 }
 
 /** Lets the fields with `_` in their name end at this hop, as names that nobody asked for. Whether there are any. */

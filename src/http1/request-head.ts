@@ -116,7 +116,9 @@ function readTarget(head: Head): boolean {
   } else if (!isValidHost(bytes, offsets[hostField * 4 + 2]!, offsets[hostField * 4 + 3]!)) {
     return deny(head, "invalid_host")
   }
-  if (head.method === "CONNECT" || head.method === "TRACE") return deny(head, "method_refused")
+  const { method } = head
+  // PRI is how HTTP/2 begins, and reserved for that (RFC 9113 3.4).
+  if (method === "CONNECT" || method === "TRACE" || method === "PRI") return deny(head, "method_refused")
 
   head.pathStart = head.targetStart
   head.pathEnd = head.targetEnd

@@ -1,4 +1,5 @@
 /** Hot path: the head of a response (RFC 9112 4). Benchmark: bench/head.ts. */
+import type { Framing } from "./body.ts"
 import { classes, CR, isFieldValue, LF, SP } from "./characters.ts"
 import type { FieldNames } from "./field-names.ts"
 import { type Head, incomplete, parseFields, refuse } from "./head.ts"
@@ -32,6 +33,8 @@ export function parseResponseHead(
   if (minor < 0 || bytes[from + 8] !== SP || hundreds < 1 || hundreds > 5 || tens < 0 || ones < 0) {
     return refuse(head, "malformed_start_line")
   }
+  // HTTP/1.0 has no interim responses (RFC 9110 15.2): who reads one as final sees another response behind it.
+  if (minor === 0 && hundreds === 1) return refuse(head, "malformed_start_line")
   head.minor = minor === 0 ? 0 : 1
   head.status = hundreds * 100 + tens * 10 + ones
 
@@ -48,6 +51,13 @@ export function parseResponseHead(
   if (bytes[at + 1] !== LF) return refuse(head, "bare_line_ending")
 
   return parseFields(head, at + 2, to, limits, names)
+}
+
+/** How the body of a response is framed (RFC 9112 6.3): some have none, whatever their head says. */
+export function responseFraming(head: Head, isHead: boolean): Framing {
+  if (isHead || head.status < 200 || head.status === 204 || head.status === 304) return "none"
+  if (head.chunked) return "chunked"
+  return head.contentLength === -1 ? "close" : "length"
 }
 
 function digit(byte: number): number {

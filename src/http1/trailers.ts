@@ -66,6 +66,15 @@ export function passableTrailers(section: string, nominated: readonly string[]):
   return passed
 }
 
+/**
+ * Whether the last line that has begun, `…CRLF name:`, would frame the message: it is refused at once, since there
+ * are readers that would believe it (RFC 9110 6.5.1).
+ */
+export function isFraming(section: string): boolean {
+  const name = section.slice(section.lastIndexOf("\n") + 1, -1).toLowerCase()
+  return name === "content-length" || name === "transfer-encoding"
+}
+
 function maySend(name: string): boolean {
   // To some origins `_` and `-` are one.
   const plain = name.replaceAll("_", "-")

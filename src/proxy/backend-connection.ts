@@ -12,11 +12,11 @@
 import type { Socket } from "node:net"
 import type { Millis } from "../core/clock.ts"
 import type { ErrorCode } from "../core/errors.ts"
-import { BodyReader, type Framing } from "../http1/body.ts"
+import { BodyReader } from "../http1/body.ts"
 import { type Head, incomplete, invalid } from "../http1/head.ts"
-import { parseResponseHead } from "../http1/response-head.ts"
-import { isTunnelProtocol } from "../http1/upgrade.ts"
 import { fields } from "../http1/field-names.ts"
+import { parseResponseHead, responseFraming } from "../http1/response-head.ts"
+import { isTunnelProtocol } from "../http1/upgrade.ts"
 import type { BackendPool } from "./backend-pool.ts"
 import type { Context } from "./context.ts"
 import { type Limited, never, type Tick } from "./deadlines.ts"
@@ -432,13 +432,6 @@ export class BackendConnection implements Limited {
  */
 function idleMs(configuredMs: Millis, hintSeconds: number): Millis {
   return hintSeconds === -1 ? configuredMs : Math.min(configuredMs, hintSeconds * 1_000 - hintMarginMs)
-}
-
-/** RFC 9112 6.3. */
-function responseFraming(head: Head, isHead: boolean): Framing {
-  if (isHead || head.status === 204 || head.status === 304) return "none"
-  if (head.chunked) return "chunked"
-  return head.contentLength === -1 ? "close" : "length"
 }
 
 /** Whether the body is a stream of events, which may be silent for long (WHATWG HTML 9.2). */
