@@ -30,7 +30,7 @@ export async function countCalls(
     const pids = treeOf(contestant.running.pid)
     const load = { ...loadOf(scenario, contestant, ground.folder, options), connections }
     // Compilers have threads, and threads have calls of their own: they are to be done first.
-    await runWrk({ ...load, seconds: options.warmUpSeconds })
+    if (options.warmUpSeconds > 0) await runWrk({ ...load, seconds: options.warmUpSeconds })
     const { total, byName } = await callsPerRequest(pids, load)
     const named = byName.filter(({ calls }) => calls >= rare)
     const calls = named.map(({ name, calls }) => `${name} ${calls.toFixed(2)}`).join(", ")
