@@ -45,7 +45,7 @@ export async function tryOut(
     scenario,
     connections,
     entries: [...rounds].map(([{ peer }, measured]) => ({ peer: peer.name, rounds: measured })),
-    skipped: field.filter((one) => !taking.includes(one)).map(({ peer }) => `${peer.name} has no TLS yet`),
+    skipped: field.filter((one) => !taking.includes(one)).map(({ peer }) => `${peer.name} has no TLS`),
   }
 }
 
