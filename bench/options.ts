@@ -50,7 +50,7 @@ export const help = `npm run bench -- [options]
   --warm-up N          seconds of load before the first measurement of a peer (${flags["warm-up"].default})
   --idle N             connections of the scenario idle (${flags.idle.default})
   --modules FOLDER     where http-proxy and undici are installed (BENCH_MODULES)
-  --node-flags="..."   flags of Node.js for Linebacker, such as --cpu-prof
+  --node-flags="..."   flags of Node.js for linebacker (not for linebacker@FOLDER), as --cpu-prof
   --balancer-cores 0   and --load-cores 1: where balancers, and where load and backends run
   --json FILE          all measurements
   --markdown FILE      replaces the tables of what was measured between their markers in this file

@@ -8,7 +8,8 @@ const ownFolder = resolve(import.meta.dirname, "../..")
 const memberMsMax = 10_000
 
 /** This checkout, or another one to compare it with. */
-export function linebacker(name = "linebacker", checkout = ownFolder): Peer {
+export function linebacker(name = "linebacker", folder = ownFolder): Peer {
+  const checkout = resolve(folder)
   /** Where backends announce themselves, once it is known. */
   let registrationPort = 0
   const tls = knowsTls(checkout)
