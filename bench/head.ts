@@ -5,7 +5,6 @@
  * row of a table is the floor: how long the platform takes to find where the head ends, and nothing more.
  */
 import { once } from "node:events"
-import { cpus } from "node:os"
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads"
 import { BodyReader, bodyLimitsDefault } from "../src/http1/body.ts"
 import { FieldNames } from "../src/http1/field-names.ts"
@@ -14,7 +13,9 @@ import { headLimitsDefault } from "../src/http1/limits.ts"
 import { parseRequestHead } from "../src/http1/request-head.ts"
 import { parseResponseHead } from "../src/http1/response-head.ts"
 import { dropTable, requestHeadBytes, responseHeadBytes } from "../src/http1/serialize.ts"
+import { machineText, thisMachine } from "./machine.ts"
 import { nanosPerCall } from "./nanos.ts"
+import { type Finding, textOf } from "./report.ts"
 import { browserFields } from "./requests.ts"
 import type { Spread } from "./statistics.ts"
 
@@ -119,15 +120,25 @@ async function inOwnThread(subject: string): Promise<Spread> {
   return spread
 }
 
-if (isMainThread) {
-  const widest = Math.max(...Object.keys(subjects).map((name) => name.length))
-  console.log(`Node ${process.version}, ${cpus()[0]?.model ?? ""}`)
-  console.log(`${"".padEnd(widest)}${"ns".padStart(10)}${"min–max".padStart(18)}`)
+/** One row a subject. */
+export async function headFinding(): Promise<Finding> {
+  const rows: string[][] = []
+  const data: Record<string, Spread> = {}
   for (const name of Object.keys(subjects)) {
-    const { median, min, max } = await inOwnThread(name)
-    const range = `${min.toFixed(0)}–${max.toFixed(0)}`
-    console.log(`${name.padEnd(widest)}${median.toFixed(0).padStart(10)}${range.padStart(18)}`)
+    const spread = await inOwnThread(name)
+    data[name] = spread
+    rows.push([name, spread.median.toFixed(0), `${spread.min.toFixed(0)}–${spread.max.toFixed(0)}`])
   }
-} else {
-  parentPort?.postMessage(nanosPerCall(subjects[workerData as string]!()))
+  return {
+    name: "head",
+    title: "Heads and bodies, nanoseconds",
+    head: ["", "ns", "min–max"],
+    rows,
+    remarks: [],
+    isValid: true,
+    data,
+  }
 }
+
+if (!isMainThread) parentPort?.postMessage(nanosPerCall(subjects[workerData as string]!()))
+else if (import.meta.main) console.log(`${machineText(thisMachine())}\n${textOf(await headFinding())}`)

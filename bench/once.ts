@@ -11,8 +11,7 @@ import { callsPerRequest } from "./syscalls.ts"
 import { loadOf } from "./trial.ts"
 
 /** Names that `--only` knows beside the scenarios. */
-export const onceNames = ["syscalls", "idle"] as const
-export type OnceName = (typeof onceNames)[number]
+export const onceNames: readonly string[] = ["syscalls", "idle", "head"]
 
 /** Calls that are made less often than once in a hundred requests are not named. */
 const rare = 0.01

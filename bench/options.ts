@@ -41,7 +41,7 @@ const flags = {
 
 export const help = `npm run bench -- [options]
 
-  --only NAMES         scenarios, by comma; also syscalls and idle
+  --only NAMES         scenarios, by comma; also syscalls, idle and head
   --connections N,N    instead of the scenario's own
   --peers NAMES        ${flags.peers.default}
                        linebacker@FOLDER is another checkout, to compare with

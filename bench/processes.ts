@@ -28,6 +28,9 @@ export interface Program {
   readonly ports: readonly number[]
 }
 
+// Debian keeps servers where only root's shell looks for programs.
+process.env["PATH"] = `${process.env["PATH"] ?? ""}:/usr/sbin:/usr/local/sbin`
+
 const children = new Set<ChildProcess>()
 process.on("exit", () => {
   for (const child of children) child.kill("SIGKILL")

@@ -11,6 +11,7 @@ import { join } from "node:path"
 import { startBackends } from "./backends.ts"
 import { makeCertificate } from "./certificate.ts"
 import { type Contestant, enter, type Ground, peerOf } from "./field.ts"
+import { headFinding } from "./head.ts"
 import { machineText, thisMachine } from "./machine.ts"
 import { countCalls, onceNames, weighIdle } from "./once.ts"
 import { type BenchOptions, help, parseOptions } from "./options.ts"
@@ -102,6 +103,7 @@ async function* findingsOf(
 ): AsyncGenerator<Finding> {
   if (name === "syscalls") yield await countCalls(field, ground, options)
   if (name === "idle") yield await weighIdle(field, ground, options)
+  if (name === "head") yield await headFinding()
   const scenario = scenarioNamed(name)
   if (scenario === undefined) return
   for (const connections of options.connections ?? scenario.connections) {
