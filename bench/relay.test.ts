@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { availableParallelism, tmpdir } from "node:os"
 import { join } from "node:path"
 import { test } from "node:test"
+import { versionOf } from "./processes.ts"
 import type { Trial } from "./trial.ts"
 
 interface Report {
@@ -15,8 +16,7 @@ interface Report {
 function hindrance(): string | undefined {
   if (availableParallelism() < 2) return "needs two cores"
   for (const program of ["nginx", "haproxy", "wrk", "taskset", "openssl"]) {
-    if (spawnSync(program, ["-v"], { timeout: 5_000 }).error !== undefined)
-      return `${program} is not installed`
+    if (versionOf(program, ["-v"], /(.*)/) === undefined) return `${program} is not installed`
   }
   return undefined
 }

@@ -44,12 +44,9 @@ async function main(): Promise<number> {
   // This process is part of the load: it renews leases and waits.
   spawnSync("taskset", ["-acp", options.loadCores, String(process.pid)])
   const folder = mkdtempSync(join(tmpdir(), "linebacker-bench-"))
-  try {
-    const findings = await compare(folder, peers, names, options)
-    return findings.every(({ isValid }) => isValid) ? 0 : 1
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }))
+  const findings = await compare(folder, peers, names, options)
+  return findings.every(({ isValid }) => isValid) ? 0 : 1
 }
 
 /** What is to be measured. Throws a TypeError when a name is none. */
