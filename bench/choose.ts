@@ -1,5 +1,5 @@
 /**
- * What one choice costs, in nanoseconds: `npm run bench`.
+ * What one choice costs, in nanoseconds: `npm run bench:choose`.
  *
  * First every policy of the table at several sizes of fleet, then the price loop with its vectors laid out in
  * three ways (docs/decisions/0003-vectors-by-index.md). Loads are read as in production, through accessors over

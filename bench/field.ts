@@ -47,7 +47,9 @@ export async function enter(
   const [port, tlsPort] = (await freePorts(2)) as [number, number]
   const folder = mkdtempSync(join(ground.folder, `${peer.name.replaceAll(/[^a-z0-9]+/g, "-")}-`))
   const { backends, certificate } = ground
-  const { balancerCores: cores, modules, nodeFlags } = options
+  const { balancerCores: cores, modules } = options
+  // Only the one without a folder has them, so that `linebacker,linebacker@.` shows what they change.
+  const nodeFlags = peer.name === "linebacker" ? options.nodeFlags : []
   const site = { folder, cores, port, tlsPort, backends, certificate, modules, nodeFlags }
   const running = await start(await peer.program(site))
   const leave = await peer.afterStart?.(site)

@@ -11,8 +11,7 @@ import { callsPerRequest } from "./syscalls.ts"
 import { loadOf } from "./trial.ts"
 
 /** Names that `--only` knows beside the scenarios. */
-export const onceNames = ["syscalls", "idle"] as const
-export type OnceName = (typeof onceNames)[number]
+export const onceNames: readonly string[] = ["syscalls", "idle", "head"]
 
 /** Calls that are made less often than once in a hundred requests are not named. */
 const rare = 0.01
@@ -30,7 +29,7 @@ export async function countCalls(
     const pids = treeOf(contestant.running.pid)
     const load = { ...loadOf(scenario, contestant, ground.folder, options), connections }
     // Compilers have threads, and threads have calls of their own: they are to be done first.
-    await runWrk({ ...load, seconds: options.warmUpSeconds })
+    if (options.warmUpSeconds > 0) await runWrk({ ...load, seconds: options.warmUpSeconds })
     const { total, byName } = await callsPerRequest(pids, load)
     const named = byName.filter(({ calls }) => calls >= rare)
     const calls = named.map(({ name, calls }) => `${name} ${calls.toFixed(2)}`).join(", ")

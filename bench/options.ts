@@ -41,7 +41,7 @@ const flags = {
 
 export const help = `npm run bench -- [options]
 
-  --only NAMES         scenarios, by comma; also idle, syscalls, choose and head
+  --only NAMES         scenarios, by comma; also syscalls, idle and head
   --connections N,N    instead of the scenario's own
   --peers NAMES        ${flags.peers.default}
                        linebacker@FOLDER is another checkout, to compare with
@@ -50,7 +50,7 @@ export const help = `npm run bench -- [options]
   --warm-up N          seconds of load before the first measurement of a peer (${flags["warm-up"].default})
   --idle N             connections of the scenario idle (${flags.idle.default})
   --modules FOLDER     where http-proxy and undici are installed (BENCH_MODULES)
-  --node-flags "..."   flags of Node.js for Linebacker, such as --cpu-prof
+  --node-flags="..."   flags of Node.js for linebacker (not for linebacker@FOLDER), as --cpu-prof
   --balancer-cores 0   and --load-cores 1: where balancers, and where load and backends run
   --json FILE          all measurements
   --markdown FILE      replaces the tables of what was measured between their markers in this file
@@ -66,7 +66,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
     peers: values.peers.split(","),
     rounds: count("rounds", values.rounds),
     seconds: count("seconds", values.seconds),
-    warmUpSeconds: count("warm-up", values["warm-up"]),
+    warmUpSeconds: values["warm-up"] === "0" ? 0 : count("warm-up", values["warm-up"]),
     idleConnections: count("idle", values.idle),
     modules: values.modules,
     nodeFlags: values["node-flags"].split(" ").filter((flag) => flag !== ""),

@@ -28,10 +28,15 @@ export interface Program {
   readonly ports: readonly number[]
 }
 
+// Debian keeps servers where only root's shell looks for programs.
+process.env["PATH"] = `${process.env["PATH"] ?? ""}:/usr/sbin:/usr/local/sbin`
+
 const children = new Set<ChildProcess>()
+// Not SIGKILL: a master that is killed leaves its workers behind.
 process.on("exit", () => {
-  for (const child of children) child.kill("SIGKILL")
+  for (const child of children) child.kill("SIGTERM")
 })
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(130))
 
 /** Resolves when the program accepts connections; rejects with what it printed when it does not. */
 export async function start(program: Program): Promise<Running> {

@@ -11,6 +11,7 @@ import { join } from "node:path"
 import { startBackends } from "./backends.ts"
 import { makeCertificate } from "./certificate.ts"
 import { type Contestant, enter, type Ground, peerOf } from "./field.ts"
+import { headFinding } from "./head.ts"
 import { machineText, thisMachine } from "./machine.ts"
 import { countCalls, onceNames, weighIdle } from "./once.ts"
 import { type BenchOptions, help, parseOptions } from "./options.ts"
@@ -43,12 +44,9 @@ async function main(): Promise<number> {
   // This process is part of the load: it renews leases and waits.
   spawnSync("taskset", ["-acp", options.loadCores, String(process.pid)])
   const folder = mkdtempSync(join(tmpdir(), "linebacker-bench-"))
-  try {
-    const findings = await compare(folder, peers, names, options)
-    return findings.every(({ isValid }) => isValid) ? 0 : 1
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }))
+  const findings = await compare(folder, peers, names, options)
+  return findings.every(({ isValid }) => isValid) ? 0 : 1
 }
 
 /** What is to be measured. Throws a TypeError when a name is none. */
@@ -102,6 +100,7 @@ async function* findingsOf(
 ): AsyncGenerator<Finding> {
   if (name === "syscalls") yield await countCalls(field, ground, options)
   if (name === "idle") yield await weighIdle(field, ground, options)
+  if (name === "head") yield await headFinding()
   const scenario = scenarioNamed(name)
   if (scenario === undefined) return
   for (const connections of options.connections ?? scenario.connections) {

@@ -31,7 +31,7 @@ export async function tryOut(
   const rounds = new Map<Contestant, Measurement[]>(taking.map((contestant) => [contestant, []]))
   const { loadCores: cores, seconds, warmUpSeconds } = options
   const load = { scenario, connections, cores, folder }
-  for (const contestant of taking) {
+  for (const contestant of warmUpSeconds > 0 ? taking : []) {
     await runWrk({ ...load, seconds: warmUpSeconds, port: portOf(contestant, scenario) })
   }
   for (let round = 0; round < options.rounds; round++) {
@@ -45,7 +45,7 @@ export async function tryOut(
     scenario,
     connections,
     entries: [...rounds].map(([{ peer }, measured]) => ({ peer: peer.name, rounds: measured })),
-    skipped: field.filter((one) => !taking.includes(one)).map(({ peer }) => `${peer.name} has no TLS yet`),
+    skipped: field.filter((one) => !taking.includes(one)).map(({ peer }) => `${peer.name} has no TLS`),
   }
 }
 

@@ -23,6 +23,7 @@ const steps: readonly (readonly [name: string, command: string, args: readonly s
       ...process.argv.slice(2),
       "src/**/*.test.ts",
       "test/**/*.test.ts",
+      "bench/**/*.test.ts",
     ],
   ],
 ]

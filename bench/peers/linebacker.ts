@@ -2,38 +2,34 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { announce } from "../../src/backend/announce.ts"
 import { freePorts } from "../processes.ts"
-import { clientIdleSeconds, connectionsMax, idlePerBackend, type Certificate, type Peer } from "./peer.ts"
-
-/**
- * The part of the configuration that makes it listen with TLS on a port; undefined while there is none, and the
- * scenarios over TLS are skipped. This is the one place to switch them on.
- */
-const tlsText: ((port: number, certificate: Certificate) => string) | undefined = undefined
+import { clientIdleSeconds, connectionsMax, idlePerBackend, type Peer, type Site } from "./peer.ts"
 
 const ownFolder = resolve(import.meta.dirname, "../..")
 const memberMsMax = 10_000
 
 /** This checkout, or another one to compare it with. */
-export function linebacker(name = "linebacker", checkout = ownFolder): Peer {
+export function linebacker(name = "linebacker", folder = ownFolder): Peer {
+  const checkout = resolve(folder)
   /** Where backends announce themselves, once it is known. */
   let registrationPort = 0
+  const tls = knowsTls(checkout)
   return {
     name,
     install: `npm ci in ${checkout}`,
-    tls: tlsText !== undefined,
+    tls,
     version: () => (existsSync(join(checkout, "bin/linebacker")) ? versionOfCheckout(checkout) : undefined),
     async program(site) {
       const [registration, admin] = (await freePorts(2)) as [number, number]
       registrationPort = registration
       const config = join(site.folder, "linebacker.yaml")
-      writeFileSync(config, configText(site.port, registration, admin))
+      writeFileSync(config, configText(site, registration, admin, tls))
       return {
         name,
         cores: site.cores,
         command: process.execPath,
         args: [...site.nodeFlags, join(checkout, "bin/linebacker"), "serve", "-c", config],
         log: join(site.folder, "linebacker.log"),
-        ports: [site.port, registration],
+        ports: [site.port, registration, ...(tls ? [site.tlsPort] : [])],
       }
     },
     async afterStart(site) {
@@ -43,15 +39,24 @@ export function linebacker(name = "linebacker", checkout = ownFolder): Peer {
   }
 }
 
+/** A checkout to compare with may be from before there was TLS on the client side. */
+function knowsTls(checkout: string): boolean {
+  const schema = join(checkout, "src/control/config-schema.ts")
+  return existsSync(schema) && /^const tls = /m.test(readFileSync(schema, "utf8"))
+}
+
 function versionOfCheckout(checkout: string): string {
   const manifest = readFileSync(join(checkout, "package.json"), "utf8")
   return `${(JSON.parse(manifest) as { readonly version: string }).version} on Node ${process.version}`
 }
 
 /** One data-plane thread; what is limited here is limited nowhere else, so limits are as wide as the others'. */
-function configText(port: number, registration: number, admin: number): string {
+function configText(site: Site, registration: number, admin: number, tls: boolean): string {
+  const { port, tlsPort, certificate } = site
+  const paths = `{ cert: "${certificate.certificate}", key: "${certificate.key}" }`
   return `
 listen: 127.0.0.1:${port}
+${tls ? `tls: { listen: "127.0.0.1:${tlsPort}", certificates: [${paths}] }` : ""}
 workers: 1
 policy: least-connections
 registration: { listen: "127.0.0.1:${registration}" }
