@@ -25,6 +25,7 @@ import { Fleet } from "./fleet.ts"
 import { ForwardingRules } from "./forwarding.ts"
 import { contains, rangesOf } from "./ip-ranges.ts"
 import { Listener } from "./listener.ts"
+import type { Resolve } from "./name-cache.ts"
 import type { DataPlaneOptions, TlsMaterial } from "./options.ts"
 import { TlsTermination } from "./tls-termination.ts"
 import { WaitingQueue } from "./waiting-queue.ts"
@@ -42,6 +43,8 @@ export interface DataPlaneParts {
   /** The wall clock, ms since 1970, for the Date field. */
   readonly wallClock: () => number
   readonly onConnectFailed: (id: BackendId) => void
+  /** Resolves the DNS names of backends; the system's resolver without it. */
+  readonly resolve?: Resolve
 }
 
 export class DataPlane {
@@ -75,7 +78,7 @@ export class DataPlane {
       counters,
       table,
       deadlines: new Deadlines(clock.now()),
-      dialer: new Dialer(options.backends, clock),
+      dialer: new Dialer(options.backends, clock, parts.resolve),
       names: new FieldNames(resourceFields),
       requestHead: new Head(options.limits),
       responseHead: new Head(options.limits),
