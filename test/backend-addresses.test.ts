@@ -1,17 +1,26 @@
 /** Where backends can be: behind an address, a name or a Unix socket, and what comes of it when they are not there. */
 import assert from "node:assert/strict"
-import { spawn } from "node:child_process"
-import { once } from "node:events"
 import { mkdtempSync, rmSync } from "node:fs"
-import { type AddressInfo, connect, createServer } from "node:net"
+import { type AddressInfo, createServer } from "node:net"
 import { networkInterfaces, tmpdir } from "node:os"
 import { join } from "node:path"
 import { test, type TestContext } from "node:test"
 import type { Resolve } from "../src/proxy/name-cache.ts"
+import { blackHole } from "./support/black-hole.ts"
 import { asked, get, ok } from "./support/messages.ts"
 import { answering, answers, playing, refusing, relay, until } from "./support/relay.ts"
 
 const answer = answers(() => ok("here"))
+
+const toThree: Resolve = (_name, found) =>
+  found(null, [
+    { address: "127.0.0.2", family: 4 },
+    { address: "127.0.0.3", family: 4 },
+    { address: "127.0.0.1", family: 4 },
+  ])
+const toNone: Resolve = (_name, found) =>
+  found(Object.assign(new Error("no such name"), { code: "ENOTFOUND", syscall: "getaddrinfo" }), [])
+const silent: Resolve = () => {}
 
 test("a backend behind a Unix socket is relayed to like any other", async (t) => {
   const path = join(folder(t), "app.sock")
@@ -56,25 +65,15 @@ test("a name is resolved by the system, and the address that answers is used", a
 
 test("of several addresses of a name the one that answers is used, whichever it is", async (t) => {
   const { port } = await answering(t, () => ok("here"))
-  const resolve: Resolve = (_name, found) =>
-    found(null, [
-      { address: "127.0.0.2", family: 4 },
-      { address: "127.0.0.3", family: 4 },
-      { address: "127.0.0.1", family: 4 },
-    ])
-  const { client, counters } = await relay(t, [{ host: "app.test", port }], { resolve })
+  const { client, counters } = await relay(t, [{ host: "app.test", port }], { resolve: toThree })
   assert.deepEqual(await asked(await client(), get()), [200, "here"])
   assert.equal(counters.failures(0), 0)
 })
 
 test("a name that cannot be resolved is 502 resolve_failed, also for POST when nobody else is there", async (t) => {
-  const resolve: Resolve = (_name, found) => {
-    const error: NodeJS.ErrnoException = new Error("not found")
-    found(Object.assign(error, { code: "ENOTFOUND", syscall: "getaddrinfo" }), [])
-  }
   const there = await answering(t, () => ok("here"))
   const nobody = { host: "nobody.test", port: 80 }
-  const { client, counters, apply, members } = await relay(t, [nobody, there], { resolve })
+  const { client, counters, apply, members } = await relay(t, [nobody, there], { resolve: toNone })
   const wire = await client()
   // Nothing was sent, so another backend gets it, whatever the method.
   const posted = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"
@@ -90,7 +89,6 @@ test("a name that cannot be resolved is 502 resolve_failed, also for POST when n
 
 test("a name server that does not answer is 504 connect_timeout, and others are not held up", async (t) => {
   const there = await answering(t, () => ok("here"))
-  const silent: Resolve = () => {}
   const { client, counters, apply, members } = await relay(t, [{ host: "app.test", port: 80 }, there], {
     resolve: silent,
     timeouts: { connectMs: 100 },
@@ -122,9 +120,8 @@ test("a network that cannot be reached is told from a backend that refuses", asy
 })
 
 test("a backend that accepts no connection is 504 connect_timeout, or another is used", async (t) => {
-  const port = await deafPort(t)
   const there = await answering(t, () => ok("here"))
-  const { client, counters, apply, members } = await relay(t, [{ host: "127.0.0.1", port }, there], {
+  const { client, counters, apply, members } = await relay(t, [await blackHole(t), there], {
     timeouts: { connectMs: 100 },
   })
   const wire = await client()
@@ -139,26 +136,4 @@ function folder(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), "linebacker-"))
   t.after(() => rmSync(path, { recursive: true, force: true }))
   return path
-}
-
-/** A port whose process stands still and whose backlog is full: connections to it hang. */
-async function deafPort(t: TestContext): Promise<number> {
-  const script =
-    "const s = require('net').createServer().listen({ host: '127.0.0.1', port: 0, backlog: 1 }, () => console.log(s.address().port))"
-  const child = spawn(process.execPath, ["-e", script], { stdio: ["ignore", "pipe", "ignore"] })
-  t.after(() => child.kill("SIGKILL"))
-  const [line] = (await once(child.stdout, "data")) as [Buffer]
-  child.kill("SIGSTOP")
-  const port = Number(line.toString())
-  for (let filled = 0; filled < 16; filled++) {
-    const socket = connect({ host: "127.0.0.1", port })
-    socket.on("error", () => {})
-    t.after(() => socket.destroy())
-    const opened = await Promise.race([
-      once(socket, "connect").then(() => true),
-      new Promise<boolean>((resolve) => setTimeout(resolve, 300, false)),
-    ])
-    if (!opened) return port
-  }
-  throw new Error("the backlog did not fill")
 }

@@ -8,6 +8,8 @@ import { type Authority, authority } from "./support/authority.ts"
 import { asked, get, ok, post } from "./support/messages.ts"
 import { answers, playing, relay, type RelayChange, type Script, until, type Wire } from "./support/relay.ts"
 
+const refuses: Script = (wire) => void wire.socket.once("data", () => wire.send("HTTP/1.1 400 Bad\r\n\r\n"))
+const ends: Script = (wire) => void wire.socket.once("data", () => wire.socket.destroy())
 const answer = answers((request) => ok(request.body.length > 0 ? request.body.toString() : "secret"))
 
 interface Secured {
@@ -138,7 +140,6 @@ test("a request that one backend's certificate keeps from it goes to another, wh
 
 test("a backend that speaks no TLS is 502 backend_tls_failed", async (t) => {
   const plain = createTcpServer()
-  const refuses: Script = (wire) => void wire.socket.once("data", () => wire.send("HTTP/1.1 400 Bad\r\n\r\n"))
   await playing(t, plain, "connection", refuses, { host: "127.0.0.1", port: 0 })
   const { port } = plain.address() as AddressInfo
   const { client } = await relay(t, [{ host: "a.test", port }], trusting(authority(t)))
@@ -161,7 +162,6 @@ test("a backend that accepts and then says nothing is 504 connect_timeout in the
 
 test("a backend that ends the connection in the handshake is 502 backend_tls_failed", async (t) => {
   const server = createTcpServer()
-  const ends: Script = (wire) => void wire.socket.once("data", () => wire.socket.destroy())
   await playing(t, server, "connection", ends, { host: "127.0.0.1", port: 0 })
   const { port } = server.address() as AddressInfo
   const { client } = await relay(t, [{ host: "a.test", port }], trusting(authority(t)))
