@@ -18,6 +18,7 @@ import type { BackendPool } from "./backend-pool.ts"
 import type { Context } from "./context.ts"
 import type { Limited } from "./deadlines.ts"
 import { dialError, isCertificateRefusal } from "./dial.ts"
+import type { Origin } from "./origin.ts"
 
 /** How many 1xx responses one request may draw (RFC 9110 15.2). */
 const interimMax = 32
@@ -55,6 +56,8 @@ export class BackendConnection implements Limited {
   answered = false
   readonly socket: Socket
   readonly pool: BackendPool
+  /** The one client whose requests it carries; undefined when it carries anybody's. */
+  readonly origin: Origin | undefined
 
   readonly #context: Context
   readonly #reader: BodyReader
@@ -70,15 +73,18 @@ export class BackendConnection implements Limited {
   #bulk: Buffer | undefined
   #interims = 0
 
-  constructor(context: Context, pool: BackendPool) {
+  constructor(context: Context, pool: BackendPool, origin: Origin | undefined) {
     this.#context = context
     this.pool = pool
+    this.origin = origin
     this.#reader = new BodyReader(context.options.limits)
     this.deadlineAt = context.deadlines.after(context.options.timeouts.connectMs)
-    const socket = context.dialer.dial(pool.destination, {
+    const reading = {
       buffer: () => this.#readInto(),
-      callback: (length, bytes) => this.#onBytes(bytes as Buffer, length),
-    })
+      callback: (length: number, bytes: Uint8Array) => this.#onBytes(bytes as Buffer, length),
+    }
+    const socket = context.dialer.dial(pool.destination, reading, origin?.header)
+    origin?.add(this)
     this.socket = socket
     socket.on("connect", () => this.#onConnect())
     if (pool.destination.secure) socket.on("secureConnect", () => this.#onOpen())
@@ -349,6 +355,7 @@ export class BackendConnection implements Limited {
     this.#partial = undefined
     this.#context.deadlines.delete(this)
     this.pool.forget(this)
+    this.origin?.delete(this)
     this.socket.destroy()
   }
 }

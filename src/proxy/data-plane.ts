@@ -201,7 +201,7 @@ export class DataPlane {
     const owesHeader =
       options.proxyProtocol.length > 0 && peer !== undefined && contains(this.#proxyPeers, plainIp(peer))
     if (!owesHeader && tls === undefined) {
-      this.#admit({ socket, transport: socket, peer, isTls: false })
+      this.#admit({ socket, transport: socket, peer, ends: undefined, isTls: false })
       return
     }
     const entrance = new Entrance(this.#entranceOwner, socket, tls)
@@ -209,12 +209,13 @@ export class DataPlane {
     entrance.start(owesHeader)
   }
 
-  #admit({ socket, transport, peer, isTls }: Arrival): void {
+  #admit({ socket, transport, peer, ends, isTls }: Arrival): void {
     const { tls } = this.#parts.options
     const redirects = !isTls && tls?.redirect === true
     this.#clients.add(
       new ClientConnection(this.#owner, socket, {
         transport,
+        ends,
         forwarding: this.#forwarding.of(peer, isTls),
         redirectPort: redirects ? (tls.redirectPort ?? this.#secure?.listener.port) : undefined,
       }),

@@ -131,6 +131,7 @@ export function dataPlaneOptions(
     backendHeader: true,
     backends: {
       nameTtlMs: 1_000,
+      proxyProtocol: "none",
       tls: { ca: undefined, verify: true, serverName: undefined, cert: undefined, key: undefined },
       ...change.backends,
     },
