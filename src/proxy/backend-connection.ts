@@ -254,6 +254,11 @@ export class BackendConnection implements Limited {
 
   #beginBody(exchange: BackendSide, head: Head, bytes: Buffer, from: number, to: number): void {
     const framing = responseFraming(head, exchange.isHead)
+    if (head.codingField !== -1 && exchange.decodesChunked && framing !== "none") {
+      // A client of HTTP/1.0 cannot be told of the coding (RFC 9112 6.1), and without it the body is noise.
+      this.#fail("invalid_response", "(unknown_transfer_coding)")
+      return
+    }
     this.#keeps = head.minor === 1 && !head.closes && framing !== "close"
     this.#idleMs = idleMs(this.#context.options.timeouts.backendIdleMs, head.keepAliveSeconds)
     this.#state = "reading"

@@ -164,9 +164,9 @@ export function isCertificateRefusal({ code = "" }: NodeJS.ErrnoException): bool
 }
 
 /** For a TLS socket over another socket, which knows no `onread`. */
-function readData(socket: Socket, { callback }: OnReadOpts): void {
+function readData(socket: Socket, reading: OnReadOpts): void {
   socket.on("data", (bytes: Buffer) => {
-    if (!callback(bytes.length, bytes)) socket.pause()
+    if (!reading.callback(bytes.length, bytes)) socket.pause()
   })
 }
 
