@@ -87,6 +87,14 @@ const scenarios = {
 
   connect_failed: failing(() => refusing()),
   connect_timeout: failing(blackHole, { timeouts: { connectMs: 50 } }),
+  resolve_failed: failing(() => Promise.resolve({ host: "nobody.test", port: 80 }), {
+    resolve: (_name, found) =>
+      found(Object.assign(new Error("no such name"), { code: "ENOTFOUND", syscall: "getaddrinfo" }), []),
+  }),
+  backend_tls_failed: failing(
+    (t) => scripted(t, (wire) => void wire.socket.once("data", () => wire.reset())),
+    { member: { scheme: "https" } },
+  ),
   backend_reset: failing((t) => after(t, (wire) => wire.reset())),
   response_head_timeout: failing((t) => after(t, () => {}), { timeouts: { responseHeadMs: 20 } }),
   invalid_response: failing((t) => after(t, (wire) => void wire.send("SMTP 220\r\n\r\n"))),

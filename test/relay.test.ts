@@ -127,6 +127,15 @@ test("a client of HTTP/1.0 gets plain data and the end of the connection, and is
   assert.doesNotMatch(answer, /transfer-encoding/i)
 })
 
+test("a client of HTTP/1.0 is not handed a body in a coding that it cannot be told of", async (t) => {
+  const coded = "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"
+  const { ask, client } = await relay(t, [await answering(t, () => coded)])
+  assert.match(await ask("GET / HTTP/1.0\r\n\r\n"), /^HTTP\/1\.1 502 [^]*unknown_transfer_coding/)
+  const wire = await client()
+  wire.send(get())
+  assert.equal((await wire.response()).field("transfer-encoding"), "gzip, chunked")
+})
+
 test("a response that the end of its connection delimits comes in chunks, and the client may go on", async (t) => {
   const backend = await scripted(t, async (wire) => {
     await wire.request()

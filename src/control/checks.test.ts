@@ -336,6 +336,7 @@ class World implements Timers {
 const dialer = new Dialer(
   {
     nameTtlMs: 1_000,
+    proxyProtocol: "none",
     tls: { ca: undefined, verify: true, serverName: undefined, cert: undefined, key: undefined },
   },
   { now: () => 0 },

@@ -45,6 +45,7 @@ test("the empty configuration is every default", () => {
     checks: { kind: "tcp", path: "/healthz", intervalMs: 5_000, timeoutMs: 2_000, fall: 3, rise: 2 },
     backends: {
       nameTtlMs: 5_000,
+      proxyProtocol: "none",
       tls: { ca: undefined, verify: true, serverName: undefined, cert: undefined, key: undefined },
     },
     limits: {

@@ -224,6 +224,9 @@ const schema = mapping({
   }),
   backends: section("How backends are spoken to.", {
     nameTtl: duration("5s", 0, hour).describe("How long the addresses of a DNS name count."),
+    proxyProtocol: oneOf(["none", "v1", "v2"], "none").describe(
+      "Whether backends are told of the client by the PROXY protocol; connections are not shared then.",
+    ),
     tls: section("TLS to backends that announce the scheme https.", {
       caFile: pemFile.describe("The authorities to trust, PEM; those of Node.js without it."),
       verify: flag(true).describe("Whether certificates must be valid and have the right name."),
@@ -333,6 +336,7 @@ export function draftConfig(input: unknown): Result<ConfigDraft, readonly Schema
     },
     backends: {
       nameTtlMs: backends.nameTtl,
+      proxyProtocol: backends.proxyProtocol,
       tls: {
         verify: backendTls.verify,
         serverName: backendTls.serverName,

@@ -21,6 +21,7 @@ import type { BackendPool } from "./backend-pool.ts"
 import type { Context } from "./context.ts"
 import { type Limited, never, type Tick } from "./deadlines.ts"
 import { dialError, isCertificateRefusal } from "./dial.ts"
+import type { Origin } from "./origin.ts"
 
 /** How many 1xx responses one request may draw (RFC 9110 15.2). */
 const interimMax = 32
@@ -74,6 +75,8 @@ export class BackendConnection implements Limited {
   answered = false
   readonly socket: Socket
   readonly pool: BackendPool
+  /** The one client whose requests it carries; undefined when it carries anybody's. */
+  readonly origin: Origin | undefined
 
   readonly #context: Context
   readonly #reader: BodyReader
@@ -94,15 +97,18 @@ export class BackendConnection implements Limited {
   #pieceMs: Millis = 0
   #interims = 0
 
-  constructor(context: Context, pool: BackendPool) {
+  constructor(context: Context, pool: BackendPool, origin: Origin | undefined) {
     this.#context = context
     this.pool = pool
+    this.origin = origin
     this.#reader = new BodyReader(context.options.limits)
     this.deadlineAt = context.deadlines.after(context.options.timeouts.connectMs)
-    const socket = context.dialer.dial(pool.destination, {
+    const reading = {
       buffer: () => this.#readInto(),
-      callback: (length, bytes) => this.#onBytes(bytes as Buffer, length),
-    })
+      callback: (length: number, bytes: Uint8Array) => this.#onBytes(bytes as Buffer, length),
+    }
+    const socket = context.dialer.dial(pool.destination, reading, origin?.header)
+    origin?.add(this)
     this.socket = socket
     socket.on("connect", () => this.#onConnect())
     if (pool.destination.secure) socket.on("secureConnect", () => this.#onOpen())
@@ -294,6 +300,11 @@ export class BackendConnection implements Limited {
   #beginBody(exchange: BackendSide, head: Head, bytes: Buffer, from: number, to: number): void {
     const { deadlines, options } = this.#context
     const framing = responseFraming(head, exchange.isHead)
+    if (head.codingField !== -1 && exchange.decodesChunked && framing !== "none") {
+      // A client of HTTP/1.0 cannot be told of the coding (RFC 9112 6.1), and without it the body is noise.
+      this.#fail("invalid_response", "(unknown_transfer_coding)")
+      return
+    }
     this.#keeps = head.minor === 1 && !head.closes && framing !== "close"
     this.#idleMs = idleMs(options.timeouts.backendIdleMs, head.keepAliveSeconds)
     this.#state = "reading"
@@ -420,6 +431,7 @@ export class BackendConnection implements Limited {
     this.#partial = undefined
     this.#context.deadlines.delete(this)
     this.pool.forget(this)
+    this.origin?.delete(this)
     this.socket.destroy()
   }
 }

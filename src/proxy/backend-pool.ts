@@ -5,6 +5,7 @@
 import { BackendConnection } from "./backend-connection.ts"
 import type { Context } from "./context.ts"
 import type { Destination } from "./dial.ts"
+import type { Origin } from "./origin.ts"
 
 export class BackendPool {
   readonly destination: Destination
@@ -29,15 +30,15 @@ export class BackendPool {
     return this.#retired
   }
 
-  /** An idle connection, or a new one that is still connecting. */
-  take(): BackendConnection {
-    return this.#idle.pop() ?? this.dial()
+  /** An idle connection, or a new one that is still connecting. With an `origin`, one that is its own. */
+  take(origin: Origin | undefined): BackendConnection {
+    return (origin === undefined ? this.#idle.pop() : this.#takeOf(origin)) ?? this.dial(origin)
   }
 
   /** A new connection. To be called where there is room. */
-  dial(): BackendConnection {
+  dial(origin: Origin | undefined): BackendConnection {
     this.#open++
-    return new BackendConnection(this.#context, this)
+    return new BackendConnection(this.#context, this, origin)
   }
 
   /** Takes a connection back; false when there is no place for it. */
@@ -57,6 +58,14 @@ export class BackendPool {
   /** Closes what is idle: the process behind it is gone, or must not be used. */
   closeIdle(): void {
     while (this.#idle.length > 0) this.#idle.pop()!.retire()
+  }
+
+  /** An idle connection of this client's. Those of others give way where there is no room for a new one. */
+  #takeOf(origin: Origin): BackendConnection | undefined {
+    const index = this.#idle.findLastIndex((connection) => connection.origin === origin)
+    if (index !== -1) return this.#idle.splice(index, 1)[0]
+    if (this.#open >= this.#context.options.limits.connectionsPerBackendMax) this.#idle[0]?.retire()
+    return undefined
   }
 
   /** The backend has left: running exchanges finish, and nothing is kept. */

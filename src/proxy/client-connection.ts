@@ -21,6 +21,7 @@ import { type Limited, never, type Tick } from "./deadlines.ts"
 import { readDirectly, readOn } from "./direct-reading.ts"
 import { type ClientSide, Exchange, type ExchangeContext } from "./exchange.ts"
 import type { Forwarding } from "./forwarding.ts"
+import type { ProxyEnds } from "./proxy-protocol.ts"
 import { redirectAnswer } from "./redirect.ts"
 
 /** How long and how much is read of a client that is told to go, so that it can read the answer (RFC 9112 9.6). */
@@ -38,6 +39,8 @@ export interface ClientOwner extends ExchangeContext {
 export interface ClientEntry {
   /** The TCP connection below TLS; the same where there is none. */
   readonly transport: Socket
+  /** Both ends as a PROXY header says; undefined when those of `transport` are the ones to go by. */
+  readonly ends?: ProxyEnds | undefined
   readonly forwarding: Forwarding
   /** Its requests are not served but sent to this port, where TLS is spoken. */
   readonly redirectPort: number | undefined
@@ -121,6 +124,10 @@ export class ClientConnection implements ClientSide, Limited {
   }
 
   // ── the exchange's side ───────────────────────────────────────────────────────────────────────────────────────
+
+  get ends(): ProxyEnds | undefined {
+    return this.#entry.ends ?? endsOf(this.#entry.transport)
+  }
 
   get isHolding(): boolean {
     return this.#socket.writableLength > 0
@@ -562,5 +569,15 @@ export class ClientConnection implements ClientSide, Limited {
     this.#owner.deadlines.delete(this)
     this.#exchange.onClientGone()
     this.#owner.onClientClosed(this)
+  }
+}
+
+/** undefined once the client has gone. */
+function endsOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): ProxyEnds | undefined {
+  if (remoteAddress === undefined || remotePort === undefined) return undefined
+  if (localAddress === undefined || localPort === undefined) return undefined
+  return {
+    source: { host: remoteAddress, port: remotePort },
+    destination: { host: localAddress, port: localPort },
   }
 }

@@ -25,6 +25,7 @@ import { Fleet } from "./fleet.ts"
 import { ForwardingRules } from "./forwarding.ts"
 import { contains, rangesOf } from "./ip-ranges.ts"
 import { Listener } from "./listener.ts"
+import type { Resolve } from "./name-cache.ts"
 import type { DataPlaneOptions, TlsMaterial } from "./options.ts"
 import { RequestIds } from "./request-ids.ts"
 import { TlsTermination } from "./tls-termination.ts"
@@ -43,6 +44,8 @@ export interface DataPlaneParts {
   /** The wall clock, ms since 1970, for the Date field. */
   readonly wallClock: () => number
   readonly onConnectFailed: (id: BackendId) => void
+  /** Resolves the DNS names of backends; the system's resolver without it. */
+  readonly resolve?: Resolve
 }
 
 export class DataPlane {
@@ -77,7 +80,7 @@ export class DataPlane {
       counters,
       table,
       deadlines: new Deadlines(clock.now()),
-      dialer: new Dialer(options.backends, clock),
+      dialer: new Dialer(options.backends, clock, parts.resolve),
       names: new FieldNames(resourceFields),
       requestHead: new Head(options.limits),
       responseHead: new Head(options.limits),
@@ -199,7 +202,7 @@ export class DataPlane {
     const owesHeader =
       options.proxyProtocol.length > 0 && peer !== undefined && contains(this.#proxyPeers, plainIp(peer))
     if (!owesHeader && tls === undefined) {
-      this.#admit({ socket, transport: socket, peer, isTls: false })
+      this.#admit({ socket, transport: socket, peer, ends: undefined, isTls: false })
       return
     }
     const entrance = new Entrance(this.#entranceOwner, socket, tls)
@@ -207,12 +210,13 @@ export class DataPlane {
     entrance.start(owesHeader)
   }
 
-  #admit({ socket, transport, peer, isTls }: Arrival): void {
+  #admit({ socket, transport, peer, ends, isTls }: Arrival): void {
     const { tls } = this.#parts.options
     const redirects = !isTls && tls?.redirect === true
     this.#clients.add(
       new ClientConnection(this.#owner, socket, {
         transport,
+        ends,
         forwarding: this.#forwarding.of(peer, isTls),
         redirectPort: redirects ? (tls.redirectPort ?? this.#secure?.listener.port) : undefined,
       }),

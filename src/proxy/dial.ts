@@ -19,6 +19,7 @@ import type { Clock, Millis } from "../core/clock.ts"
 import type { ErrorCode } from "../core/errors.ts"
 import { NameCache, type Resolve } from "./name-cache.ts"
 import type { BackendOptions } from "./options.ts"
+import { openingOf } from "./origin.ts"
 
 /** How long a TLS session may stand for the certificate that was shown when it began. */
 export const sessionMs = 600_000
@@ -53,12 +54,15 @@ export class Dialer {
   readonly #options: BackendOptions
   readonly #clock: Clock
   readonly #names: NameCache
+  readonly #ownHeader: Buffer | undefined
   #context: SecureContext | undefined
 
   constructor(options: BackendOptions, clock: Clock, resolve: Resolve = askSystem) {
     this.#options = options
     this.#clock = clock
     this.#names = new NameCache(options.nameTtlMs, clock, resolve)
+    const { proxyProtocol } = options
+    this.#ownHeader = proxyProtocol === "none" ? undefined : openingOf(proxyProtocol, undefined)
   }
 
   /**
@@ -67,9 +71,13 @@ export class Dialer {
    * one after the other (RFC 8305). Throws nothing that a peer or the network could bring about.
    *
    * @param reading takes the bytes that come; without it they come as `data`
+   * @param header what the PROXY protocol says of the client; without it, that there is none
    */
-  dial(to: Destination, reading?: OnReadOpts): Socket {
-    return to.secure ? this.#dialTls(to, reading) : this.#dialPlain(to.address, reading)
+  dial(to: Destination, reading?: OnReadOpts, header: Buffer | undefined = this.#ownHeader): Socket {
+    if (to.secure) return this.#dialTls(to, reading, header)
+    const socket = this.#dialPlain(to.address, reading)
+    if (header !== undefined) socket.write(header)
+    return socket
   }
 
   #dialPlain(address: Address, reading: OnReadOpts | undefined): Socket {
@@ -87,13 +95,13 @@ export class Dialer {
     return { host: address.host, port: address.port, lookup: this.#names.lookup }
   }
 
-  #dialTls(to: Destination, reading: OnReadOpts | undefined): TLSSocket {
-    const { address } = to
+  #dialTls(to: Destination, reading: OnReadOpts | undefined, header: Buffer | undefined): TLSSocket {
     const name = this.#nameOf(to)
     const options: ConnectionOptions & { readonly allowHalfOpen: true } = {
-      ...this.#placeOf(address),
+      ...(header === undefined
+        ? { ...this.#placeOf(to.address), ...onread(reading) }
+        : { socket: this.#dialWith(header, to.address) }),
       allowHalfOpen: true,
-      ...onread(reading),
       secureContext: this.#secureContext(),
       // An IP address is no server name (RFC 6066 3).
       ...(isIP(name) === 0 ? { servername: name } : {}),
@@ -110,6 +118,7 @@ export class Dialer {
     socket.on("secureConnect", () => {
       if (!socket.isSessionReused()) to.checkedAt = this.#clock.now()
     })
+    if (header !== undefined && reading !== undefined) readData(socket, reading)
     // Comes only after the certificate has been checked.
     socket.on("session", (session: Buffer) => {
       to.session = session
@@ -117,6 +126,13 @@ export class Dialer {
     socket.on("error", () => {
       to.session = undefined
     })
+    return socket
+  }
+
+  /** The header is in the clear: only what comes behind it is TLS. */
+  #dialWith(header: Buffer, address: Address): Socket {
+    const socket = this.#dialPlain(address, undefined)
+    socket.write(header)
     return socket
   }
 
@@ -154,6 +170,13 @@ export function dialError({ syscall }: NodeJS.ErrnoException, accepted: boolean)
  */
 export function isCertificateRefusal({ code = "" }: NodeJS.ErrnoException): boolean {
   return /^ERR_SSL_.*ALERT_.*(CERTIFICATE|UNKNOWN_CA)/.test(code)
+}
+
+/** For a TLS socket over another socket, which knows no `onread`. */
+function readData(socket: Socket, reading: OnReadOpts): void {
+  socket.on("data", (bytes: Buffer) => {
+    if (!reading.callback(bytes.length, bytes)) socket.pause()
+  })
 }
 
 function onread(reading: OnReadOpts | undefined): { readonly onread?: OnReadOpts } {

@@ -14,7 +14,7 @@ import type { Millis } from "../core/clock.ts"
 import type { ErrorCode } from "../core/errors.ts"
 import { errorAnswer } from "../http1/serialize.ts"
 import type { Deadlines, Limited } from "./deadlines.ts"
-import { readProxyHeader } from "./proxy-protocol.ts"
+import { type ProxyHeader, readProxyHeader } from "./proxy-protocol.ts"
 import { holdsFirstRecord } from "./tls-hello.ts"
 import type { Handshaking, TlsTermination } from "./tls-termination.ts"
 
@@ -26,6 +26,8 @@ export interface Arrival {
   readonly transport: Socket
   /** The client's address: the peer's, or what its PROXY header says. Undefined when it has none. */
   readonly peer: string | undefined
+  /** Both ends as its PROXY header says; undefined when those of `transport` are the ones to go by. */
+  readonly ends: ProxyHeader["ends"]
   readonly isTls: boolean
 }
 
@@ -45,6 +47,7 @@ export class Entrance implements Limited, Handshaking {
   readonly #tls: TlsTermination | undefined
   #state: "proxy" | "hello" | "handshake" | "arrived" | "gone" = "proxy"
   #peer: string | undefined
+  #ends: ProxyHeader["ends"]
   /** Bytes that have come, behind the PROXY header. */
   #held: Buffer | undefined
   #forget: (() => void) | undefined
@@ -115,6 +118,7 @@ export class Entrance implements Limited, Handshaking {
       this.#leave("invalid_proxy_header")
       return
     }
+    this.#ends = header.ends
     const source = header.ends?.source
     if (source !== undefined) this.#peer = "path" in source ? undefined : source.host
     this.#held = header.length < bytes.length ? bytes.subarray(header.length) : undefined
@@ -161,7 +165,13 @@ export class Entrance implements Limited, Handshaking {
   #arrive(socket: Socket, isTls: boolean): void {
     this.#state = "arrived"
     this.#end()
-    this.#owner.onArrival(this, { socket, transport: this.#socket, peer: this.#peer, isTls })
+    this.#owner.onArrival(this, {
+      socket,
+      transport: this.#socket,
+      peer: this.#peer,
+      ends: this.#ends,
+      isTls,
+    })
   }
 
   #leave(code: ErrorCode | undefined): void {

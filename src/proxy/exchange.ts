@@ -35,6 +35,9 @@ import type { BackendConnection, BackendSide } from "./backend-connection.ts"
 import type { Context } from "./context.ts"
 import { avoidMs, type Demand, type Fleet, type FleetBackend, Placement } from "./fleet.ts"
 import type { Forwarding } from "./forwarding.ts"
+import type { BackendOptions } from "./options.ts"
+import { openingOf, Origin } from "./origin.ts"
+import type { ProxyEnds } from "./proxy-protocol.ts"
 import type { WaitingQueue } from "./waiting-queue.ts"
 
 /** Fields of a response that are for the balancer, or that it writes itself. */
@@ -48,6 +51,8 @@ const responseDropsNoLength: DropTable = dropTable([...ownResponseFields, "conte
 
 /** The client's connection, as its exchange sees it. */
 export interface ClientSide {
+  /** Both ends of the client's connection; undefined once it has gone. */
+  readonly ends: ProxyEnds | undefined
   /** Not all that was written has left yet. */
   readonly isHolding: boolean
   /** Queues bytes for the client; false when it should take a breath (`onClientDrain` follows). */
@@ -96,6 +101,7 @@ export class Exchange implements BackendSide {
   readonly #context: ExchangeContext
   readonly #client: ClientSide
   readonly #placement: Placement
+  readonly #origin: Origin | undefined
 
   #state: "idle" | "queued" | "attempting" | "responding" | "tunnel" = "idle"
   #attempt: Attempt | undefined
@@ -124,6 +130,7 @@ export class Exchange implements BackendSide {
     this.#context = context
     this.#client = client
     this.#placement = new Placement(context.options.resources, context.demandDefault)
+    this.#origin = originOf(context.options.backends, client)
   }
 
   get isHolding(): boolean {
@@ -213,10 +220,12 @@ export class Exchange implements BackendSide {
 
   /** The client has gone. Says nothing about the backend. */
   onClientGone(): void {
-    if (this.#state === "idle") return
-    if (this.#state !== "tunnel") this.#context.counters.countError(this.#context.worker, "client_gone")
-    if (this.#state === "queued") this.#context.queue.remove(this)
-    this.#release("ignored")
+    if (this.#state !== "idle") {
+      if (this.#state !== "tunnel") this.#context.counters.countError(this.#context.worker, "client_gone")
+      if (this.#state === "queued") this.#context.queue.remove(this)
+      this.#release("ignored")
+    }
+    this.#origin?.close()
   }
 
   /** There may be room now. False while there is none. */
@@ -360,7 +369,7 @@ export class Exchange implements BackendSide {
     const repeats = this.#mayRepeat(code, connection)
     if (stale && repeats && !backend.pool.isRetired) {
       // The same attempt on a fresh connection. Other idle ones may be dead too, but each says so by itself.
-      this.#connect(backend.pool.dial())
+      this.#connect(backend.pool.dial(this.#origin))
       return
     }
     if (isUnreachable(code)) {
@@ -412,7 +421,7 @@ export class Exchange implements BackendSide {
       this.#state = "attempting"
       this.#attempt = placed
       this.#attempts++
-      this.#connect((placed.backend as FleetBackend).pool.take())
+      this.#connect((placed.backend as FleetBackend).pool.take(this.#origin))
     } else if (after !== undefined) this.#answer(after, detail)
     else if (placed !== "full") this.#answer("no_backend", "")
     else if (this.#state !== "queued") this.#wait()
@@ -495,6 +504,12 @@ export class Exchange implements BackendSide {
     this.#requestHead = undefined
     this.#replay = undefined
   }
+}
+
+function originOf(options: BackendOptions, client: ClientSide): Origin | undefined {
+  // Asking for both ends is a call into the system.
+  if (options.proxyProtocol === "none") return undefined
+  return new Origin(openingOf(options.proxyProtocol, client.ends))
 }
 
 /** Whether the backend could not even be connected to. */

@@ -7,6 +7,8 @@ import type { PolicyName } from "../policies/index.ts"
 export interface BackendOptions {
   /** How long the addresses of a DNS name count before it is resolved again. */
   readonly nameTtlMs: number
+  /** In which version of the PROXY protocol backends are told of the client; its connections are its own then. */
+  readonly proxyProtocol: "none" | "v1" | "v2"
   readonly tls: {
     /** The authorities that are trusted, PEM; undefined: those that Node.js trusts. */
     readonly ca: string | undefined

@@ -16,12 +16,17 @@ export const proxyBinaryBytesMax = 4_096
 /** One end of the connection that is proxied: an IP address, or the path of a Unix socket (latin1: one char a byte). */
 export type ProxyAddress = Endpoint | { readonly path: string }
 
+export interface ProxyEnds {
+  readonly source: ProxyAddress
+  readonly destination: ProxyAddress
+}
+
 export interface ProxyHeader {
   readonly kind: "header"
   /** Bytes of the header; the connection's own begin behind them. */
   readonly length: number
   /** Undefined for LOCAL, UNKNOWN and UNSPEC: the connection's real ends are the ones to go by. */
-  readonly ends: { readonly source: ProxyAddress; readonly destination: ProxyAddress } | undefined
+  readonly ends: ProxyEnds | undefined
 }
 
 export type ProxyHeaderResult = ProxyHeader | { readonly kind: "incomplete" } | { readonly kind: "invalid" }

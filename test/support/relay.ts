@@ -3,7 +3,14 @@
  * and both ends of a connection in raw bytes, read by a parser that shares nothing with ours.
  */
 import assert from "node:assert/strict"
-import { connect, createServer, type AddressInfo, type Socket } from "node:net"
+import {
+  connect,
+  createServer,
+  type AddressInfo,
+  type ListenOptions,
+  type Server,
+  type Socket,
+} from "node:net"
 import type { TestContext } from "node:test"
 import { LoadTable } from "../../src/cluster/load-table.ts"
 import type { Address, Member, TcpAddress } from "../../src/cluster/snapshot.ts"
@@ -14,6 +21,7 @@ import { bodyLimitsDefault } from "../../src/http1/body.ts"
 import { headLimitsDefault } from "../../src/http1/limits.ts"
 import { Counters } from "../../src/metrics/counters.ts"
 import { DataPlane } from "../../src/proxy/data-plane.ts"
+import type { Resolve } from "../../src/proxy/name-cache.ts"
 import type { DataPlaneOptions } from "../../src/proxy/options.ts"
 import { systemClock, wallClock } from "../../src/system.ts"
 
@@ -31,6 +39,9 @@ export interface RelayChange {
   readonly proxyProtocol?: DataPlaneOptions["proxyProtocol"]
   readonly trustedProxies?: DataPlaneOptions["trustedProxies"]
   readonly forwarded?: boolean
+  /** What every member speaks and says of itself. */
+  readonly member?: Partial<Pick<Member, "scheme" | "labels">>
+  readonly resolve?: Resolve
 }
 
 export interface Relay {
@@ -56,7 +67,10 @@ export async function relay(
   const table = LoadTable.create(resources, slots, 1)
   const counters = Counters.create(slots, 1, resources.length)
   const capacity = change.capacity ?? { compute: 20, storage: 20 }
-  const members = backends.map((address, slot) => memberAt(slot, address, capacity))
+  const members = backends.map((address, slot) => ({
+    ...memberAt(slot, address, capacity),
+    ...change.member,
+  }))
   const plane = new DataPlane({
     options: dataPlaneOptions(resources, change),
     table,
@@ -65,6 +79,7 @@ export async function relay(
     rng: seeded(1),
     wallClock,
     onConnectFailed: () => {},
+    ...(change.resolve === undefined ? {} : { resolve: change.resolve }),
   })
   let version = 0
   const apply = (eligible: readonly Member[]): void =>
@@ -117,6 +132,7 @@ export function dataPlaneOptions(
     backendHeader: true,
     backends: {
       nameTtlMs: 1_000,
+      proxyProtocol: "none",
       tls: { ca: undefined, verify: true, serverName: undefined, cert: undefined, key: undefined },
       ...change.backends,
     },
@@ -183,32 +199,49 @@ export interface ScriptedBackend extends TcpAddress {
 
 /** A backend that runs the script on every connection. A script that fails ends its connection. */
 export async function scripted(t: TestContext, script: Script): Promise<ScriptedBackend> {
+  const server = createServer({ allowHalfOpen: true, noDelay: true })
+  const wires = await playing(t, server, "connection", script, { host: "127.0.0.1", port: 0 })
+  return { host: "127.0.0.1", port: (server.address() as AddressInfo).port, wires }
+}
+
+/** Runs the script on whatever the server accepts, wherever it listens. */
+export async function playing(
+  t: TestContext,
+  server: Server,
+  event: "connection" | "secureConnection",
+  script: Script,
+  where: ListenOptions,
+): Promise<readonly Wire[]> {
   const wires: Wire[] = []
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+  server.on(event, (socket: Socket) => {
     const wire = new Wire(socket)
     const nth = wires.push(wire) - 1
     // An end of the connection in mid-script is what many tests are about.
     void (async () => script(wire, nth))().catch(() => socket.destroy())
   })
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(where, resolve))
   t.after(() => {
     server.close()
     for (const { socket } of wires) socket.destroy()
   })
-  return { host: "127.0.0.1", port: (server.address() as AddressInfo).port, wires }
+  return wires
 }
 
 /** A backend that answers every request in turn. */
-export function answering(
-  t: TestContext,
-  answer: (request: Message, wire: Wire) => string | Buffer | Promise<string | Buffer>,
-): Promise<ScriptedBackend> {
-  return scripted(t, async (wire) => {
+export function answering(t: TestContext, answer: Answer): Promise<ScriptedBackend> {
+  return scripted(t, answers(answer))
+}
+
+export type Answer = (request: Message, wire: Wire) => string | Buffer | Promise<string | Buffer>
+
+/** The script of a backend that answers every request in turn. */
+export function answers(answer: Answer): Script {
+  return async (wire) => {
     for (;;) {
       const request = await wire.request()
       wire.send(await answer(request, wire))
     }
-  })
+  }
 }
 
 /** An address where nobody listens. */

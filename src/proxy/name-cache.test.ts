@@ -1,0 +1,158 @@
+import assert from "node:assert/strict"
+import type { LookupAddress } from "node:dns"
+import { test } from "node:test"
+import { failureMs, NameCache, namesMax, type Resolve, slowMs, staleMs } from "./name-cache.ts"
+
+const ttlMs = 5_000
+
+test("a name is asked for once within its time, however many want it", () => {
+  const world = new World()
+  const first = world.look("a")
+  const second = world.look("a")
+  assert.deepEqual(world.asked, ["a"])
+  world.answer("a", "10.0.0.1")
+  assert.deepEqual([first.addresses, second.addresses], [["10.0.0.1"], ["10.0.0.1"]])
+  world.now += ttlMs - 1
+  assert.deepEqual(world.look("a").addresses, ["10.0.0.1"])
+  assert.deepEqual(world.asked, ["a"])
+})
+
+test("when its time is over the old answer serves on while a new one is asked for", () => {
+  const world = new World()
+  world.known("a", "10.0.0.1")
+  world.now += ttlMs
+  assert.deepEqual(world.look("a").addresses, ["10.0.0.1"])
+  assert.deepEqual(world.look("a").addresses, ["10.0.0.1"])
+  assert.deepEqual(world.asked, ["a", "a"])
+  world.answer("a", "10.0.0.2")
+  assert.deepEqual(world.look("a").addresses, ["10.0.0.2"])
+})
+
+test("an answer that nobody has asked for lately is awaited anew", () => {
+  const world = new World()
+  world.known("a", "10.0.0.1")
+  world.now += staleMs
+  const late = world.look("a")
+  assert.equal(late.addresses, undefined)
+  world.answer("a", "10.0.0.2")
+  assert.deepEqual(late.addresses, ["10.0.0.2"])
+})
+
+test("when the system is slow the old answer serves, however old it is", () => {
+  const world = new World()
+  world.known("a", "10.0.0.1")
+  world.now += staleMs
+  const first = world.look("a")
+  world.now += slowMs
+  assert.deepEqual(world.look("a").addresses, ["10.0.0.1"])
+  assert.equal(first.addresses, undefined)
+  world.fail("a", "EAI_AGAIN")
+  assert.deepEqual(first.addresses, ["10.0.0.1"])
+})
+
+test("when the system fails the old answer serves on, and the system is left alone for a while", () => {
+  const world = new World()
+  world.known("a", "10.0.0.1")
+  world.now += ttlMs
+  world.look("a")
+  world.fail("a", "EAI_AGAIN")
+  world.now += failureMs - 1
+  assert.deepEqual(world.look("a").addresses, ["10.0.0.1"])
+  assert.equal(world.asked.length, 2)
+  world.now += 1
+  assert.deepEqual(world.look("a").addresses, ["10.0.0.1"])
+  assert.equal(world.asked.length, 3)
+})
+
+test("a name that was never resolved fails with the system's word, and is asked for again a little later", () => {
+  const world = new World()
+  const first = world.look("a")
+  world.fail("a", "ENOTFOUND")
+  assert.equal(first.error?.code, "ENOTFOUND")
+  assert.equal(world.look("a").error?.code, "ENOTFOUND")
+  assert.equal(world.asked.length, 1)
+  world.now += failureMs
+  const again = world.look("a")
+  world.answer("a", "10.0.0.1")
+  assert.deepEqual(again.addresses, ["10.0.0.1"])
+})
+
+test("a name without an address is a failure too", () => {
+  const world = new World()
+  const looked = world.look("a")
+  world.answer("a")
+  assert.deepEqual([looked.error?.code, looked.error?.syscall], ["ENODATA", "getaddrinfo"])
+})
+
+test("who wants one address gets the first with its family", () => {
+  const world = new World()
+  world.known("a", "10.0.0.1", "10.0.0.2")
+  let got: unknown
+  world.cache.lookup("a", {}, (error, address, family) => {
+    got = [error, address, family]
+  })
+  assert.deepEqual(got, [null, "10.0.0.1", 4])
+})
+
+test("names do not hold each other up, and no more are remembered than the limit", () => {
+  const world = new World()
+  const stuck = world.look("stuck")
+  world.known("a", "10.0.0.1")
+  for (let i = 0; i < namesMax; i++) world.known(`n${i}`, "10.0.0.2")
+  // The eldest is forgotten, and whoever waits for it is answered all the same.
+  assert.equal(world.look("stuck").addresses, undefined)
+  assert.equal(world.asked.filter((name) => name === "stuck").length, 2)
+  world.answer("stuck", "10.0.0.3")
+  assert.deepEqual(stuck.addresses, ["10.0.0.3"])
+})
+
+interface Looked {
+  addresses?: string[]
+  error?: NodeJS.ErrnoException
+}
+
+/** A cache in virtual time before a system that answers when it is told to, in the order of asking. */
+class World {
+  now = 1_000
+  readonly asked: string[] = []
+  readonly cache: NameCache
+  readonly #open: { readonly name: string; readonly answer: Parameters<Resolve>[1] }[] = []
+
+  constructor() {
+    this.cache = new NameCache(ttlMs, { now: () => this.now }, (name, answer) => {
+      this.asked.push(name)
+      this.#open.push({ name, answer })
+    })
+  }
+
+  look(name: string): Looked {
+    const looked: Looked = {}
+    this.cache.lookup(name, { all: true }, (error, addresses) => {
+      if (error === null) looked.addresses = (addresses as LookupAddress[]).map(({ address }) => address)
+      else looked.error = error
+    })
+    return looked
+  }
+
+  known(name: string, ...addresses: readonly string[]): void {
+    this.look(name)
+    this.answer(name, ...addresses)
+  }
+
+  answer(name: string, ...addresses: readonly string[]): void {
+    this.#take(name)(
+      null,
+      addresses.map((address) => ({ address, family: 4 })),
+    )
+  }
+
+  fail(name: string, code: string): void {
+    this.#take(name)(Object.assign(new Error(code), { code, syscall: "getaddrinfo" }), [])
+  }
+
+  #take(name: string): Parameters<Resolve>[1] {
+    const index = this.#open.findIndex((open) => open.name === name)
+    assert.ok(index !== -1, `${name} was asked for`)
+    return this.#open.splice(index, 1)[0]!.answer
+  }
+}
