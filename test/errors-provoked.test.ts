@@ -6,11 +6,14 @@
  */
 import assert from "node:assert/strict"
 import { test, type TestContext } from "node:test"
-import type { Address } from "../src/cluster/snapshot.ts"
+import type { Address, Scheme } from "../src/cluster/snapshot.ts"
 import { type ErrorCode, errorCodes, errors, type RetryRule } from "../src/core/errors.ts"
+import type { TlsOptions } from "../src/proxy/options.ts"
 import { blackHole } from "./support/black-hole.ts"
+import { certificateFolder, noOpenssl } from "./support/certificates.ts"
 import {
   answering,
+  dial,
   type Message,
   refusing,
   type Relay,
@@ -75,6 +78,11 @@ const scenarios = {
   head_timeout: asking("GET / HTTP/1.1\r\nHo", { timeouts: { clientHeadMs: 20 } }),
   body_timeout: asking(post.slice(0, -2), { timeouts: { clientBodyMs: 20 } }),
 
+  invalid_proxy_header: asking(get, { proxyProtocol: ["127.0.0.0/8"] }),
+  tls_handshake_failed: handshaking("16 03 01 00 04 02 00 00 00"),
+  tls_handshake_timeout: handshaking("16 03 01", { timeouts: { tlsHandshakeMs: 20 } }),
+  tls_expected: handshaking(get),
+
   async client_gone(t) {
     const backend = await scripted(t, () => {})
     const plane = await relay(t, [backend])
@@ -87,6 +95,9 @@ const scenarios = {
 
   connect_failed: failing(() => refusing()),
   connect_timeout: failing(blackHole, { timeouts: { connectMs: 50 } }),
+  // A label of 64 letters is no name (RFC 1035 2.3.4), so that nobody is asked.
+  resolve_failed: failing(async () => ({ host: "x".repeat(64), port: 80 })),
+  backend_tls_failed: failing((t) => scripted(t, (wire) => void wire.send("no TLS")), {}, "https"),
   backend_reset: failing((t) => after(t, (wire) => wire.reset())),
   response_head_timeout: failing((t) => after(t, () => {}), { timeouts: { responseHeadMs: 20 } }),
   invalid_response: failing((t) => after(t, (wire) => void wire.send("SMTP 220\r\n\r\n"))),
@@ -129,7 +140,9 @@ const attemptsOf: Readonly<Record<RetryRule, readonly [get: number, post: number
 
 for (const code of errorCodes) {
   const { status, source, retry } = errors[code]
-  test(`${code}: the ${source}'s, ${status}, tried again ${retry}`, async (t) => {
+  // Certificates take openssl.
+  const skip = code.startsWith("tls_") ? noOpenssl : false
+  test(`${code}: the ${source}'s, ${status}, tried again ${retry}`, { skip }, async (t) => {
     const scenario: Scenario = scenarios[code]
     const { relay: plane, told: all, attempts } = await scenario(t)
     await until("its count", () => plane.counters.errors()[code] === all.length)
@@ -157,7 +170,10 @@ function codeOf(response: Message): unknown {
 
 /** What a client is told who sends this, and nothing more. */
 async function told({ client }: Relay, bytes: string): Promise<Told> {
-  const wire = await client()
+  return toldOn(await client(), bytes)
+}
+
+async function toldOn(wire: Wire, bytes: string | Buffer): Promise<Told> {
   wire.send(bytes)
   try {
     return await wire.response()
@@ -175,10 +191,35 @@ function asking(bytes: string, change: RelayChange = {}): Scenario {
   }
 }
 
+/** A client that begins like this on a port that speaks TLS; hexadecimal where it is no text. */
+function handshaking(begin: string, change: RelayChange = {}): Scenario {
+  return async (t) => {
+    const tls: TlsOptions = {
+      host: "127.0.0.1",
+      port: 0,
+      minVersion: "TLSv1.2",
+      redirect: false,
+      redirectPort: undefined,
+      sessionSeconds: 300,
+      material: { certificates: [certificateFolder(t).make("a", ["a"])], ticketKeys: [Buffer.alloc(48)] },
+    }
+    const plane = await relay(t, [], { ...change, tls })
+    const wire = await dial(plane.plane.tlsPort!)
+    t.after(() => void wire.socket.destroy())
+    const bytes = begin.startsWith("16") ? Buffer.from(begin.replaceAll(" ", ""), "hex") : begin
+    return { relay: plane, told: [await toldOn(wire, bytes)] }
+  }
+}
+
 /** A GET and a POST before two backends that fail in the same way. */
-function failing(backend: (t: TestContext) => Promise<Address>, change: RelayChange = {}): Scenario {
+function failing(
+  backend: (t: TestContext) => Promise<Address>,
+  change: RelayChange = {},
+  scheme: Scheme = "http",
+): Scenario {
   return async (t) => {
     const plane = await relay(t, [await backend(t), await backend(t)], change)
+    plane.apply(plane.members.map((member) => ({ ...member, scheme })))
     const failures = (): number => plane.counters.failures(0) + plane.counters.failures(1)
     const first = await told(plane, get)
     const gets = failures()
