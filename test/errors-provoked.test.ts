@@ -8,9 +8,12 @@ import assert from "node:assert/strict"
 import { test, type TestContext } from "node:test"
 import type { Address } from "../src/cluster/snapshot.ts"
 import { type ErrorCode, errorCodes, errors, type RetryRule } from "../src/core/errors.ts"
+import type { TlsOptions } from "../src/proxy/options.ts"
 import { blackHole } from "./support/black-hole.ts"
+import { certificateFolder, noOpenssl } from "./support/certificates.ts"
 import {
   answering,
+  dial,
   type Message,
   refusing,
   type Relay,
@@ -66,6 +69,7 @@ const scenarios = {
     `${head("Transfer-Encoding: chunked")}4;a=${"x".repeat(100)}\r\nbody\r\n0\r\n\r\n`,
     { limits: { chunkExtensionBytesMax: 50 } },
   ),
+  invalid_trailer: asking(`${head("Transfer-Encoding: chunked")}4\r\nbody\r\n0\r\nContent-Length: 4\r\n\r\n`),
   trailers_too_large: asking(
     `${head("Transfer-Encoding: chunked")}4\r\nbody\r\n0\r\nA: ${"x".repeat(100)}\r\n\r\n`,
     { limits: { trailerBytesMax: 50 } },
@@ -75,6 +79,13 @@ const scenarios = {
   head_timeout: asking("GET / HTTP/1.1\r\nHo", { timeouts: { clientHeadMs: 20 } }),
   body_timeout: asking(post.slice(0, -2), { timeouts: { clientBodyMs: 20 } }),
 
+  invalid_proxy_header: asking(get, { proxyProtocol: ["127.0.0.0/8"] }),
+  tls_handshake_failed: handshaking("16 03 01 00 04 02 00 00 00"),
+  tls_handshake_timeout: handshaking("16 03 01", { timeouts: { tlsHandshakeMs: 20 } }),
+  tls_expected: handshaking(get),
+
+  body_too_large: asking(post, { limits: { bodyBytesMax: 3 } }),
+  loop_detected: asking(head(`Via: ${Array(8).fill("1.1 linebacker").join(", ")}`)),
   async client_gone(t) {
     const backend = await scripted(t, () => {})
     const plane = await relay(t, [backend])
@@ -109,6 +120,20 @@ const scenarios = {
     timeouts: { betweenBytesMs: 20 },
   }),
 
+  async exchange_timeout(t) {
+    const plane = await relay(t, [await after(t, () => {})], { timeouts: { exchangeMs: 20 } })
+    return { relay: plane, told: [await told(plane, get)] }
+  },
+  async tunnel_timeout(t) {
+    const granted = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
+    const plane = await relay(t, [await after(t, (wire) => void wire.send(granted))], {
+      timeouts: { streamIdleMs: 20 },
+    })
+    const wire = await plane.client()
+    wire.send("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
+    await wire.closed
+    return { relay: plane, told: ["cut"] }
+  },
   async no_backend(t) {
     const plane = await relay(t, [])
     return { relay: plane, told: [await told(plane, get)] }
@@ -137,7 +162,9 @@ const attemptsOf: Readonly<Record<RetryRule, readonly [get: number, post: number
 
 for (const code of errorCodes) {
   const { status, source, retry } = errors[code]
-  test(`${code}: the ${source}'s, ${status}, tried again ${retry}`, async (t) => {
+  // Certificates take openssl.
+  const skip = code.startsWith("tls_") ? noOpenssl : false
+  test(`${code}: the ${source}'s, ${status}, tried again ${retry}`, { skip }, async (t) => {
     const scenario: Scenario = scenarios[code]
     const { relay: plane, told: all, attempts } = await scenario(t)
     await until("its count", () => plane.counters.errors()[code] === all.length)
@@ -165,7 +192,10 @@ function codeOf(response: Message): unknown {
 
 /** What a client is told who sends this, and nothing more. */
 async function told({ client }: Relay, bytes: string): Promise<Told> {
-  const wire = await client()
+  return toldOn(await client(), bytes)
+}
+
+async function toldOn(wire: Wire, bytes: string | Buffer): Promise<Told> {
   wire.send(bytes)
   try {
     return await wire.response()
@@ -180,6 +210,26 @@ function asking(bytes: string, change: RelayChange = {}): Scenario {
     const backend = await answering(t, () => ok)
     const plane = await relay(t, [backend], change)
     return { relay: plane, told: [await told(plane, bytes)] }
+  }
+}
+
+/** A client that begins like this on a port that speaks TLS; hexadecimal where it is no text. */
+function handshaking(begin: string, change: RelayChange = {}): Scenario {
+  return async (t) => {
+    const tls: TlsOptions = {
+      host: "127.0.0.1",
+      port: 0,
+      minVersion: "TLSv1.2",
+      redirect: false,
+      redirectPort: undefined,
+      sessionSeconds: 300,
+      material: { certificates: [certificateFolder(t).make("a", ["a"])], ticketKeys: [Buffer.alloc(48)] },
+    }
+    const plane = await relay(t, [], { ...change, tls })
+    const wire = await dial(plane.plane.tlsPort!)
+    t.after(() => void wire.socket.destroy())
+    const bytes = begin.startsWith("16") ? Buffer.from(begin.replaceAll(" ", ""), "hex") : begin
+    return { relay: plane, told: [await toldOn(wire, bytes)] }
   }
 }
 

@@ -22,6 +22,7 @@ import type { Context } from "./context.ts"
 import { type Limited, never, type Tick } from "./deadlines.ts"
 import { dialError, isCertificateRefusal } from "./dial.ts"
 import type { Origin } from "./origin.ts"
+import { outliveWriteErrors } from "./write-errors.ts"
 
 /** How many 1xx responses one request may draw (RFC 9110 15.2). */
 const interimMax = 32
@@ -83,6 +84,8 @@ export class BackendConnection implements Limited {
   #state: "connecting" | "securing" | "idle" | "waiting" | "reading" | "tunnel" | "closed" = "connecting"
   #exchange: BackendSide | undefined
   #requestSent = false
+  /** The backend takes no more: it has reset the connection, but what it said before that is still to be read. */
+  #writeFailed = false
   /** The response lets the connection live on. */
   #keeps = false
   /** For how long it may be idle. */
@@ -110,6 +113,7 @@ export class BackendConnection implements Limited {
     const socket = context.dialer.dial(pool.destination, reading, origin?.header)
     origin?.add(this)
     this.socket = socket
+    outliveWriteErrors(socket, () => (this.#writeFailed = true))
     socket.on("connect", () => this.#onConnect())
     if (pool.destination.secure) socket.on("secureConnect", () => this.#onOpen())
     socket.on("end", () => this.#onEnd())
@@ -380,7 +384,9 @@ export class BackendConnection implements Limited {
       this.#onBroken("closed")
       return
     }
-    this.#reader.end()
+    // An end after a reset completes nothing (RFC 9112 8).
+    if (this.#writeFailed) this.#reader.reset()
+    else this.#reader.end()
     if (this.#reader.state === "complete") this.#complete(exchange, true)
     else this.#fail("response_cut", "")
   }
