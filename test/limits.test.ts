@@ -160,7 +160,7 @@ test("a request that Via shows to go round in circles is 508", async (t) => {
 })
 
 test("trailers reach a client that wants them, without those that must not be there", async (t) => {
-  const trailers = "X-Sum: 1\r\nContent-Length: 5\r\nSet-Cookie: a=b\r\n"
+  const trailers = "X-Sum: 1\r\nAuthorization: Basic eA==\r\n"
   const backend = await answering(
     t,
     () =>
@@ -169,7 +169,7 @@ test("trailers reach a client that wants them, without those that must not be th
   const { ask } = await relay(t, [backend])
   const wants = await ask("GET / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: close, TE\r\n\r\n")
   assert.match(wants, /\r\n0\r\nX-Sum: 1\r\n/)
-  assert.doesNotMatch(wants, /Content-Length/)
+  assert.doesNotMatch(wants, /Authorization/)
   assert.match(backend.wires[0]!.text, /\r\nTE: trailers\r\nConnection: TE\r\n/)
   const doesNot = await ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
   assert.match(doesNot, /\r\n2\r\nok\r\n0\r\n\r\n$/)

@@ -3,19 +3,7 @@
  * field; a connection keeps one `Head` and fills it again for every message. Benchmark: bench/head.ts.
  */
 import type { ErrorCode } from "../core/errors.ts"
-import {
-  classes,
-  COLON,
-  COMMA,
-  CR,
-  HTAB,
-  isFieldValue,
-  isToken,
-  LF,
-  SP,
-  tokenLower,
-  UNDERSCORE,
-} from "./characters.ts"
+import { classes, COLON, COMMA, CR, HTAB, isToken, LF, SP, tokenLower, UNDERSCORE } from "./characters.ts"
 import { equals, type FieldNames, fields, rollHash } from "./field-names.ts"
 import type { HeadLimits } from "./limits.ts"
 
@@ -26,6 +14,7 @@ export const invalid = -2
 
 const optionsMax = 32
 const EQUALS = 0x3d
+const DEL = 0x7f
 const timeoutPrefixLength = "timeout=".length
 
 export class Head {
@@ -161,7 +150,7 @@ export function parseFields(
   const bytes = head.bytes
   const { offsets, ids } = head
   let at = position
-  let hasConnection = false
+  let hasOptions = false
   let transferEncodings = 0
   head.fieldsStart = position
   for (;;) {
@@ -196,7 +185,11 @@ export function parseFields(
     at++
     while (at < to && (bytes[at] === SP || bytes[at] === HTAB)) at++
     const valueStart = at
-    while (at < to && (classes[bytes[at]!]! & isFieldValue) !== 0) at++
+    // `field-vchar`, SP and HTAB by comparison: a third faster here than by table (bench/head.ts).
+    for (; at < to; at++) {
+      const byte = bytes[at]!
+      if (byte < SP ? byte !== HTAB : byte === DEL) break
+    }
     if (at - lineStart > limits.fieldLineBytesMax) return refuse(head, "field_line_too_long")
     if (at >= to) return incomplete
     let valueEnd = at
@@ -218,8 +211,10 @@ export function parseFields(
     if (id === 0) continue
     switch (id) {
       case fields.connection:
-        hasConnection = true
         head.hopByHop[field] = 1
+        // What it says nearly always, and nominates nothing.
+        if (equals(bytes, valueStart, valueEnd, "keep-alive")) head.keepsAlive = true
+        else hasOptions = true
         break
       case fields["content-length"]: {
         if (head.contentLength !== -1) return refuse(head, "invalid_content_length")
@@ -290,7 +285,7 @@ export function parseFields(
   if (limits.underscores !== "pass" && head.status === 0 && dropUnderscores(head)) {
     if (limits.underscores === "reject") return refuse(head, "underscore_field")
   }
-  if (hasConnection && !readConnectionOptions(head)) return refuse(head, "invalid_connection_option")
+  if (hasOptions && !readConnectionOptions(head)) return refuse(head, "invalid_connection_option")
   return head.end
 }
 

@@ -85,7 +85,9 @@ export class BackendConnection implements Limited {
   #exchange: BackendSide | undefined
   #requestSent = false
   /** The backend takes no more: it has reset the connection, but what it said before that is still to be read. */
-  #writeFailed = false
+  writeFailed = false
+  /** A failed write does not end it. */
+  #outlives = false
   /** The response lets the connection live on. */
   #keeps = false
   /** For how long it may be idle. */
@@ -113,7 +115,6 @@ export class BackendConnection implements Limited {
     const socket = context.dialer.dial(pool.destination, reading, origin?.header)
     origin?.add(this)
     this.socket = socket
-    outliveWriteErrors(socket, () => (this.#writeFailed = true))
     socket.on("connect", () => this.#onConnect())
     if (pool.destination.secure) socket.on("secureConnect", () => this.#onOpen())
     socket.on("end", () => this.#onEnd())
@@ -136,6 +137,13 @@ export class BackendConnection implements Limited {
     if (this.#state === "connecting" || this.#state === "securing") return
     this.#wait()
     exchange.onBackendReady(this)
+  }
+
+  /** More of the request follows its head: the backend may answer and go before it has read all of that. */
+  expectsBody(): void {
+    if (this.#outlives) return
+    this.#outlives = true
+    outliveWriteErrors(this.socket, () => (this.writeFailed = true))
   }
 
   /** The whole request has been written; from now on the backend's time to answer runs. */
@@ -385,7 +393,7 @@ export class BackendConnection implements Limited {
       return
     }
     // An end after a reset completes nothing (RFC 9112 8).
-    if (this.#writeFailed) this.#reader.reset()
+    if (this.writeFailed) this.#reader.reset()
     else this.#reader.end()
     if (this.#reader.state === "complete") this.#complete(exchange, true)
     else this.#fail("response_cut", "")

@@ -256,6 +256,7 @@ export class Exchange implements BackendSide {
     this.#ready = true
     const { socket } = connection
     const replay = this.#replay
+    if (replay !== undefined) connection.expectsBody()
     if (replay === undefined || replay.length === 0) {
       socket.write(this.#requestHead!)
     } else {
@@ -266,7 +267,7 @@ export class Exchange implements BackendSide {
       if (this.#replayBytes > this.#context.options.limits.replayBytesMax) this.#replay = undefined
     }
     // The system is asked at once: when it refused there, it has taken nothing.
-    this.#written = socket.errored === null
+    this.#written = socket.errored === null && !connection.writeFailed
     if (this.#requestEnded) connection.requestSent()
     else if (socket.writableNeedDrain) connection.requestStalls()
     else this.#client.resumeBody()
