@@ -53,6 +53,11 @@ function isUnknown(method: string): boolean {
   return method !== "" && !METHODS.includes(method)
 }
 
+/** Whether it is as it should be. */
+export function isGood({ kind }: Verdict): boolean {
+  return kind !== "looser" && kind !== "apart"
+}
+
 export function compareRequests(bytes: Buffer): Verdict {
   return compare(readPieces("request", [bytes]), oracleRequests(bytes))
 }
