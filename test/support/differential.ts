@@ -46,7 +46,7 @@ interface Exception {
   /** What llhttp says. */
   readonly error: string
   readonly why: string
-  takes(message: ReadMessage, before: ReadMessage | undefined): boolean
+  readonly takes: (message: ReadMessage, before: ReadMessage | undefined) => boolean
 }
 
 /** Methods that llhttp does not know. */
