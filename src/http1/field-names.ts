@@ -36,6 +36,8 @@ export const fields = {
   "proxy-authorization": 26,
   via: 27,
   "content-type": 28,
+  content_length: 29,
+  transfer_encoding: 30,
 } as const
 
 /** The first id for names that an operator adds (the resources' own header names in simulation mode). */

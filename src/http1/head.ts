@@ -235,6 +235,11 @@ export function parseFields(
         }
         break
       }
+      case fields.content_length:
+      case fields.transfer_encoding:
+        // To origins of the CGI kind they frame the message, whatever else does.
+        if (head.status === 0) return refuse(head, "underscore_field")
+        break
       case fields.host:
         if (head.hostField !== -1 && head.status === 0) return refuse(head, "invalid_host")
         head.hostField = field

@@ -8,10 +8,10 @@ import { type ReadMessage, readPieces, WireReader } from "./wire-reader.ts"
 
 export interface Verdict {
   /**
-   * `agree` and `stricter` are as it should be; `excepted`: taken by us on purpose; `looser`: taken by us, refused by
-   * llhttp; `apart`: both took it and read something else.
+   * As it should be: `taken` and `refused` by both; `stricter`: refused by us alone; `excepted`: taken by us alone, on
+   * purpose. As it must not be: `looser`: taken by us alone; `apart`: taken by both, and read differently.
    */
-  readonly kind: "agree" | "stricter" | "excepted" | "looser" | "apart"
+  readonly kind: "taken" | "refused" | "stricter" | "excepted" | "looser" | "apart"
   readonly why: string
 }
 
@@ -46,11 +46,17 @@ interface Exception {
   /** What llhttp says. */
   readonly error: string
   readonly why: string
-  takes(message: ReadMessage, before: ReadMessage | undefined): boolean
+  readonly takes: (message: ReadMessage, before: ReadMessage | undefined) => boolean
 }
 
-function isUnknown(method: string): boolean {
+/** Methods that llhttp does not know. */
+export function isUnknown(method: string): boolean {
   return method !== "" && !METHODS.includes(method)
+}
+
+/** Whether it is as it should be. */
+export function isGood({ kind }: Verdict): boolean {
+  return kind !== "looser" && kind !== "apart"
 }
 
 export function compareRequests(bytes: Buffer): Verdict {
@@ -65,7 +71,8 @@ export async function compareResponses(bytes: Buffer, toHead: boolean, ends: boo
   return compare(ours, await oracleResponse(bytes, toHead, ends))
 }
 
-function compare(ours: WireReader, theirs: OracleReading): Verdict {
+/** Exported for its own test. */
+export function compare(ours: WireReader, theirs: OracleReading): Verdict {
   for (const [index, message] of ours.messages.entries()) {
     const other = theirs.messages[index]
     if (other === undefined) return without(message, ours.messages[index - 1], theirs)
@@ -75,7 +82,7 @@ function compare(ours: WireReader, theirs: OracleReading): Verdict {
     if (!other.isComplete) return missing(theirs)
     if (message.data !== other.data) return { kind: "apart", why: `message ${index}: another body` }
     // What follows is another protocol's until the backend has said no: we leave it unread, llhttp drops it.
-    if (message.flags.includes("upgrade")) return { kind: "agree", why: "up to Upgrade" }
+    if (message.flags.includes("upgrade")) return { kind: "taken", why: "up to Upgrade" }
   }
   return after(ours, theirs)
 }
@@ -96,21 +103,21 @@ function incomplete(ours: WireReader, other: OracleMessage, theirs: OracleReadin
   if (ours.refused !== undefined) return refused(ours, theirs)
   if (theirs.error !== undefined && ours.messages.at(-1)!.state === "body")
     return { kind: "looser", why: theirs.error }
-  return other.isComplete ? { kind: "apart", why: "we wait for what they have" } : { kind: "agree", why: "" }
+  return other.isComplete ? { kind: "apart", why: "we wait for what they have" } : { kind: "taken", why: "" }
 }
 
 /** All of our messages are theirs too. */
 function after(ours: WireReader, theirs: OracleReading): Verdict {
-  if (ours.done) return { kind: "agree", why: "" }
+  if (ours.done) return { kind: "taken", why: "" }
   if (ours.refused !== undefined) return refused(ours, theirs)
   if (theirs.messages.length > ours.messages.length) return { kind: "apart", why: "they have more messages" }
   // A head that has not all come is no head yet: they may see earlier than we what it will be.
   if (theirs.error !== undefined && !ours.isInHead) return { kind: "looser", why: theirs.error }
-  return { kind: "agree", why: "" }
+  return { kind: "taken", why: "" }
 }
 
 function refused(ours: WireReader, theirs: OracleReading): Verdict {
-  return { kind: theirs.error === undefined ? "stricter" : "agree", why: ours.refused! }
+  return { kind: theirs.error === undefined ? "stricter" : "refused", why: ours.refused! }
 }
 
 function difference(message: ReadMessage, other: OracleMessage): string | undefined {

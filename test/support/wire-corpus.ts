@@ -27,13 +27,13 @@ export const withoutCorpora: string | false = existsSync(folder)
   : "the corpora (../shared/wire-corpus) are not beside this repository"
 
 export function llhttpCases(): readonly LlhttpCase[] {
-  return withoutCorpora === false ? casesIn<LlhttpCase>("llhttp.json") : []
+  return withoutCorpora === false ? (casesIn("llhttp.json") as LlhttpCase[]) : []
 }
 
 export function smugglerCases(): readonly SmugglerCase[] {
-  return withoutCorpora === false ? casesIn<SmugglerCase>("smuggler.json") : []
+  return withoutCorpora === false ? (casesIn("smuggler.json") as SmugglerCase[]) : []
 }
 
-function casesIn<T>(file: string): readonly T[] {
-  return (JSON.parse(readFileSync(join(folder, file), "utf8")) as { cases: readonly T[] }).cases
+function casesIn(file: string): readonly unknown[] {
+  return (JSON.parse(readFileSync(join(folder, file), "utf8")) as { cases: readonly unknown[] }).cases
 }

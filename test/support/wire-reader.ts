@@ -21,6 +21,8 @@ export interface ReadOptions {
   readonly trailers?: boolean
   /** Nothing is read behind the first message that is not interim. */
   readonly onlyOne?: boolean
+  /** Writes the head as it goes on; then `forwarded` has what goes on. */
+  readonly write?: (head: Head) => Buffer
 }
 
 export interface ReadField {
@@ -62,6 +64,8 @@ export class WireReader {
   refused: ErrorCode | undefined
   /** Nothing more is read: the last message said so, or changed the protocol. */
   done = false
+  /** Every complete message as it goes on. */
+  forwarded: Buffer = Buffer.alloc(0)
   readonly #side: Side
   readonly #limits: HeadLimits
   readonly #options: ReadOptions
@@ -69,6 +73,7 @@ export class WireReader {
   readonly #body = new BodyReader(bodyLimitsDefault)
   #held: Buffer = Buffer.alloc(0)
   #passed: Buffer[] = []
+  #written: Buffer = Buffer.alloc(0)
 
   constructor(side: Side, options: ReadOptions = {}) {
     this.#side = side
@@ -127,6 +132,7 @@ export class WireReader {
     const message = messageOf(head, framing)
     this.messages.push(message)
     this.#passed = []
+    if (this.#options.write !== undefined) this.#written = this.#options.write(head)
     this.#body.begin(
       framing,
       head.contentLength,
@@ -148,6 +154,8 @@ export class WireReader {
   #complete(message: ReadMessage): void {
     message.state = "complete"
     const passed = Buffer.concat(this.#passed).toString("latin1")
+    if (this.#options.write !== undefined)
+      this.forwarded = Buffer.concat([this.forwarded, this.#written, ...this.#passed])
     if (message.framing === "chunked") Object.assign(message, dechunked(passed))
     else message.data = passed
     const isInterim = message.status >= 100 && message.status < 200 && message.status !== 101
