@@ -14,6 +14,7 @@ import { parseRequestHead } from "../src/http1/request-head.ts"
 import { parseResponseHead } from "../src/http1/response-head.ts"
 import { dropTable, requestHeadBytes, responseHeadBytes } from "../src/http1/serialize.ts"
 import { machineText, thisMachine } from "./machine.ts"
+import { RequestIds } from "../src/proxy/request-ids.ts"
 import { nanosPerCall } from "./nanos.ts"
 import { type Finding, textOf } from "./report.ts"
 import { browserFields } from "./requests.ts"
@@ -21,9 +22,8 @@ import type { Spread } from "./statistics.ts"
 
 const names = new FieldNames(["Compute", "Storage"])
 const drop = dropTable(["x-forwarded-host", "x-forwarded-proto", "linebacker-demand"], true)
-const constant = latin1("X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\nVia: 1.1 linebacker\r\n")
+const constant = "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\nVia: 1.1 linebacker\r\n"
 const hostDefault = latin1("localhost")
-const requestId = "X-Request-Id: 0123456789abcdef0123456789abcdef\r\n"
 const date = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
 
 const browserHead = headOf("GET /small HTTP/1.1", ["Host: 127.0.0.1:12345", ...browserFields])
@@ -75,7 +75,8 @@ function parsing(parser: Parser, bytes: Buffer): () => number {
 
 function writingRequest(bytes: Buffer): () => number {
   const head = parsed(parseRequestHead, bytes)
-  return () => requestHeadBytes(head, drop, constant, requestId, hostDefault).length
+  const ids = new RequestIds("0123456789abcdef")
+  return () => requestHeadBytes(head, drop, constant, "", ids, hostDefault).length
 }
 
 function writingResponse(bytes: Buffer, added: string): () => number {
