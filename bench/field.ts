@@ -1,6 +1,7 @@
 /** Everybody who is compared, started and checked: the field of one run. */
 import { mkdtempSync } from "node:fs"
 import { join } from "node:path"
+import { checkRelay } from "./check-relay.ts"
 import type { BenchOptions } from "./options.ts"
 import { caddy } from "./peers/caddy.ts"
 import { haproxy } from "./peers/haproxy.ts"
@@ -58,32 +59,11 @@ export async function enter(
     await running.stop()
   }
   try {
-    await checkRelay(peer.name, port, backends)
+    await checkRelay(peer.name, "http", port, backends)
+    if (peer.tls) await checkRelay(peer.name, "https", tlsPort, backends)
   } catch (error) {
     await stop()
     throw error
   }
   return { peer, version, running, port, tlsPort, stop }
-}
-
-/** A few requests through the peer: all backends take part, and the fields that a proxy adds arrive. */
-async function checkRelay(name: string, port: number, backends: readonly number[]): Promise<void> {
-  const seen = new Set<string>()
-  for (let i = 0; i < 32; i++) {
-    const response = await fetch(`http://127.0.0.1:${port}/echo`, { signal: AbortSignal.timeout(5_000) })
-    const text = await response.text()
-    const [backend, host, client, scheme, forwardedHost, via] = text.trim().split("|")
-    const isRight =
-      response.status === 200 &&
-      host === `127.0.0.1:${port}` &&
-      client === "127.0.0.1" &&
-      scheme === "http" &&
-      forwardedHost === host &&
-      via !== undefined &&
-      /^(HTTP\/)?1\.1 \S+/i.test(via)
-    if (!isRight)
-      throw new Error(`${name} does not relay as all must: ${response.status} ${JSON.stringify(text)}`)
-    seen.add(backend!)
-  }
-  if (seen.size !== backends.length) throw new Error(`${name} used only the backends ${[...seen].join(", ")}`)
 }

@@ -4,7 +4,6 @@
  * Each subject has a thread of its own, so that what one teaches the compiler does not slow the next. The first
  * row of a table is the floor: how long the platform takes to find where the head ends, and nothing more.
  */
-import { RequestIds } from "../src/proxy/request-ids.ts"
 import { once } from "node:events"
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads"
 import { BodyReader, bodyLimitsDefault } from "../src/http1/body.ts"
@@ -15,6 +14,7 @@ import { parseRequestHead } from "../src/http1/request-head.ts"
 import { parseResponseHead } from "../src/http1/response-head.ts"
 import { dropTable, requestHeadBytes, responseHeadBytes } from "../src/http1/serialize.ts"
 import { machineText, thisMachine } from "./machine.ts"
+import { RequestIds } from "../src/proxy/request-ids.ts"
 import { nanosPerCall } from "./nanos.ts"
 import { type Finding, textOf } from "./report.ts"
 import { browserFields } from "./requests.ts"
@@ -24,7 +24,6 @@ const names = new FieldNames(["Compute", "Storage"])
 const drop = dropTable(["x-forwarded-host", "x-forwarded-proto", "linebacker-demand"], true)
 const constant = "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\nVia: 1.1 linebacker\r\n"
 const hostDefault = latin1("localhost")
-const requestIds = new RequestIds("9f3c2a61-0")
 const date = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
 
 const browserHead = headOf("GET /small HTTP/1.1", ["Host: 127.0.0.1:12345", ...browserFields])
@@ -76,7 +75,8 @@ function parsing(parser: Parser, bytes: Buffer): () => number {
 
 function writingRequest(bytes: Buffer): () => number {
   const head = parsed(parseRequestHead, bytes)
-  return () => requestHeadBytes(head, drop, constant, "", requestIds, hostDefault).length
+  const ids = new RequestIds("0123456789abcdef")
+  return () => requestHeadBytes(head, drop, constant, "", ids, hostDefault).length
 }
 
 function writingResponse(bytes: Buffer, added: string): () => number {

@@ -37,6 +37,17 @@ export async function runWrk(load: Load): Promise<WrkResult> {
   return parseWrk(output)
 }
 
+/** Requests after which compilers have done their work; few large bodies a second take longer than small ones. */
+const warmRequests = 5_000
+const warmUpsMax = 5
+
+/** Makes a peer work, for the load's seconds and again until it has served enough to be at its usual speed. */
+export async function warmUp(load: Load): Promise<void> {
+  if (load.seconds === 0) return
+  let requests = 0
+  for (let i = 0; i < warmUpsMax && requests < warmRequests; i++) requests += (await runWrk(load)).requests
+}
+
 /** Builds the request once: wrk sends the same bytes again and again. */
 function uploadScript({ folder, scenario }: Load): string {
   const file = join(folder, "upload.lua")

@@ -1,7 +1,7 @@
 /** What is looked at once a peer, and not measured round by round: system calls and memory of idle connections. */
 import { type Contestant, enter, type Ground } from "./field.ts"
 import { idleMemoryOf } from "./idle.ts"
-import { runWrk } from "./load.ts"
+import { warmUp } from "./load.ts"
 import type { BenchOptions } from "./options.ts"
 import { treeOf } from "./proc.ts"
 import { versionOf } from "./processes.ts"
@@ -29,7 +29,7 @@ export async function countCalls(
     const pids = treeOf(contestant.running.pid)
     const load = { ...loadOf(scenario, contestant, ground.folder, options), connections }
     // Compilers have threads, and threads have calls of their own: they are to be done first.
-    if (options.warmUpSeconds > 0) await runWrk({ ...load, seconds: options.warmUpSeconds })
+    await warmUp({ ...load, seconds: options.warmUpSeconds })
     const { total, byName } = await callsPerRequest(pids, load)
     const named = byName.filter(({ calls }) => calls >= rare)
     const calls = named.map(({ name, calls }) => `${name} ${calls.toFixed(2)}`).join(", ")

@@ -47,7 +47,7 @@ export const help = `npm run bench -- [options]
                        linebacker@FOLDER is another checkout, to compare with
   --rounds N           measurements of each peer, taken in turn (${flags.rounds.default})
   --seconds N          of each measurement (${flags.seconds.default})
-  --warm-up N          seconds of load before the first measurement of a peer (${flags["warm-up"].default})
+  --warm-up N          seconds of load before the first measurement of a peer, more for few requests (${flags["warm-up"].default})
   --idle N             connections of the scenario idle (${flags.idle.default})
   --modules FOLDER     where http-proxy and undici are installed (BENCH_MODULES)
   --node-flags="..."   flags of Node.js for linebacker (not for linebacker@FOLDER), as --cpu-prof

@@ -1,6 +1,6 @@
 /** One scenario at one number of connections: all peers in turn, round by round. */
 import type { Contestant } from "./field.ts"
-import { type Load, runWrk } from "./load.ts"
+import { type Load, warmUp } from "./load.ts"
 import { measure, type Measurement } from "./measure.ts"
 import type { BenchOptions } from "./options.ts"
 import type { Finding } from "./report.ts"
@@ -31,8 +31,8 @@ export async function tryOut(
   const rounds = new Map<Contestant, Measurement[]>(taking.map((contestant) => [contestant, []]))
   const { loadCores: cores, seconds, warmUpSeconds } = options
   const load = { scenario, connections, cores, folder }
-  for (const contestant of warmUpSeconds > 0 ? taking : []) {
-    await runWrk({ ...load, seconds: warmUpSeconds, port: portOf(contestant, scenario) })
+  for (const contestant of taking) {
+    await warmUp({ ...load, seconds: warmUpSeconds, port: portOf(contestant, scenario) })
   }
   for (let round = 0; round < options.rounds; round++) {
     for (const [contestant, measured] of rounds) {

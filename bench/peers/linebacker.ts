@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
+import { setTimeout as pause } from "node:timers/promises"
 import { announce } from "../../src/backend/announce.ts"
 import { freePorts } from "../processes.ts"
 import { clientIdleSeconds, connectionsMax, idlePerBackend, type Peer, type Site } from "./peer.ts"
@@ -34,6 +35,7 @@ export function linebacker(name = "linebacker", folder = ownFolder): Peer {
     },
     async afterStart(site) {
       const members = await Promise.all(site.backends.map((port) => member(registrationPort, port)))
+      await allServing(registrationPort, site.backends.length)
       return async () => void (await Promise.all(members.map((leave) => leave())))
     },
   }
@@ -67,6 +69,20 @@ limits:
   requestsPerConnectionMax: 1000000000
 timeouts: { clientIdle: ${clientIdleSeconds}s }
 `
+}
+
+/** A member gets no requests before its first check has passed. */
+async function allServing(registration: number, count: number): Promise<void> {
+  const giveUpAt = performance.now() + memberMsMax
+  while (performance.now() < giveUpAt) {
+    const response = await fetch(`http://127.0.0.1:${registration}/v1/backends`)
+    const { backends } = (await response.json()) as {
+      readonly backends: readonly { readonly state: string }[]
+    }
+    if (backends.filter(({ state }) => state === "serving").length === count) return
+    await pause(20)
+  }
+  throw new Error("the backends were not found serving within 10 s")
 }
 
 /** Announces a backend, which goes on renewing its lease from here; the answer ends the lease. */
