@@ -23,6 +23,7 @@ import {
 } from "./support/relay.ts"
 
 const skip = noOpenssl
+const nothing = (): void => {}
 const get = "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"
 const getAndClose = "GET / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n"
 
@@ -227,7 +228,7 @@ async function sessionOf(dial: Secure["dial"], options: ConnectionOptions): Prom
   const session = new Promise<Buffer>((resolve) => wire.tls.once("session", resolve))
   wire.send(get)
   await wire.response()
-  const [kept] = await Promise.all([wire.tls.getProtocol() === "TLSv1.3" ? session : wire.tls.getSession()!])
+  const kept = wire.tls.getProtocol() === "TLSv1.3" ? await session : wire.tls.getSession()!
   wire.tls.destroy()
   return kept
 }
@@ -282,7 +283,7 @@ test(
     const { dial, plane, material, tlsPort } = await secure(t)
     plane.renewTls({ ...material, ticketKeys: [randomBytes(48), material.ticketKeys[0]!] })
     assert.equal((await dial()).tls.getProtocol(), "TLSv1.3")
-    const wire = await dialTls(tlsPort, { socket: dripping(tlsPort, 150) })
+    const wire = await dialTls(tlsPort, { socket: new Tap(tlsPort, Buffer.alloc(0), 150) })
     wire.send(getAndClose)
     assert.equal((await wire.response()).status, 200)
   },
@@ -302,15 +303,22 @@ test("renewed certificates are for new connections; those that run live on", { s
 
 // ── ends ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** A connection that hands every byte on and keeps what came: under TLS, so that its records can be looked at. */
+/**
+ * A connection that hands every byte on and keeps what came: under TLS, so that its records can be looked at. What
+ * is written can be cut into pieces, and begin with other bytes.
+ */
 class Tap extends Duplex {
   readonly raw: Socket
+  readonly #pieceBytes: number
+  #prefix: Buffer
   readonly #received: Buffer[] = []
   outcome: "open" | "end" | "reset" = "open"
 
-  constructor(port: number) {
+  constructor(port: number, prefix: Buffer = Buffer.alloc(0), pieceBytes = Number.POSITIVE_INFINITY) {
     super()
-    this.raw = connectPlain(port, "127.0.0.1")
+    this.#prefix = prefix
+    this.#pieceBytes = pieceBytes
+    this.raw = connectPlain({ port, host: "127.0.0.1", noDelay: true })
     this.raw.on("data", (chunk: Buffer) => {
       this.#received.push(chunk)
       this.push(chunk)
@@ -326,7 +334,18 @@ class Tap extends Duplex {
   override _read(): void {}
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.raw.write(chunk, () => done())
+    const bytes = Buffer.concat([this.#prefix, chunk])
+    this.#prefix = Buffer.alloc(0)
+    void this.#write(bytes, done)
+  }
+
+  async #write(bytes: Buffer, done: () => void): Promise<void> {
+    const size = Math.min(this.#pieceBytes, bytes.length)
+    for (let at = 0; at < bytes.length; at += size) {
+      this.raw.write(bytes.subarray(at, at + size))
+      if (size < bytes.length) await pause(2)
+    }
+    done()
   }
 
   override _final(done: () => void): void {
@@ -342,22 +361,6 @@ class Tap extends Duplex {
   }
 }
 
-/** A connection whose first bytes leave in pieces of this many. */
-function dripping(port: number, size: number): Duplex {
-  const tap = new Tap(port)
-  tap.raw.setNoDelay(true)
-  tap._write = (chunk: Buffer, _encoding: string, done: () => void) => {
-    void (async () => {
-      for (let at = 0; at < chunk.length; at += size) {
-        tap.raw.write(chunk.subarray(at, at + size))
-        await pause(2)
-      }
-      done()
-    })()
-  }
-  return tap
-}
-
 for (const [framing, version, head] of [
   ["length", "HTTP/1.1", "Content-Length: 100"],
   ["chunked", "HTTP/1.1", "Transfer-Encoding: chunked"],
@@ -368,7 +371,7 @@ for (const [framing, version, head] of [
     { skip },
     async (t) => {
       const part = framing === "length" ? "half of it" : "a\r\nhalf of it\r\n"
-      let cut = (): void => {}
+      let cut = nothing
       const backend = await scripted(t, async (wire) => {
         await wire.request()
         wire.send(`HTTP/1.1 200 OK\r\n${head}\r\n\r\n${part}`)
@@ -400,6 +403,20 @@ test("a response that is whole ends with a farewell", { skip }, async (t) => {
   await wire.closed
   assert.equal(tap.outcome, "end")
   assert.equal(tap.records.at(-1), 21)
+})
+
+test("a connection that is closed between requests ends with a farewell too", { skip }, async (t) => {
+  const { tlsPort, plane, counters } = await secure(t, { timeouts: { clientIdleMs: 50 } })
+  for (const closes of [nothing, () => void plane.stop()]) {
+    const tap = new Tap(tlsPort)
+    const wire = await dialTls(tlsPort, { socket: tap, maxVersion: "TLSv1.2" })
+    wire.send(get)
+    assert.equal((await wire.response()).status, 200)
+    closes()
+    await wire.closed
+    assert.deepEqual([tap.outcome, tap.records.at(-1)], ["end", 21])
+  }
+  await until("both are closed", () => counters.total("closed") === 2)
 })
 
 test("a client that has said all it will still gets its answer", { skip }, async (t) => {
@@ -447,10 +464,10 @@ test("large bodies go both ways under back-pressure", { skip }, async (t) => {
 })
 
 test("stopping ends handshakes at once and lets exchanges finish", { skip }, async (t) => {
-  let answer = (): void => {}
+  let answer = nothing
   const slow = await scripted(t, async (wire) => {
     await wire.request()
-    answer = () => wire.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    answer = () => void wire.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
   })
   const { dial, plane, apply, members, table, tlsPort, counters } = await secure(t)
   apply([{ ...members[0]!, address: slow }])
@@ -566,10 +583,9 @@ for (const version of [1, 2] as const) {
         assert.match((await wire.response()).body.toString(), /^X-Forwarded-For: 203\.0\.113\.5$/m)
         await wire.closed
       }
-      for (const size of [1_000_000, 40, 70]) {
-        const tap = dripping(tlsPort, size)
-        if (size === 70) await new Promise<void>((resolve) => void tap.write(header, () => resolve()))
-        const socket = size === 70 ? tap : prefixed(tap, header)
+      // In one piece with the ClientHello, before it, and in small pieces.
+      for (const size of [undefined, header.length, 40]) {
+        const socket = new Tap(tlsPort, header, size)
         const wire = await dialTls(tlsPort, { socket, servername: "a.example" })
         wire.send(getAndClose)
         assert.match(
@@ -580,17 +596,6 @@ for (const version of [1, 2] as const) {
       }
     },
   )
-}
-
-/** Puts the bytes before the first that is written, in the same piece. */
-function prefixed(duplex: Duplex, prefix: Buffer): Duplex {
-  const write = duplex._write.bind(duplex)
-  let first = true
-  duplex._write = (chunk: Buffer, encoding, done) => {
-    write(first ? Buffer.concat([prefix, chunk]) : chunk, encoding, done)
-    first = false
-  }
-  return duplex
 }
 
 test("LOCAL and UNKNOWN leave the connection's own address", { skip }, async (t) => {
@@ -639,7 +644,7 @@ test("a PROXY header from anybody else is no HTTP", { skip }, async (t) => {
     )
     assert.match(answer, /^HTTP\/1\.1 400 /)
   }
-  const socket = prefixed(new Tap(tlsPort), writeProxyHeader(1, client, destination))
+  const socket = new Tap(tlsPort, writeProxyHeader(1, client, destination))
   assert.notEqual(await failed(dialTls(tlsPort, { socket })), "it did not fail")
   assert.equal(counters.errors()["tls_handshake_failed"], 1)
 })
