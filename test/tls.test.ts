@@ -65,7 +65,7 @@ async function secure(
     certificates: [
       folder.make("default", ["default.example"]),
       folder.make("a", ["a.example", "also-a.example"]),
-      folder.make("wild", ["*.b.example"]),
+      folder.make("wild", ["*.b.example", "*.solo"]),
     ],
     ticketKeys: [randomBytes(48)],
   }
@@ -133,6 +133,8 @@ test("the certificate is that of the exact name, of a wildcard, or the first", {
     ["ALSO-A.example", "a.example"],
     ["x.b.example", "*.b.example"],
     ["b.example", "default.example"],
+    ["x.solo", "*.b.example"],
+    ["solo", "default.example"],
     ["y.x.b.example", "default.example"],
     ["nobody.example", "default.example"],
     ["example", "default.example"],
@@ -648,6 +650,40 @@ test("a PROXY header from anybody else is no HTTP", { skip }, async (t) => {
   assert.notEqual(await failed(dialTls(tlsPort, { socket })), "it did not fail")
   assert.equal(counters.errors()["tls_handshake_failed"], 1)
 })
+
+test("a check that says who it is and goes is no error", { skip }, async (t) => {
+  const { port, tlsPort, counters } = await secure(t, { proxyProtocol: loopback })
+  for (const to of [port, tlsPort]) {
+    for (const version of [1, 2] as const) {
+      const wire = new Wire(connectPlain({ port: to, host: "127.0.0.1", allowHalfOpen: true }))
+      wire.send(writeProxyHeader(version, undefined, undefined))
+      wire.socket.end()
+      await wire.closed
+    }
+  }
+  await until("all are closed", () => counters.total("closed") === 4)
+  assert.deepEqual(counters.errors(), {})
+})
+
+test(
+  "limits.connectionsMax is for both listeners together, those in mid-handshake among them",
+  { skip },
+  async (t) => {
+    const { dial, client: plain, tlsPort, counters } = await secure(t, { limits: { connectionsMax: 3 } })
+    const [first] = [await plain(), await dial()]
+    const silent = new Wire(connectPlain(tlsPort, "127.0.0.1"))
+    await until("three are in", () => counters.total("accepted") === 3)
+    assert.match(await failed(dial()), /ECONNRESET|closed/)
+    assert.equal(await (await plain()).closed, "end")
+    assert.equal(counters.total("accepted"), 3)
+    first.socket.destroy()
+    await until("there is room", () => counters.total("closed") === 1)
+    const last = await dial()
+    last.send(getAndClose)
+    assert.equal((await last.response()).status, 200)
+    silent.socket.destroy()
+  },
+)
 
 test("trust is for the client that the PROXY header names, not for who sent it", { skip }, async (t) => {
   const { ask } = await secure(t, { proxyProtocol: loopback, trustedProxies: ["203.0.113.0/24"] })
