@@ -10,6 +10,7 @@ import { type ForwardingOptions, ForwardingRules } from "./forwarding.ts"
 
 const names = new FieldNames()
 const proxy = "10.0.0.1"
+const noLine = { bytesMax: 0, write: (_: Buffer, at: number) => at }
 
 function rules(change: Partial<ForwardingOptions> = {}): ForwardingRules {
   return new ForwardingRules({
@@ -45,7 +46,7 @@ function forwarded(
   const head = headOf(lines)
   const forwarding = rules(change).of(peer, isTls)
   const fields = forwarding.fieldsFor(head)
-  const bytes = requestHeadBytes(head, forwarding.drops, fields, "", Buffer.from("linebacker"))
+  const bytes = requestHeadBytes(head, forwarding.drops, fields, "", noLine, Buffer.from("linebacker"))
   const [start, host, ...rest] = bytes.toString("latin1").trimEnd().split("\r\n")
   assert.deepEqual([start, host], ["GET / HTTP/1.1", "Host: a.example"])
   return rest
