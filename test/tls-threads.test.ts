@@ -1,6 +1,7 @@
 /** TLS in the whole balancer: threads that share ports and sessions, certificates that are renewed under way. */
 import assert from "node:assert/strict"
-import { writeFileSync } from "node:fs"
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { createServer } from "node:net"
 import type { AddressInfo } from "node:net"
 import { test, type TestContext } from "node:test"
@@ -239,3 +240,17 @@ test(
     )
   },
 )
+
+test("the examples of docs/tls.md are valid, together and each by itself", { skip }, (t) => {
+  const folder = certificateFolder(t)
+  mkdirSync(folder.file("certs"))
+  for (const name of ["example", "shop"]) folder.make(`certs/${name}`, [`${name}.example`])
+  const document = readFileSync(join(import.meta.dirname, "..", "docs", "tls.md"), "utf8")
+  const examples = [...document.matchAll(/^```yaml\n([^]*?)^```$/gm)].map(([, text]) => text!)
+  assert.equal(examples.length, 3)
+  for (const text of [...examples, examples.join("")]) {
+    writeFileSync(folder.file("lb.yaml"), text)
+    const config = loadConfig(folder.file("lb.yaml"), { policies, env: {} })
+    assert.deepEqual(config.ok ? [] : config.error, [], text)
+  }
+})

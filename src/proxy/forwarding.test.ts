@@ -72,7 +72,7 @@ test("what a stranger says of itself is replaced", () => {
   }
 })
 
-test("a stranger's requests cost nothing: their fields are one buffer", () => {
+test("a stranger's requests cost nothing: their fields are the same whatever they are", () => {
   const forwarding = rules().of("203.0.113.5", true)
   assert.equal(forwarding.fieldsFor(headOf([])), forwarding.fieldsFor(headOf(spoofed)))
 })
@@ -242,7 +242,7 @@ test("whatever a trusted proxy sends, the lines that go on are well-formed, and 
       const sent = forwarded(lines, { rules: { forwarded: option } })
       const values = (field: string) =>
         sent.flatMap((line) => (line.startsWith(`${field}: `) ? [line.slice(field.length + 2).trim()] : []))
-      assert.match(values("X-Forwarded-For").join("|"), /^(?:[0-9A-Fa-f.:[\]]+, )*10\.0\.0\.1$/)
+      assert.match(values("X-Forwarded-For").join("|"), /^(?:[0-9A-Za-z._:[\]-]+, )*10\.0\.0\.1$/)
       assert.match(values("X-Forwarded-Proto").join("|"), /^https?$/)
       assert.match(values("X-Forwarded-Host").join("|"), /^[0-9A-Za-z.:[\]_-]+$/)
       assert.match(values("X-Forwarded-Port").join("|"), /^[0-9]{0,5}$/)
