@@ -8,6 +8,7 @@ import { connect as connectPlain, type Socket } from "node:net"
 import { Duplex } from "node:stream"
 import { test, type TestContext } from "node:test"
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls"
+import { seeded } from "../src/core/rng.ts"
 import { writeProxyHeader } from "../src/proxy/proxy-protocol.ts"
 import type { TlsMaterial, TlsOptions } from "../src/proxy/options.ts"
 import { type CertificateFolder, certificateFolder, noOpenssl } from "./support/certificates.ts"
@@ -464,6 +465,150 @@ test("large bodies go both ways under back-pressure", { skip }, async (t) => {
   const response = await wire.response()
   assert.ok(response.body.equals(body))
 })
+
+/** Sends so many bytes, as fast as they are taken; answers how many have been handed over so far. */
+function offering(wire: Wire, total: number): () => number {
+  const block = randomBytes(64 * 1024)
+  let offered = 0
+  const offer = (): void => {
+    while (offered < total) {
+      offered += block.length
+      if (!wire.send(block)) return
+    }
+  }
+  wire.socket.on("drain", offer)
+  offer()
+  return () => offered
+}
+
+/** What it is once it changes no more. */
+async function settled(what: () => number): Promise<number> {
+  let before = what()
+  for (let i = 0; i < 100; i++) {
+    await pause(150)
+    const now = what()
+    if (now === before && now > 0) return now
+    before = now
+  }
+  throw new Error("it goes on changing")
+}
+
+const bulk = 40 * 1024 * 1024
+
+test(
+  "a client over TLS that reads nothing holds its backend back, and gets every byte when it does",
+  { skip },
+  async (t) => {
+    let offered = (): number => 0
+    const backend = await scripted(t, async (wire) => {
+      await wire.request()
+      wire.send(`HTTP/1.1 200 OK\r\nContent-Length: ${bulk}\r\n\r\n`)
+      offered = offering(wire, bulk)
+    })
+    const { dial, apply, members } = await secure(t)
+    apply([{ ...members[0]!, address: backend }])
+    const wire = await dial()
+    wire.tls.pause()
+    wire.send(get)
+    const taken = await settled(() => offered())
+    assert.ok(taken < bulk / 2, `${taken} bytes were taken`)
+    wire.tls.resume()
+    await until("all of it", () => wire.received >= bulk)
+  },
+)
+
+test(
+  "a body over TLS that the backend does not read holds its client back, and arrives whole",
+  { skip },
+  async (t) => {
+    let taker: Wire | undefined
+    const backend = await scripted(t, async (wire) => {
+      await wire.head()
+      wire.socket.pause()
+      taker = wire
+    })
+    const { dial, apply, members } = await secure(t)
+    apply([{ ...members[0]!, address: backend }])
+    const wire = await dial()
+    wire.send(`POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: ${bulk}\r\n\r\n`)
+    const taken = await settled(offering(wire, bulk))
+    assert.ok(taken < bulk / 2, `${taken} bytes were taken`)
+    assert.ok(taker !== undefined)
+    taker.socket.resume()
+    await until("all of it", () => taker!.received >= bulk)
+  },
+)
+
+test("a tunnel over TLS carries both ways, and each side's end is the other's", { skip }, async (t) => {
+  const backend = await scripted(t, async (wire) => {
+    await wire.request()
+    wire.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")
+    wire.socket.on("data", (chunk: Buffer) => wire.send(chunk))
+  })
+  const { dial, apply, members, counters } = await secure(t)
+  apply([{ ...members[0]!, address: backend }])
+  const wire = await dial()
+  wire.send("GET / HTTP/1.1\r\nHost: a.example\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")
+  await until("it is open", () => wire.text.includes("\r\n\r\n"))
+  assert.match(wire.text, /^HTTP\/1\.1 101 /)
+  const head = wire.received
+  const bytes = randomBytes(300_000)
+  wire.send(bytes)
+  await until("it has come back", () => wire.received === head + bytes.length)
+  assert.ok(wire.bytes.subarray(head).equals(bytes))
+  wire.tls.end()
+  assert.equal(await wire.closed, "end")
+  await until("it is closed", () => counters.total("closed") === 1)
+  assert.deepEqual(counters.errors(), {})
+})
+
+test(
+  "after a storm of clients that break off anywhere, nothing is held and nothing has thrown",
+  { skip },
+  async (t) => {
+    const seed = Math.floor(Math.random() * 2 ** 31)
+    t.diagnostic(`seed ${seed}`)
+    const rng = seeded(seed)
+    const { port, tlsPort, counters, plane, material } = await secure(t, {
+      proxyProtocol: loopback,
+      timeouts: { tlsHandshakeMs: 300, clientHeadMs: 300 },
+      limits: { queueMax: 200 },
+      capacity: { compute: 1_000, storage: 1_000 },
+    })
+    // Both ways into a handshake are taken: with a look at the ClientHello, and without.
+    const header = writeProxyHeader(2, client, destination)
+    const storm = async (): Promise<void> => {
+      const isTls = rng.below(4) > 0
+      const prefix =
+        rng.below(5) > 0 ? header : rng.below(2) === 0 ? Buffer.alloc(0) : Buffer.from("PROXY TCP4 1.1.1.1 ")
+      const tap = new Tap(isTls ? tlsPort : port, prefix, rng.below(2) === 0 ? undefined : 1 + rng.below(400))
+      const maxVersion = rng.below(2) === 0 ? "TLSv1.2" : "TLSv1.3"
+      const over = isTls ? connect({ socket: tap, rejectUnauthorized: false, maxVersion }) : tap
+      const closed = new Promise<void>((resolve) => tap.raw.once("close", () => resolve()))
+      over.on("error", nothing)
+      tap.on("error", nothing)
+      over.resume()
+      over.write(rng.below(3) === 0 ? randomBytes(200) : get.repeat(1 + rng.below(3)))
+      await pause(rng.below(60))
+      if (rng.below(2) === 0) tap.raw.resetAndDestroy()
+      else if (rng.below(2) === 0) tap.raw.end()
+      else over.end()
+      await Promise.race([closed, pause(1_000)])
+      tap.raw.destroy()
+      await closed
+    }
+    for (let round = 0; round < 4; round++) {
+      const current = randomBytes(48)
+      plane.renewTls({
+        ...material,
+        ticketKeys: round % 2 === 0 ? [current] : [current, material.ticketKeys[0]!],
+      })
+      await Promise.all(Array.from({ length: 25 }, storm))
+    }
+    await until("all are closed", () => counters.total("accepted") === counters.total("closed"))
+    assert.equal(counters.total("accepted"), 100)
+  },
+)
 
 test("stopping ends handshakes at once and lets exchanges finish", { skip }, async (t) => {
   let answer = nothing
