@@ -8,6 +8,7 @@ import { connect as connectPlain, type Socket } from "node:net"
 import { Duplex } from "node:stream"
 import { test, type TestContext } from "node:test"
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls"
+import { seeded } from "../src/core/rng.ts"
 import { writeProxyHeader } from "../src/proxy/proxy-protocol.ts"
 import type { TlsMaterial, TlsOptions } from "../src/proxy/options.ts"
 import { type CertificateFolder, certificateFolder, noOpenssl } from "./support/certificates.ts"
@@ -23,6 +24,7 @@ import {
 } from "./support/relay.ts"
 
 const skip = noOpenssl
+const nothing = (): void => {}
 const get = "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"
 const getAndClose = "GET / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n"
 
@@ -64,7 +66,7 @@ async function secure(
     certificates: [
       folder.make("default", ["default.example"]),
       folder.make("a", ["a.example", "also-a.example"]),
-      folder.make("wild", ["*.b.example"]),
+      folder.make("wild", ["*.b.example", "*.solo"]),
     ],
     ticketKeys: [randomBytes(48)],
   }
@@ -132,6 +134,8 @@ test("the certificate is that of the exact name, of a wildcard, or the first", {
     ["ALSO-A.example", "a.example"],
     ["x.b.example", "*.b.example"],
     ["b.example", "default.example"],
+    ["x.solo", "*.b.example"],
+    ["solo", "default.example"],
     ["y.x.b.example", "default.example"],
     ["nobody.example", "default.example"],
     ["example", "default.example"],
@@ -227,7 +231,7 @@ async function sessionOf(dial: Secure["dial"], options: ConnectionOptions): Prom
   const session = new Promise<Buffer>((resolve) => wire.tls.once("session", resolve))
   wire.send(get)
   await wire.response()
-  const [kept] = await Promise.all([wire.tls.getProtocol() === "TLSv1.3" ? session : wire.tls.getSession()!])
+  const kept = wire.tls.getProtocol() === "TLSv1.3" ? await session : wire.tls.getSession()!
   wire.tls.destroy()
   return kept
 }
@@ -282,7 +286,7 @@ test(
     const { dial, plane, material, tlsPort } = await secure(t)
     plane.renewTls({ ...material, ticketKeys: [randomBytes(48), material.ticketKeys[0]!] })
     assert.equal((await dial()).tls.getProtocol(), "TLSv1.3")
-    const wire = await dialTls(tlsPort, { socket: dripping(tlsPort, 150) })
+    const wire = await dialTls(tlsPort, { socket: new Tap(tlsPort, Buffer.alloc(0), 150) })
     wire.send(getAndClose)
     assert.equal((await wire.response()).status, 200)
   },
@@ -302,15 +306,22 @@ test("renewed certificates are for new connections; those that run live on", { s
 
 // ── ends ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** A connection that hands every byte on and keeps what came: under TLS, so that its records can be looked at. */
+/**
+ * A connection that hands every byte on and keeps what came: under TLS, so that its records can be looked at. What
+ * is written can be cut into pieces, and begin with other bytes.
+ */
 class Tap extends Duplex {
   readonly raw: Socket
+  readonly #pieceBytes: number
+  #prefix: Buffer
   readonly #received: Buffer[] = []
   outcome: "open" | "end" | "reset" = "open"
 
-  constructor(port: number) {
+  constructor(port: number, prefix: Buffer = Buffer.alloc(0), pieceBytes = Number.POSITIVE_INFINITY) {
     super()
-    this.raw = connectPlain(port, "127.0.0.1")
+    this.#prefix = prefix
+    this.#pieceBytes = pieceBytes
+    this.raw = connectPlain({ port, host: "127.0.0.1", noDelay: true })
     this.raw.on("data", (chunk: Buffer) => {
       this.#received.push(chunk)
       this.push(chunk)
@@ -326,7 +337,18 @@ class Tap extends Duplex {
   override _read(): void {}
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.raw.write(chunk, () => done())
+    const bytes = Buffer.concat([this.#prefix, chunk])
+    this.#prefix = Buffer.alloc(0)
+    void this.#write(bytes, done)
+  }
+
+  async #write(bytes: Buffer, done: () => void): Promise<void> {
+    const size = Math.min(this.#pieceBytes, bytes.length)
+    for (let at = 0; at < bytes.length; at += size) {
+      this.raw.write(bytes.subarray(at, at + size))
+      if (size < bytes.length) await pause(2)
+    }
+    done()
   }
 
   override _final(done: () => void): void {
@@ -342,22 +364,6 @@ class Tap extends Duplex {
   }
 }
 
-/** A connection whose first bytes leave in pieces of this many. */
-function dripping(port: number, size: number): Duplex {
-  const tap = new Tap(port)
-  tap.raw.setNoDelay(true)
-  tap._write = (chunk: Buffer, _encoding: string, done: () => void) => {
-    void (async () => {
-      for (let at = 0; at < chunk.length; at += size) {
-        tap.raw.write(chunk.subarray(at, at + size))
-        await pause(2)
-      }
-      done()
-    })()
-  }
-  return tap
-}
-
 for (const [framing, version, head] of [
   ["length", "HTTP/1.1", "Content-Length: 100"],
   ["chunked", "HTTP/1.1", "Transfer-Encoding: chunked"],
@@ -368,7 +374,7 @@ for (const [framing, version, head] of [
     { skip },
     async (t) => {
       const part = framing === "length" ? "half of it" : "a\r\nhalf of it\r\n"
-      let cut = (): void => {}
+      let cut = nothing
       const backend = await scripted(t, async (wire) => {
         await wire.request()
         wire.send(`HTTP/1.1 200 OK\r\n${head}\r\n\r\n${part}`)
@@ -400,6 +406,20 @@ test("a response that is whole ends with a farewell", { skip }, async (t) => {
   await wire.closed
   assert.equal(tap.outcome, "end")
   assert.equal(tap.records.at(-1), 21)
+})
+
+test("a connection that is closed between requests ends with a farewell too", { skip }, async (t) => {
+  const { tlsPort, plane, counters } = await secure(t, { timeouts: { clientIdleMs: 50 } })
+  for (const closes of [nothing, () => void plane.stop()]) {
+    const tap = new Tap(tlsPort)
+    const wire = await dialTls(tlsPort, { socket: tap, maxVersion: "TLSv1.2" })
+    wire.send(get)
+    assert.equal((await wire.response()).status, 200)
+    closes()
+    await wire.closed
+    assert.deepEqual([tap.outcome, tap.records.at(-1)], ["end", 21])
+  }
+  await until("both are closed", () => counters.total("closed") === 2)
 })
 
 test("a client that has said all it will still gets its answer", { skip }, async (t) => {
@@ -446,11 +466,155 @@ test("large bodies go both ways under back-pressure", { skip }, async (t) => {
   assert.ok(response.body.equals(body))
 })
 
+/** Sends so many bytes, as fast as they are taken; answers how many have been handed over so far. */
+function offering(wire: Wire, total: number): () => number {
+  const block = randomBytes(64 * 1024)
+  let offered = 0
+  const offer = (): void => {
+    while (offered < total) {
+      offered += block.length
+      if (!wire.send(block)) return
+    }
+  }
+  wire.socket.on("drain", offer)
+  offer()
+  return () => offered
+}
+
+/** What it is once it changes no more. */
+async function settled(what: () => number): Promise<number> {
+  let before = what()
+  for (let i = 0; i < 100; i++) {
+    await pause(150)
+    const now = what()
+    if (now === before && now > 0) return now
+    before = now
+  }
+  throw new Error("it goes on changing")
+}
+
+const bulk = 40 * 1024 * 1024
+
+test(
+  "a client over TLS that reads nothing holds its backend back, and gets every byte when it does",
+  { skip },
+  async (t) => {
+    let offered = (): number => 0
+    const backend = await scripted(t, async (wire) => {
+      await wire.request()
+      wire.send(`HTTP/1.1 200 OK\r\nContent-Length: ${bulk}\r\n\r\n`)
+      offered = offering(wire, bulk)
+    })
+    const { dial, apply, members } = await secure(t)
+    apply([{ ...members[0]!, address: backend }])
+    const wire = await dial()
+    wire.tls.pause()
+    wire.send(get)
+    const taken = await settled(() => offered())
+    assert.ok(taken < bulk / 2, `${taken} bytes were taken`)
+    wire.tls.resume()
+    await until("all of it", () => wire.received >= bulk)
+  },
+)
+
+test(
+  "a body over TLS that the backend does not read holds its client back, and arrives whole",
+  { skip },
+  async (t) => {
+    let taker: Wire | undefined
+    const backend = await scripted(t, async (wire) => {
+      await wire.head()
+      wire.socket.pause()
+      taker = wire
+    })
+    const { dial, apply, members } = await secure(t)
+    apply([{ ...members[0]!, address: backend }])
+    const wire = await dial()
+    wire.send(`POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: ${bulk}\r\n\r\n`)
+    const taken = await settled(offering(wire, bulk))
+    assert.ok(taken < bulk / 2, `${taken} bytes were taken`)
+    assert.ok(taker !== undefined)
+    taker.socket.resume()
+    await until("all of it", () => taker!.received >= bulk)
+  },
+)
+
+test("a tunnel over TLS carries both ways, and each side's end is the other's", { skip }, async (t) => {
+  const backend = await scripted(t, async (wire) => {
+    await wire.request()
+    wire.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")
+    wire.socket.on("data", (chunk: Buffer) => wire.send(chunk))
+  })
+  const { dial, apply, members, counters } = await secure(t)
+  apply([{ ...members[0]!, address: backend }])
+  const wire = await dial()
+  wire.send("GET / HTTP/1.1\r\nHost: a.example\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")
+  await until("it is open", () => wire.text.includes("\r\n\r\n"))
+  assert.match(wire.text, /^HTTP\/1\.1 101 /)
+  const head = wire.received
+  const bytes = randomBytes(300_000)
+  wire.send(bytes)
+  await until("it has come back", () => wire.received === head + bytes.length)
+  assert.ok(wire.bytes.subarray(head).equals(bytes))
+  wire.tls.end()
+  assert.equal(await wire.closed, "end")
+  await until("it is closed", () => counters.total("closed") === 1)
+  assert.deepEqual(counters.errors(), {})
+})
+
+test(
+  "after a storm of clients that break off anywhere, nothing is held and nothing has thrown",
+  { skip },
+  async (t) => {
+    const seed = Math.floor(Math.random() * 2 ** 31)
+    t.diagnostic(`seed ${seed}`)
+    const rng = seeded(seed)
+    const { port, tlsPort, counters, plane, material } = await secure(t, {
+      proxyProtocol: loopback,
+      timeouts: { tlsHandshakeMs: 300, clientHeadMs: 300 },
+      limits: { queueMax: 200 },
+      capacity: { compute: 1_000, storage: 1_000 },
+    })
+    // Both ways into a handshake are taken: with a look at the ClientHello, and without.
+    const header = writeProxyHeader(2, client, destination)
+    const storm = async (): Promise<void> => {
+      const isTls = rng.below(4) > 0
+      const prefix =
+        rng.below(5) > 0 ? header : rng.below(2) === 0 ? Buffer.alloc(0) : Buffer.from("PROXY TCP4 1.1.1.1 ")
+      const tap = new Tap(isTls ? tlsPort : port, prefix, rng.below(2) === 0 ? undefined : 1 + rng.below(400))
+      const maxVersion = rng.below(2) === 0 ? "TLSv1.2" : "TLSv1.3"
+      const over = isTls ? connect({ socket: tap, rejectUnauthorized: false, maxVersion }) : tap
+      const closed = new Promise<void>((resolve) => tap.raw.once("close", () => resolve()))
+      over.on("error", nothing)
+      tap.on("error", nothing)
+      over.resume()
+      over.write(rng.below(3) === 0 ? randomBytes(200) : get.repeat(1 + rng.below(3)))
+      await pause(rng.below(60))
+      if (rng.below(2) === 0) tap.raw.resetAndDestroy()
+      else if (rng.below(2) === 0) tap.raw.end()
+      else over.end()
+      await Promise.race([closed, pause(1_000)])
+      tap.raw.destroy()
+      await closed
+    }
+    for (let round = 0; round < 4; round++) {
+      const current = randomBytes(48)
+      plane.renewTls({
+        ...material,
+        ticketKeys: round % 2 === 0 ? [current] : [current, material.ticketKeys[0]!],
+      })
+      await Promise.all(Array.from({ length: 25 }, storm))
+    }
+    await until("all are closed", () => counters.total("accepted") === counters.total("closed"))
+    assert.equal(counters.total("accepted"), 100)
+  },
+)
+
 test("stopping ends handshakes at once and lets exchanges finish", { skip }, async (t) => {
-  let answer = (): void => {}
+  let answer = nothing
   const slow = await scripted(t, async (wire) => {
     await wire.request()
-    answer = () => wire.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    answer = () => void wire.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
   })
   const { dial, plane, apply, members, table, tlsPort, counters } = await secure(t)
   apply([{ ...members[0]!, address: slow }])
@@ -566,10 +730,9 @@ for (const version of [1, 2] as const) {
         assert.match((await wire.response()).body.toString(), /^X-Forwarded-For: 203\.0\.113\.5$/m)
         await wire.closed
       }
-      for (const size of [1_000_000, 40, 70]) {
-        const tap = dripping(tlsPort, size)
-        if (size === 70) await new Promise<void>((resolve) => void tap.write(header, () => resolve()))
-        const socket = size === 70 ? tap : prefixed(tap, header)
+      // In one piece with the ClientHello, before it, and in small pieces.
+      for (const size of [undefined, header.length, 40]) {
+        const socket = new Tap(tlsPort, header, size)
         const wire = await dialTls(tlsPort, { socket, servername: "a.example" })
         wire.send(getAndClose)
         assert.match(
@@ -580,17 +743,6 @@ for (const version of [1, 2] as const) {
       }
     },
   )
-}
-
-/** Puts the bytes before the first that is written, in the same piece. */
-function prefixed(duplex: Duplex, prefix: Buffer): Duplex {
-  const write = duplex._write.bind(duplex)
-  let first = true
-  duplex._write = (chunk: Buffer, encoding, done) => {
-    write(first ? Buffer.concat([prefix, chunk]) : chunk, encoding, done)
-    first = false
-  }
-  return duplex
 }
 
 test("LOCAL and UNKNOWN leave the connection's own address", { skip }, async (t) => {
@@ -639,10 +791,44 @@ test("a PROXY header from anybody else is no HTTP", { skip }, async (t) => {
     )
     assert.match(answer, /^HTTP\/1\.1 400 /)
   }
-  const socket = prefixed(new Tap(tlsPort), writeProxyHeader(1, client, destination))
+  const socket = new Tap(tlsPort, writeProxyHeader(1, client, destination))
   assert.notEqual(await failed(dialTls(tlsPort, { socket })), "it did not fail")
   assert.equal(counters.errors()["tls_handshake_failed"], 1)
 })
+
+test("a check that says who it is and goes is no error", { skip }, async (t) => {
+  const { port, tlsPort, counters } = await secure(t, { proxyProtocol: loopback })
+  for (const to of [port, tlsPort]) {
+    for (const version of [1, 2] as const) {
+      const wire = new Wire(connectPlain({ port: to, host: "127.0.0.1", allowHalfOpen: true }))
+      wire.send(writeProxyHeader(version, undefined, undefined))
+      wire.socket.end()
+      await wire.closed
+    }
+  }
+  await until("all are closed", () => counters.total("closed") === 4)
+  assert.deepEqual(counters.errors(), {})
+})
+
+test(
+  "limits.connectionsMax is for both listeners together, those in mid-handshake among them",
+  { skip },
+  async (t) => {
+    const { dial, client: plain, tlsPort, counters } = await secure(t, { limits: { connectionsMax: 3 } })
+    const [first] = [await plain(), await dial()]
+    const silent = new Wire(connectPlain(tlsPort, "127.0.0.1"))
+    await until("three are in", () => counters.total("accepted") === 3)
+    assert.match(await failed(dial()), /ECONNRESET|closed/)
+    assert.equal(await (await plain()).closed, "end")
+    assert.equal(counters.total("accepted"), 3)
+    first.socket.destroy()
+    await until("there is room", () => counters.total("closed") === 1)
+    const last = await dial()
+    last.send(getAndClose)
+    assert.equal((await last.response()).status, 200)
+    silent.socket.destroy()
+  },
+)
 
 test("trust is for the client that the PROXY header names, not for who sent it", { skip }, async (t) => {
   const { ask } = await secure(t, { proxyProtocol: loopback, trustedProxies: ["203.0.113.0/24"] })

@@ -44,6 +44,7 @@ export interface LineWriter {
  * The head of a request as it goes to any backend: origin form or `*`, HTTP/1.1, our own framing line. In the usual
  * case it is the client's own bytes up to the empty line, in one copy, and then our lines.
  *
+ * @param drop X-Forwarded-Host is made from Host where it is dropped, and goes on as it is where it is not
  * @param constant whole field lines with their CRLF, latin1, validated by whoever made them
  * @param added like `constant`, for this request only
  * @param hostDefault the Host of an HTTP/1.0 request that named none
@@ -92,7 +93,7 @@ export function requestHeadBytes(
     const host = head.hostField * 4
     const start = offsets[host + 2]!
     const end = offsets[host + 3]!
-    if (end - start <= forwardedHostBytesMax) {
+    if (end - start <= forwardedHostBytesMax && drop[fields["x-forwarded-host"]] === 1) {
       at = put(out, at, forwardedHost)
       at = copy(out, at, bytes, start, end)
       at = put(out, at, lineEnd)

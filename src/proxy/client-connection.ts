@@ -92,7 +92,7 @@ export class ClientConnection implements ClientSide, Limited {
   /** The balancer stops: idle connections close now, busy ones after their exchange. */
   stop(): void {
     if (this.#state !== "idle") return
-    if (this.#socket.writableLength === 0) this.#close()
+    if (this.#socket.writableLength === 0) this.#farewell()
     else this.#linger()
   }
 
@@ -104,6 +104,8 @@ export class ClientConnection implements ClientSide, Limited {
   onDeadline(): void {
     switch (this.#state) {
       case "idle":
+        this.#farewell()
+        break
       case "lingering":
       case "closed":
         this.#close()
@@ -555,6 +557,13 @@ export class ClientConnection implements ClientSide, Limited {
     this.deadlineAt = this.#owner.deadlines.after(this.#owner.options.timeouts.betweenBytesMs)
     this.#socket.end()
     this.#resume()
+  }
+
+  /** Between requests there is nothing to cut: over TLS it says that no more comes (RFC 8446 6.1). */
+  #farewell(): void {
+    this.#state = "closed"
+    this.#forget()
+    this.#socket.destroySoon()
   }
 
   #close(): void {

@@ -34,6 +34,7 @@ export interface Arrival {
 export interface EntranceOwner {
   readonly deadlines: Deadlines
   readonly timeouts: { readonly clientHeadMs: number; readonly tlsHandshakeMs: number }
+  /** Has to listen to the socket before it returns: what has come already follows at once. */
   onArrival(entrance: Entrance, arrival: Arrival): void
   /** It has gone; `code` says why, where anybody is to blame. */
   onGone(entrance: Entrance, code: ErrorCode | undefined): void
@@ -48,6 +49,7 @@ export class Entrance implements Limited, Handshaking {
   #state: "proxy" | "hello" | "handshake" | "arrived" | "gone" = "proxy"
   #peer: string | undefined
   #ends: ProxyHeader["ends"]
+  #headerBytes = 0
   /** Bytes that have come, behind the PROXY header. */
   #held: Buffer | undefined
   #forget: (() => void) | undefined
@@ -105,7 +107,8 @@ export class Entrance implements Limited, Handshaking {
   }
 
   readonly #onClose = (): void => {
-    const isProbe = this.#socket.bytesRead === 0
+    // Nothing, or nothing but the header: somebody looks whether the port is open.
+    const isProbe = this.#socket.bytesRead === this.#headerBytes
     this.#leave(
       isProbe ? undefined : this.#state === "proxy" ? "invalid_proxy_header" : "tls_handshake_failed",
     )
@@ -119,6 +122,7 @@ export class Entrance implements Limited, Handshaking {
       return
     }
     this.#ends = header.ends
+    this.#headerBytes = header.length
     const source = header.ends?.source
     if (source !== undefined) this.#peer = "path" in source ? undefined : source.host
     this.#held = header.length < bytes.length ? bytes.subarray(header.length) : undefined

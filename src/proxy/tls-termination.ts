@@ -145,7 +145,10 @@ class CertificateChoice {
 
   find(name: string): SecureContext | undefined {
     const lower = name.toLowerCase()
-    return this.#exact.get(lower) ?? this.#wildcards.get(lower.slice(lower.indexOf(".") + 1))
+    const exact = this.#exact.get(lower)
+    const dot = lower.indexOf(".")
+    // A wildcard stands for one whole label (RFC 9525 6.3).
+    return exact === undefined && dot > 0 ? this.#wildcards.get(lower.slice(dot + 1)) : exact
   }
 }
 

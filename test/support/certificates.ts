@@ -12,8 +12,8 @@ export const noOpenssl: string | false = hasOpenssl() ? false : "there is no ope
 export interface CertificateFolder {
   readonly path: string
   /** Makes NAME.pem and NAME.key.pem, self-signed for these host names; an older pair is replaced. */
-  make(name: string, hosts: readonly string[], days?: number): TlsCertificate
-  file(name: string): string
+  readonly make: (name: string, hosts: readonly string[], days?: number) => TlsCertificate
+  readonly file: (name: string) => string
 }
 
 /** A folder that goes with the test. */
@@ -24,7 +24,7 @@ export function certificateFolder(cleaner: Cleaner): CertificateFolder {
   return {
     path,
     file,
-    make(name, hosts, days = 2) {
+    make: (name, hosts, days = 2) => {
       const [cert, key] = [file(`${name}.pem`), file(`${name}.key.pem`)]
       openssl(
         ["req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"],

@@ -1,0 +1,32 @@
+import assert from "node:assert/strict"
+import { connect } from "node:net"
+import { test } from "node:test"
+import { Listener } from "./listener.ts"
+
+test("a port that the system chose is shared by a second listener", async (t) => {
+  let accepted = 0
+  const listeners = [0, 1].map(() => {
+    return new Listener(10, (socket) => {
+      accepted++
+      socket.end()
+    })
+  })
+  t.after(() => {
+    for (const listener of listeners) listener.close()
+  })
+  const [first, second] = listeners
+  const port = await first!.listen({ host: "127.0.0.1", port: 0 })
+  assert.ok(port > 0)
+  assert.equal(await second!.listen({ host: "127.0.0.1", port }), port)
+  assert.deepEqual([first!.port, second!.port], [port, port])
+  for (let i = 1; i <= 8; i++) {
+    await new Promise((resolve) => connect(port, "127.0.0.1").resume().once("close", resolve))
+    assert.equal(accepted, i)
+  }
+})
+
+test("an address that is not to be had is the system's error, and leaves no port", async () => {
+  const listener = new Listener(10, () => {})
+  await assert.rejects(listener.listen({ host: "192.0.2.1", port: 0 }), { code: "EADDRNOTAVAIL" })
+  assert.equal(listener.port, 0)
+})
