@@ -5,6 +5,8 @@ import { type AddressInfo, createServer } from "node:net"
 import { networkInterfaces, tmpdir } from "node:os"
 import { join } from "node:path"
 import { test, type TestContext } from "node:test"
+import { probeHttp, probeTcp } from "../src/control/checks.ts"
+import { destinationOf, Dialer } from "../src/proxy/dial.ts"
 import type { Resolve } from "../src/proxy/name-cache.ts"
 import { blackHole } from "./support/black-hole.ts"
 import { asked, get, ok } from "./support/messages.ts"
@@ -130,6 +132,20 @@ test("a backend that accepts no connection is 504 connect_timeout, or another is
   apply(members)
   for (let i = 0; i < 3; i++) assert.deepEqual(await asked(wire, get()), [200, "here"])
   assert.deepEqual(counters.errors(), { connect_timeout: 1 })
+})
+
+test("the checks reach a Unix socket too, and say when it is not there", async (t) => {
+  const path = join(folder(t), "app.sock")
+  const wires = await playing(t, createServer({ allowHalfOpen: true }), "connection", answer, { path })
+  const tls = { ca: undefined, verify: true, serverName: undefined, cert: undefined, key: undefined }
+  const dialer = new Dialer({ nameTtlMs: 0, proxyProtocol: "none", tls }, { now: () => 0 })
+  const never = new AbortController().signal
+  const to = destinationOf({ address: { path }, scheme: "http", labels: {} })
+  assert.deepEqual(await probeTcp(dialer, to, 2_000, never), { passed: true })
+  assert.deepEqual(await probeHttp(dialer, to, "/healthz", 2_000, never), { passed: true })
+  assert.match(wires.at(-1)!.text, /^GET \/healthz HTTP\/1\.1\r\nHost: localhost\r\n/)
+  const nowhere = destinationOf({ address: { path: `${path}x` }, scheme: "http", labels: {} })
+  assert.deepEqual(await probeTcp(dialer, nowhere, 2_000, never), { passed: false, error: "no such socket" })
 })
 
 function folder(t: TestContext): string {

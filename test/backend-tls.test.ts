@@ -3,14 +3,18 @@ import assert from "node:assert/strict"
 import { type AddressInfo, createServer as createTcpServer } from "node:net"
 import { test, type TestContext } from "node:test"
 import { createServer, type TLSSocket, type TlsOptions } from "node:tls"
+import { probeHttp, probeTcp } from "../src/control/checks.ts"
+import { parseConfig } from "../src/control/config-parse.ts"
+import { fail, ok } from "../src/core/result.ts"
+import { destinationOf, Dialer } from "../src/proxy/dial.ts"
 import type { BackendOptions } from "../src/proxy/options.ts"
 import { type Authority, authority } from "./support/authority.ts"
-import { asked, get, ok, post } from "./support/messages.ts"
+import { asked, get, ok as okay, post } from "./support/messages.ts"
 import { answers, playing, relay, type RelayChange, type Script, until, type Wire } from "./support/relay.ts"
 
 const refuses: Script = (wire) => void wire.socket.once("data", () => wire.send("HTTP/1.1 400 Bad\r\n\r\n"))
 const ends: Script = (wire) => void wire.socket.once("data", () => wire.socket.destroy())
-const answer = answers((request) => ok(request.body.length > 0 ? request.body.toString() : "secret"))
+const answer = answers((request) => okay(request.body.length > 0 ? request.body.toString() : "secret"))
 
 interface Secured {
   readonly host: string
@@ -81,7 +85,7 @@ for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
     const once: Script = async (wire) => {
       reused.push((wire.socket as TLSSocket).isSessionReused())
       await wire.request()
-      wire.send(ok("secret", "Connection: close\r\n"))
+      wire.send(okay("secret", "Connection: close\r\n"))
       wire.socket.end()
     }
     const backend = await secured(t, { ...trusted.issue(["DNS:a.test"]), maxVersion }, once)
@@ -217,6 +221,74 @@ for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
     assert.equal(strict.wires.length, 1)
   })
 }
+
+test("the checks shake hands as the exchanges do, and say what is wrong with a certificate", async (t) => {
+  const trusted = authority(t)
+  const right = await secured(t, trusted.issue(["DNS:a.test"]))
+  const wrong = await secured(t, trusted.issue(["DNS:b.test"]))
+  const old = await secured(t, trusted.issue(["DNS:a.test"], -1))
+  const { backends, resolve } = trusting(trusted)
+  const dialer = new Dialer(
+    { nameTtlMs: 0, proxyProtocol: "none", tls: backends!.tls! },
+    { now: () => 0 },
+    resolve,
+  )
+  const never = new AbortController().signal
+  const cases = [
+    [right, undefined],
+    [wrong, "its certificate is for another name"],
+    [old, "its certificate has expired"],
+  ] as const
+  for (const [{ port }, error] of cases) {
+    const to = destinationOf({ address: { host: "a.test", port }, scheme: "https", labels: {} })
+    const expected = error === undefined ? { passed: true } : { passed: false, error }
+    assert.deepEqual(await probeTcp(dialer, to, 5_000, never), expected)
+    assert.deepEqual(await probeHttp(dialer, to, "/healthz", 5_000, never), expected)
+  }
+  const asks = right.wires.map(({ text }) => text).find((text) => text !== "")
+  assert.match(asks ?? "", new RegExp(`^GET /healthz HTTP/1\\.1\\r\\nHost: a\\.test:${right.port}\\r\\n`))
+})
+
+test("a check of a backend that accepts and says nothing ends in time", async (t) => {
+  const silent = createTcpServer()
+  await playing(t, silent, "connection", () => {}, { host: "127.0.0.1", port: 0 })
+  const { port } = silent.address() as AddressInfo
+  const { backends } = trusting(undefined)
+  const dialer = new Dialer({ nameTtlMs: 0, proxyProtocol: "none", tls: backends!.tls! }, { now: () => 0 })
+  const to = destinationOf({ address: { host: "127.0.0.1", port }, scheme: "https", labels: {} })
+  const outcome = await probeTcp(dialer, to, 50, new AbortController().signal)
+  assert.deepEqual(outcome, { passed: false, error: "no connection within 50 ms" })
+})
+
+test("the files of backends.tls are read into the configuration", (t) => {
+  const trusted = authority(t)
+  const { cert, key } = trusted.issue(["DNS:balancer.test"])
+  const files: Readonly<Record<string, string>> = {
+    ca: trusted.ca,
+    cert,
+    key,
+    other: trusted.issue(["DNS:x"]).key,
+  }
+  const parse = (tls: unknown) =>
+    parseConfig(
+      { backends: { tls } },
+      {
+        policies: { price: {} },
+        readFile: (path) => (files[path] === undefined ? fail("there is no such file") : ok(files[path])),
+      },
+    )
+  const config = parse({ ca: "ca", cert: "cert", key: "key", serverName: "a.test" })
+  assert.ok(config.ok)
+  assert.deepEqual(config.value.backends.tls, {
+    verify: true,
+    serverName: "a.test",
+    ca: trusted.ca,
+    cert,
+    key,
+  })
+  const mixed = parse({ cert: "cert", key: "other" })
+  assert.deepEqual(!mixed.ok && mixed.error.map(({ path }) => path.join(".")), ["backends.tls.key"])
+})
 
 async function assertRefused(wire: Wire, code: string): Promise<void> {
   wire.send(get())

@@ -52,7 +52,7 @@ async function planned(time: VirtualTime, inMs: number): Promise<void> {
 
 test("announces itself, then renews as often as the balancer says", async (t) => {
   const { balancer, time, start } = await arrange(t)
-  const announcement = start({ incarnation: 7, zone: "z", labels: { rack: "4" } })
+  const announcement = start({ scheme: "https", incarnation: 7, zone: "z", labels: { rack: "4" } })
   await planned(time, renewMs)
 
   assert.equal(announcement.state, "member")
@@ -60,6 +60,7 @@ test("announces itself, then renews as often as the balancer says", async (t) =>
   assert.deepEqual(balancer.calls[0]?.body, {
     address: ":8080",
     capacity: { compute: 20, storage: 13 },
+    scheme: "https",
     incarnation: 7,
     zone: "z",
     labels: { rack: "4" },

@@ -48,8 +48,10 @@ export interface AnnounceOptions {
   readonly id: string
   /** Where requests are to go, on the IP address that the balancer sees; or give `address`. */
   readonly port?: number
-  /** Where requests are to go, `host:port`. */
+  /** Where requests are to go, `host:port` or `unix:/path/to.sock`. */
   readonly address?: string
+  /** Whether requests come in the clear or within TLS; `http` when absent. */
+  readonly scheme?: "http" | "https"
   readonly capacity: NamedAmounts
   /** Sent as a bearer token. */
   readonly token?: string
@@ -146,10 +148,10 @@ class Announcer implements Announcement {
       throw new TypeError(`an id is 1 to 128 of A-Z a-z 0-9 . _ : -; found "${id}"`)
     }
     if (address === undefined) throw new TypeError("a port or an address is needed: where requests are to go")
-    const { capacity, zone, version, labels, weight, ttlMs, incarnation = processStartedAt } = options
+    const { capacity, scheme, zone, version, labels, weight, ttlMs, incarnation = processStartedAt } = options
     this.#options = options
     this.#url = `${balancer.replace(/\/+$/, "")}/v1/backends/${encodeURIComponent(id)}`
-    const place = { address, capacity, zone, version, labels, weight, incarnation, ttlMs }
+    const place = { address, capacity, scheme, zone, version, labels, weight, incarnation, ttlMs }
     this.#announcement = JSON.stringify(place)
     this.#fetch = options.fetch ?? fetch
     this.#timers = options.timers ?? systemTimers

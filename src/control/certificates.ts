@@ -43,6 +43,17 @@ export function readCertificate(
   })
 }
 
+/** The certificates of authorities to trust, as PEM, or what is wrong with the file. */
+export function readAuthorities(
+  path: string,
+  readFile: (path: string) => Result<string, string>,
+): Result<string, string> {
+  const text = readFile(path)
+  if (!text.ok) return fail(`the file "${path}" cannot be read: ${text.error}`)
+  const first = leafOf(text.value)
+  return first.ok ? ok(text.value) : fail(`expected ${first.error} in the file "${path}"`)
+}
+
 /** The host names that a certificate is for, in lower case; its subject counts when it has no alternative names. */
 export function namesOf(certificate: X509Certificate): string[] {
   const { subjectAltName, subject } = certificate

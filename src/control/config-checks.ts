@@ -115,14 +115,14 @@ function tokenIssues(draft: ConfigDraft): CrossIssue[] {
 
 /** A certificate is worth nothing without its key, and a key nothing without its certificate. */
 function clientCertificateIssues({ backends }: ConfigDraft): CrossIssue[] {
-  const { certFile, keyFile } = backends.tls
-  if ((certFile === undefined) === (keyFile === undefined)) return []
-  const isKey = certFile === undefined
-  const message = `backends.tls.${isKey ? "certFile" : "keyFile"} must be there too`
+  const { cert, key } = backends.tls
+  if ((cert === undefined) === (key === undefined)) return []
+  const isKey = cert === undefined
+  const message = `backends.tls.${isKey ? "cert" : "key"} must be there too`
   const about = ["backends.tls"]
   return [
     {
-      path: ["backends", "tls", isKey ? "keyFile" : "certFile"],
+      path: ["backends", "tls", isKey ? "key" : "cert"],
       at: "key",
       message,
       found: undefined,

@@ -210,6 +210,33 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
     "admin: {listen: 'localhost:5252'}",
     'lb.yaml:1:17: admin.listen: the same port as listen, which is ":5252", found "localhost:5252"',
   ],
+  // How backends are spoken to
+  [
+    "backends: {tls: {ca: nope}}",
+    'lb.yaml:1:22: backends.tls.ca: the file "nope" cannot be read: there is no such file',
+  ],
+  [
+    "backends: {tls: {ca: spaces}}",
+    'lb.yaml:1:22: backends.tls.ca: expected a certificate in PEM form in the file "spaces"',
+  ],
+  [
+    "backends: {tls: {cert: token, key: nope}}",
+    'lb.yaml:1:24: backends.tls.cert: expected a certificate in PEM form in the file "token"',
+    'lb.yaml:1:36: backends.tls.key: the file "nope" cannot be read: there is no such file',
+  ],
+  ["backends: {tls: {key: nope}}", "lb.yaml:1:18: backends.tls.key: backends.tls.cert must be there too"],
+  [
+    "backends: {tls: {serverName: 10.0.0.7}}",
+    'lb.yaml:1:30: backends.tls.serverName: expected a DNS name, found "10.0.0.7"',
+  ],
+  [
+    "backends: {proxyProtocol: v3}",
+    'lb.yaml:1:27: backends.proxyProtocol: expected one of none, v1, v2, found "v3"',
+  ],
+  [
+    "registration: {unixFolders: [run]}",
+    'lb.yaml:1:30: registration.unixFolders[0]: expected the absolute path of a folder, without "." and "..", found "run"',
+  ],
   // Secrets
   [
     "admin: {token: a b}",

@@ -1,6 +1,5 @@
 /** From a configuration as written, a tree of plain values, to `Config` or all that is wrong with it. */
 
-import { createPrivateKey, X509Certificate } from "node:crypto"
 import { namedOf, vectorOf } from "../core/resources.ts"
 import { fail, ok, type Result } from "../core/result.ts"
 import { didYouMean } from "../core/suggest.ts"
@@ -9,9 +8,7 @@ import { shown, unresolved, valueAt, type ConfigIssue, type ConfigPath } from ".
 import { draftConfig, sectionNames, tokenExpected, tokenPattern } from "./config-schema.ts"
 import type { ConfigDraft, SchemaIssue } from "./config-schema.ts"
 import type { Config, TlsConfig } from "./config.ts"
-import { readCertificate } from "./certificates.ts"
-
-type BackendTls = Config["backends"]["tls"]
+import { readAuthorities, readCertificate } from "./certificates.ts"
 
 /** What a configuration is checked against, and how the files it names are read. */
 export interface ConfigContext {
@@ -141,39 +138,23 @@ function tokenOf(
   return undefined
 }
 
-/** What `backends.tls` comes to, with its files read and found to be what they should be. */
-function backendTlsOf(draft: ConfigDraft, context: ConfigContext, issues: ConfigIssue[]): BackendTls {
-  const { verify, serverName, ...files } = draft.backends.tls
-  const read = (setting: "caFile" | "certFile" | "keyFile"): string | undefined => {
-    const file = files[setting]
-    if (file === undefined) return undefined
-    const text = context.readFile(file)
-    const reason = text.ok ? whyNotPem(setting, text.value) : `cannot be read: ${text.error}`
-    if (reason === undefined && text.ok) return text.value
-    const message = `the file "${file}" ${reason}`
+/** `backends.tls` with what its files hold in the place of their paths. */
+function backendTlsOf(
+  { backends: { tls } }: ConfigDraft,
+  { readFile }: ConfigContext,
+  issues: ConfigIssue[],
+): Config["backends"]["tls"] {
+  const blame = (setting: "ca" | "cert" | "key", message: string): void => {
     issues.push({ path: ["backends", "tls", setting], at: "value", message, found: undefined })
-    return undefined
   }
-  const [ca, cert, key] = [read("caFile"), read("certFile"), read("keyFile")]
-  if (
-    cert !== undefined &&
-    key !== undefined &&
-    !new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))
-  ) {
-    const message = `the key is not that of the certificate in "${files.certFile}"`
-    issues.push({ path: ["backends", "tls", "keyFile"], at: "value", message, found: undefined })
-  }
-  return { verify, serverName, ca, cert, key }
-}
-
-function whyNotPem(setting: "caFile" | "certFile" | "keyFile", text: string): string | undefined {
-  const read = setting === "keyFile" ? createPrivateKey : (pem: string) => new X509Certificate(pem)
-  try {
-    read(text)
-    return undefined
-  } catch {
-    return setting === "keyFile" ? "holds no private key in PEM" : "holds no certificate in PEM"
-  }
+  const authorities = tls.ca === undefined ? ok(undefined) : readAuthorities(tls.ca, readFile)
+  if (!authorities.ok) blame("ca", authorities.error)
+  const ca = authorities.ok ? authorities.value : undefined
+  if (tls.cert === undefined || tls.key === undefined) return { ...tls, ca, cert: undefined, key: undefined }
+  const own = readCertificate({ cert: tls.cert, key: tls.key, names: undefined }, readFile)
+  if (own.ok) return { ...tls, ca, cert: own.value.cert, key: own.value.key }
+  for (const { setting, message } of own.error) blame(setting, message)
+  return { ...tls, ca }
 }
 
 /** What is wrong with the files of certificates, each where its path stands. */

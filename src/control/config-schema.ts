@@ -228,15 +228,15 @@ const schema = mapping({
       "Whether backends are told of the client by the PROXY protocol; connections are not shared then.",
     ),
     tls: section("TLS to backends that announce the scheme https.", {
-      caFile: pemFile.describe("The authorities to trust, PEM; those of Node.js without it."),
+      ca: pemFile.describe("The authorities to trust, a file in PEM; those of Node.js without it."),
       verify: flag(true).describe("Whether certificates must be valid and have the right name."),
       serverName: z
         .string({ error: "a DNS name" })
         .refine(isDnsName, { error: "a DNS name" })
         .optional()
         .describe("The name in every backend's certificate, instead of what it announces or its address."),
-      certFile: pemFile.describe("The certificate chain that the balancer shows, PEM."),
-      keyFile: pemFile.describe("Its private key, PEM."),
+      cert: pemFile.describe("The certificate and its chain that the balancer shows, a file in PEM."),
+      key: pemFile.describe("Its private key, a file in PEM."),
     }),
   }),
   limits: section("The most of everything.", {
@@ -287,17 +287,13 @@ const schema = mapping({
   }),
 })
 
-/** The configuration with every setting right by itself, files not read and `demand.default` as written. */
+/**
+ * The configuration with every setting right by itself, files not read (`backends.tls` has their paths) and
+ * `demand.default` as written.
+ */
 export type ConfigDraft = Config & {
   readonly registration: { readonly tokenFile: string | undefined }
   readonly admin: { readonly tokenFile: string | undefined }
-  readonly backends: {
-    readonly tls: {
-      readonly caFile: string | undefined
-      readonly certFile: string | undefined
-      readonly keyFile: string | undefined
-    }
-  }
 }
 
 export type SchemaIssue = z.core.$ZodIssue
@@ -340,12 +336,9 @@ export function draftConfig(input: unknown): Result<ConfigDraft, readonly Schema
       tls: {
         verify: backendTls.verify,
         serverName: backendTls.serverName,
-        caFile: backendTls.caFile,
-        certFile: backendTls.certFile,
-        keyFile: backendTls.keyFile,
-        ca: undefined,
-        cert: undefined,
-        key: undefined,
+        ca: backendTls.ca,
+        cert: backendTls.cert,
+        key: backendTls.key,
       },
     },
     timeouts: {

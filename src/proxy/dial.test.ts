@@ -1,0 +1,96 @@
+import assert from "node:assert/strict"
+import { once } from "node:events"
+import type { AddressInfo } from "node:net"
+import { test, type TestContext } from "node:test"
+import { createServer, type TLSSocket } from "node:tls"
+import { authority } from "../../test/support/authority.ts"
+import {
+  destinationOf,
+  dialError,
+  Dialer,
+  isCertificateRefusal,
+  isSameDestination,
+  sessionMs,
+} from "./dial.ts"
+import type { BackendOptions } from "./options.ts"
+
+const tls: BackendOptions["tls"] = {
+  ca: undefined,
+  verify: true,
+  serverName: undefined,
+  cert: undefined,
+  key: undefined,
+}
+
+test("a session is resumed until the certificate behind it was seen too long ago, resumed or not", async (t) => {
+  const trusted = authority(t)
+  const port = await shakingHands(t, trusted.issue(["IP:127.0.0.1"]))
+  let now = 0
+  const options: BackendOptions = { nameTtlMs: 0, proxyProtocol: "none", tls: { ...tls, ca: trusted.ca } }
+  const dialer = new Dialer(options, { now: () => now })
+  const to = destinationOf({ address: { host: "127.0.0.1", port }, scheme: "https", labels: {} })
+  const isResumed = async (): Promise<boolean> => {
+    const socket = dialer.dial(to) as TLSSocket
+    await once(socket, "secureConnect")
+    const resumed = socket.isSessionReused()
+    if (!resumed) await once(socket, "session")
+    socket.destroy()
+    return resumed
+  }
+  assert.equal(await isResumed(), false)
+  for (now of [sessionMs / 2, sessionMs - 1]) assert.equal(await isResumed(), true)
+  now = sessionMs
+  assert.equal(await isResumed(), false)
+  now = 2 * sessionMs - 1
+  assert.equal(await isResumed(), true)
+})
+
+test("destinations are the same when address, TLS and announced name are", () => {
+  const a = {
+    address: { host: "a", port: 1 },
+    scheme: "https",
+    labels: { "tls-server-name": "x.test" },
+  } as const
+  assert.ok(isSameDestination(destinationOf(a), destinationOf({ ...a, labels: { ...a.labels, tier: "1" } })))
+  for (const other of [
+    { ...a, address: { host: "a", port: 2 } },
+    { ...a, scheme: "http" as const },
+    { ...a, labels: {} },
+  ]) {
+    assert.ok(!isSameDestination(destinationOf(a), destinationOf(other)))
+  }
+})
+
+test("why a connection was not made has a name: the name, the way there, or TLS", () => {
+  assert.equal(dialError(named("ENOTFOUND", "getaddrinfo"), false), "resolve_failed")
+  assert.equal(dialError(named("ECONNREFUSED", "connect"), false), "connect_failed")
+  assert.equal(dialError(named("ECONNRESET", "read"), true), "backend_tls_failed")
+})
+
+test("a refusal of our certificate is told from every other alert, which may come when work is done", () => {
+  const refusals = [
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED",
+    "SSLV3_ALERT_BAD_CERTIFICATE",
+    "TLSV1_ALERT_UNKNOWN_CA",
+  ]
+  for (const code of refusals) assert.ok(isCertificateRefusal(named(`ERR_SSL_${code}`)), code)
+  for (const code of ["TLSV1_ALERT_INTERNAL_ERROR", "SSLV3_ALERT_BAD_RECORD_MAC", "WRONG_VERSION_NUMBER"])
+    assert.ok(!isCertificateRefusal(named(`ERR_SSL_${code}`)), code)
+  assert.ok(!isCertificateRefusal(named("ECONNRESET")))
+})
+
+function named(code: string, syscall = ""): NodeJS.ErrnoException {
+  return Object.assign(new Error(code), { code, syscall })
+}
+
+/** The port of a TLS server that shakes hands and no more. */
+async function shakingHands(
+  t: TestContext,
+  options: { readonly cert: string; readonly key: string },
+): Promise<number> {
+  const server = createServer(options, (socket) => socket.on("error", () => {}))
+  server.listen(0, "127.0.0.1")
+  await once(server, "listening")
+  t.after(() => server.close())
+  return (server.address() as AddressInfo).port
+}
