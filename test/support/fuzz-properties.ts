@@ -1,4 +1,5 @@
 /** What must hold for any bytes: what `npm test` tries ten thousand times and `npm run fuzz` as often as it is told. */
+import { RequestIds } from "../../src/proxy/request-ids.ts"
 import assert from "node:assert/strict"
 import fc from "fast-check"
 import { dropTable, requestHeadBytes } from "../../src/http1/serialize.ts"
@@ -75,15 +76,25 @@ function outcome({ messages, refused, done, isInHead }: WireReader): unknown {
 }
 
 const drops = dropTable([], false)
-const via = Buffer.from("Via: 1.1 linebacker\r\n")
+const via = "Via: 1.1 linebacker\r\n"
+const requestIds = new RequestIds("fuzz")
 const hostDefault = Buffer.from("linebacker")
 
 /** Fields that the balancer writes itself. */
-const own = new Set(["host", "via", "x-forwarded-host", "transfer-encoding"])
+const own = new Set([
+  "host",
+  "via",
+  "x-forwarded-host",
+  "transfer-encoding",
+  "x-request-id",
+  "te",
+  "connection",
+  "upgrade",
+])
 
 function sameWhenForwarded(bytes: Buffer, told: (kind: string) => void): void {
   const reader = readPieces("request", [bytes], {
-    write: (head) => requestHeadBytes(head, drops, via, "", hostDefault),
+    write: (head) => requestHeadBytes(head, drops, via, "", requestIds, hostDefault),
   })
   const read = reader.messages.filter(({ state }) => state === "complete")
   told(read.length === 0 ? "nothing forwarded" : "forwarded")
