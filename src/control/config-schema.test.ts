@@ -57,6 +57,7 @@ test("the empty configuration is every default", () => {
       replayBytesMax: 65_536,
       connectionsMax: 10_000,
       connectionsPerBackendMax: 1_024,
+      pipelinedMax: 1,
       idlePerBackendMax: 64,
       requestsPerConnectionMax: 1_000,
       chunkExtensionBytesMax: 4_096,

@@ -250,6 +250,9 @@ const schema = mapping({
     connectionsPerBackendMax: integer(1, 1_000_000, 1_024).describe(
       "Connections of one worker to one backend.",
     ),
+    pipelinedMax: integer(1, 64, 1).describe(
+      "Safe requests that are written together on one backend connection; 1 is no pipelining.",
+    ),
     idlePerBackendMax: integer(0, 10_000, 64).describe("Idle connections of one worker to one backend."),
     requestsPerConnectionMax: integer(1, 1_000_000_000, 1_000).describe("Requests of a client connection."),
     chunkExtensionBytesMax: integer(0, 1_048_576, 4_096).describe("Chunk extensions of one body, bytes."),

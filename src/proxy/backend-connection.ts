@@ -1,5 +1,6 @@
 /**
- * Hot path: one connection to a backend, which carries one exchange at a time.
+ * Hot path: one connection to a backend, which carries one exchange at a time. Where pipelining is on, the requests
+ * of several are written together, and each becomes the current one when the response before its own has ended.
  *
  *     connecting ──▶ (securing) ──▶ waiting ──head──▶ reading ──complete, exact, kept──▶ idle ──start──▶ waiting
  *         │               │             │                │                                │
@@ -28,9 +29,14 @@ import { outliveWriteErrors } from "./write-errors.ts"
 const interimMax = 32
 
 const eventStream = "text/event-stream"
+const nothing = Buffer.alloc(0)
 
 /** Reads from this size on get a buffer of their own, so that a long body is not copied. */
 const bulkBytesMin = 16 * 1024
+
+/** Nobody waits behind a response that takes longer than this, or is larger: those who do go elsewhere. */
+const slowMs = 500
+const slowBytes = 64 * 1024
 
 /** How much earlier than the backend an idle connection is closed: a coarse sweep and the way there take their time. */
 const hintMarginMs = 1_000
@@ -101,6 +107,12 @@ export class BackendConnection implements Limited {
   /** How long the response may stand still. */
   #pieceMs: Millis = 0
   #interims = 0
+  /** Requests of this turn of the event loop, which are written together at its end. */
+  #gathered: Buffer[] | undefined
+  /** Exchanges whose requests have been written behind the current one's, in order. Never empty. */
+  #followers: BackendSide[] | undefined
+  /** Responses may still come that nobody waits for. */
+  #mustClose = false
 
   constructor(context: Context, pool: BackendPool, origin: Origin | undefined) {
     this.#context = context
@@ -130,6 +142,12 @@ export class BackendConnection implements Limited {
 
   /** Gives the connection to an exchange, which is told when it may write: at once on an idle connection. */
   start(exchange: BackendSide): void {
+    if (this.#gathered !== undefined && this.#exchange !== undefined) {
+      this.#followers ??= []
+      this.#followers.push(exchange)
+      exchange.onBackendReady(this)
+      return
+    }
     this.#exchange = exchange
     this.answered = false
     this.#requestSent = false
@@ -137,6 +155,23 @@ export class BackendConnection implements Limited {
     if (this.#state === "connecting" || this.#state === "securing") return
     this.#wait()
     exchange.onBackendReady(this)
+  }
+
+  /** An idle connection takes the requests of several exchanges, until the end of this turn of the event loop. */
+  gather(): void {
+    this.#gathered = []
+    setImmediate(() => this.#flush())
+  }
+
+  /** Whether one more exchange may start on it, `depth` in all. */
+  isGathering(depth: number): boolean {
+    return this.#gathered !== undefined && this.#gathered.length < depth && this.#exchange !== undefined
+  }
+
+  /** Writes a request that is whole in these bytes, or the start of one. */
+  send(bytes: Buffer): void {
+    if (this.#gathered === undefined) this.socket.write(bytes)
+    else this.#gathered.push(bytes)
   }
 
   /** More of the request follows its head: the backend may answer and go before it has read all of that. */
@@ -149,9 +184,7 @@ export class BackendConnection implements Limited {
   /** The whole request has been written; from now on the backend's time to answer runs. */
   requestSent(): void {
     this.#requestSent = true
-    if (this.#state === "waiting") {
-      this.deadlineAt = this.#context.deadlines.after(this.#context.options.timeouts.responseHeadMs)
-    }
+    if (this.#state === "waiting") this.#limit(this.#context.options.timeouts.responseHeadMs)
   }
 
   /** It takes no more of the request for now: until it does, its time to answer runs. */
@@ -163,6 +196,7 @@ export class BackendConnection implements Limited {
 
   /** Holds the response back. While it is held, the client's time runs and not the backend's. */
   pause(): void {
+    this.#disband()
     this.#paused = true
     this.socket.pause()
     if (this.#state === "reading") this.deadlineAt = never
@@ -176,9 +210,18 @@ export class BackendConnection implements Limited {
   }
 
   /** The exchange has no more use for it, and it is in no state to carry another. */
-  abandon(): void {
+  abandon(exchange: BackendSide): void {
+    const followers = this.#followers
+    const index = followers?.indexOf(exchange) ?? -1
+    if (index !== -1) {
+      // Its response comes all the same, between those of others.
+      followers![index] = new IgnoredResponse(exchange)
+      return
+    }
     this.#exchange = undefined
+    this.#followers = undefined
     this.#close()
+    this.#dismiss(followers)
   }
 
   /** An idle connection that nobody shall use again. */
@@ -188,6 +231,11 @@ export class BackendConnection implements Limited {
 
   onDeadline(): void {
     const { timeouts } = this.#context.options
+    if (this.#followers !== undefined) {
+      this.#disband()
+      this.#limit(this.#state === "reading" ? this.#pieceMs : timeouts.responseHeadMs)
+      return
+    }
     switch (this.#state) {
       case "connecting":
         this.#fail("connect_timeout", `(${timeouts.connectMs} ms)`)
@@ -259,11 +307,11 @@ export class BackendConnection implements Limited {
         exchange.onTunnelData(this.#kept(bytes, length).subarray(0, length))
         break
       default:
-        if (this.#partial === undefined) this.#readHeads(exchange, bytes, length)
+        if (this.#partial === undefined) this.#readHeads(exchange, bytes, 0, length)
         else {
           const whole = Buffer.concat([this.#partial, bytes.subarray(0, length)])
           this.#partial = undefined
-          this.#readHeads(exchange, whole, whole.length)
+          this.#readHeads(exchange, whole, 0, whole.length)
         }
     }
     // A stream of small pieces must not hold a large buffer for its whole life.
@@ -277,9 +325,9 @@ export class BackendConnection implements Limited {
     return bytes === this.#context.readBuffer ? Buffer.from(bytes.subarray(0, length)) : bytes
   }
 
-  #readHeads(exchange: BackendSide, bytes: Buffer, length: number): void {
+  #readHeads(exchange: BackendSide, bytes: Buffer, start: number, length: number): void {
     const { options, names, responseHead: head } = this.#context
-    let from = 0
+    let from = start
     for (;;) {
       const end = parseResponseHead(head, bytes, from, length, options.limits, names)
       if (end === invalid) {
@@ -310,7 +358,7 @@ export class BackendConnection implements Limited {
   }
 
   #beginBody(exchange: BackendSide, head: Head, bytes: Buffer, from: number, to: number): void {
-    const { deadlines, options } = this.#context
+    const { options } = this.#context
     const framing = responseFraming(head, exchange.isHead)
     if (head.codingField !== -1 && exchange.decodesChunked && framing !== "none") {
       // A client of HTTP/1.0 cannot be told of the coding (RFC 9112 6.1), and without it the body is noise.
@@ -323,11 +371,12 @@ export class BackendConnection implements Limited {
     const length = framing === "length" ? head.contentLength : 0
     if (framing === "none" || (framing === "length" && length <= to - from)) {
       exchange.onWholeResponse(head, bytes, from, from + length)
-      if (this.#exchange === exchange) this.#complete(exchange, from + length === to)
+      if (this.#exchange === exchange) this.#complete(exchange, bytes, from + length, to)
       return
     }
     this.#pieceMs = isEventStream(head) ? options.timeouts.streamIdleMs : options.timeouts.betweenBytesMs
-    this.deadlineAt = deadlines.after(this.#pieceMs)
+    if (framing === "close" || length > slowBytes) this.#disband()
+    this.#limit(this.#pieceMs)
     const trailers = exchange.takesTrailers && framing === "chunked" ? head.nominations() : undefined
     this.#reader.begin(framing, length, exchange.decodesChunked, trailers)
     const at = this.#reader.read(bytes, from, to)
@@ -336,7 +385,8 @@ export class BackendConnection implements Limited {
       return
     }
     exchange.onResponseHead(head, this.#reader)
-    if (this.#exchange === exchange && this.#reader.state === "complete") this.#complete(exchange, at === to)
+    if (this.#exchange === exchange && this.#reader.state === "complete")
+      this.#complete(exchange, bytes, at, to)
   }
 
   /** 101 hands the connection over to another protocol, but only to one that was asked for (RFC 9110 15.2.2). */
@@ -358,20 +408,78 @@ export class BackendConnection implements Limited {
       this.#fail("response_cut", `(${reader.error})`)
       return
     }
-    this.deadlineAt = this.#context.deadlines.after(this.#pieceMs)
+    this.#limit(this.#pieceMs)
     if (reader.outputCount > 0) exchange.onResponseBody(reader)
-    if (this.#exchange === exchange && reader.state === "complete") this.#complete(exchange, at === length)
+    if (this.#exchange === exchange && reader.state === "complete")
+      this.#complete(exchange, bytes, at, length)
   }
 
-  /** `exact`: nothing came behind the response's last byte. */
-  #complete(exchange: BackendSide, exact: boolean): void {
+  /** The response has ended at bytes[at]; bytes[at..to) have come behind it. */
+  #complete(exchange: BackendSide, bytes: Buffer, at: number, to: number): void {
     this.#exchange = undefined
     this.#bulk = undefined
-    if (exact && this.#requestSent && this.#keeps && this.#idleMs > 0) {
+    if (this.#followers !== undefined) {
+      this.#advance(exchange, this.#followers, bytes, at, to)
+      return
+    }
+    const exact = at === to && this.#gathered === undefined
+    if (exact && this.#requestSent && this.#keeps && this.#idleMs > 0 && !this.#mustClose) {
       this.reused = true
       this.#becomeIdle()
     } else this.#close()
     exchange.onResponseEnd()
+  }
+
+  /** The next exchange's response follows. */
+  #advance(ended: BackendSide, followers: BackendSide[], bytes: Buffer, at: number, to: number): void {
+    const next = followers.shift()!
+    if (followers.length === 0) this.#followers = undefined
+    this.#exchange = next
+    this.#interims = 0
+    this.reused = true
+    this.answered = false
+    this.#wait()
+    this.#limit(this.#context.options.timeouts.responseHeadMs)
+    ended.onResponseEnd()
+    if (this.#exchange !== next) return
+    if (!this.#keeps) this.#fail("backend_reset", "(it closed behind another response)")
+    else if (at < to) {
+      this.answered = true
+      this.#readHeads(next, bytes, at, to)
+    }
+  }
+
+  /** Nobody shall wait any longer behind the current response. */
+  #disband(): void {
+    const followers = this.#followers
+    if (followers === undefined) return
+    this.#followers = undefined
+    this.#mustClose = true
+    this.#dismiss(followers)
+  }
+
+  /** Those who got no answer here: their requests are safe, so each may be sent again. It is nobody's failure. */
+  #dismiss(followers: readonly BackendSide[] | undefined): void {
+    if (followers === undefined) return
+    const { answered, reused } = this
+    this.answered = false
+    this.reused = true
+    for (const follower of followers)
+      follower.onBackendFailed(this, "backend_reset", "(behind another response)")
+    this.answered = answered
+    this.reused = reused
+  }
+
+  #flush(): void {
+    const gathered = this.#gathered
+    this.#gathered = undefined
+    if (gathered === undefined || gathered.length === 0 || this.#state === "closed") return
+    this.socket.write(gathered.length === 1 ? gathered[0]! : Buffer.concat(gathered))
+  }
+
+  /** What comes next has this long; less while others wait behind it. */
+  #limit(ms: Millis): void {
+    this.deadlineAt = this.#context.deadlines.after(this.#followers === undefined ? ms : Math.min(ms, slowMs))
   }
 
   #becomeIdle(): void {
@@ -395,7 +503,7 @@ export class BackendConnection implements Limited {
     // An end after a reset completes nothing (RFC 9112 8).
     if (this.writeFailed) this.#reader.reset()
     else this.#reader.end()
-    if (this.#reader.state === "complete") this.#complete(exchange, true)
+    if (this.#reader.state === "complete") this.#complete(exchange, nothing, 0, 0)
     else this.#fail("response_cut", "")
   }
 
@@ -434,15 +542,19 @@ export class BackendConnection implements Limited {
 
   #fail(code: ErrorCode, detail: string): void {
     const exchange = this.#exchange
+    const followers = this.#followers
     this.#exchange = undefined
+    this.#followers = undefined
     this.#close()
     exchange?.onBackendFailed(this, code, detail)
+    this.#dismiss(followers)
   }
 
   #close(): void {
     if (this.#state === "closed") return
     this.#state = "closed"
     this.#partial = undefined
+    this.#gathered = undefined
     this.#context.deadlines.delete(this)
     this.pool.forget(this)
     this.origin?.delete(this)
@@ -464,4 +576,30 @@ function idleMs(configuredMs: Millis, hintSeconds: number): Millis {
 function isEventStream(head: Head): boolean {
   const field = head.find(fields["content-type"])
   return field !== -1 && head.value(field).toLowerCase().startsWith(eventStream)
+}
+
+/** Takes the response to a request of a client that has gone, so that those behind it get theirs. */
+class IgnoredResponse implements BackendSide {
+  readonly isHead: boolean
+  readonly decodesChunked: boolean
+  readonly upgrades = false
+  readonly takesTrailers = false
+  readonly isHolding = false
+
+  constructor({ isHead, decodesChunked }: BackendSide) {
+    this.isHead = isHead
+    this.decodesChunked = decodesChunked
+  }
+
+  onBackendReady(): void {}
+  onInterim(): void {}
+  onWholeResponse(): void {}
+  onResponseHead(): void {}
+  onResponseBody(): void {}
+  onResponseEnd(): void {}
+  onTunnel(): void {}
+  onTunnelData(): void {}
+  onBackendEnd(): void {}
+  onBackendFailed(): void {}
+  onBackendDrain(): void {}
 }

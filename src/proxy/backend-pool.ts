@@ -11,6 +11,8 @@ export class BackendPool {
   readonly destination: Destination
   readonly #context: Context
   readonly #idle: BackendConnection[] = []
+  /** The last connection that requests were gathered on. */
+  #gathering: BackendConnection | undefined
   /** Connections that are open or being opened, the idle ones too. */
   #open = 0
   #retired = false
@@ -33,6 +35,19 @@ export class BackendPool {
   /** An idle connection, or a new one that is still connecting. With an `origin`, one that is its own. */
   take(origin: Origin | undefined): BackendConnection {
     return (origin === undefined ? this.#idle.pop() : this.#takeOf(origin)) ?? this.dial(origin)
+  }
+
+  /**
+   * A connection for a safe request without a body, on which up to `depth` such requests of this turn are written
+   * together. Only a connection that was idle: one that is new carries a single request.
+   */
+  takeGathering(depth: number): BackendConnection {
+    if (this.#gathering?.isGathering(depth) === true) return this.#gathering
+    const connection = this.#idle.pop()
+    if (connection === undefined) return this.dial(undefined)
+    connection.gather()
+    this.#gathering = connection
+    return connection
   }
 
   /** A new connection. To be called where there is room. */

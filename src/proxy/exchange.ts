@@ -18,7 +18,7 @@ import type { AttemptResult } from "../policies/policy.ts"
 import type { BodyReader } from "../http1/body.ts"
 import { fields } from "../http1/field-names.ts"
 import type { Head } from "../http1/head.ts"
-import { isIdempotent } from "../http1/request-head.ts"
+import { isIdempotent, isSafe } from "../http1/request-head.ts"
 import {
   chunkEnd,
   chunkSizeLine,
@@ -32,6 +32,7 @@ import {
 } from "../http1/serialize.ts"
 import { isTunnelProtocol } from "../http1/upgrade.ts"
 import type { BackendConnection, BackendSide } from "./backend-connection.ts"
+import type { BackendPool } from "./backend-pool.ts"
 import type { Context } from "./context.ts"
 import { avoidMs, type Demand, type Fleet, type FleetBackend, Placement } from "./fleet.ts"
 import type { Forwarding } from "./forwarding.ts"
@@ -110,6 +111,8 @@ export class Exchange implements BackendSide {
   #ready = false
   #attempts = 0
   #idempotent = false
+  /** It may be written together with others: nothing follows its head, and it changes nothing. */
+  #safe = false
   /** The connection has taken at least one byte of the request. */
   #written = false
   /** The request's head as it goes to any backend. */
@@ -161,6 +164,7 @@ export class Exchange implements BackendSide {
     this.upgrades = head.upgrade
     this.takesTrailers = head.teTrailers
     this.#idempotent = isIdempotent(head.method)
+    this.#safe = ended && !head.upgrade && isSafe(head.method)
     this.#requestEnded = ended
     this.#keepAlive = keepAlive
     this.#attempts = 0
@@ -258,7 +262,7 @@ export class Exchange implements BackendSide {
     const replay = this.#replay
     if (replay !== undefined) connection.expectsBody()
     if (replay === undefined || replay.length === 0) {
-      socket.write(this.#requestHead!)
+      connection.send(this.#requestHead!)
     } else {
       socket.cork()
       socket.write(this.#requestHead!)
@@ -368,7 +372,7 @@ export class Exchange implements BackendSide {
     // A backend may close an idle connection whenever it likes: only a fresh one says something about it.
     const stale = code === "backend_reset" && connection.reused && !connection.answered
     const repeats = this.#mayRepeat(code, connection)
-    if (stale && repeats && !backend.pool.isRetired) {
+    if (stale && repeats && !backend.pool.isRetired && backend.pool.hasRoom) {
       // The same attempt on a fresh connection. Other idle ones may be dead too, but each says so by itself.
       this.#connect(backend.pool.dial(this.#origin))
       return
@@ -422,7 +426,7 @@ export class Exchange implements BackendSide {
       this.#state = "attempting"
       this.#attempt = placed
       this.#attempts++
-      this.#connect((placed.backend as FleetBackend).pool.take(this.#origin))
+      this.#connect(this.#take((placed.backend as FleetBackend).pool))
     } else if (after !== undefined) this.#answer(after, detail)
     else if (placed !== "full") this.#answer("no_backend", "")
     else if (this.#state !== "queued") this.#wait()
@@ -432,6 +436,13 @@ export class Exchange implements BackendSide {
     const { deadlines, options, queue } = this.#context
     this.#state = "queued"
     if (!queue.push(this, deadlines.timeAfter(options.timeouts.queueMs))) this.#answer("queue_full", "")
+  }
+
+  #take(pool: BackendPool): BackendConnection {
+    const depth = this.#context.options.limits.pipelinedMax
+    return depth > 1 && this.#safe && this.#attempts === 1 && this.#origin === undefined
+      ? pool.takeGathering(depth)
+      : pool.take(this.#origin)
   }
 
   #connect(connection: BackendConnection): void {
@@ -493,7 +504,7 @@ export class Exchange implements BackendSide {
       this.#state = "idle"
       this.#forget()
     }
-    connection?.abandon()
+    connection?.abandon(this)
     if (attempt === undefined) return
     const { counters, worker, clock } = this.#context
     if (answered) counters.countAnswer(worker, attempt.backend.slot, attempt.units)

@@ -58,6 +58,8 @@ export interface DataPlaneOptions {
       readonly connectionsMax: number
       /** Connections of this thread to one backend, busy or idle. */
       readonly connectionsPerBackendMax: number
+      /** Safe requests of one turn of the event loop that are written together on one connection; 1: none are. */
+      readonly pipelinedMax: number
       /** Idle ones of these that are kept. */
       readonly idlePerBackendMax: number
       readonly requestsPerConnectionMax: number

@@ -143,6 +143,7 @@ export function dataPlaneOptions(
       replayBytesMax: 65_536,
       connectionsMax: 1_000,
       connectionsPerBackendMax: 64,
+      pipelinedMax: 1,
       idlePerBackendMax: 8,
       requestsPerConnectionMax: 1_000,
       queueMax: 4,
