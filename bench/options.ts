@@ -29,7 +29,7 @@ const flags = {
   rounds: { type: "string", default: "5" },
   seconds: { type: "string", default: "3" },
   "warm-up": { type: "string", default: "2" },
-  idle: { type: "string", default: "5000" },
+  idle: { type: "string", default: "10000" },
   modules: { type: "string", default: process.env["BENCH_MODULES"] ?? "/tmp/linebacker-peers" },
   "node-flags": { type: "string", default: "" },
   json: { type: "string" },
