@@ -1,8 +1,7 @@
 /** What must hold for any bytes: what `npm test` tries ten thousand times and `npm run fuzz` as often as it is told. */
-import { RequestIds } from "../../src/proxy/request-ids.ts"
 import assert from "node:assert/strict"
 import fc from "fast-check"
-import { dropTable, requestHeadBytes } from "../../src/http1/serialize.ts"
+import { dropTable, type LineWriter, requestHeadBytes } from "../../src/http1/serialize.ts"
 import { compareRequests, compareResponses, isGood, isUnknown, type Verdict } from "./differential.ts"
 import { dissenters } from "./parser-models.ts"
 import { wireBytes } from "./wire-arbitraries.ts"
@@ -77,31 +76,26 @@ function outcome({ messages, refused, done, isInHead }: WireReader): unknown {
 
 const drops = dropTable([], false)
 const via = "Via: 1.1 linebacker\r\n"
-const requestIds = new RequestIds("fuzz")
+const id: LineWriter = {
+  bytesMax: 17,
+  write: (out, at) => at + out.write("X-Request-Id: 1\r\n", at, "latin1"),
+}
 const hostDefault = Buffer.from("linebacker")
 
 /** Fields that the balancer writes itself. */
-const own = new Set([
-  "host",
-  "via",
-  "x-forwarded-host",
-  "transfer-encoding",
-  "x-request-id",
-  "te",
-  "connection",
-  "upgrade",
-])
+const own = new Set(["host", "via", "x-forwarded-host", "x-request-id", "transfer-encoding"])
 
 function sameWhenForwarded(bytes: Buffer, told: (kind: string) => void): void {
   const reader = readPieces("request", [bytes], {
-    write: (head) => requestHeadBytes(head, drops, via, "", requestIds, hostDefault),
+    write: (head) => requestHeadBytes(head, drops, via, "", id, hostDefault),
   })
   const read = reader.messages.filter(({ state }) => state === "complete")
   told(read.length === 0 ? "nothing forwarded" : "forwarded")
   const again = readPieces("request", [reader.forwarded])
   assert.equal(again.refused, undefined, `${shown(bytes)} goes on as ${shown(reader.forwarded)}`)
   assert.deepEqual(again.messages.map(essence), read.map(essence), shown(bytes))
-  if (read.some(({ method }) => isUnknown(method))) return
+  // llhttp knows a closed list of methods, and reads nothing behind a request that asks for another protocol.
+  if (read.some(({ method, flags }) => isUnknown(method) || flags.includes("upgrade"))) return
   assert.deepEqual(dissenters(reader.forwarded), [], `${shown(bytes)} goes on as ${shown(reader.forwarded)}`)
 }
 

@@ -1,0 +1,107 @@
+/** Framing that two sides of the balancer have to agree on: what a backend says, and what the client is told. */
+import assert from "node:assert/strict"
+import { test, type TestContext } from "node:test"
+import { answering, relay, scripted } from "./support/relay.ts"
+
+const get = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+/** What the client is told when a backend sends these bytes and ends. */
+async function told(t: TestContext, bytes: string, request = get): Promise<string> {
+  const backend = await scripted(t, async (wire) => {
+    await wire.request()
+    wire.send(bytes)
+    wire.socket.end()
+  })
+  const { ask } = await relay(t, [backend])
+  return ask(request)
+}
+
+test("204 and interim responses go on without framing fields", async (t) => {
+  for (const field of ["Content-Length: 5", "Transfer-Encoding: chunked"]) {
+    const interim = `HTTP/1.1 103 Early Hints\r\nLink: x\r\n${field}\r\n\r\n`
+    const text = await told(t, `${interim}HTTP/1.1 204 No Content\r\n${field}\r\nX: y\r\n\r\n`)
+    assert.match(text, /^HTTP\/1\.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP\/1\.1 204 No Content\r\nX: y\r\n/)
+    assert.doesNotMatch(text, /content-length|transfer-encoding/i)
+  }
+})
+
+test("304 keeps the length that it speaks of", async (t) => {
+  const text = await told(t, "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n")
+  assert.match(text, /^HTTP\/1\.1 304 Not Modified\r\nContent-Length: 5\r\n/)
+  assert.match(text, /\r\n\r\n$/)
+})
+
+test("a body in a coding of its own reaches HTTP/1.1 in that coding and in chunks", async (t) => {
+  const text = await told(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nhello")
+  assert.match(text, /\r\nTransfer-Encoding: gzip, chunked\r\n/)
+  assert.match(text, /\r\n\r\n5\r\nhello\r\n0\r\n\r\n$/)
+  const chunks = "5\r\nhello\r\n0\r\n\r\n"
+  const both = await told(t, `HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip , chunked\r\n\r\n${chunks}`)
+  assert.match(both, /\r\nTransfer-Encoding: gzip , chunked\r\n/)
+  assert.ok(both.endsWith(`\r\n\r\n${chunks}`))
+})
+
+test("a body in no coding reaches HTTP/1.1 in chunks alone", async (t) => {
+  const text = await told(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nhello")
+  assert.match(text, /\r\nTransfer-Encoding: chunked\r\n/)
+  assert.match(text, /\r\n\r\n5\r\nhello\r\n0\r\n\r\n$/)
+})
+
+test("HTTP/1.0 cannot be told of a coding", async (t) => {
+  const text = await told(
+    t,
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nhello",
+    "GET / HTTP/1.0\r\n\r\n",
+  )
+  assert.match(text, /^HTTP\/1\.1 502 /)
+  assert.match(text, /unknown_transfer_coding/)
+})
+
+test("what a backend frames in two ways is 502", async (t) => {
+  const framings = [
+    "Content-Length: 5\r\nContent-Length: 5",
+    "Content-Length: 5\r\nTransfer-Encoding: chunked",
+    "Transfer-Encoding: chunked, chunked",
+    "Transfer-Encoding: chunked\t",
+    "Content-Length : 5",
+    "X: y\r\n Content-Length: 5",
+    "Content-Length: 5\nX: y",
+  ]
+  for (const framing of framings) {
+    const text = await told(t, `HTTP/1.1 200 OK\r\n${framing}\r\n\r\nhello`)
+    assert.match(text, /^HTTP\/1\.1 502 /, framing)
+  }
+})
+
+test("an absolute form of HTTP/1.0 without Host says which one it means", async (t) => {
+  const backend = await answering(t, () => "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+  const { ask } = await relay(t, [backend])
+  await ask("GET http://example.com:8080/a HTTP/1.0\r\n\r\n")
+  assert.match(backend.wires[0]!.text, /^GET \/a HTTP\/1\.1\r\n/)
+  assert.match(backend.wires[0]!.text, /\r\nHost: example\.com:8080\r\n/)
+})
+
+test("an expectation of HTTP/1.0 reaches nobody", async (t) => {
+  const backend = await answering(t, () => "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+  const { ask } = await relay(t, [backend])
+  await ask("GET /a HTTP/1.0\r\nExpect: 100-continue\r\n\r\n")
+  assert.doesNotMatch(backend.wires[0]!.text, /expect/i)
+})
+
+test("underscores are dropped or refused where that is set, and framing is refused always", async (t) => {
+  const backend = await answering(t, () => "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+  const field = (name: string): string =>
+    `GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${name}: 1\r\n\r\n`
+  for (const [underscores, status, arrives] of [
+    ["pass", 200, true],
+    ["drop", 200, false],
+    ["reject", 400, false],
+  ] as const) {
+    const before = backend.wires.length
+    const { ask } = await relay(t, [backend], { limits: { underscores } })
+    assert.match(await ask(field("X_Y")), new RegExp(`^HTTP/1.1 ${status} `), underscores)
+    const sent = backend.wires.slice(before).map(({ text }) => text)
+    assert.equal(sent.join("").includes("X_Y"), arrives, underscores)
+    assert.match(await ask(field("Content_Length")), /^HTTP\/1\.1 400 [^]*underscore_field/)
+  }
+})
