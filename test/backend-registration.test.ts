@@ -66,6 +66,7 @@ test("backends announce a Unix socket and TLS, are checked there and serve; a wr
   await until("one is out", () => backendOf("wrong")?.check.lastError !== undefined)
   assert.equal(backendOf("wrong")?.check.lastError, "its certificate is for another name")
   assert.equal(backendOf("socket")?.address, `unix:${path}`)
+  assert.equal(backendOf("right")?.scheme, "https")
 
   const wire = await dial(balancer.listeners.traffic.port)
   t.after(() => wire.socket.destroy())

@@ -90,6 +90,7 @@ export class StateBuilder {
     return {
       id: member.id,
       address: formatAddress(member.address),
+      scheme: member.scheme,
       state: member.state,
       reason: member.reason,
       generation: member.generation,

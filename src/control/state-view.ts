@@ -1,4 +1,4 @@
-import type { MemberState } from "../cluster/snapshot.ts"
+import type { MemberState, Scheme } from "../cluster/snapshot.ts"
 import type { NamedAmounts, ResourceKind } from "../core/resources.ts"
 
 /** One backend as `/api/v1/state`, `/api/v1/backends` and the page show it. */
@@ -6,6 +6,7 @@ export interface BackendView {
   readonly id: string
   /** `host:port`, IPv6 in brackets, or `unix:/path`. */
   readonly address: string
+  readonly scheme: Scheme
   readonly state: MemberState
   /** One sentence: why it is in this state. */
   readonly reason: string

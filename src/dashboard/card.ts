@@ -222,7 +222,7 @@ function carried(total: BackendView["total"], name: string, scales: Scales): num
 
 /** Where and what it is: address, place, version and labels. */
 function whereabouts(view: BackendView): string {
-  const words = [view.address]
+  const words = [view.scheme === "https" ? `${view.address} within TLS` : view.address]
   if (view.zone !== undefined) words.push(view.zone)
   if (view.version !== undefined) words.push(view.version)
   if (view.weight !== 1) words.push(`weight ${amount(view.weight)}`)

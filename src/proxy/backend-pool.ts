@@ -20,6 +20,7 @@ export class BackendPool {
   constructor(context: Context, destination: Destination) {
     this.#context = context
     this.destination = destination
+    context.dialer.prepare(destination)
   }
 
   /** `take` gives a connection without exceeding limits.connectionsPerBackendMax. */

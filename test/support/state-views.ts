@@ -5,6 +5,7 @@ export function backendView(id: string, change: Partial<BackendView> = {}): Back
   return {
     id,
     address: "127.0.0.1:5453",
+    scheme: "http",
     state: "serving",
     reason: "its lease is fresh and its checks pass",
     generation: 1,
