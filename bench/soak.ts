@@ -17,7 +17,7 @@ import { tunnels } from "./soak/tunnels.ts"
 const gib = 1024 ** 3
 
 const soaks: Readonly<Record<string, (seed: number) => Promise<Finding[]>>> = {
-  idle: (seed) => idle({ idle: 10_000, busy: 200, busyMs: 10_000, settleMs: 5_000 }, seed),
+  idle: (seed) => idle({ idle: 10_000, busy: 200, busyMs: 10_000, bytesMax: 8 * 1024 }, seed),
   bodies: (seed) => bodies({ bytes: 4 * gib, slowBytes: gib / 8 }, seed),
   tunnels: (seed) => tunnels({ tunnels: 1_000, messages: 100 }, seed),
   storm: (seed) => storm({ ms: 60_000, clients: 200 }, seed),

@@ -8,6 +8,8 @@ import type { StateView } from "../../src/control/state-view.ts"
 
 const root = join(import.meta.dirname, "..", "..")
 const host = "127.0.0.1"
+/** A thread collects within tens of milliseconds; the pages go back to the system somewhat later. */
+const collectMs = 3_000
 
 /** What a soak has found: one line, and whether it is what was promised. */
 export interface Finding {
@@ -48,7 +50,8 @@ export class Bed {
     const folder = mkdtempSync(join(tmpdir(), "linebacker-soak-"))
     const file = join(folder, "linebacker.yaml")
     writeFileSync(file, JSON.stringify(configOf(options)))
-    const [balancer, said] = await started(["src/cli/main.ts", "serve", "-c", file], "page on ")
+    const words = ["--expose-gc", "--import", join(import.meta.dirname, "collect.ts")]
+    const [balancer, said] = await started([...words, "src/cli/main.ts", "serve", "-c", file], "page on ")
     const bed = new Bed(balancer, said, folder)
     try {
       for (let i = 0; i < options.backends; i++) await bed.#addBackend(`b${i}`, options.seed + i)
@@ -65,7 +68,13 @@ export class Bed {
     return (await response.json()) as StateView
   }
 
-  /** Of the balancer's process, bytes: what it shares with others counts in part, what is swapped or unused not. */
+  /** Has every thread of the balancer collect its garbage. */
+  async collect(): Promise<void> {
+    this.#balancer.send("collect")
+    await pause(collectMs)
+  }
+
+  /** What the balancer's process has of the machine's memory (its PSS), bytes: of shared pages its share. */
   get memory(): number {
     const facts = readFileSync(`/proc/${this.#balancer.pid}/smaps_rollup`, "utf8")
     return Number(/^Pss:\s+(\d+) kB$/m.exec(facts)![1]) * 1024
@@ -137,13 +146,15 @@ function configOf({ workers, limits, timeouts }: BedOptions): unknown {
 async function started(words: readonly string[], until: string): Promise<[ChildProcess, string]> {
   const child = spawn(process.execPath, ["--conditions=linebacker-source", ...words], {
     cwd: root,
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", "inherit", "ipc"],
   })
   const ended = once(child, "exit")
   let said = ""
-  child.stdout.on("data", (data: Buffer) => (said += data.toString()))
+  const { stdout } = child
+  if (stdout === null) throw new Error("its output is piped")
+  stdout.on("data", (data: Buffer) => (said += data.toString()))
   while (!said.includes(until)) {
-    const isOver = await Promise.race([once(child.stdout, "data").then(() => false), ended.then(() => true)])
+    const isOver = await Promise.race([once(stdout, "data").then(() => false), ended.then(() => true)])
     if (isOver) throw new Error(`${words.join(" ")} ended before it was ready`)
   }
   return [child, said]

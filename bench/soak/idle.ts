@@ -1,8 +1,7 @@
 /** Many connections that say nothing, and some that never stop: what each of the many costs, and that none is hurt. */
-import { Bed, type Finding, pause } from "./bed.ts"
+import { Bed, type Finding } from "./bed.ts"
 import { Client } from "./client.ts"
 
-const bytesPerIdleMax = 8 * 1024
 /** Connections that are opened together, below the listener's backlog. */
 const atOnce = 100
 
@@ -11,14 +10,15 @@ export interface IdleSize {
   readonly busy: number
   /** How long the busy ones go on while the idle ones are there, ms. */
   readonly busyMs: number
-  /** How long memory is left alone before it is read, ms. */
-  readonly settleMs: number
+  /** Memory that an idle connection may cost, bytes. */
+  readonly bytesMax: number
 }
 
 /**
- * Memory is the growth of the balancer's process (PSS: its own pages and its share of others') between two moments
- * at which nobody asks: with the busy connections alone, after they have worked once; and with the idle ones too, of
- * which each has been answered once, after the busy ones have worked again. Kernel memory of sockets is not in it.
+ * Memory is the growth of what the balancer's process has between two moments at which nobody asks and every thread
+ * has collected its garbage: with the busy connections alone, after they have worked once; and with the idle ones
+ * too, each of which has been answered once, after the busy ones have worked again. Kernel memory of sockets is not
+ * in it.
  */
 export async function idle(size: IdleSize, seed: number): Promise<Finding[]> {
   const bed = await Bed.open({
@@ -32,12 +32,13 @@ export async function idle(size: IdleSize, seed: number): Promise<Finding[]> {
   try {
     const busy = await opened(bed, size.busy, clients)
     const first = await work(busy, size.busyMs)
-    await pause(size.settleMs)
+    await bed.collect()
     const before = bed.memory
     const idlers = await opened(bed, size.idle, clients)
     const second = await work(busy, size.busyMs)
-    await pause(size.settleMs)
-    const each = (bed.memory - before) / size.idle
+    const uncollected = Math.round((bed.memory - before) / size.idle)
+    await bed.collect()
+    const each = Math.round((bed.memory - before) / size.idle)
     const { connections } = (await bed.state()).totals
     const lost = idlers.filter(({ socket }) => socket.destroyed).length
     const still = await work(idlers.slice(0, 100), 0)
@@ -53,8 +54,8 @@ export async function idle(size: IdleSize, seed: number): Promise<Finding[]> {
         holds: failed === 0 && second.answered > size.busy,
       },
       {
-        text: `${Math.round(each)} bytes of memory per idle connection, at most ${bytesPerIdleMax}`,
-        holds: each <= bytesPerIdleMax,
+        text: `${each} bytes of memory per idle connection, at most ${size.bytesMax}; with garbage ${uncollected}`,
+        holds: each <= size.bytesMax,
       },
       await bed.settled(),
     ]
