@@ -6,6 +6,10 @@ import { answering, pause, relay, scripted, until } from "./support/relay.ts"
 const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 const post = (framing: string): string => `POST / HTTP/1.1\r\nHost: a\r\n${framing}\r\n\r\n`
 
+const options = (field: string): string => `OPTIONS * HTTP/1.1\r\nHost: a\r\n${field}\r\n\r\n`
+const via = (times: number): string =>
+  `GET / HTTP/1.1\r\nHost: a\r\nVia: ${Array(times).fill("1.1 linebacker").join(", ")}\r\nVia: 1.1 other\r\n\r\n`
+
 test("a body that announces more than it may is 413 before any of it is taken", async (t) => {
   const backend = await answering(t, () => ok)
   const { ask, counters } = await relay(t, [backend], { limits: { bodyBytesMax: 10 } })
@@ -129,7 +133,6 @@ test("OPTIONS with Max-Forwards goes one hop less far, and ends here at 0", asyn
   const backend = await answering(t, () => ok)
   const { client } = await relay(t, [backend])
   const wire = await client()
-  const options = (field: string): string => `OPTIONS * HTTP/1.1\r\nHost: a\r\n${field}\r\n\r\n`
   wire.send(options("Max-Forwards: 3"))
   assert.equal((await wire.response()).status, 200)
   assert.match(backend.wires[0]!.text, /\r\nMax-Forwards: 2\r\n/)
@@ -150,8 +153,6 @@ test("a request that Via shows to go round in circles is 508", async (t) => {
   const backend = await answering(t, () => ok)
   const { client, counters } = await relay(t, [backend])
   const wire = await client()
-  const via = (times: number): string =>
-    `GET / HTTP/1.1\r\nHost: a\r\nVia: ${Array(times).fill("1.1 linebacker").join(", ")}\r\nVia: 1.1 other\r\n\r\n`
   wire.send(via(7))
   assert.equal((await wire.response()).status, 200)
   wire.send(via(8))

@@ -132,8 +132,7 @@ test("an answer with Connection: close sends those behind it elsewhere", async (
 })
 
 test("nobody waits behind a slow answer for long", async (t) => {
-  let finish = (): void => {}
-  const slow = new Promise<void>((resolve) => (finish = resolve))
+  const { promise: slow, resolve: finish } = Promise.withResolvers<void>()
   const { plane } = await pipelining(t, (wire) =>
     serve(wire, async (request) => {
       if (request.start.includes("/slow")) await slow

@@ -9,7 +9,7 @@ const granted =
   "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX-Accept: 2\r\n\r\n"
 
 /** A backend that grants every upgrade and then does what it is told with the tunnel. */
-function granting(t: Parameters<typeof scripted>[0], then: (wire: Wire) => void | Promise<void>) {
+function grantingThen(t: Parameters<typeof scripted>[0], then: (wire: Wire) => void | Promise<void>) {
   return scripted(t, async (wire) => {
     await wire.request()
     wire.send(granted)
@@ -19,7 +19,7 @@ function granting(t: Parameters<typeof scripted>[0], then: (wire: Wire) => void 
 
 test("after a 101 that was asked for, bytes pass both ways as they are, and both ends end it", async (t) => {
   let seen = ""
-  const backend = await granting(t, (wire) => {
+  const backend = await grantingThen(t, (wire) => {
     wire.socket.on("data", (bytes: Buffer) => {
       seen += bytes.toString("latin1")
       wire.send(bytes)
@@ -50,10 +50,10 @@ test("after a 101 that was asked for, bytes pass both ways as they are, and both
 })
 
 test("what a client says before the 101 waits for it, and then goes first", async (t) => {
-  let grant = (): void => {}
+  const { promise: granting, resolve: grant } = Promise.withResolvers<void>()
   const backend = await scripted(t, async (wire) => {
     await wire.request()
-    await new Promise<void>((resolve) => (grant = resolve))
+    await granting
     assert.equal(wire.text.endsWith("\r\n\r\n"), true, "nothing has come behind the head")
     wire.send(granted)
   })
@@ -90,7 +90,7 @@ test("a backend that refuses answers, and the connection goes on with requests",
 })
 
 test("a half of the tunnel may end while the other goes on", async (t) => {
-  const backend = await granting(t, async (wire) => {
+  const backend = await grantingThen(t, async (wire) => {
     wire.socket.removeAllListeners("end")
     await new Promise((resolve) => wire.socket.once("end", resolve))
     wire.send("after your end")
@@ -106,7 +106,7 @@ test("a half of the tunnel may end while the other goes on", async (t) => {
 })
 
 test("a backend that resets the tunnel resets it for the client", async (t) => {
-  const backend = await granting(t, async (wire) => {
+  const backend = await grantingThen(t, async (wire) => {
     wire.send("some")
     await pause(30)
     wire.reset()
@@ -120,7 +120,7 @@ test("a backend that resets the tunnel resets it for the client", async (t) => {
 })
 
 test("a client that vanishes takes the tunnel with it", async (t) => {
-  const backend = await granting(t, () => {})
+  const backend = await grantingThen(t, () => {})
   const { client } = await relay(t, [backend])
   const wire = await client()
   wire.send(ask)
@@ -166,7 +166,7 @@ test("a 101 without Upgrade grants nothing", async (t) => {
 })
 
 test("a tunnel that stands still is closed on both sides", async (t) => {
-  const backend = await granting(t, () => {})
+  const backend = await grantingThen(t, () => {})
   const { client, counters } = await relay(t, [backend], { timeouts: { streamIdleMs: 100 } })
   const wire = await client()
   wire.send(ask)
@@ -189,7 +189,7 @@ test("who does not read holds the other side of the tunnel back, in both directi
     return sent
   }
   let backendWire: Wire | undefined
-  const backend = await granting(t, (wire) => {
+  const backend = await grantingThen(t, (wire) => {
     backendWire = wire
   })
   const { client } = await relay(t, [backend])

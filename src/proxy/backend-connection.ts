@@ -299,20 +299,13 @@ export class BackendConnection implements Limited {
       return false
     }
     this.answered = true
-    switch (this.#state) {
-      case "reading":
-        this.#readBody(exchange, this.#kept(bytes, length), length)
-        break
-      case "tunnel":
-        exchange.onTunnelData(this.#kept(bytes, length).subarray(0, length))
-        break
-      default:
-        if (this.#partial === undefined) this.#readHeads(exchange, bytes, 0, length)
-        else {
-          const whole = Buffer.concat([this.#partial, bytes.subarray(0, length)])
-          this.#partial = undefined
-          this.#readHeads(exchange, whole, 0, whole.length)
-        }
+    if (this.#state === "reading") this.#readBody(exchange, this.#kept(bytes, length), length)
+    else if (this.#state === "tunnel") exchange.onTunnelData(this.#kept(bytes, length).subarray(0, length))
+    else if (this.#partial === undefined) this.#readHeads(exchange, bytes, 0, length)
+    else {
+      const whole = Buffer.concat([this.#partial, bytes.subarray(0, length)])
+      this.#partial = undefined
+      this.#readHeads(exchange, whole, 0, whole.length)
     }
     // A stream of small pieces must not hold a large buffer for its whole life.
     this.#isBulk = length >= bulkBytesMin && (this.#state === "reading" || this.#state === "tunnel")

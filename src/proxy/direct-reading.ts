@@ -18,8 +18,8 @@ const nothing = Buffer.alloc(0)
  * read before the answer was known may still come. The end comes as the socket's `end`, after the last bytes.
  */
 export function readDirectly(socket: Socket, take: (bytes: Buffer) => boolean): void {
-  const { push } = Readable.prototype
-  socket.push = (bytes: Buffer | null) => (bytes === null ? push.call(socket, null) : take(bytes))
+  socket.push = (bytes: Buffer | null) =>
+    bytes === null ? Readable.prototype.push.call(socket, null) : take(bytes)
   socket.on("data", (bytes: Buffer) => {
     if (!take(bytes)) socket.pause()
   })
