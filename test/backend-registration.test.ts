@@ -77,5 +77,5 @@ test("backends announce a Unix socket and TLS, are checked there and serve; a wr
     assert.equal(response.body.toString(), "here")
     served.add(response.field("x-linebacker-backend"))
   }
-  assert.deepEqual([...served].toSorted(), ["right", "socket"])
+  assert.deepEqual(served, new Set(["right", "socket"]))
 })

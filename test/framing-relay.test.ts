@@ -81,6 +81,18 @@ test("an absolute form of HTTP/1.0 without Host says which one it means", async 
   assert.match(backend.wires[0]!.text, /\r\nHost: example\.com:8080\r\n/)
 })
 
+test("the version that goes on is ours", async (t) => {
+  const backend = await answering(t, () => "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+  const { ask } = await relay(t, [backend])
+  for (const version of ["1.0", "1.9"]) {
+    await ask(`GET /${version} HTTP/${version}\r\nHost: a\r\nConnection: close\r\n\r\n`)
+    assert.ok(
+      backend.wires.some(({ text }) => text.includes(`GET /${version} HTTP/1.1\r\n`)),
+      version,
+    )
+  }
+})
+
 test("an expectation of HTTP/1.0 reaches nobody", async (t) => {
   const backend = await answering(t, () => "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
   const { ask } = await relay(t, [backend])

@@ -12,7 +12,8 @@ export interface TunnelsSize {
 }
 
 const messageBytesMax = 70_000
-const tunnelMs = 120_000
+/** How long the other side's close may take. */
+const closeMs = 30_000
 
 export async function tunnels({ tunnels, messages }: TunnelsSize, seed: number): Promise<Finding[]> {
   const bed = await Bed.open({ workers: 2, backends: 2, seed, limits: { connectionsMax: 65_536 } })
@@ -87,7 +88,9 @@ class Tunnel {
     while (this.#sent.length > 0 && !this.socket.destroyed && this.#wrong === "") await this.#echo()
     this.#write(closer === "client" ? close : binary, Buffer.from(closer === "client" ? "" : "bye"))
     if (closer === "client") this.socket.end()
-    await Promise.race([this.#ended, pause(tunnelMs)])
+    const late = setTimeout(() => this.socket.destroy(), closeMs)
+    await this.#ended
+    clearTimeout(late)
     if (closer === "backend") this.socket.end()
     if (this.#wrong !== "") return this.#wrong
     if (this.#sent.length > 0) return `${this.#sent.length} messages were not echoed`

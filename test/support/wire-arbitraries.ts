@@ -162,6 +162,10 @@ const chunk: Text = fc
     data: fc.oneof(word, anyBytes, fc.constant(blank)).filter((data) => data !== ""),
     zeros: fc.constantFrom("", "", "", "0", "000"),
     upper: fc.boolean(),
+    end: fc.oneof(
+      { arbitrary: fc.constant("\r\n"), weight: 30 },
+      fc.constantFrom("\n", "\r", "\n\n", "\r\r", "X\n", "\rX", "XX", "", " \r\n"),
+    ),
     extension: fc.oneof(
       { arbitrary: fc.constant(""), weight: 24 },
       fc.constantFrom(
@@ -180,9 +184,9 @@ const chunk: Text = fc
       ),
     ),
   })
-  .map(({ data, zeros, upper, extension }) => {
+  .map(({ data, zeros, upper, extension, end }) => {
     const hex = data.length.toString(16)
-    return `${zeros}${upper ? hex.toUpperCase() : hex}${extension}\r\n${data}\r\n`
+    return `${zeros}${upper ? hex.toUpperCase() : hex}${extension}\r\n${data}${end}`
   })
 const chunkedBody: Text = fc
   .record({
