@@ -13,6 +13,7 @@
 import type { Socket } from "node:net"
 import { type ErrorCode, errors } from "../core/errors.ts"
 import { BodyReader } from "../http1/body.ts"
+import { LF } from "../http1/characters.ts"
 import { type Head, incomplete, invalid } from "../http1/head.ts"
 import { parseRequestHead } from "../http1/request-head.ts"
 import { loopsMax, optionsAnswer, takeForward, timesVia } from "../http1/forwards.ts"
@@ -238,9 +239,13 @@ export class ClientConnection implements ClientSide, Limited {
   #onBytes(chunk: Buffer): boolean {
     switch (this.#state) {
       case "idle":
-      case "head":
         this.#hold(chunk)
         if (!this.#paused) this.#parseHeld()
+        break
+      case "head":
+        // A head that drips in is read again for each of its lines, not for each of its bytes.
+        this.#hold(chunk)
+        if (!this.#paused && (chunk.includes(LF) || this.#isHeldTooLong())) this.#parseHeld()
         break
       case "exchange":
         if (this.#paused) this.#hold(chunk)
@@ -306,6 +311,10 @@ export class ClientConnection implements ClientSide, Limited {
 
   #hold(chunk: Buffer): void {
     this.#held = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk])
+  }
+
+  #isHeldTooLong(): boolean {
+    return this.#held !== undefined && this.#held.length > this.#owner.options.limits.headBytesMax
   }
 
   #holdForLater(bytes: Buffer): void {
@@ -529,6 +538,7 @@ export class ClientConnection implements ClientSide, Limited {
 
   #becomeIdle(): void {
     this.#state = "idle"
+    this.#exchangeEndsAt = never
     this.deadlineAt = this.#owner.deadlines.after(this.#owner.options.timeouts.clientIdleMs)
     if (this.#held === undefined) this.#resume()
   }
