@@ -13,6 +13,8 @@ import { loadOf } from "./trial.ts"
 /** Names that `--only` knows beside the scenarios. */
 export const onceNames: readonly string[] = ["syscalls", "idle", "head"]
 
+/** Traced programs are slow: so long, at least, that opening the connections is little beside the requests. */
+const tracedSecondsMin = 5
 /** Calls that are made less often than once in a hundred requests are not named. */
 const rare = 0.01
 
@@ -30,7 +32,8 @@ export async function countCalls(
     const load = { ...loadOf(scenario, contestant, ground.folder, options), connections }
     // Compilers have threads, and threads have calls of their own: they are to be done first.
     await warmUp({ ...load, seconds: options.warmUpSeconds })
-    const { total, byName } = await callsPerRequest(pids, load)
+    const seconds = Math.max(options.seconds, tracedSecondsMin)
+    const { total, byName } = await callsPerRequest(pids, { ...load, seconds })
     const named = byName.filter(({ calls }) => calls >= rare)
     const calls = named.map(({ name, calls }) => `${name} ${calls.toFixed(2)}`).join(", ")
     found.push({ peer: contestant.peer.name, total, calls })

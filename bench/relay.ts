@@ -12,7 +12,7 @@ import { startBackends } from "./backends.ts"
 import { makeCertificate } from "./certificate.ts"
 import { type Contestant, enter, type Ground, peerOf } from "./field.ts"
 import { headFinding } from "./head.ts"
-import { machineText, thisMachine } from "./machine.ts"
+import { type Machine, machineText, thisMachine } from "./machine.ts"
 import { countCalls, onceNames, weighIdle } from "./once.ts"
 import { type BenchOptions, help, parseOptions } from "./options.ts"
 import type { Peer } from "./peers/peer.ts"
@@ -67,10 +67,11 @@ async function compare(
 ): Promise<Finding[]> {
   const backends = await startBackends(join(folder, "backends"), options.loadCores)
   const ground: Ground = { folder, backends: backends.ports, certificate: makeCertificate(folder) }
+  const machine = thisMachine()
   const field: Contestant[] = []
   const findings: Finding[] = []
   try {
-    console.log(machineText(thisMachine()))
+    console.log(machineText(machine))
     for (const peer of peers) {
       const contestant = await enter(peer, ground, options)
       if (contestant === undefined) console.log(`  SKIPPED: ${peer.name} is not installed: ${peer.install}`)
@@ -82,7 +83,7 @@ async function compare(
         findings.push(finding)
         console.log(`\n${textOf(finding)}`)
         // After each, so that a long run that is stopped has not been for nothing.
-        write(findings, field, options)
+        write(findings, machine, field, options)
       }
     }
   } finally {
@@ -108,8 +109,12 @@ async function* findingsOf(
   }
 }
 
-function write(findings: readonly Finding[], field: readonly Contestant[], options: BenchOptions): void {
-  const machine = thisMachine()
+function write(
+  findings: readonly Finding[],
+  machine: Machine,
+  field: readonly Contestant[],
+  options: BenchOptions,
+): void {
   const peers = field.map(({ peer, version }) => `${peer.name} ${version}`)
   const { json, markdown, rounds, seconds } = options
   if (json !== undefined) {

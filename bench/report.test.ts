@@ -25,6 +25,15 @@ test("names are aligned to the left and figures to the right", () => {
   )
 })
 
+test("a column of words is aligned to the left, for people and in Markdown", () => {
+  const rows = [
+    ["nginx", "5.3", "read 2, write 2"],
+    ["a", "12.5", "none"],
+  ]
+  assert.match(textOf(finding("Title", rows)), /^a {6}12.5 {2}none$/m)
+  assert.match(markdownOf(finding("Title", rows)), /^\| --- \| --: \| --- \|$/m)
+})
+
 test("a remark in place of figures does not widen the columns", () => {
   const text = textOf(
     finding("Title", [

@@ -21,8 +21,10 @@ export function textOf({ title, head, rows, remarks }: Finding): string {
   )
   const lines = [head, ...rows].map((row) =>
     row
-      // Names to the left, figures to the right, remarks over everything.
-      .map((cell, c) => (c === 0 || row.length === 2 ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!)))
+      // Words to the left, figures to the right, remarks over everything.
+      .map((cell, c) =>
+        row.length === 2 || isWords(rows, c) ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!),
+      )
       .join("  ")
       .trimEnd(),
   )
@@ -31,10 +33,15 @@ export function textOf({ title, head, rows, remarks }: Finding): string {
 
 export function markdownOf({ title, head, rows, remarks }: Finding): string {
   const filled = rows.map((row) => head.map((_, c) => row[c] ?? ""))
-  const table = [head, head.map((_, c) => (c === 0 ? "---" : "--:")), ...filled]
+  const table = [head, head.map((_, c) => (isWords(rows, c) ? "---" : "--:")), ...filled]
     .map((cells) => `| ${cells.join(" | ")} |`)
     .join("\n")
   return [`**${title}**`, table, ...remarks].join("\n\n")
+}
+
+/** Whether a column holds names rather than figures with their units. */
+function isWords(rows: Finding["rows"], column: number): boolean {
+  return column === 0 || rows.some((row) => row.length > 2 && /[a-z]{3}/.test(row[column] ?? ""))
 }
 
 /**
