@@ -77,6 +77,7 @@ const context = {
   table,
   deadlines: new Deadlines(systemClock.now()),
   dialer: {
+    prepare(): void {},
     dial(_to: unknown, reading: OnReadOpts): Socket {
       const socket = new BackendSocket()
       socket.reading = reading
