@@ -88,7 +88,6 @@ const context = {
   names: new FieldNames([]),
   requestHead: new Head(options.limits),
   responseHead: new Head(options.limits),
-  readBuffer: Buffer.allocUnsafeSlow(65_536),
   onConnectFailed: () => {},
   httpDate: () => "",
 }

@@ -31,8 +31,11 @@ const interimMax = 32
 const eventStream = "text/event-stream"
 const nothing = Buffer.alloc(0)
 
-/** Reads from this size on get a buffer of their own, so that a long body is not copied. */
-const bulkBytesMin = 16 * 1024
+/** How much is read at once. */
+const readBytes = 64 * 1024
+
+/** Smaller pieces are copied for a client that is behind. */
+const lendBytesMin = 32 * 1024
 
 /** Nobody waits behind a response that takes longer than this, or is larger: those who do go elsewhere. */
 const slowMs = 500
@@ -56,10 +59,13 @@ export interface BackendSide {
   onBackendReady(connection: BackendConnection): void
   /** A 1xx response other than 101. */
   onInterim(head: Head): void
-  /** A final head with its whole body, which is bytes[from..to) and not chunked. */
-  onWholeResponse(head: Head, bytes: Buffer, from: number, to: number): void
+  /**
+   * A final head with its whole body, which is bytes[from..to) and not chunked. This one and the next answer whether
+   * they pass the bytes on as they are; false is a copy.
+   */
+  onWholeResponse(head: Head, bytes: Buffer, from: number, to: number): boolean
   /** A final head, and in `reader.output` what came of the body with it. */
-  onResponseHead(head: Head, reader: BodyReader): void
+  onResponseHead(head: Head, reader: BodyReader): boolean
   onResponseBody(reader: BodyReader): void
   /** The response has ended exactly where its framing says. The connection has been given back. */
   onResponseEnd(): void
@@ -99,10 +105,10 @@ export class BackendConnection implements Limited {
   /** For how long it may be idle. */
   #idleMs: Millis = 0
   #partial: Buffer | undefined
-  /** Where the rest of a long body is read into. */
-  #bulk: Buffer | undefined
-  /** The last read was large, and the next may be. */
-  #isBulk = false
+  /** What is read goes here. Only the pages that reads have reached cost memory. */
+  #buffer: Buffer = Buffer.allocUnsafeSlow(readBytes)
+  /** Bytes in it are still to be written to a client. */
+  #isLent = false
   #paused = false
   /** How long the response may stand still. */
   #pieceMs: Millis = 0
@@ -277,20 +283,16 @@ export class BackendConnection implements Limited {
     this.#exchange?.onBackendDrain()
   }
 
-  /**
-   * Where the next read goes: all connections of the thread share one buffer, for what is in it is copied on at once.
-   * Only a long body is written as it was read; as long as the client has not taken it all, the next read needs
-   * another buffer.
-   */
+  /** Where the next read goes: into the same buffer, unless what was read last is still to be written from there. */
   #readInto(): Buffer {
-    if (!this.#isBulk) return this.#context.readBuffer
-    if (this.#bulk === undefined || this.#exchange?.isHolding === true) {
-      this.#bulk = Buffer.allocUnsafeSlow(this.#context.readBuffer.length)
+    if (this.#isLent) {
+      this.#isLent = false
+      this.#buffer = Buffer.allocUnsafeSlow(readBytes)
     }
-    return this.#bulk
+    return this.#buffer
   }
 
-  /** bytes[0..length) have come. They are ours until this returns, and those of a long body until they are written. */
+  /** bytes[0..length) have come. They are ours until this returns; what is passed on unwritten is lent. */
   #onBytes(bytes: Buffer, length: number): boolean {
     const exchange = this.#exchange
     if (exchange === undefined) {
@@ -299,23 +301,27 @@ export class BackendConnection implements Limited {
       return false
     }
     this.answered = true
-    if (this.#state === "reading") this.#readBody(exchange, this.#kept(bytes, length), length)
-    else if (this.#state === "tunnel") exchange.onTunnelData(this.#kept(bytes, length).subarray(0, length))
-    else if (this.#partial === undefined) this.#readHeads(exchange, bytes, 0, length)
+    if (this.#state === "reading") this.#readBody(exchange, this.#lendable(exchange, bytes, length), length)
+    else if (this.#state === "tunnel") {
+      exchange.onTunnelData(this.#lendable(exchange, bytes, length).subarray(0, length))
+      this.#lend(exchange)
+    } else if (this.#partial === undefined) this.#readHeads(exchange, bytes, 0, length)
     else {
       const whole = Buffer.concat([this.#partial, bytes.subarray(0, length)])
       this.#partial = undefined
       this.#readHeads(exchange, whole, 0, whole.length)
     }
-    // A stream of small pieces must not hold a large buffer for its whole life.
-    this.#isBulk = length >= bulkBytesMin && (this.#state === "reading" || this.#state === "tunnel")
-    if (!this.#isBulk) this.#bulk = undefined
     return true
   }
 
-  /** The bytes where nobody writes over them. */
-  #kept(bytes: Buffer, length: number): Buffer {
-    return bytes === this.#context.readBuffer ? Buffer.from(bytes.subarray(0, length)) : bytes
+  /** A client that is behind must not hold a large buffer for each small piece: those are copied. */
+  #lendable(exchange: BackendSide, bytes: Buffer, length: number): Buffer {
+    return length < lendBytesMin && exchange.isHolding ? Buffer.from(bytes.subarray(0, length)) : bytes
+  }
+
+  /** Bytes have been passed on. */
+  #lend(exchange: BackendSide): void {
+    if (exchange.isHolding) this.#isLent = true
   }
 
   #readHeads(exchange: BackendSide, bytes: Buffer, start: number, length: number): void {
@@ -363,7 +369,7 @@ export class BackendConnection implements Limited {
     this.#state = "reading"
     const length = framing === "length" ? head.contentLength : 0
     if (framing === "none" || (framing === "length" && length <= to - from)) {
-      exchange.onWholeResponse(head, bytes, from, from + length)
+      if (exchange.onWholeResponse(head, bytes, from, from + length)) this.#lend(exchange)
       if (this.#exchange === exchange) this.#complete(exchange, bytes, from + length, to)
       return
     }
@@ -377,7 +383,7 @@ export class BackendConnection implements Limited {
       this.#fail("invalid_response", `(${this.#reader.error})`)
       return
     }
-    exchange.onResponseHead(head, this.#reader)
+    if (exchange.onResponseHead(head, this.#reader)) this.#lend(exchange)
     if (this.#exchange === exchange && this.#reader.state === "complete")
       this.#complete(exchange, bytes, at, to)
   }
@@ -392,6 +398,7 @@ export class BackendConnection implements Limited {
     // The client's connection has the time limit of both.
     this.deadlineAt = never
     exchange.onTunnel(head, bytes, from, to)
+    this.#lend(exchange)
   }
 
   #readBody(exchange: BackendSide, bytes: Buffer, length: number): void {
@@ -402,7 +409,10 @@ export class BackendConnection implements Limited {
       return
     }
     this.#limit(this.#pieceMs)
-    if (reader.outputCount > 0) exchange.onResponseBody(reader)
+    if (reader.outputCount > 0) {
+      exchange.onResponseBody(reader)
+      this.#lend(exchange)
+    }
     if (this.#exchange === exchange && reader.state === "complete")
       this.#complete(exchange, bytes, at, length)
   }
@@ -410,7 +420,6 @@ export class BackendConnection implements Limited {
   /** The response has ended at bytes[at]; bytes[at..to) have come behind it. */
   #complete(exchange: BackendSide, bytes: Buffer, at: number, to: number): void {
     this.#exchange = undefined
-    this.#bulk = undefined
     if (this.#followers !== undefined) {
       this.#advance(exchange, this.#followers, bytes, at, to)
       return
@@ -586,8 +595,12 @@ class IgnoredResponse implements BackendSide {
 
   onBackendReady(): void {}
   onInterim(): void {}
-  onWholeResponse(): void {}
-  onResponseHead(): void {}
+  onWholeResponse(): boolean {
+    return false
+  }
+  onResponseHead(): boolean {
+    return false
+  }
   onResponseBody(): void {}
   onResponseEnd(): void {}
   onTunnel(): void {}

@@ -565,7 +565,7 @@ export class ClientConnection implements ClientSide, Limited {
     this.#state = "lingering"
     this.#held = undefined
     this.deadlineAt = this.#owner.deadlines.after(this.#owner.options.timeouts.betweenBytesMs)
-    this.#socket.end()
+    if (!this.#socket.writableEnded) this.#socket.end()
     this.#resume()
   }
 

@@ -23,8 +23,6 @@ export interface Context {
    */
   readonly requestHead: Head
   readonly responseHead: Head
-  /** What backends send is read into this, and copied on before anything else is read. */
-  readonly readBuffer: Buffer
   /** Told that a connection to a backend could not be made, so that a check can follow at once. */
   onConnectFailed(id: BackendId): void
   /** The current HTTP date (RFC 9110 5.6.7), accurate to a second. */

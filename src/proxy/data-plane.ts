@@ -31,9 +31,6 @@ import { RequestIds } from "./request-ids.ts"
 import { TlsTermination } from "./tls-termination.ts"
 import { WaitingQueue } from "./waiting-queue.ts"
 
-/** How much is read of a backend at once. */
-const readBytes = 64 * 1024
-
 /** What a data plane needs of its surroundings. */
 export interface DataPlaneParts {
   readonly options: DataPlaneOptions
@@ -84,7 +81,6 @@ export class DataPlane {
       names: new FieldNames(resourceFields),
       requestHead: new Head(options.limits),
       responseHead: new Head(options.limits),
-      readBuffer: Buffer.allocUnsafeSlow(readBytes),
       onConnectFailed: parts.onConnectFailed,
       httpDate: () => this.#httpDate(),
     }

@@ -41,6 +41,9 @@ import { openingOf, Origin } from "./origin.ts"
 import type { ProxyEnds } from "./proxy-protocol.ts"
 import type { WaitingQueue } from "./waiting-queue.ts"
 
+/** What comes of a body with its head is copied behind it up to this size, so that both leave in one plain write. */
+const joinBytesMax = 16 * 1024
+
 /** Fields of a response that are for the balancer, or that it writes itself. */
 const ownResponseFields = [
   "endpoint-load-metrics",
@@ -288,33 +291,46 @@ export class Exchange implements BackendSide {
     this.#client.write(responseBytes.subarray(0, length))
   }
 
-  onWholeResponse(head: Head, bytes: Buffer, from: number, to: number): void {
+  onWholeResponse(head: Head, bytes: Buffer, from: number, to: number): boolean {
     this.#chunks = false
-    const length = this.#writeHead(head, false, to - from)
+    const bodyBytes = to - from
+    const joins = bodyBytes <= joinBytesMax
+    const length = this.#writeHead(head, false, joins ? bodyBytes : 0)
     const out = responseBytes
-    if (to > from) bytes.copy(out, length, from, to)
-    this.#client.write(out.subarray(0, length + to - from))
+    if (joins) {
+      if (bodyBytes > 0) bytes.copy(out, length, from, to)
+      this.#client.write(out.subarray(0, length + bodyBytes))
+      return false
+    }
+    this.#client.cork()
+    this.#client.write(out.subarray(0, length))
+    this.#client.write(bytes.subarray(from, to))
+    this.#client.uncork()
+    return true
   }
 
-  onResponseHead(head: Head, reader: BodyReader): void {
+  onResponseHead(head: Head, reader: BodyReader): boolean {
     const bodiless = this.isHead || head.status === 204 || head.status === 304
     this.#chunks = !bodiless && reader.framing === "close" && !this.decodesChunked
     const chunked = this.#chunks || (head.chunked && !this.decodesChunked && head.status !== 204)
     // Only the end of the connection tells a client of HTTP/1.0 where such a body ends.
     if (this.decodesChunked && (head.chunked || reader.framing === "close")) this.#keepAlive = false
 
-    // What came with the head is copied behind it: both leave in one write, and the memory that they were read into
-    // is free for the next read.
     let bodyBytes = 0
     for (let i = 0; i < reader.outputCount; i++) bodyBytes += reader.output[i]!.length
-    const sizeLine = this.#chunks && bodyBytes > 0 ? chunkSizeLine(bodyBytes) : undefined
-    const room = sizeLine === undefined ? bodyBytes : sizeLine.length + bodyBytes + chunkEnd.length
-    let length = this.#writeHead(head, chunked, room)
+    const joins = bodyBytes <= joinBytesMax && !this.#chunks
+    let length = this.#writeHead(head, chunked, joins ? bodyBytes : 0)
     const out = responseBytes
-    if (sizeLine !== undefined) length += sizeLine.copy(out, length)
-    for (let i = 0; i < reader.outputCount; i++) length += reader.output[i]!.copy(out, length)
-    if (sizeLine !== undefined) length += chunkEnd.copy(out, length)
-    this.#pass(out.subarray(0, length))
+    if (joins) {
+      for (let i = 0; i < reader.outputCount; i++) length += reader.output[i]!.copy(out, length)
+      this.#pass(out.subarray(0, length))
+      return false
+    }
+    this.#client.cork()
+    this.#client.write(out.subarray(0, length))
+    this.onResponseBody(reader)
+    this.#client.uncork()
+    return true
   }
 
   onResponseBody(reader: BodyReader): void {
