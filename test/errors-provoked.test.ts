@@ -5,6 +5,8 @@
  * backends were tried, and that nothing is held afterwards.
  */
 import assert from "node:assert/strict"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
 import { test, type TestContext } from "node:test"
 import type { Address } from "../src/cluster/snapshot.ts"
 import { type ErrorCode, errorCodes, errors, type RetryRule } from "../src/core/errors.ts"
@@ -181,6 +183,17 @@ for (const code of errorCodes) {
     for (const { slot } of plane.members) assert.equal(plane.table.inFlight(slot), 0)
   })
 }
+
+test("docs/faults.md lists every error as the table has it, and no other", () => {
+  const document = readFileSync(join(import.meta.dirname, "..", "docs", "faults.md"), "utf8")
+  const rows = document.split("\n").filter((line) => /^\| `[a-z_]+` \|/.test(line))
+  const expected = errorCodes.map((code) => {
+    const { source, status, retry, meaning } = errors[code]
+    return `| \`${code}\` | ${status} | ${source} | ${retry} | ${meaning} |`
+  })
+  const plain = (line: string): string => line.replaceAll(/ +/g, " ")
+  assert.deepEqual(rows.map(plain), expected.map(plain))
+})
 
 function head(fields: string): string {
   return `POST / HTTP/1.1\r\nHost: a\r\n${fields}\r\n\r\n`
