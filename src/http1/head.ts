@@ -4,6 +4,7 @@
  */
 import type { ErrorCode } from "../core/errors.ts"
 import { classes, COLON, COMMA, CR, HTAB, isToken, LF, SP, tokenLower, UNDERSCORE } from "./characters.ts"
+import { FieldMemo } from "./field-memo.ts"
 import { equals, type FieldNames, fields, rollHash } from "./field-names.ts"
 import type { HeadLimits } from "./limits.ts"
 
@@ -63,6 +64,9 @@ export class Head {
   /** Responses only: the Transfer-Encoding field if it names codings that are to reach the client, or -1. */
   codingField = -1
 
+  /** The field section is one that was read and found right before. */
+  isKnown = false
+
   /** Requests only. */
   method = ""
   targetStart = 0
@@ -78,6 +82,9 @@ export class Head {
   status = 0
   reasonStart = 0
   reasonEnd = 0
+
+  /** What was read into this head before. */
+  readonly memo = new FieldMemo()
 
   /** Why the last parse answered `invalid`. */
   error: ErrorCode = "malformed_field"
@@ -136,10 +143,7 @@ export class Head {
   }
 }
 
-/**
- * Reads field lines from `position` up to and with the empty line, and what they say of framing and connection
- * (RFC 9112 5, 6, 7; RFC 9110 7.6.1). Strict: CRLF only, no folding, no white space before the colon.
- */
+/** `readFields`, or what it left in this head when it read the same bytes before. */
 export function parseFields(
   head: Head,
   position: number,
@@ -147,6 +151,17 @@ export function parseFields(
   limits: HeadLimits,
   names: FieldNames,
 ): number {
+  const end = head.memo.recall(head, position, to)
+  head.isKnown = end > 0
+  if (end === 0) return readFields(head, position, to, limits, names)
+  return end - head.start > limits.headBytesMax ? refuse(head, "head_too_large") : end
+}
+
+/**
+ * Reads field lines from `position` up to and with the empty line, and what they say of framing and connection
+ * (RFC 9112 5, 6, 7; RFC 9110 7.6.1). Strict: CRLF only, no folding, no white space before the colon.
+ */
+function readFields(head: Head, position: number, to: number, limits: HeadLimits, names: FieldNames): number {
   const bytes = head.bytes
   const { offsets, ids } = head
   let at = position

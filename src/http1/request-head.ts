@@ -64,6 +64,7 @@ export function parseRequestHead(
   const end = parseFields(head, at, to, limits, names)
   if (end < 0) return end
   if (!readTarget(head)) return invalid
+  if (!head.isKnown) head.memo.learn(head, to)
   return end
 }
 
@@ -113,7 +114,7 @@ function readTarget(head: Head): boolean {
   const { bytes, offsets, hostField } = head
   if (hostField === -1) {
     if (head.minor === 1) return deny(head, "invalid_host")
-  } else if (!isValidHost(bytes, offsets[hostField * 4 + 2]!, offsets[hostField * 4 + 3]!)) {
+  } else if (!head.isKnown && !isValidHost(bytes, offsets[hostField * 4 + 2]!, offsets[hostField * 4 + 3]!)) {
     return deny(head, "invalid_host")
   }
   const { method } = head

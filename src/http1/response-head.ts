@@ -50,7 +50,9 @@ export function parseResponseHead(
   if (at + 1 >= to) return incomplete
   if (bytes[at + 1] !== LF) return refuse(head, "bare_line_ending")
 
-  return parseFields(head, at + 2, to, limits, names)
+  const end = parseFields(head, at + 2, to, limits, names)
+  if (end > 0 && !head.isKnown) head.memo.learn(head, to)
+  return end
 }
 
 /** How the body of a response is framed (RFC 9112 6.3): some have none, whatever their head says. */
