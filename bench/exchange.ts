@@ -17,7 +17,7 @@ import { Counters } from "../src/metrics/counters.ts"
 import { ClientConnection, type ClientOwner } from "../src/proxy/client-connection.ts"
 import { Deadlines } from "../src/proxy/deadlines.ts"
 import { ForwardingRules } from "../src/proxy/forwarding.ts"
-import { Fleet } from "../src/proxy/fleet.ts"
+import { Fleet, Placement } from "../src/proxy/fleet.ts"
 import { RequestIds } from "../src/proxy/request-ids.ts"
 import { WaitingQueue } from "../src/proxy/waiting-queue.ts"
 import { systemClock } from "../src/system.ts"
@@ -94,6 +94,7 @@ const context = {
 const attempts = new Attempts(table, 0, resources.length, () => {})
 const fleet = new Fleet(context as never, table, attempts, seeded(1))
 
+const demandDefault = fleet.demandOf(options.demand.default)
 const owner: ClientOwner = {
   ...context,
   fleet,
@@ -103,7 +104,8 @@ const owner: ClientOwner = {
   demandLines: [],
   hostDefault: Buffer.from("x"),
   requestIds: new RequestIds("12345678-0"),
-  demandDefault: fleet.demandOf(options.demand.default),
+  demandDefault,
+  placement: new Placement(resources, demandDefault),
   constantFields: () =>
     Buffer.from("X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\nVia: 1.1 linebacker\r\n"),
   isStopping: false,

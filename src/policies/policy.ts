@@ -13,7 +13,10 @@ export interface Policy {
   rebuild(members: readonly Backend[]): void
   /** Hot: no allocation, no I/O. `undefined` when the request admits none of the members. */
   pick(request: PickRequest): Backend | undefined
-  /** Told once per attempt, when it has settled. */
+  /**
+   * Told once per attempt, when it has settled. For a policy with this method `now` is exact, here and in `pick`; for
+   * others it is accurate to a quarter of a second.
+   */
   onSettled?(backend: Backend, result: AttemptResult, now: Millis): void
 }
 

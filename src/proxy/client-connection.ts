@@ -52,7 +52,10 @@ export class ClientConnection implements ClientSide, Limited {
   readonly #owner: ClientOwner
   readonly #socket: Socket
   readonly #exchange: Exchange
-  readonly #reader: BodyReader
+  /** Made with the first body: many connections never have one. */
+  #reader: BodyReader | undefined
+  /** More of the request's body is to come. */
+  #isBodyOpen = false
   readonly #entry: ClientEntry
   #state: "idle" | "head" | "exchange" | "tunnel" | "lingering" | "closed" = "idle"
   /** Bytes that have come and that nobody has read: a head in parts, or a request before its turn. */
@@ -79,7 +82,6 @@ export class ClientConnection implements ClientSide, Limited {
     this.#owner = owner
     this.#entry = entry
     this.#socket = socket
-    this.#reader = new BodyReader(owner.options.limits)
     this.#exchange = new Exchange(owner, this)
     this.deadlineAt = owner.deadlines.after(owner.options.timeouts.clientHeadMs)
     readDirectly(socket, (bytes) => this.#onBytes(bytes))
@@ -116,7 +118,7 @@ export class ClientConnection implements ClientSide, Limited {
         break
       case "exchange":
         if (this.#owner.deadlines.tick >= this.#exchangeEndsAt) this.#exchange.onFailed("exchange_timeout")
-        else if (this.#reader.state === "open") this.#exchange.onFailed("body_timeout")
+        else if (this.#isBodyOpen) this.#exchange.onFailed("body_timeout")
         else this.#close()
         break
       case "tunnel":
@@ -142,7 +144,7 @@ export class ClientConnection implements ClientSide, Limited {
     if (this.#state === "tunnel") this.#setTunnelDeadline()
     // While the client does not read, its own time limit runs; every byte it takes sets it back.
     else if (!took) this.#setDeadline(this.#owner.options.timeouts.betweenBytesMs)
-    else if (this.#reader.state !== "open") this.deadlineAt = this.#exchangeEndsAt
+    else if (!this.#isBodyOpen) this.deadlineAt = this.#exchangeEndsAt
     this.#clogged = !took
     return took
   }
@@ -166,7 +168,7 @@ export class ClientConnection implements ClientSide, Limited {
       this.#resumeTunnel()
       return
     }
-    if (this.#state !== "exchange" || this.#reader.state !== "open") return
+    if (this.#state !== "exchange" || !this.#isBodyOpen) return
     // Only the time in which the body may come counts against its rate.
     if (this.#paused) this.#bodyBeganAt += this.#owner.deadlines.tick - this.#pausedAt
     this.#setBodyDeadline()
@@ -225,7 +227,7 @@ export class ClientConnection implements ClientSide, Limited {
       status !== 501 &&
       status !== 508 &&
       this.#state === "exchange" &&
-      this.#reader.state === "complete" &&
+      !this.#isBodyOpen &&
       !this.#owner.isStopping &&
       this.#keepAlive
     this.write(errorAnswer(code, detail, !keeps, !this.#isHead, this.#owner.httpDate()))
@@ -249,7 +251,7 @@ export class ClientConnection implements ClientSide, Limited {
         break
       case "exchange":
         if (this.#paused) this.#hold(chunk)
-        else if (this.#reader.state === "open") this.#readBody(chunk, 0)
+        else if (this.#isBodyOpen) this.#readBody(chunk, 0)
         else this.#holdForLater(chunk)
         break
       case "tunnel":
@@ -290,7 +292,7 @@ export class ClientConnection implements ClientSide, Limited {
     switch (this.#state) {
       case "exchange":
         // It takes its answer again; a body that is still to come has a time limit of its own.
-        if (this.#reader.state === "open" && !this.#paused) this.#setBodyDeadline()
+        if (this.#isBodyOpen && !this.#paused) this.#setBodyDeadline()
         else this.deadlineAt = this.#exchangeEndsAt
         this.#exchange.onClientDrain()
         break
@@ -433,9 +435,12 @@ export class ClientConnection implements ClientSide, Limited {
       !head.closes &&
       ++this.#requests < options.limits.requestsPerConnectionMax &&
       !this.#owner.isStopping
-    if (head.chunked) this.#reader.begin("chunked", 0, false)
-    else this.#reader.begin(head.contentLength > 0 ? "length" : "none", head.contentLength, false)
-    const ended = this.#reader.state !== "open"
+    const ended = !head.chunked && head.contentLength <= 0
+    this.#isBodyOpen = !ended
+    if (!ended) {
+      this.#reader ??= new BodyReader(options.limits)
+      this.#reader.begin(head.chunked ? "chunked" : "length", head.contentLength, false)
+    }
     const { exchangeMs } = options.timeouts
     this.#exchangeEndsAt = exchangeMs === 0 ? never : this.#owner.deadlines.after(exchangeMs)
     if (ended) this.deadlineAt = this.#exchangeEndsAt
@@ -446,7 +451,7 @@ export class ClientConnection implements ClientSide, Limited {
     this.#exchange.begin(head, ended, this.#entry.forwarding, extra, this.#keepAlive)
     if (end === bytes.length) {
       if (this.#state === "exchange") this.#resume()
-    } else if (this.#isInExchange() && this.#reader.state === "open") this.#readBody(bytes, end)
+    } else if (this.#isInExchange() && this.#isBodyOpen) this.#readBody(bytes, end)
     else if (this.#isInExchange()) this.#holdForLater(bytes.subarray(end))
     else if (this.#isWaiting()) this.#hold(bytes.subarray(end))
   }
@@ -460,8 +465,9 @@ export class ClientConnection implements ClientSide, Limited {
   }
 
   #readBody(bytes: Buffer, from: number): void {
-    const reader = this.#reader
+    const reader = this.#reader!
     const at = reader.read(bytes, from, bytes.length)
+    this.#isBodyOpen = reader.state === "open"
     if (reader.state === "invalid") {
       this.#exchange.onFailed(reader.error)
       return
@@ -501,8 +507,7 @@ export class ClientConnection implements ClientSide, Limited {
         this.#finish()
         break
       case "exchange":
-        this.#reader.end()
-        if (this.#reader.state === "cut") this.#close()
+        if (this.#isBodyOpen) this.#close()
         break
       case "tunnel":
         this.#exchange.onTunnelEnd()
@@ -523,7 +528,7 @@ export class ClientConnection implements ClientSide, Limited {
     this.#setDeadline(clientBodyMs)
     const rate = options.limits.bodyBytesPerSecondMin
     if (rate === 0) return
-    const slowestMs = clientBodyMs + (1_000 * this.#reader.dataBytes) / rate
+    const slowestMs = clientBodyMs + (1_000 * this.#reader!.dataBytes) / rate
     this.deadlineAt = Math.min(this.deadlineAt, this.#bodyBeganAt + deadlines.ticksOf(slowestMs))
   }
 

@@ -21,7 +21,7 @@ import { ClientConnection, type ClientOwner } from "./client-connection.ts"
 import { Dialer } from "./dial.ts"
 import { Deadlines, sweepMs } from "./deadlines.ts"
 import { type Arrival, Entrance, type EntranceOwner } from "./entrance.ts"
-import { Fleet } from "./fleet.ts"
+import { Fleet, Placement } from "./fleet.ts"
 import { ForwardingRules } from "./forwarding.ts"
 import { contains, rangesOf } from "./ip-ranges.ts"
 import { Listener } from "./listener.ts"
@@ -93,6 +93,7 @@ export class DataPlane {
     this.#queue = new WaitingQueue(options.limits.queueMax)
 
     const prefix = `${Math.floor(rng.next() * 2 ** 32).toString(16)}-${options.worker.toString(16)}`
+    const demandDefault = this.#fleet.demandOf(options.demand.default)
     const isStopping = (): boolean => this.#stopping
     this.#owner = {
       ...context,
@@ -102,7 +103,8 @@ export class DataPlane {
       demandLines: resourceFields.map((name) => `${name}: `),
       hostDefault: Buffer.from(options.name, "latin1"),
       requestIds: new RequestIds(prefix),
-      demandDefault: this.#fleet.demandOf(options.demand.default),
+      demandDefault,
+      placement: new Placement(options.resources, demandDefault),
       get isStopping() {
         return isStopping()
       },

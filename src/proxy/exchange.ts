@@ -34,7 +34,7 @@ import { isTunnelProtocol } from "../http1/upgrade.ts"
 import type { BackendConnection, BackendSide } from "./backend-connection.ts"
 import type { BackendPool } from "./backend-pool.ts"
 import type { Context } from "./context.ts"
-import { avoidMs, type Demand, type Fleet, type FleetBackend, Placement } from "./fleet.ts"
+import { avoidMs, type Demand, type Fleet, type FleetBackend, type Placement } from "./fleet.ts"
 import type { Forwarding } from "./forwarding.ts"
 import type { BackendOptions } from "./options.ts"
 import { openingOf, Origin } from "./origin.ts"
@@ -85,6 +85,7 @@ export interface ClientSide {
 export interface ExchangeContext extends Context {
   readonly fleet: Fleet
   readonly table: LoadTable
+  readonly placement: Placement
   /** Of a request that declares nothing. */
   readonly demandDefault: Demand
   readonly simulated: SimulatedDemand | undefined
@@ -104,7 +105,6 @@ export class Exchange implements BackendSide {
   takesTrailers = false
   readonly #context: ExchangeContext
   readonly #client: ClientSide
-  readonly #placement: Placement
   readonly #origin: Origin | undefined
 
   #state: "idle" | "queued" | "attempting" | "responding" | "tunnel" = "idle"
@@ -113,6 +113,9 @@ export class Exchange implements BackendSide {
   /** The connection has said that it may be written to. */
   #ready = false
   #attempts = 0
+  #demand: Demand
+  /** Backends that have failed it. */
+  #tried: FleetBackend[] | undefined
   #idempotent = false
   /** It may be written together with others: nothing follows its head, and it changes nothing. */
   #safe = false
@@ -135,7 +138,7 @@ export class Exchange implements BackendSide {
   constructor(context: ExchangeContext, client: ClientSide) {
     this.#context = context
     this.#client = client
-    this.#placement = new Placement(context.options.resources, context.demandDefault)
+    this.#demand = context.demandDefault
     this.#origin = originOf(context.options.backends, client)
   }
 
@@ -171,6 +174,7 @@ export class Exchange implements BackendSide {
     this.#requestEnded = ended
     this.#keepAlive = keepAlive
     this.#attempts = 0
+    this.#tried = undefined
     this.#replay = ended ? undefined : []
     this.#replayBytes = 0
     const added = extra + this.#weigh(head)
@@ -403,40 +407,39 @@ export class Exchange implements BackendSide {
       this.#answer(code, detail)
       return
     }
-    this.#placement.tried.push(backend)
+    this.#tried ??= []
+    this.#tried.push(backend)
     this.#place(code, detail)
   }
 
   // ── within ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** What the request needs, into the placement; answers the field lines that tell it to the backend. */
+  /** What the request needs; answers the field lines that tell it to the backend. */
   #weigh(head: Head): string {
     const { demandDefault, demandLines, fleet, options, simulated, table } = this.#context
-    const placement = this.#placement
     if (simulated !== undefined) {
       const drawn = new Float64Array(options.resources.length)
       simulated.write(table.nextDraw(), drawn)
-      placement.reset(fleet.demandOf(drawn))
+      this.#demand = fleet.demandOf(drawn)
       let lines = ""
       for (let r = 0; r < drawn.length; r++) lines += `${demandLines[r]}${drawn[r]}\r\n`
       return lines
     }
     const field = head.find(fields["linebacker-demand"])
     if (field === -1) {
-      placement.reset(demandDefault)
+      this.#demand = demandDefault
       return ""
     }
     const declared = Float64Array.from(demandDefault.vector)
     parseDeclaredDemand(head.value(field), options.resources, declared)
-    placement.reset(fleet.demandOf(declared))
+    this.#demand = fleet.demandOf(declared)
     return ""
   }
 
   /** Finds a backend, or a place in the queue, or answers. `after` is what ended the attempt before. */
   #place(after?: ErrorCode, detail = ""): void {
-    const { clock, fleet } = this.#context
-    const placement = this.#placement
-    placement.now = clock.now()
+    const { fleet, placement } = this.#context
+    placement.assign(this.#demand, this.#tried, fleet.now())
     const placed = fleet.place(placement)
     if (typeof placed === "object") {
       this.#state = "attempting"
@@ -522,10 +525,10 @@ export class Exchange implements BackendSide {
     }
     connection?.abandon(this)
     if (attempt === undefined) return
-    const { counters, worker, clock } = this.#context
+    const { counters, fleet, worker } = this.#context
     if (answered) counters.countAnswer(worker, attempt.backend.slot, attempt.units)
     if (result === "failure") counters.countFailure(worker, attempt.backend.slot)
-    attempt.settle(result, clock.now())
+    attempt.settle(result, fleet.now())
   }
 
   #forget(): void {

@@ -50,7 +50,9 @@ export interface Demand {
   readonly units: Int32Array
 }
 
-/** What has to be known of a request to place it. Reused from request to request. */
+const nobody: readonly FleetBackend[] = []
+
+/** What has to be known of a request to place it. One a thread: it is used up within one call of `Fleet.place`. */
 export class Placement implements PickRequest {
   now: Millis = 0
   demand: Readonly<ResourceVector>
@@ -58,7 +60,7 @@ export class Placement implements PickRequest {
   units: Int32Array
   affinityHash: number | undefined = undefined
   /** Backends that this exchange has tried. */
-  readonly tried: FleetBackend[] = []
+  tried: readonly FleetBackend[] = nobody
 
   readonly #resources: ResourceTable
   readonly #hasSpace: boolean
@@ -88,11 +90,12 @@ export class Placement implements PickRequest {
     if (this.#full.length > 0) this.#full.length = 0
   }
 
-  /** Another request: nobody has been tried. */
-  reset({ vector, units }: Demand): void {
+  /** The request that is to be placed, and whom it has tried. */
+  assign({ vector, units }: Demand, tried: readonly FleetBackend[] | undefined, now: Millis): void {
     this.demand = vector
     this.units = units
-    if (this.tried.length > 0) this.tried.length = 0
+    this.tried = tried ?? nobody
+    this.now = now
   }
 
   markFull(backend: Backend): void {
@@ -132,6 +135,12 @@ export class Fleet {
 
   get policy(): Policy {
     return this.#policy
+  }
+
+  /** The time for choosing and settling: exact for a policy that measures, else the last sweep's, which costs nothing. */
+  now(): Millis {
+    const { clock, deadlines } = this.#context
+    return this.#policy.onSettled === undefined ? deadlines.coarseNow : clock.now()
   }
 
   /** The demand as it is reserved. `vector` must stay as it is. */
