@@ -81,7 +81,7 @@ function writingRequest(bytes: Buffer): () => number {
 
 function writingResponse(bytes: Buffer, added: string): () => number {
   const head = parsed(parseResponseHead, bytes)
-  return () => responseHeadBytes(head, drop, false, false, added, 0)
+  return () => responseHeadBytes(head, drop, false, false, added, 0, true)
 }
 
 function reading(framing: "length" | "chunked", bytes: Buffer, length: number): () => number {

@@ -114,11 +114,14 @@ export function requestHeadBytes(
 const minorAt = 8
 
 /**
- * The head of a response as it goes to the client, in a new buffer with `room` unused bytes behind it for a
- * small body. Answers the head's length; the buffer is `responseBytes` (a pair would be garbage per response).
+ * The head of a response as it goes to the client, with `room` unused bytes behind it for a small body. Answers the
+ * head's length; the buffer is `responseBytes` (a pair would be garbage per response).
  *
  * @param chunked whether the body goes on in chunked framing, in the codings that the backend named
  * @param added whole field lines with their CRLF, latin1
+ * @param reuses the bytes will most likely have left when the write returns, so the buffer can be the one that all
+ *   such responses are written to, which saves 10 KiB of new memory for a response of 10 KiB. `keepResponseBytes` has to
+ *   be called when they have not.
  */
 export function responseHeadBytes(
   head: Head,
@@ -127,11 +130,13 @@ export function responseHeadBytes(
   close: boolean,
   added: string,
   room: number,
+  reuses: boolean,
 ): number {
   const { start } = head
   // `HTTP/1.1 200` and the space that the grammar wants even before an empty reason (RFC 9112 4).
   const hasSpace = head.reasonStart > start + statusEnd
-  const out = Buffer.allocUnsafe(head.end - start + added.length + 128 + room)
+  const bytesMax = head.end - start + added.length + 128 + room
+  const out = reuses && bytesMax <= scratchBytes ? scratch : Buffer.allocUnsafe(bytesMax)
   let at = 0
   if (hasSpace) at = copyLines(head, drop, out, start)
   else {
@@ -153,6 +158,14 @@ export function responseHeadBytes(
 
 /** The buffer that the last `responseHeadBytes` filled. */
 export let responseBytes: Buffer = Buffer.alloc(0)
+
+const scratchBytes = 48 * 1024
+let scratch = Buffer.allocUnsafeSlow(scratchBytes)
+
+/** What is in `responseBytes` is still needed: the next response goes elsewhere. */
+export function keepResponseBytes(): void {
+  if (responseBytes === scratch) scratch = Buffer.allocUnsafeSlow(scratchBytes)
+}
 
 /** The length of `HTTP/1.1 200`. */
 const statusEnd = 12

@@ -138,6 +138,11 @@ export class ClientConnection implements ClientSide, Limited {
     return this.#socket.writableLength > 0
   }
 
+  get isPrompt(): boolean {
+    // Within TLS a write has never left when it returns.
+    return this.#socket === this.#entry.transport && this.#socket.writableLength === 0
+  }
+
   write(bytes: Buffer): boolean {
     if (this.#state === "closed") return true
     const took = this.#socket.write(bytes)

@@ -22,6 +22,7 @@ import { isIdempotent, isSafe } from "../http1/request-head.ts"
 import {
   chunkEnd,
   chunkSizeLine,
+  keepResponseBytes,
   type DropTable,
   dropTable,
   lastChunk,
@@ -59,6 +60,8 @@ export interface ClientSide {
   readonly ends: ProxyEnds | undefined
   /** Not all that was written has left yet. */
   readonly isHolding: boolean
+  /** What is written now will most likely have left when the write returns. */
+  readonly isPrompt: boolean
   /** Queues bytes for the client; false when it should take a breath (`onClientDrain` follows). */
   write(bytes: Buffer): boolean
   /** Several writes until `uncork` leave together. */
@@ -291,7 +294,7 @@ export class Exchange implements BackendSide {
   onInterim(head: Head): void {
     // A client of HTTP/1.0 knows no 1xx (RFC 9110 15.2).
     if (this.decodesChunked) return
-    const length = responseHeadBytes(head, responseDropsNoLength, false, false, "", 0)
+    const length = responseHeadBytes(head, responseDropsNoLength, false, false, "", 0, false)
     this.#client.write(responseBytes.subarray(0, length))
   }
 
@@ -304,13 +307,14 @@ export class Exchange implements BackendSide {
     if (joins) {
       if (bodyBytes > 0) bytes.copy(out, length, from, to)
       this.#client.write(out.subarray(0, length + bodyBytes))
-      return false
+    } else {
+      this.#client.cork()
+      this.#client.write(out.subarray(0, length))
+      this.#client.write(bytes.subarray(from, to))
+      this.#client.uncork()
     }
-    this.#client.cork()
-    this.#client.write(out.subarray(0, length))
-    this.#client.write(bytes.subarray(from, to))
-    this.#client.uncork()
-    return true
+    if (this.#client.isHolding) keepResponseBytes()
+    return !joins
   }
 
   onResponseHead(head: Head, reader: BodyReader): boolean {
@@ -328,13 +332,14 @@ export class Exchange implements BackendSide {
     if (joins) {
       for (let i = 0; i < reader.outputCount; i++) length += reader.output[i]!.copy(out, length)
       this.#pass(out.subarray(0, length))
-      return false
+    } else {
+      this.#client.cork()
+      this.#client.write(out.subarray(0, length))
+      this.onResponseBody(reader)
+      this.#client.uncork()
     }
-    this.#client.cork()
-    this.#client.write(out.subarray(0, length))
-    this.onResponseBody(reader)
-    this.#client.uncork()
-    return true
+    if (this.#client.isHolding) keepResponseBytes()
+    return !joins
   }
 
   onResponseBody(reader: BodyReader): void {
@@ -491,7 +496,7 @@ export class Exchange implements BackendSide {
     if (options.backendHeader) added += `X-Linebacker-Backend: ${this.#attempt!.backend.id}\r\n`
     const drops = head.status === 204 || head.status < 200 ? responseDropsNoLength : responseDrops
     const closes = !this.#keepAlive && head.status !== 101
-    return responseHeadBytes(head, drops, chunked, closes, added, room)
+    return responseHeadBytes(head, drops, chunked, closes, added, room, this.#client.isPrompt)
   }
 
   /** Writes to the client, and holds the backend back while the client does not keep up. */
