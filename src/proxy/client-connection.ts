@@ -29,6 +29,9 @@ import { redirectAnswer } from "./redirect.ts"
 const lingerMs = 2_000
 const lingerBytesMax = 256 * 1024
 
+/** How long a tunnel is silent before the system asks whether the client is still there. */
+const keepAliveMs = 60_000
+
 /** What the thread wants to know of its connections. */
 export interface ClientOwner extends ExchangeContext {
   /** The balancer stops: no connection is kept after its exchange. */
@@ -201,6 +204,8 @@ export class ClientConnection implements ClientSide, Limited {
   onTunnel(): void {
     if (this.#state === "closed") return
     this.#state = "tunnel"
+    // All others have time limits that are shorter than the system's probes for a client that has vanished.
+    this.#entry.transport.setKeepAlive(true, keepAliveMs)
     this.#setTunnelDeadline()
     this.#resumeTunnel()
     if (this.#ended) this.#exchange.onTunnelEnd()

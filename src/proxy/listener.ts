@@ -7,7 +7,7 @@ export class Listener {
   #port = 0
 
   constructor(connectionsMax: number, onSocket: (socket: Socket) => void) {
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, onSocket)
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, onSocket)
     this.#server.maxConnections = connectionsMax
   }
 
