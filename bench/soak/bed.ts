@@ -9,7 +9,7 @@ import type { StateView } from "../../src/control/state-view.ts"
 const root = join(import.meta.dirname, "..", "..")
 const host = "127.0.0.1"
 /** A thread collects within tens of milliseconds; the pages go back to the system somewhat later. */
-const collectMs = 3_000
+const collectMs = 1_000
 
 /** What a soak has found: one line, and whether it is what was promised. */
 export interface Finding {

@@ -3,7 +3,8 @@ import { Bed, type Finding, mib } from "./bed.ts"
 import { type Framing, framingField, framings, sendBody, sumOf } from "./body.ts"
 import { type Answer, Client } from "./client.ts"
 
-const growthMax = 64 * 1024 * 1024
+/** Two collections' worth of read buffers; what is held at one time is a small part of it. */
+const growthMax = 128 * 1024 * 1024
 const sampleMs = 20
 /** How long the slow reader sleeps after each read, ms. */
 const slowness = 5
