@@ -176,3 +176,15 @@ test("trailers reach a client that wants them, without those that must not be th
   assert.match(doesNot, /\r\n2\r\nok\r\n0\r\n\r\n$/)
   await until("both", () => backend.wires[0]!.text.includes("GET / HTTP/1.1"))
 })
+
+test("what is pipelined behind an OPTIONS that ends here is served, whole and once", async (t) => {
+  const backend = await answering(t, (request) => ok.replace("ok", request.body.toString() || "no"))
+  const { client, counters } = await relay(t, [backend])
+  const wire = await client()
+  wire.send(`${options("Max-Forwards: 0")}${post("Content-Length: 2")}h`)
+  assert.equal((await wire.response()).status, 204)
+  wire.send(`i${options("Max-Forwards: 0")}`)
+  assert.equal((await wire.response()).body.toString(), "hi")
+  assert.equal((await wire.response()).status, 204)
+  assert.deepEqual(counters.errors(), {})
+})

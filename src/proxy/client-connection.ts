@@ -387,7 +387,10 @@ export class ClientConnection implements ClientSide, Limited {
       return false
     }
     const extra = this.#forwardedLine(head)
-    if (extra === undefined) return false
+    if (extra === undefined) {
+      if (this.#isWaiting() && end < bytes.length) this.#hold(bytes.subarray(end))
+      return this.#isWaiting()
+    }
     this.#beginExchange(head, bytes, end, extra)
     return true
   }
@@ -411,7 +414,8 @@ export class ClientConnection implements ClientSide, Limited {
     const { counters, worker } = this.#owner
     counters.count(worker, "requests")
     counters.count(worker, "answered")
-    const closes = head.minor === 0 || head.closes || head.chunked || head.contentLength > 0
+    const hasBody = head.chunked || head.contentLength > 0
+    const closes = hasBody || !this.#mayKeep(head)
     this.write(optionsAnswer(closes, this.#owner.httpDate()))
     if (closes) this.#linger()
     else this.#becomeIdle()
@@ -440,11 +444,7 @@ export class ClientConnection implements ClientSide, Limited {
     const { options } = this.#owner
     this.#state = "exchange"
     this.#isHead = head.method === "HEAD"
-    this.#keepAlive =
-      head.minor === 1 &&
-      !head.closes &&
-      ++this.#requests < options.limits.requestsPerConnectionMax &&
-      !this.#owner.isStopping
+    this.#keepAlive = this.#mayKeep(head)
     const ended = !head.chunked && head.contentLength <= 0
     this.#isBodyOpen = !ended
     if (!ended) {
@@ -464,6 +464,13 @@ export class ClientConnection implements ClientSide, Limited {
     } else if (this.#isInExchange() && this.#isBodyOpen) this.#readBody(bytes, end)
     else if (this.#isInExchange()) this.#holdForLater(bytes.subarray(end))
     else if (this.#isWaiting()) this.#hold(bytes.subarray(end))
+  }
+
+  /** Another request may follow this one. To be asked once for each. */
+  #mayKeep(head: Head): boolean {
+    const { isStopping, options } = this.#owner
+    const isLast = ++this.#requests >= options.limits.requestsPerConnectionMax
+    return head.minor === 1 && !head.closes && !isLast && !isStopping
   }
 
   #isInExchange(): boolean {
