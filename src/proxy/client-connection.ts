@@ -453,11 +453,11 @@ export class ClientConnection implements ClientSide, Limited {
     }
     const { exchangeMs } = options.timeouts
     this.#exchangeEndsAt = exchangeMs === 0 ? never : this.#owner.deadlines.after(exchangeMs)
-    if (ended) this.deadlineAt = this.#exchangeEndsAt
-    else {
-      this.#bodyBeganAt = this.#owner.deadlines.tick
-      this.#setBodyDeadline()
-    }
+    this.#bodyBeganAt = this.#owner.deadlines.tick
+    this.#pausedAt = this.#bodyBeganAt
+    // A body that waits for a backend's room behind an earlier request is not what the client is waited for.
+    if (ended || this.#paused) this.deadlineAt = this.#exchangeEndsAt
+    else this.#setBodyDeadline()
     this.#exchange.begin(head, ended, this.#entry.forwarding, extra, this.#keepAlive)
     if (end === bytes.length) {
       if (this.#state === "exchange") this.#resume()
@@ -493,7 +493,7 @@ export class ClientConnection implements ClientSide, Limited {
       this.#exchange.onFailed("body_too_large")
       return
     }
-    this.#setBodyDeadline()
+    if (!this.#paused) this.#setBodyDeadline()
     if (reader.outputCount > 0) this.#exchange.onRequestBody(reader)
     if (reader.state !== "complete" || !this.#isInExchange()) return
     this.#setAnswerDeadline()
