@@ -418,7 +418,9 @@ export class BackendConnection implements Limited {
       this.#fail("response_cut", `(${reader.error})`)
       return
     }
-    this.#limit(this.#pieceMs)
+    if (this.#followers !== undefined && reader.dataBytes > slowBytes) this.#disband()
+    // The time of those who wait is for all of it, not for each piece.
+    if (this.#followers === undefined) this.#limit(this.#pieceMs)
     if (reader.outputCount > 0) {
       exchange.onResponseBody(reader)
       this.#lend(exchange)
@@ -446,6 +448,11 @@ export class BackendConnection implements Limited {
   #advance(ended: BackendSide, followers: BackendSide[], bytes: Buffer, at: number, to: number): void {
     const next = followers.shift()!
     if (followers.length === 0) this.#followers = undefined
+    if (next instanceof IgnoredResponse && this.#followers === undefined) {
+      this.#close()
+      ended.onResponseEnd()
+      return
+    }
     this.#exchange = next
     this.#interims = 0
     this.reused = true
@@ -467,6 +474,10 @@ export class BackendConnection implements Limited {
     if (followers === undefined) return
     this.#followers = undefined
     this.#mustClose = true
+    if (this.#exchange instanceof IgnoredResponse) {
+      this.#exchange = undefined
+      this.#close()
+    }
     this.#dismiss(followers)
   }
 
