@@ -185,6 +185,7 @@ export class ClientConnection implements ClientSide, Limited {
     if (held === undefined) return
     this.#held = undefined
     this.#readBody(held, 0)
+    if (this.#ended) this.#endBody()
   }
 
   onExchangeEnd(keepAlive: boolean): void {
@@ -207,8 +208,8 @@ export class ClientConnection implements ClientSide, Limited {
     // All others have time limits that are shorter than the system's probes for a client that has vanished.
     this.#entry.transport.setKeepAlive(true, keepAliveMs)
     this.#setTunnelDeadline()
-    this.#resumeTunnel()
-    if (this.#ended) this.#exchange.onTunnelEnd()
+    if (this.#ended && this.#held === undefined) this.#exchange.onTunnelEnd()
+    else this.#resumeTunnel()
   }
 
   endTunnel(): void {
@@ -295,6 +296,7 @@ export class ClientConnection implements ClientSide, Limited {
     if (held === undefined) return
     this.#held = undefined
     this.#exchange.onTunnelBytes(held)
+    if (this.#ended) this.#exchange.onTunnelEnd()
   }
 
   #onDrain(): void {
@@ -517,19 +519,24 @@ export class ClientConnection implements ClientSide, Limited {
         if (this.#held === undefined) this.#finish()
         break
       case "head":
-      case "closed":
-        this.#close()
-        break
       case "lingering":
         this.#finish()
         break
       case "exchange":
-        if (this.#isBodyOpen) this.#close()
+        this.#endBody()
         break
       case "tunnel":
-        this.#exchange.onTunnelEnd()
+        // TLS reads on past what we have paused: the end may come while bytes before it are held.
+        if (this.#held === undefined) this.#exchange.onTunnelEnd()
+        break
+      case "closed":
         break
     }
+  }
+
+  /** No more of the body comes than what is held. */
+  #endBody(): void {
+    if (this.#held === undefined && this.#isInExchange() && this.#isBodyOpen) this.#close()
   }
 
   /** Nothing is expected of it now but that it takes what it is sent. */
