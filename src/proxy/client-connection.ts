@@ -110,7 +110,9 @@ export class ClientConnection implements ClientSide, Limited {
   onDeadline(): void {
     switch (this.#state) {
       case "idle":
-        this.#farewell()
+        // A farewell waits until all has been sent: with a client that takes nothing, for ever.
+        if (this.isHolding) this.#close()
+        else this.#farewell()
         break
       case "lingering":
       case "closed":
@@ -374,7 +376,7 @@ export class ClientConnection implements ClientSide, Limited {
       if (bytes.length > options.limits.headBytesMax) this.#refuse("head_too_large")
       else {
         this.#held = bytes
-        if (this.#ended) this.#close()
+        if (this.#ended) this.#finish()
         else this.#resume()
       }
       return false
@@ -605,8 +607,14 @@ export class ClientConnection implements ClientSide, Limited {
     this.#socket.destroySoon()
   }
 
+  /** At once. Who has been sent only a part of an answer sees that, also where just the end delimits it. */
   #close(): void {
     if (this.#state === "closed") return
+    const { isIdle, isAnswerable } = this.#exchange
+    if (this.isHolding || !(isIdle || isAnswerable)) {
+      this.cut()
+      return
+    }
     this.#state = "closed"
     this.#forget()
     this.#socket.destroy()
