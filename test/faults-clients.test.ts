@@ -1,7 +1,7 @@
 /** Clients that misbehave in numbers or at awkward moments: what the others see of it, and what is left. */
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { answering, type Message, pause, relay, scripted, until, type Wire } from "./support/relay.ts"
+import { answering, type Message, pause, relay, scripted, until, unsent, type Wire } from "./support/relay.ts"
 
 const ok = (body: string): string => `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`
 const get = (path = "/"): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`
@@ -205,4 +205,75 @@ test("behind an error of a backend's the connection lives on, and the pipeline i
     told.push(response.status === 200 ? response.body.toString() : codeOf(response))
   }
   assert.deepEqual(told, ["/1", "invalid_response", "/2", "backend_reset", "/3"])
+})
+
+// ── who does not take the answer ──────────────────────────────────────────────────────────────────────────────
+
+const large = "x".repeat(8 * 1024 * 1024)
+
+test("a client that never takes the end of its answer is not kept for ever between two requests", async (t) => {
+  // Just what the kernels do not take: the rest stays with us after the backend is done.
+  const backend = await answering(t, () => ok("x".repeat(60_000)))
+  const { client, counters } = await relay(t, [backend], {
+    timeouts: { clientIdleMs: 300, betweenBytesMs: 300 },
+  })
+  const wire = await client()
+  wire.socket.pause()
+  for (let i = 0; i < 300; i++) wire.send(get())
+  await until("the connection is given up", () => counters.total("closed") === 1)
+  // Had anybody still held its answers, they would all come now.
+  wire.socket.resume()
+  assert.equal(await wire.closed, "broken")
+})
+
+for (const [how, change] of [
+  ["takes nothing for too long", { timeouts: { betweenBytesMs: 300 } }],
+  ["is still reading when the balancer has stopped", { timeouts: { drainMs: 50 } }],
+] as const) {
+  test(`a client of HTTP/1.0 that ${how} does not take the part for the whole`, async (t) => {
+    const backend = await answering(t, () => ok(large))
+    const { plane, client, counters } = await relay(t, [backend], change)
+    const wire = await client()
+    wire.send("GET / HTTP/1.0\r\n\r\n")
+    await until("the head", () => wire.received > 0)
+    wire.socket.pause()
+    await pause(50)
+    if ("drainMs" in change.timeouts) await plane.stop()
+    await until("the balancer has let go", () => counters.total("closed") === 1)
+    wire.socket.resume()
+    assert.equal(await wire.closed, "broken")
+    assert.ok(wire.received < large.length)
+  })
+}
+
+test("a client of HTTP/1.0 whose backend trickles sees that a stop has cut its answer", async (t) => {
+  const backend = await scripted(t, async (wire) => {
+    await wire.request()
+    wire.send("HTTP/1.0 200 OK\r\n\r\nhalf")
+  })
+  const { plane, client } = await relay(t, [backend], { timeouts: { drainMs: 50 } })
+  const wire = await client()
+  wire.send("GET / HTTP/1.0\r\n\r\n")
+  await until("half of it", () => wire.text.endsWith("half"))
+  await plane.stop()
+  assert.equal(await wire.closed, "broken")
+})
+
+test("an end in the middle of a head costs a slow reader nothing of the answers before", async (t) => {
+  const backend = await answering(t, () => ok("x".repeat(20_000)))
+  const { client, port } = await relay(t, [backend])
+  const wire = await client()
+  wire.socket.pause()
+  let sent = 0
+  // Until a little is held for the client: so little that it is still read.
+  while (unsent("localPort", port) === 0 && sent < 1_000) {
+    wire.send(get())
+    sent++
+    await pause(2)
+  }
+  wire.send("GET / HT")
+  wire.socket.end()
+  await pause(50)
+  wire.socket.resume()
+  for (let i = 0; i < sent; i++) assert.equal((await wire.response()).body.length, 20_000)
 })

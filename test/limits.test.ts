@@ -176,3 +176,35 @@ test("trailers reach a client that wants them, without those that must not be th
   assert.match(doesNot, /\r\n2\r\nok\r\n0\r\n\r\n$/)
   await until("both", () => backend.wires[0]!.text.includes("GET / HTTP/1.1"))
 })
+
+test("what is pipelined behind an OPTIONS that ends here is served, whole and once", async (t) => {
+  const backend = await answering(t, (request) => ok.replace("ok", request.body.toString() || "no"))
+  const { client, counters } = await relay(t, [backend])
+  const wire = await client()
+  wire.send(`${options("Max-Forwards: 0")}${post("Content-Length: 2")}h`)
+  assert.equal((await wire.response()).status, 204)
+  wire.send(`i${options("Max-Forwards: 0")}`)
+  assert.equal((await wire.response()).body.toString(), "hi")
+  assert.equal((await wire.response()).status, 204)
+  assert.deepEqual(counters.errors(), {})
+})
+
+test("time on the connection before a body earns it no slower rate, wherever the body began", async (t) => {
+  const backend = await answering(t, () => ok)
+  const { client, counters } = await relay(t, [backend], {
+    timeouts: { clientBodyMs: 400 },
+    limits: { bodyBytesPerSecondMin: 1_000 },
+  })
+  const wire = await client()
+  await pause(2_500)
+  // The second request comes while the first is being answered, and waits for its turn.
+  wire.send(`GET / HTTP/1.1\r\nHost: a\r\n\r\n${post("Content-Length: 100000")}x`)
+  assert.equal((await wire.response()).status, 200)
+  const began = performance.now()
+  while (!wire.ended && performance.now() - began < 2_200) {
+    wire.send("x")
+    await pause(50)
+  }
+  assert.match(wire.text, /HTTP\/1\.1 408 [^]*"body_timeout"/)
+  assert.deepEqual(counters.errors(), { body_timeout: 1 })
+})

@@ -209,3 +209,48 @@ test("it goes no deeper than it may", async (t) => {
   for (const [i, wire] of clients.entries()) assert.equal((await wire.response()).body.toString(), `/${i}`)
   assert.ok(backend.wires.length >= 2, "one connection was not enough")
 })
+
+test("nobody waits behind an answer of unknown size that goes on and on", async (t) => {
+  const drips: NodeJS.Timeout[] = []
+  t.after(() => drips.forEach((drip) => clearInterval(drip)))
+  for (const piece of [1, 30_000]) {
+    const { plane } = await pipelining(t, (wire) =>
+      serve(wire, (request) => {
+        if (!request.start.includes("/drip")) return undefined
+        wire.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        const chunk = `${piece.toString(16)}\r\n${"x".repeat(piece)}\r\n`
+        drips.push(setInterval(() => wire.send(chunk), 100))
+        return new Promise(() => {})
+      }),
+    )
+    const clients = await together(plane, [get("/drip"), get("/2"), get("/3")])
+    for (const i of [1, 2]) {
+      await until(`answer ${i} behind pieces of ${piece}`, () => clients[i]!.text.endsWith(`/${i + 1}`))
+    }
+    clients[0]!.reset()
+  }
+})
+
+test("an endless answer that nobody waits for any longer is not read on", async (t) => {
+  const { promise: first, resolve: finish } = Promise.withResolvers<void>()
+  const drips: NodeJS.Timeout[] = []
+  const { backend, plane } = await pipelining(t, (wire) =>
+    serve(wire, async (request) => {
+      if (request.start.includes("/first")) await first
+      if (!request.start.includes("/endless")) return undefined
+      wire.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+      drips.push(setInterval(() => wire.send("1\r\nx\r\n"), 20))
+      return new Promise(() => {})
+    }),
+  )
+  t.after(() => drips.forEach((drip) => clearInterval(drip)))
+  const clients = await together(plane, [get("/first"), get("/endless")])
+  await pause(30)
+  clients[1]!.reset()
+  await until("it is noticed", () => plane.counters.errors()["client_gone"] === 1)
+  finish()
+  assert.equal((await clients[0]!.response()).body.toString(), "/first")
+  await until("its connection is closed", () =>
+    backend.wires.every((wire) => wire.gone || !wire.text.includes("/endless")),
+  )
+})

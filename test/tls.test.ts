@@ -438,6 +438,33 @@ test("a client that has said all it will still gets its answer", { skip }, async
   }
 })
 
+test("the end of a client's bytes is not read before those of its body that wait", { skip }, async (t) => {
+  const { promise: busy, resolve: finish } = Promise.withResolvers<void>()
+  const slow = await answering(t, async ({ body }) => {
+    if (body.length === 0) await busy
+    return `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body.toString()}`
+  })
+  const { dial, apply, members, table } = await secure(t, {
+    resources: [{ name: "slots", kind: "space", resolution: 1 }],
+    capacity: { slots: 1 },
+    limits: { replayBytesMax: 1 },
+  })
+  apply([{ ...members[0]!, address: slow }])
+  const first = await dial()
+  first.send(get)
+  await until("there is no room", () => table.inFlight(0) === 1)
+  const wire = await dial({ allowHalfOpen: true } as ConnectionOptions)
+  // Three records and the end of TLS, which are read at once; only the first of them before the pause.
+  wire.send("POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 6\r\n\r\nab")
+  wire.send("cd")
+  wire.send("ef")
+  wire.tls.end()
+  await pause(50)
+  finish()
+  assert.equal((await wire.response()).body.toString(), "abcdef")
+  assert.equal(await wire.closed, "end")
+})
+
 test("a client that resets in mid-exchange gives everything back", { skip }, async (t) => {
   const silent = await scripted(t, async (wire) => void (await wire.request()))
   const { tlsPort, apply, members, table, counters } = await secure(t)

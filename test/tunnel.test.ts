@@ -1,7 +1,7 @@
 /** Upgrade: a tunnel after a 101 that was asked for, and in no other case. By raw sockets over a data plane. */
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { answering, pause, relay, scripted, until, type Wire } from "./support/relay.ts"
+import { answering, pause, relay, scripted, until, unsent, type Wire } from "./support/relay.ts"
 
 const ask =
   "GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nX-Key: 1\r\n\r\n"
@@ -213,4 +213,33 @@ test("who does not read holds the other side of the tunnel back, in both directi
   assert.ok(toBackend < total, "the client could send everything to a backend that reads nothing")
   backendWire!.socket.resume()
   await until("all of that", () => wire.socket.writableLength === 0)
+})
+
+test("a backend that has ended its half first still gets all that the client sends before its own end", async (t) => {
+  let taken: Wire | undefined
+  const backend = await grantingThen(t, (wire) => {
+    taken = wire
+    wire.socket.end()
+    wire.socket.pause()
+  })
+  const { client, counters } = await relay(t, [backend])
+  const wire = await client()
+  wire.socket.removeAllListeners("end")
+  wire.send(ask)
+  await wire.response()
+  await until("the backend's half", () => wire.socket.readableEnded)
+  const before = taken!.received
+  let sent = 0
+  // Until a little is held for the backend: so little that the client is still read, to its end.
+  while (unsent("remotePort", backend.port) === 0 && sent < 32 * 1024 * 1024) {
+    wire.send(Buffer.alloc(8192, "x"))
+    sent += 8192
+    await pause(1)
+  }
+  wire.socket.end()
+  await pause(100)
+  taken!.socket.resume()
+  await until("its end", () => taken!.ended || taken!.gone)
+  assert.equal(taken!.received - before, sent)
+  await until("the client's connection", () => counters.total("closed") === 1)
 })

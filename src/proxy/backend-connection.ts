@@ -4,8 +4,8 @@
  *
  *     connecting ──▶ (securing) ──▶ waiting ──head──▶ reading ──complete, exact, kept──▶ idle ──start──▶ waiting
  *         │               │             │                │                                │
- *         │               │             ├──101──▶ tunnel │                                │
- *         └───────────────┴─────────────┴──────────┴─────┴──(anything else)───────────────┴──▶ closed
+ *         │               │             ├──101──▶ tunnel ┼──both have ended──▶ ending     │
+ *         └───────────────┴─────────────┴──────────┴─────┴──(anything else)────────┴──────┴──▶ closed
  *
  * It reads the response and hands it on; whether the request is tried elsewhere is the exchange's matter.
  * Benchmark: bench/relay.ts.
@@ -93,7 +93,8 @@ export class BackendConnection implements Limited {
 
   readonly #context: Context
   readonly #reader: BodyReader
-  #state: "connecting" | "securing" | "idle" | "waiting" | "reading" | "tunnel" | "closed" = "connecting"
+  #state: "connecting" | "securing" | "idle" | "waiting" | "reading" | "tunnel" | "ending" | "closed" =
+    "connecting"
   #exchange: BackendSide | undefined
   #requestSent = false
   /** The backend takes no more: it has reset the connection, but what it said before that is still to be read. */
@@ -230,6 +231,14 @@ export class BackendConnection implements Limited {
     this.#dismiss(followers)
   }
 
+  /** Both sides of the tunnel have ended: closes once the backend has taken all of the client's. */
+  finish(): void {
+    this.#exchange = undefined
+    this.#state = "ending"
+    this.deadlineAt = this.#context.deadlines.after(this.#context.options.timeouts.betweenBytesMs)
+    this.socket.destroySoon()
+  }
+
   /** An idle connection that nobody shall use again. */
   retire(): void {
     this.#close()
@@ -256,6 +265,7 @@ export class BackendConnection implements Limited {
         this.#fail("response_timeout", `${this.#pieceMs} ms`)
         break
       case "tunnel":
+      case "ending":
       case "idle":
       case "closed":
         this.#close()
@@ -408,7 +418,9 @@ export class BackendConnection implements Limited {
       this.#fail("response_cut", `(${reader.error})`)
       return
     }
-    this.#limit(this.#pieceMs)
+    if (this.#followers !== undefined && reader.dataBytes > slowBytes) this.#disband()
+    // The time of those who wait is for all of it, not for each piece.
+    if (this.#followers === undefined) this.#limit(this.#pieceMs)
     if (reader.outputCount > 0) {
       exchange.onResponseBody(reader)
       this.#lend(exchange)
@@ -436,6 +448,11 @@ export class BackendConnection implements Limited {
   #advance(ended: BackendSide, followers: BackendSide[], bytes: Buffer, at: number, to: number): void {
     const next = followers.shift()!
     if (followers.length === 0) this.#followers = undefined
+    if (next instanceof IgnoredResponse && this.#followers === undefined) {
+      this.#close()
+      ended.onResponseEnd()
+      return
+    }
     this.#exchange = next
     this.#interims = 0
     this.reused = true
@@ -457,6 +474,10 @@ export class BackendConnection implements Limited {
     if (followers === undefined) return
     this.#followers = undefined
     this.#mustClose = true
+    if (this.#exchange instanceof IgnoredResponse) {
+      this.#exchange = undefined
+      this.#close()
+    }
     this.#dismiss(followers)
   }
 
@@ -537,6 +558,7 @@ export class BackendConnection implements Limited {
         this.#fail("response_cut", `(${reason})`)
         break
       case "idle":
+      case "ending":
         this.#close()
         break
     }

@@ -110,7 +110,9 @@ export class ClientConnection implements ClientSide, Limited {
   onDeadline(): void {
     switch (this.#state) {
       case "idle":
-        this.#farewell()
+        // A farewell waits until all has been sent: with a client that takes nothing, for ever.
+        if (this.isHolding) this.#close()
+        else this.#farewell()
         break
       case "lingering":
       case "closed":
@@ -185,6 +187,7 @@ export class ClientConnection implements ClientSide, Limited {
     if (held === undefined) return
     this.#held = undefined
     this.#readBody(held, 0)
+    if (this.#ended) this.#endBody()
   }
 
   onExchangeEnd(keepAlive: boolean): void {
@@ -207,8 +210,8 @@ export class ClientConnection implements ClientSide, Limited {
     // All others have time limits that are shorter than the system's probes for a client that has vanished.
     this.#entry.transport.setKeepAlive(true, keepAliveMs)
     this.#setTunnelDeadline()
-    this.#resumeTunnel()
-    if (this.#ended) this.#exchange.onTunnelEnd()
+    if (this.#ended && this.#held === undefined) this.#exchange.onTunnelEnd()
+    else this.#resumeTunnel()
   }
 
   endTunnel(): void {
@@ -295,6 +298,7 @@ export class ClientConnection implements ClientSide, Limited {
     if (held === undefined) return
     this.#held = undefined
     this.#exchange.onTunnelBytes(held)
+    if (this.#ended) this.#exchange.onTunnelEnd()
   }
 
   #onDrain(): void {
@@ -372,7 +376,7 @@ export class ClientConnection implements ClientSide, Limited {
       if (bytes.length > options.limits.headBytesMax) this.#refuse("head_too_large")
       else {
         this.#held = bytes
-        if (this.#ended) this.#close()
+        if (this.#ended) this.#finish()
         else this.#resume()
       }
       return false
@@ -387,7 +391,10 @@ export class ClientConnection implements ClientSide, Limited {
       return false
     }
     const extra = this.#forwardedLine(head)
-    if (extra === undefined) return false
+    if (extra === undefined) {
+      if (this.#isWaiting() && end < bytes.length) this.#hold(bytes.subarray(end))
+      return this.#isWaiting()
+    }
     this.#beginExchange(head, bytes, end, extra)
     return true
   }
@@ -411,7 +418,8 @@ export class ClientConnection implements ClientSide, Limited {
     const { counters, worker } = this.#owner
     counters.count(worker, "requests")
     counters.count(worker, "answered")
-    const closes = head.minor === 0 || head.closes || head.chunked || head.contentLength > 0
+    const hasBody = head.chunked || head.contentLength > 0
+    const closes = hasBody || !this.#mayKeep(head)
     this.write(optionsAnswer(closes, this.#owner.httpDate()))
     if (closes) this.#linger()
     else this.#becomeIdle()
@@ -440,11 +448,7 @@ export class ClientConnection implements ClientSide, Limited {
     const { options } = this.#owner
     this.#state = "exchange"
     this.#isHead = head.method === "HEAD"
-    this.#keepAlive =
-      head.minor === 1 &&
-      !head.closes &&
-      ++this.#requests < options.limits.requestsPerConnectionMax &&
-      !this.#owner.isStopping
+    this.#keepAlive = this.#mayKeep(head)
     const ended = !head.chunked && head.contentLength <= 0
     this.#isBodyOpen = !ended
     if (!ended) {
@@ -453,17 +457,24 @@ export class ClientConnection implements ClientSide, Limited {
     }
     const { exchangeMs } = options.timeouts
     this.#exchangeEndsAt = exchangeMs === 0 ? never : this.#owner.deadlines.after(exchangeMs)
-    if (ended) this.deadlineAt = this.#exchangeEndsAt
-    else {
-      this.#bodyBeganAt = this.#owner.deadlines.tick
-      this.#setBodyDeadline()
-    }
+    this.#bodyBeganAt = this.#owner.deadlines.tick
+    this.#pausedAt = this.#bodyBeganAt
+    // A body that waits for a backend's room behind an earlier request is not what the client is waited for.
+    if (ended || this.#paused) this.deadlineAt = this.#exchangeEndsAt
+    else this.#setBodyDeadline()
     this.#exchange.begin(head, ended, this.#entry.forwarding, extra, this.#keepAlive)
     if (end === bytes.length) {
       if (this.#state === "exchange") this.#resume()
     } else if (this.#isInExchange() && this.#isBodyOpen) this.#readBody(bytes, end)
     else if (this.#isInExchange()) this.#holdForLater(bytes.subarray(end))
     else if (this.#isWaiting()) this.#hold(bytes.subarray(end))
+  }
+
+  /** Another request may follow this one. To be asked once for each. */
+  #mayKeep(head: Head): boolean {
+    const { isStopping, options } = this.#owner
+    const isLast = ++this.#requests >= options.limits.requestsPerConnectionMax
+    return head.minor === 1 && !head.closes && !isLast && !isStopping
   }
 
   #isInExchange(): boolean {
@@ -486,7 +497,7 @@ export class ClientConnection implements ClientSide, Limited {
       this.#exchange.onFailed("body_too_large")
       return
     }
-    this.#setBodyDeadline()
+    if (!this.#paused) this.#setBodyDeadline()
     if (reader.outputCount > 0) this.#exchange.onRequestBody(reader)
     if (reader.state !== "complete" || !this.#isInExchange()) return
     this.#setAnswerDeadline()
@@ -510,19 +521,24 @@ export class ClientConnection implements ClientSide, Limited {
         if (this.#held === undefined) this.#finish()
         break
       case "head":
-      case "closed":
-        this.#close()
-        break
       case "lingering":
         this.#finish()
         break
       case "exchange":
-        if (this.#isBodyOpen) this.#close()
+        this.#endBody()
         break
       case "tunnel":
-        this.#exchange.onTunnelEnd()
+        // TLS reads on past what we have paused: the end may come while bytes before it are held.
+        if (this.#held === undefined) this.#exchange.onTunnelEnd()
+        break
+      case "closed":
         break
     }
+  }
+
+  /** No more of the body comes than what is held. */
+  #endBody(): void {
+    if (this.#held === undefined && this.#isInExchange() && this.#isBodyOpen) this.#close()
   }
 
   /** Nothing is expected of it now but that it takes what it is sent. */
@@ -591,8 +607,14 @@ export class ClientConnection implements ClientSide, Limited {
     this.#socket.destroySoon()
   }
 
+  /** At once. Who has been sent only a part of an answer sees that, also where just the end delimits it. */
   #close(): void {
     if (this.#state === "closed") return
+    const { isIdle, isAnswerable } = this.#exchange
+    if (this.isHolding || !(isIdle || isAnswerable)) {
+      this.cut()
+      return
+    }
     this.#state = "closed"
     this.#forget()
     this.#socket.destroy()

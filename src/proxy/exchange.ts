@@ -505,6 +505,8 @@ export class Exchange implements BackendSide {
   }
 
   #endTunnel(): void {
+    this.#connection?.finish()
+    this.#connection = undefined
     this.#release("success", true)
     this.#context.counters.count(this.#context.worker, "answered")
     this.#client.onTunnelEnd()

@@ -3,14 +3,7 @@
  * and both ends of a connection in raw bytes, read by a parser that shares nothing with ours.
  */
 import assert from "node:assert/strict"
-import {
-  connect,
-  createServer,
-  type AddressInfo,
-  type ListenOptions,
-  type Server,
-  type Socket,
-} from "node:net"
+import { connect, createServer, type AddressInfo, type ListenOptions, type Server, Socket } from "node:net"
 import type { TestContext } from "node:test"
 import { LoadTable } from "../../src/cluster/load-table.ts"
 import type { Address, Member, TcpAddress } from "../../src/cluster/snapshot.ts"
@@ -430,6 +423,15 @@ function messageIn(
 export async function until(what: string, holds: () => boolean): Promise<void> {
   for (let i = 0; i < 1_000 && !holds(); i++) await pause(5)
   assert.ok(holds(), `${what} did not come about within 5 s`)
+}
+
+/** Bytes that a socket of this process with that port holds, since the system takes no more of them. */
+export function unsent(end: "localPort" | "remotePort", port: number): number {
+  // No other way leads to the sockets of the relay.
+  // oxlint-disable-next-line eslint/no-underscore-dangle
+  const { _getActiveHandles: handles } = process as unknown as { readonly _getActiveHandles: () => unknown[] }
+  const sockets = handles().filter((handle) => handle instanceof Socket && handle[end] === port)
+  return Math.max(0, ...sockets.map((socket) => (socket as Socket).writableLength))
 }
 
 export function pause(ms: number): Promise<void> {
