@@ -136,6 +136,13 @@ const scenarios = {
     await wire.closed
     return { relay: plane, told: ["cut"] }
   },
+  async local_shortage(t) {
+    const plane = await relay(t, [{ host: "nobody.test", port: 80 }], {
+      resolve: (_name, found) =>
+        found(Object.assign(new Error("no descriptors"), { code: "EMFILE", syscall: "connect" }), []),
+    })
+    return { relay: plane, told: [await told(plane, get)] }
+  },
   async no_backend(t) {
     const plane = await relay(t, [])
     return { relay: plane, told: [await told(plane, get)] }

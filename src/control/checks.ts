@@ -11,18 +11,21 @@ import type { Member, Snapshot } from "../cluster/snapshot.ts"
 import type { BackendId } from "../core/backend.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import type { Rng } from "../core/rng.ts"
-import { type Destination, destinationOf, type Dialer } from "../proxy/dial.ts"
+import { type Destination, destinationOf, type Dialer, isLocalShortage } from "../proxy/dial.ts"
 import type { Timers } from "../system.ts"
 
 /** `tcp`: a connection opens, as in the seed. `http`: a GET of `path` is answered with 2xx or 3xx. */
 export type CheckKind = { readonly kind: "tcp" } | { readonly kind: "http"; readonly path: string }
 
-/** Asks once; resolves with the outcome, never rejects. `signal` ends it early. */
+/**
+ * Asks once; resolves with the outcome, never rejects. Undefined is no verdict: this machine could not ask. `signal`
+ * ends it early.
+ */
 export type Probe = (
   destination: Destination,
   timeoutMs: Millis,
   signal: AbortSignal,
-) => Promise<CheckOutcome>
+) => Promise<CheckOutcome | undefined>
 
 export interface CheckerOptions {
   readonly registry: Registry
@@ -139,6 +142,10 @@ export class Checker {
     watch.running = undefined
     // It has left, or registered anew, while it was asked: the answer is about somebody else.
     if (this.#watches.get(id) !== watch) return
+    if (outcome === undefined) {
+      this.#schedule(id, watch, this.#times.fastIntervalMs)
+      return
+    }
     const health = registry.checked(id, watch.generation, outcome, clock.now())
     if (health !== undefined) this.#schedule(id, watch, nextCheckMs(health, this.#times, rng))
     this.#options.onChange()
@@ -157,7 +164,7 @@ export function probeTcp(
   destination: Destination,
   timeoutMs: Millis,
   signal: AbortSignal,
-): Promise<CheckOutcome> {
+): Promise<CheckOutcome | undefined> {
   return new Promise((resolve) => {
     const late = AbortSignal.timeout(timeoutMs)
     const socket = dialer.dial(destination)
@@ -168,7 +175,7 @@ export function probeTcp(
     socket.on(destination.secure ? "secureConnect" : "connect", pass)
     socket.on("error", (error) => {
       const reason = late.aborted ? `no connection within ${timeoutMs} ms` : reasonOf(error)
-      resolve({ passed: false, error: reason })
+      resolve(isLocalShortage(error) ? undefined : { passed: false, error: reason })
     })
     addAbortSignal(AbortSignal.any([signal, late]), socket)
   })
@@ -181,7 +188,7 @@ export function probeHttp(
   path: string,
   timeoutMs: Millis,
   signal: AbortSignal,
-): Promise<CheckOutcome> {
+): Promise<CheckOutcome | undefined> {
   return new Promise((resolve) => {
     const late = AbortSignal.timeout(timeoutMs)
     const call = request({
@@ -190,7 +197,7 @@ export function probeHttp(
       headers: { Host: hostOf(destination), "User-Agent": "linebacker-check", Connection: "close" },
       signal: AbortSignal.any([signal, late]),
     })
-    const settle = (outcome: CheckOutcome): void => {
+    const settle = (outcome: CheckOutcome | undefined): void => {
       resolve(outcome)
       call.destroy()
     }
@@ -199,7 +206,8 @@ export function probeHttp(
       settle(passed ? { passed } : { passed, error: `GET ${path} was answered with ${statusCode}` })
     })
     call.on("error", (error) => {
-      settle({ passed: false, error: late.aborted ? `no answer within ${timeoutMs} ms` : reasonOf(error) })
+      const reason = late.aborted ? `no answer within ${timeoutMs} ms` : reasonOf(error)
+      settle(isLocalShortage(error) ? undefined : { passed: false, error: reason })
     })
     call.end()
   })

@@ -193,6 +193,12 @@ export const errors = {
     "never",
     "The tunnel stood still for timeouts.streamIdle; it was closed.",
   ),
+  local_shortage: row(
+    "balancer",
+    503,
+    "always",
+    "The system had no descriptor, port or memory left for a connection to a backend.",
+  ),
   no_backend: row("balancer", 503, "never", "No backend is registered and fit to take requests."),
   queue_full: row(
     "balancer",

@@ -228,7 +228,10 @@ export class ClientConnection implements ClientSide, Limited {
     this.#state = "closed"
     this.#forget()
     // Below TLS, too: there must be no close_notify, which would say that this was all (RFC 8446 6.1).
-    this.#entry.transport.resetAndDestroy()
+    const { transport } = this.#entry
+    // A reset while an end is under way fails, and leaves the descriptor open for good (Node.js 24).
+    if (transport.writableEnded) transport.destroy()
+    else transport.resetAndDestroy()
   }
 
   answer(code: ErrorCode, detail: string): void {

@@ -65,6 +65,8 @@ test("why a connection was not made has a name: the name, the way there, or TLS"
   assert.equal(dialError(named("ENOTFOUND", "getaddrinfo"), false), "resolve_failed")
   assert.equal(dialError(named("ECONNREFUSED", "connect"), false), "connect_failed")
   assert.equal(dialError(named("ECONNRESET", "read"), true), "backend_tls_failed")
+  assert.equal(dialError(named("EMFILE", "connect"), false), "local_shortage")
+  assert.equal(dialError(named("EADDRNOTAVAIL", "connect"), false), "local_shortage")
 })
 
 test("a refusal of our certificate is told from every other alert, which may come when work is done", () => {

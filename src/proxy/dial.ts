@@ -163,8 +163,24 @@ export class Dialer {
   }
 }
 
+const shortages: ReadonlySet<string> = new Set([
+  "EMFILE",
+  "ENFILE",
+  "ENOBUFS",
+  "ENOMEM",
+  "EADDRNOTAVAIL",
+  "EAGAIN",
+])
+
+/** Whether it is this machine that lacked something, so that the error says nothing of the backend. */
+export function isLocalShortage({ code = "" }: NodeJS.ErrnoException): boolean {
+  return shortages.has(code)
+}
+
 /** What it is called that a connection was not made. `accepted`: the other side had, so that TLS has failed. */
-export function dialError({ syscall }: NodeJS.ErrnoException, accepted: boolean): ErrorCode {
+export function dialError(error: NodeJS.ErrnoException, accepted: boolean): ErrorCode {
+  const { syscall } = error
+  if (isLocalShortage(error)) return "local_shortage"
   if (accepted) return "backend_tls_failed"
   return syscall === "getaddrinfo" ? "resolve_failed" : "connect_failed"
 }

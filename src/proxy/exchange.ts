@@ -407,7 +407,8 @@ export class Exchange implements BackendSide {
       this.#context.onConnectFailed(backend.id)
     }
     const retries = repeats && this.#attempts < limits.attemptsMax
-    this.#release(stale ? "ignored" : "failure", false, retries)
+    const blameless = stale || errors[code].source !== "backend"
+    this.#release(blameless ? "ignored" : "failure", false, retries)
     if (!retries) {
       this.#answer(code, detail)
       return
