@@ -229,8 +229,9 @@ export class ClientConnection implements ClientSide, Limited {
     this.#forget()
     // Below TLS, too: there must be no close_notify, which would say that this was all (RFC 8446 6.1).
     const { transport } = this.#entry
-    // A reset while an end is under way fails, and leaves the descriptor open for good (Node.js 24).
-    if (transport.writableEnded) transport.destroy()
+    // With nothing left to write, an end that was asked for is under way: a reset would fail then, and leave the
+    // descriptor open for good (Node.js 24).
+    if (transport.writableEnded && transport.writableLength === 0) transport.destroy()
     else transport.resetAndDestroy()
   }
 
