@@ -20,7 +20,15 @@ export interface Contestant {
   readonly stop: () => Promise<void>
 }
 
-const peers: readonly Peer[] = [nginx, haproxy, caddy, httpProxy, undici, linebacker()]
+const peers: readonly Peer[] = [
+  nginx,
+  haproxy,
+  caddy,
+  httpProxy,
+  undici,
+  linebacker(),
+  linebacker("pipelining", undefined, 16),
+]
 
 /** The peer of this name; `linebacker@FOLDER` is another checkout. Throws when there is none. */
 export function peerOf(name: string): Peer {

@@ -25,7 +25,7 @@ const cores = availableParallelism()
 const flags = {
   only: { type: "string" },
   connections: { type: "string" },
-  peers: { type: "string", default: "nginx,haproxy,caddy,http-proxy,node:http+undici,linebacker" },
+  peers: { type: "string", default: "nginx,haproxy,caddy,http-proxy,node:http+undici,linebacker,pipelining" },
   rounds: { type: "string", default: "5" },
   seconds: { type: "string", default: "3" },
   "warm-up": { type: "string", default: "2" },
@@ -44,6 +44,7 @@ export const help = `npm run bench -- [options]
   --only NAMES         scenarios, by comma; also syscalls, idle and head
   --connections N,N    instead of the scenario's own
   --peers NAMES        ${flags.peers.default}
+                       pipelining is linebacker with limits.pipelinedMax: 16
                        linebacker@FOLDER is another checkout, to compare with
   --rounds N           measurements of each peer, taken in turn (${flags.rounds.default})
   --seconds N          of each measurement (${flags.seconds.default})

@@ -36,6 +36,8 @@ defaults
   mode http
   option http-keep-alive
   option forwardfor
+  unique-id-format %{+X}o%Ts-%rt-%pid
+  unique-id-header X-Request-Id
   http-reuse always
   timeout connect 3s
   timeout client ${clientIdleSeconds}s

@@ -9,7 +9,7 @@ const ownFolder = resolve(import.meta.dirname, "../..")
 const memberMsMax = 10_000
 
 /** This checkout, or another one to compare it with. */
-export function linebacker(name = "linebacker", folder = ownFolder): Peer {
+export function linebacker(name = "linebacker", folder = ownFolder, pipelinedMax = 1): Peer {
   const checkout = resolve(folder)
   /** Where backends announce themselves, once it is known. */
   let registrationPort = 0
@@ -23,7 +23,7 @@ export function linebacker(name = "linebacker", folder = ownFolder): Peer {
       const [registration, admin] = (await freePorts(2)) as [number, number]
       registrationPort = registration
       const config = join(site.folder, "linebacker.yaml")
-      writeFileSync(config, configText(site, registration, admin, tls))
+      writeFileSync(config, configText(site, registration, admin, tls, pipelinedMax))
       return {
         name,
         cores: site.cores,
@@ -53,7 +53,13 @@ function versionOfCheckout(checkout: string): string {
 }
 
 /** One data-plane thread; what is limited here is limited nowhere else, so limits are as wide as the others'. */
-function configText(site: Site, registration: number, admin: number, tls: boolean): string {
+function configText(
+  site: Site,
+  registration: number,
+  admin: number,
+  tls: boolean,
+  pipelinedMax: number,
+): string {
   const { port, tlsPort, certificate } = site
   const paths = `{ cert: "${certificate.certificate}", key: "${certificate.key}" }`
   return `
@@ -67,6 +73,7 @@ limits:
   connectionsMax: ${connectionsMax}
   idlePerBackendMax: ${idlePerBackend}
   requestsPerConnectionMax: 1000000000
+${pipelinedMax > 1 ? `  pipelinedMax: ${pipelinedMax}` : ""}
 timeouts: { clientIdle: ${clientIdleSeconds}s }
 `
 }

@@ -72,6 +72,7 @@ function peerText({ port, tlsPort, backends, certificate }: Site): string {
     proxy_set_header X-Forwarded-Proto $scheme;
     proxy_set_header X-Forwarded-Host $http_host;
     proxy_set_header Via "1.1 nginx";
+    proxy_set_header X-Request-Id $request_id;
     # Nothing goes to disk; bodies are passed on as they come, as the others do.
     proxy_max_temp_file_size 0;
     proxy_request_buffering off;
