@@ -1,13 +1,22 @@
 import { createServer, type Server, type Socket } from "node:net"
 import type { Endpoint } from "../core/endpoint.ts"
 
+/**
+ * From this many unwritten bytes on a client is behind, and its backend is held. More than one read of a backend with a
+ * head, so that a response which is taken at once never looks like one that is not.
+ */
+const unwrittenBytesMax = 128 * 1024
+
 /** One port that connections come in at, shared with the other threads. */
 export class Listener {
   readonly #server: Server
   #port = 0
 
   constructor(connectionsMax: number, onSocket: (socket: Socket) => void) {
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, onSocket)
+    this.#server = createServer(
+      { allowHalfOpen: true, noDelay: true, highWaterMark: unwrittenBytesMax },
+      onSocket,
+    )
     this.#server.maxConnections = connectionsMax
   }
 
