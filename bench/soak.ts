@@ -23,12 +23,23 @@ const soaks: Readonly<Record<string, (seed: number) => Promise<Finding[]>>> = {
   storm: (seed) => storm({ ms: 60_000, clients: 200 }, seed),
 }
 
-const { values } = parseArgs({ options: { only: { type: "string" }, seed: { type: "string" } } })
+const usage = `soak: --only is one of ${Object.keys(soaks).join(", ")}, --seed a number\n`
+
+function given(): { readonly only?: string; readonly seed?: string } {
+  try {
+    return parseArgs({ options: { only: { type: "string" }, seed: { type: "string" } } }).values
+  } catch {
+    process.stderr.write(usage)
+    process.exit(2)
+  }
+}
+
+const values = given()
 const names = values.only === undefined ? Object.keys(soaks) : [values.only]
 const seed = Number(values.seed ?? Date.now() % 1_000_000)
 const unknown = names.find((name) => !Object.hasOwn(soaks, name))
 if (unknown !== undefined || !Number.isSafeInteger(seed)) {
-  process.stderr.write(`soak: --only is one of ${Object.keys(soaks).join(", ")}, --seed a number\n`)
+  process.stderr.write(usage)
   process.exit(2)
 }
 
