@@ -10,7 +10,6 @@ import { join } from "node:path"
 import { test, type TestContext } from "node:test"
 import type { Address } from "../src/cluster/snapshot.ts"
 import { type ErrorCode, errorCodes, errors, type RetryRule } from "../src/core/errors.ts"
-import type { TlsOptions } from "../src/proxy/options.ts"
 import { blackHole } from "./support/black-hole.ts"
 import { certificateFolder, noOpenssl } from "./support/certificates.ts"
 import {
@@ -26,6 +25,7 @@ import {
   until,
   type Wire,
 } from "./support/relay.ts"
+import { tlsOptions } from "./support/tls-options.ts"
 
 /** `cut`: the response had begun and was broken off. `gone`: nobody is there to be told. */
 type Told = Message | "cut" | "gone"
@@ -235,15 +235,10 @@ function asking(bytes: string, change: RelayChange = {}): Scenario {
 /** A client that begins like this on a port that speaks TLS; hexadecimal where it is no text. */
 function handshaking(begin: string, change: RelayChange = {}): Scenario {
   return async (t) => {
-    const tls: TlsOptions = {
-      host: "127.0.0.1",
-      port: 0,
-      minVersion: "TLSv1.2",
-      redirect: false,
-      redirectPort: undefined,
-      sessionSeconds: 300,
-      material: { certificates: [certificateFolder(t).make("a", ["a"])], ticketKeys: [Buffer.alloc(48)] },
-    }
+    const tls = tlsOptions({
+      certificates: [certificateFolder(t).make("a", ["a"])],
+      ticketKeys: [Buffer.alloc(48)],
+    })
     const plane = await relay(t, [], { ...change, tls })
     const wire = await dial(plane.plane.tlsPort!)
     t.after(() => void wire.socket.destroy())

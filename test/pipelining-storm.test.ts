@@ -1,7 +1,6 @@
 /** Pipelining to backends in bad weather: whatever backends and clients do, an answer is its own request's or none. */
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { seeded } from "../src/core/rng.ts"
 import {
   chunked,
   type Message,
@@ -12,6 +11,7 @@ import {
   until,
   type Wire,
 } from "./support/relay.ts"
+import { storm } from "./support/storm.ts"
 
 const pathOf = ({ start }: Message): string => start.split(" ")[1] ?? ""
 
@@ -29,14 +29,7 @@ function answerTo(request: Message, draw: number): Buffer {
 }
 
 test("in a storm over pipelined connections every answer names the request it came for", async (t) => {
-  const seed = Number(process.env["STORM_SEED"] ?? Date.now() % 1_000_000)
-  t.diagnostic(`STORM_SEED=${seed}`)
-  const rng = seeded(seed)
-  const chance = (share: number): boolean => rng.next() < share
-  const uncaught: unknown[] = []
-  const note = (error: unknown): void => void uncaught.push(error)
-  process.on("uncaughtExceptionMonitor", note)
-  t.after(() => void process.off("uncaughtExceptionMonitor", note))
+  const { seed, rng, chance, uncaught } = storm(t)
 
   /** As it is, in two pieces, or byte by byte where it is short. */
   const sendOddly = async (wire: Wire, bytes: Buffer): Promise<void> => {

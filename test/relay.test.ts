@@ -3,7 +3,6 @@ import assert from "node:assert/strict"
 import { randomBytes } from "node:crypto"
 import { test } from "node:test"
 import { resourcesDefault, type ResourceTable } from "../src/core/resources.ts"
-import { seeded } from "../src/core/rng.ts"
 import {
   answering,
   chunked,
@@ -16,6 +15,7 @@ import {
   until,
   type Wire,
 } from "./support/relay.ts"
+import { storm } from "./support/storm.ts"
 
 const ok = (body: string, more = ""): string =>
   `HTTP/1.1 200 OK\r\n${more}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
@@ -758,14 +758,7 @@ test("a stop ends what does not finish in time", async (t) => {
 // ── weather ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 test("after a storm of clients and backends that do anything, nothing is held and nothing has thrown", async (t) => {
-  const seed = Number(process.env["STORM_SEED"] ?? Date.now() % 1_000_000)
-  t.diagnostic(`STORM_SEED=${seed}`)
-  const rng = seeded(seed)
-  const chance = (share: number): boolean => rng.next() < share
-  const uncaught: unknown[] = []
-  const note = (error: unknown): void => void uncaught.push(error)
-  process.on("uncaughtExceptionMonitor", note)
-  t.after(() => void process.off("uncaughtExceptionMonitor", note))
+  const { seed, rng, chance, uncaught } = storm(t)
 
   const mad: Script = async (wire) => {
     for (;;) {

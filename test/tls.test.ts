@@ -22,6 +22,7 @@ import {
   until,
   Wire,
 } from "./support/relay.ts"
+import { tlsOptions } from "./support/tls-options.ts"
 
 const skip = noOpenssl
 const nothing = (): void => {}
@@ -38,19 +39,6 @@ interface Secure extends Relay {
 
 interface TlsWire extends Wire {
   readonly tls: TLSSocket
-}
-
-function tlsOptions(material: TlsMaterial, change: Partial<TlsOptions> = {}): TlsOptions {
-  return {
-    host: "127.0.0.1",
-    port: 0,
-    minVersion: "TLSv1.2",
-    redirect: false,
-    redirectPort: undefined,
-    sessionSeconds: 300,
-    material,
-    ...change,
-  }
 }
 
 /** A data plane with a TLS listener before a backend that answers with the head it got. */

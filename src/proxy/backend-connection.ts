@@ -143,10 +143,6 @@ export class BackendConnection implements Limited {
     context.deadlines.add(this)
   }
 
-  get isClosed(): boolean {
-    return this.#state === "closed"
-  }
-
   /** Gives the connection to an exchange, which is told when it may write: at once on an idle connection. */
   start(exchange: BackendSide): void {
     if (this.#gathered !== undefined && this.#exchange !== undefined) {
