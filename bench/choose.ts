@@ -14,7 +14,7 @@ import { resourcesDefault, type ResourceTable, type ResourceVector } from "../sr
 import { seeded, type Rng } from "../src/core/rng.ts"
 import { LeastLoaded } from "../src/policies/least-loaded.ts"
 import { resourcePrice } from "../src/policies/load-metrics.ts"
-import { isPolicyName, makePolicy, policies } from "../src/policies/index.ts"
+import { isPolicyName, makePolicy, plainPolicy, policies } from "../src/policies/index.ts"
 import type { LoadMetric, PickRequest, Policy } from "../src/policies/policy.ts"
 
 const sizes = [3, 10, 100, 1_000]
@@ -50,7 +50,10 @@ class SharedLoad implements BackendLoad {
 class BenchRequest implements PickRequest {
   readonly now = 0
   readonly demand: Readonly<ResourceVector>
+  readonly route = 0
   readonly affinityHash: number
+  readonly clientAddress: Uint8Array = Uint8Array.of(10, 0, 0, 7)
+  readonly boundTo = undefined
   readonly #tried: Backend | undefined
 
   constructor(demand: Readonly<ResourceVector>, affinityHash: number, tried: Backend | undefined) {
@@ -82,6 +85,10 @@ function fleetOf(count: number, table: ResourceTable, rng: Rng): Fleet {
       id: parseBackendId(`backend-${index}`)!,
       capacity: Float64Array.from(table, () => 1 + rng.below(40)),
       weight: 1 + rng.below(4),
+      zone: undefined,
+      tier: 0,
+      eligibleSince: -Infinity,
+      address: `10.0.0.${index}:80`,
       load: new SharedLoad(loads, index * width, resolutions),
     }
   })
@@ -180,7 +187,8 @@ function nanosOf(subject: string): number[] {
   return sizes.map((size) => {
     const fleet = fleetOf(size, resources, seeded(size))
     const rng = seeded(1)
-    if (isPolicyName(subject)) return nanosPerPick(makePolicy(subject, { rng, resources }), fleet)
+    if (isPolicyName(subject))
+      return nanosPerPick(makePolicy(plainPolicy(subject), { rng, resources }), fleet)
     const policy = new LeastLoaded(subject, rng, layouts[subject as LayoutName]())
     return nanosPerPick(policy, subject.includes("by name") ? named(fleet, resources) : fleet)
   })

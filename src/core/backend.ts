@@ -1,3 +1,4 @@
+import type { Millis } from "./clock.ts"
 import type { ResourceVector } from "./resources.ts"
 
 /** The operator's name of a backend: 1 to 128 of `A-Z a-z 0-9 . _ : -`. */
@@ -20,9 +21,17 @@ export interface BackendLoad {
 /** One process that takes requests, as a policy sees it. */
 export interface Backend {
   readonly id: BackendId
-  /** What it has of each resource, > 0 for at least one. */
+  /** What it has of each resource, > 0 for at least one; as registered, or as corrected since. */
   readonly capacity: Readonly<ResourceVector>
   /** Relative share for the policies that take weights, > 0. */
   readonly weight: number
+  /** Where it is, when it said so. */
+  readonly zone: string | undefined
+  /** Its tier, 0 first: those behind are for when those before do not suffice. */
+  readonly tier: number
+  /** Since when it may be chosen; −Infinity when that was so from the start. */
+  readonly eligibleSince: Millis
+  /** Its address as `host:port` or `unix:/path`, for policies that hash what their originals hash. */
+  readonly address: string
   readonly load: BackendLoad
 }

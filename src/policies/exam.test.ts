@@ -7,7 +7,7 @@ import type { Backend } from "../core/backend.ts"
 import { resourcesDefault } from "../core/resources.ts"
 import { mix32, seeded } from "../core/rng.ts"
 import { fleet, request, type FakeBackend } from "../../test/support/backends.ts"
-import { makePolicy, policies, type PolicyName } from "./index.ts"
+import { makePolicy, plainPolicy, policyNames, type PolicyName } from "./index.ts"
 import type { PickRequest, Policy } from "./policy.ts"
 
 // The exam every policy sits. What a policy cannot answer is listed here with its reason, and shows as skipped.
@@ -17,10 +17,8 @@ const excused: Readonly<Record<string, Partial<Record<PolicyName, string>>>> = {
   },
 }
 
-const names = Object.keys(policies) as PolicyName[]
-
 function make(name: PolicyName, seed = 1): Policy {
-  return makePolicy(name, { rng: seeded(seed), resources: resourcesDefault })
+  return makePolicy(plainPolicy(name), { rng: seeded(seed), resources: resourcesDefault })
 }
 
 /** Eight of many kinds: capacities that repeat, one without storage, loads and weights that differ. */
@@ -177,7 +175,7 @@ const questions: Readonly<Record<string, (name: PolicyName) => void>> = {
   },
 }
 
-for (const name of names) {
+for (const name of policyNames) {
   suite(`exam of ${name}`, () => {
     for (const [question, answer] of Object.entries(questions)) {
       const reason = excused[question]?.[name]

@@ -1,51 +1,34 @@
-import type { ResourceTable } from "../core/resources.ts"
-import { LeastConnections } from "./least-connections.ts"
-import type { Policy, PolicyContext } from "./policy.ts"
-import { price } from "./price.ts"
-import { RoundRobin } from "./round-robin.ts"
-import { SeedRatio, seedRatioUnsuitable } from "./seed-ratio.ts"
-import { WeightedRoundRobin } from "./weighted-round-robin.ts"
+import { fail, ok, type Result } from "../core/result.ts"
+import { didYouMean } from "../core/suggest.ts"
+import { counts } from "./family-counts.ts"
+import { fits } from "./family-fits.ts"
+import { hashes } from "./family-hashes.ts"
+import { prices } from "./family-prices.ts"
+import { times } from "./family-times.ts"
+import { turns } from "./family-turns.ts"
+import type { Parameter, Policy, PolicyContext, PolicyEntry } from "./policy.ts"
 
-export type { AttemptResult, LoadMetric, PickRequest, Policy, PolicyContext } from "./policy.ts"
+export type {
+  AttemptResult,
+  LoadMetric,
+  Outcome,
+  Parameter,
+  PickRequest,
+  Policy,
+  PolicyContext,
+  PolicyEntry,
+  Prober,
+} from "./policy.ts"
 
-/** One row of the table of policies. */
-export interface PolicyEntry {
-  /** One sentence for whoever chooses a policy: what it picks, and from what it knows. */
-  readonly summary: string
-  /** Throws when the resources are unsuitable: ask first. */
-  make(this: void, context: PolicyContext): Policy
-  /** Why it cannot work with these resources, as a sentence for the operator, or `undefined` when it can. */
-  unsuitable?(this: void, resources: ResourceTable): string | undefined
-}
+const table = { ...prices, ...counts, ...times, ...turns, ...hashes, ...fits }
 
-/** The names operators write. A new policy adds its name here and its row below; the exam finds it there. */
-export type PolicyName = "price" | "least-connections" | "round-robin" | "weighted-round-robin" | "seed-ratio"
+/** The names operators write. A new policy adds its row to its family's table; the exam finds it there. */
+export type PolicyName = keyof typeof table
 
 /** All policies by name, in the order in which they are shown. */
-export const policies: Readonly<Record<PolicyName, PolicyEntry>> = {
-  price: {
-    summary: "The backend where what the request needs is cheapest now: demand times backlog, by resource.",
-    make: price,
-  },
-  "least-connections": {
-    summary: "The fewest attempts in flight per weight; weighted turns among the tied.",
-    make: () => new LeastConnections(),
-  },
-  "round-robin": {
-    summary: "Every backend in turn, whatever it weighs or carries.",
-    make: () => new RoundRobin(),
-  },
-  "weighted-round-robin": {
-    summary: "Turns in proportion to weight, spread out evenly.",
-    make: () => new WeightedRoundRobin(),
-  },
-  "seed-ratio": {
-    summary:
-      "The first backend whose compute to storage ratio is within 20 % of the request's, else the nearest.",
-    make: (context) => new SeedRatio(context.resources),
-    unsuitable: seedRatioUnsuitable,
-  },
-}
+export const policies: Readonly<Record<PolicyName, PolicyEntry>> = table
+
+export const policyNames: readonly PolicyName[] = Object.keys(table) as PolicyName[]
 
 export const policyDefault: PolicyName = "price"
 
@@ -53,6 +36,60 @@ export function isPolicyName(text: string): text is PolicyName {
   return Object.hasOwn(policies, text)
 }
 
-export function makePolicy(name: PolicyName, context: PolicyContext): Policy {
-  return policies[name].make(context)
+/** A policy by name with its parameters, complete and checked. Plain data: it travels between threads as it is. */
+export interface PolicySpec {
+  readonly name: PolicyName
+  readonly parameters: Readonly<Record<string, number>>
+}
+
+/** What is wrong with a parameter; `name` is "" when the policy's name itself is. */
+export interface ParameterError {
+  readonly name: string
+  readonly message: string
+}
+
+/** Checks a policy's name and parameters as an operator wrote them, and fills in what was not given. */
+export function policySpec(
+  name: string,
+  given: Readonly<Record<string, unknown>> = {},
+): Result<PolicySpec, ParameterError> {
+  if (!isPolicyName(name)) {
+    const message = `there is no policy "${name}"${didYouMean(name, policyNames)}`
+    return fail({ name: "", message })
+  }
+  const known: Readonly<Record<string, Parameter>> = policies[name].parameters ?? {}
+  for (const key of Object.keys(given)) {
+    if (Object.hasOwn(known, key)) continue
+    const all = Object.keys(known).join(", ")
+    const message = `${name} has no parameter "${key}"${all === "" ? "; it has none" : `; it has ${all}`}`
+    return fail({ name: key, message })
+  }
+  const parameters: Record<string, number> = {}
+  for (const [key, parameter] of Object.entries(known)) {
+    const value = Object.hasOwn(given, key) ? given[key] : parameter.default
+    const { min, max, isInteger = false } = parameter
+    if (
+      typeof value !== "number" ||
+      !(value >= min && value <= max) ||
+      (isInteger && !Number.isInteger(value))
+    ) {
+      const kind = isInteger ? "an integer" : "a number"
+      const message = `${key} must be ${kind} from ${min} to ${max}; found ${JSON.stringify(value)}`
+      return fail({ name: key, message })
+    }
+    parameters[key] = value
+  }
+  return ok({ name, parameters })
+}
+
+/** @throws Error when the policy is unsuitable for the resources: ask `policies[name].unsuitable` first. */
+export function makePolicy(spec: PolicySpec, context: Omit<PolicyContext, "parameters">): Policy {
+  return policies[spec.name].make({ ...context, parameters: spec.parameters })
+}
+
+/** The policy of this name as it is without any parameter given. */
+export function plainPolicy(name: PolicyName): PolicySpec {
+  const spec = policySpec(name)
+  if (!spec.ok) throw new Error(spec.error.message)
+  return spec.value
 }

@@ -1,5 +1,7 @@
-import type { Backend } from "../core/backend.ts"
+import type { Backend, BackendId } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
+import type { Knowledge } from "../core/knowledge.ts"
+import type { LoadReport } from "../core/load-report.ts"
 import type { ResourceTable, ResourceVector } from "../core/resources.ts"
 import type { Rng } from "../core/rng.ts"
 
@@ -9,23 +11,41 @@ import type { Rng } from "../core/rng.ts"
  */
 export interface Policy {
   readonly name: string
-  /** Cold: the eligible members in order of registration. May allocate. Replaces what was known before. */
+  /**
+   * Cold: the eligible members in order of registration. May allocate. Replaces what was known before. Called again
+   * when a member's capacity or weight has changed, with the same or another object for it; `id` says who is who.
+   */
   rebuild(members: readonly Backend[]): void
   /** Hot: no allocation, no I/O. `undefined` when the request admits none of the members. */
   pick(request: PickRequest): Backend | undefined
+  /** Hot: an attempt has begun on this backend, the one picked; its demand is reserved and it counts in flight. */
+  onBegun?(backend: Backend, request: PickRequest): void
   /**
-   * Told once per attempt, when it has settled. For a policy with this method `now` is exact, here and in `pick`; for
-   * others it is accurate to a quarter of a second.
+   * Hot: told once per attempt, when it has settled. For a policy with this method `now` is exact, here and in `pick`;
+   * for others it is accurate to a quarter of a second.
    */
-  onSettled?(backend: Backend, result: AttemptResult, now: Millis): void
+  onSettled?(backend: Backend, outcome: Outcome, now: Millis): void
+  /** A backend has reported on itself; before `onSettled` when that came with a response. Hot. */
+  onReport?(backend: Backend, report: LoadReport, now: Millis): void
+  /** Cold: what has been learned, about once a second. Keeps the object if it likes: knowledge is replaced. */
+  learn?(knowledge: Knowledge): void
+  /** Cold: time has passed; several times a second. For what is recomputed now and then. */
+  tick?(now: Millis): void
 }
 
 /** One choosing. The object is reused by the data plane: keep nothing of it. */
 export interface PickRequest {
   readonly now: Millis
+  /** What this request will use: declared by itself, or what is known of its route. */
   readonly demand: Readonly<ResourceVector>
+  /** Number of its route in `Knowledge.routes`; 0 when it belongs to none. */
+  readonly route: number
   /** uint32, when the request has something to stick to. */
   readonly affinityHash: number | undefined
+  /** The client's IP address, 4 or 16 bytes, where it is known. */
+  readonly clientAddress: Uint8Array | undefined
+  /** The backend that an earlier response has bound this client to. */
+  readonly boundTo: BackendId | undefined
   /** Not yet tried by this exchange, and has room. */
   admits(backend: Backend): boolean
 }
@@ -39,8 +59,60 @@ export type LoadMetric = (backend: Backend, request: PickRequest) => number
  */
 export type AttemptResult = "success" | "failure" | "ignored"
 
+/** How one attempt went. The object is reused: keep nothing of it. */
+export interface Outcome {
+  readonly result: AttemptResult
+  /** The response's status; 0 when none came. */
+  readonly status: number
+  /** From the attempt's begin to the first byte of its response; NaN when none came. */
+  readonly firstByteMs: Millis
+  /** From the attempt's begin to its end. */
+  readonly totalMs: Millis
+  /** What the backend asked clients to wait (Retry-After, in seconds); NaN when it did not. */
+  readonly retryAfterMs: Millis
+  readonly route: number
+}
+
+/** Asks backends how they are, for policies that want to know before they choose (Prequal). */
+export interface Prober {
+  /** Asks; `answer` is called once if an answer comes, at once or later, and never within `pick` of another request. */
+  probe(backend: Backend, answer: (inFlight: number, latencyMs: Millis, now: Millis) => void): void
+}
+
 /** What a policy is made from. */
 export interface PolicyContext {
   readonly rng: Rng
   readonly resources: ResourceTable
+  /** The policy's parameters by name, complete: `parametersOf` fills in what is not given. */
+  readonly parameters: Readonly<Record<string, number>>
+  /** Undefined where nobody can be asked; then a policy must live on what it sees itself. */
+  readonly prober?: Prober | undefined
+}
+
+/** A number that tunes a policy. */
+export interface Parameter {
+  /** One sentence: what it is, with its unit. */
+  readonly summary: string
+  readonly default: number
+  readonly min: number
+  readonly max: number
+  readonly isInteger?: boolean
+}
+
+/** One row of the table of policies. */
+export interface PolicyEntry {
+  /** One sentence for whoever chooses a policy: what it picks, and from what it knows. */
+  readonly summary: string
+  /** Throws when the resources are unsuitable: ask first. */
+  make(this: void, context: PolicyContext): Policy
+  /** Why it cannot work with these resources, as a sentence for the operator, or `undefined` when it can. */
+  unsuitable?(this: void, resources: ResourceTable): string | undefined
+  readonly parameters?: Readonly<Record<string, Parameter>>
+  /**
+   * Whether its choice, given the state of the backends, depends on what a request needs. Those that do not send
+   * every backend the same mix of requests, so none of them carries more than the class-blind ceiling.
+   */
+  readonly seesDemand: boolean
+  /** Whether it sends requests of one key to one backend; then its mix is an accident of the keys. */
+  readonly sticks?: boolean
 }

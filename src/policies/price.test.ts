@@ -10,7 +10,7 @@ import { price } from "./price.ts"
 import type { Policy } from "./policy.ts"
 
 function priceOf(resources: ResourceTable, members: readonly Backend[], seed = 1): Policy {
-  const policy = price({ rng: seeded(seed), resources })
+  const policy = price({ rng: seeded(seed), resources, parameters: {} })
   policy.rebuild(members)
   return policy
 }

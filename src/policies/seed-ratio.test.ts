@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { resourcesDefault } from "../core/resources.ts"
 import { ofCapacity, request, resourcesOf } from "../../test/support/backends.ts"
-import { makePolicy, policies } from "./index.ts"
+import { makePolicy, plainPolicy, policies } from "./index.ts"
 import { SeedRatio } from "./seed-ratio.ts"
 import { seeded } from "../core/rng.ts"
 
@@ -154,7 +154,9 @@ test("resources without compute and storage are refused, by name", () => {
   const resources = resourcesOf("rate", "space")
   const reason = policies["seed-ratio"].unsuitable?.(resources)
   assert.match(reason ?? "", /needs both as resources; found "r0", "r1"/)
-  assert.throws(() => makePolicy("seed-ratio", { rng: seeded(1), resources }), { message: reason! })
+  assert.throws(() => makePolicy(plainPolicy("seed-ratio"), { rng: seeded(1), resources }), {
+    message: reason!,
+  })
   assert.equal(policies["seed-ratio"].unsuitable?.(resourcesDefault), undefined)
 })
 

@@ -16,7 +16,7 @@ import type { Rng } from "../core/rng.ts"
 import { FieldNames } from "../http1/field-names.ts"
 import { Head } from "../http1/head.ts"
 import type { Counters } from "../metrics/counters.ts"
-import type { PolicyName } from "../policies/index.ts"
+import type { AttemptResult, Outcome, PolicyName } from "../policies/index.ts"
 import { ClientConnection, type ClientOwner } from "./client-connection.ts"
 import { Dialer } from "./dial.ts"
 import { Deadlines, sweepMs } from "./deadlines.ts"
@@ -85,7 +85,7 @@ export class DataPlane {
       httpDate: () => this.#httpDate(),
     }
     const attempts = new Attempts(table, options.worker, options.resources.length, (attempt, result, now) => {
-      this.#fleet.policy.onSettled?.(attempt.backend, result, now)
+      this.#fleet.policy.onSettled?.(attempt.backend, outcomeOf(result), now)
       this.#serveQueue()
     })
     this.#deadlines = context.deadlines
@@ -252,4 +252,8 @@ export class DataPlane {
     }
     return this.#date
   }
+}
+
+function outcomeOf(result: AttemptResult): Outcome {
+  return { result, status: 0, firstByteMs: NaN, totalMs: 0, retryAfterMs: NaN, route: 0 }
 }

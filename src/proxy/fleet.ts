@@ -1,4 +1,5 @@
 /** Hot path: the members as one data-plane thread knows them, and choosing among them. Benchmark: bench/choose.ts. */
+import { formatAddress } from "../cluster/address.ts"
 import type { Attempt, Attempts, PlacedBackend } from "../cluster/attempts.ts"
 import { roomUnitsOf } from "../cluster/attempts.ts"
 import type { LoadTable } from "../cluster/load-table.ts"
@@ -7,7 +8,7 @@ import type { Backend, BackendId, BackendLoad } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
 import type { ResourceTable, ResourceVector } from "../core/resources.ts"
 import type { Rng } from "../core/rng.ts"
-import { makePolicy, type PolicyName } from "../policies/index.ts"
+import { makePolicy, plainPolicy, type PolicyName } from "../policies/index.ts"
 import type { PickRequest, Policy } from "../policies/policy.ts"
 import { BackendPool } from "./backend-pool.ts"
 import type { Context } from "./context.ts"
@@ -21,6 +22,10 @@ export class FleetBackend implements PlacedBackend {
   readonly slot: number
   readonly capacity: ResourceVector
   readonly weight: number
+  readonly zone: string | undefined
+  readonly tier: number
+  readonly eligibleSince: Millis = -Infinity
+  readonly address: string
   readonly load: BackendLoad
   readonly roomUnits: Int32Array
   readonly pool: BackendPool
@@ -32,6 +37,9 @@ export class FleetBackend implements PlacedBackend {
     this.slot = member.slot
     this.capacity = Float64Array.from(resources, (resource) => member.capacity[resource.name] ?? 0)
     this.weight = member.weight
+    this.zone = member.zone
+    this.tier = 0
+    this.address = formatAddress(member.address)
     this.load = load
     this.roomUnits = roomUnitsOf(resources, this.capacity)
     this.pool = pool
@@ -58,7 +66,10 @@ export class Placement implements PickRequest {
   demand: Readonly<ResourceVector>
   /** The demand in the load table's units. */
   units: Int32Array
+  route = 0
   affinityHash: number | undefined = undefined
+  clientAddress: Uint8Array | undefined = undefined
+  boundTo: BackendId | undefined = undefined
   /** Backends that this exchange has tried. */
   tried: readonly FleetBackend[] = nobody
 
@@ -212,7 +223,7 @@ export class Fleet {
   }
 
   #make(name: PolicyName): Policy {
-    return makePolicy(name, { rng: this.#rng, resources: this.#context.options.resources })
+    return makePolicy(plainPolicy(name), { rng: this.#rng, resources: this.#context.options.resources })
   }
 }
 

@@ -2,7 +2,7 @@
 import { parseBackendId, type Backend, type BackendId, type BackendLoad } from "../../src/core/backend.ts"
 import type { ResourceKind, ResourceTable, ResourceVector } from "../../src/core/resources.ts"
 import { resolutionDefault } from "../../src/core/resources.ts"
-import type { PickRequest } from "../../src/policies/policy.ts"
+import type { Outcome, PickRequest } from "../../src/policies/policy.ts"
 
 /** A load that a test sets by hand. */
 export class FakeLoad implements BackendLoad {
@@ -35,6 +35,10 @@ export interface Traits {
   readonly reserved?: readonly number[]
   readonly inFlight?: number
   readonly weight?: number
+  readonly zone?: string
+  readonly tier?: number
+  readonly eligibleSince?: number
+  readonly address?: string
 }
 
 export function backend(traits: Traits = {}): FakeBackend {
@@ -42,7 +46,9 @@ export function backend(traits: Traits = {}): FakeBackend {
   const load = new FakeLoad(capacity.length)
   if (traits.reserved !== undefined) load.hold(Float64Array.from(traits.reserved))
   load.inFlight = traits.inFlight ?? 0
-  return { id: backendId(traits.id ?? "a"), capacity, weight: traits.weight ?? 1, load }
+  const { id = "a", weight = 1, zone, tier = 0, eligibleSince = -Infinity } = traits
+  const address = traits.address ?? `${id}.example:80`
+  return { id: backendId(id), capacity, weight, zone, tier, eligibleSince, address, load }
 }
 
 /** One backend for each, named a, b, c, … in order. */
@@ -70,8 +76,31 @@ export function request(
   demand: readonly number[] = [1, 1],
   admits: (backend: Backend) => boolean = () => true,
   affinityHash?: number,
+  more: Partial<PickRequest> = {},
 ): PickRequest {
-  return { now: 0, demand: Float64Array.from(demand), affinityHash, admits }
+  return {
+    now: 0,
+    demand: Float64Array.from(demand),
+    route: 0,
+    affinityHash,
+    clientAddress: undefined,
+    boundTo: undefined,
+    admits,
+    ...more,
+  }
+}
+
+/** How an attempt went: a success with status 200 that took 10 ms unless told. */
+export function outcome(more: Partial<Outcome> = {}): Outcome {
+  return {
+    result: "success",
+    status: 200,
+    firstByteMs: 10,
+    totalMs: 10,
+    retryAfterMs: NaN,
+    route: 0,
+    ...more,
+  }
 }
 
 /** A table of resources named r0, r1, … of these kinds. */

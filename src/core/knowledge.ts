@@ -1,0 +1,45 @@
+import type { BackendId } from "./backend.ts"
+import type { ResourceVector } from "./resources.ts"
+
+/** Everything that has been learned of requests and backends at one moment. Replaced, never changed. */
+export interface Knowledge {
+  /** Grows with every replacement. */
+  readonly version: number
+  /** By number of route. Route 0 is all requests that belong to no other; there is always one. */
+  readonly routes: readonly RouteKnowledge[]
+  /**
+   * Capacities as corrected by what backends reported, for those whose capacity has been corrected. Resources of
+   * space kind are as registered.
+   */
+  readonly capacities: ReadonlyMap<BackendId, Readonly<ResourceVector>>
+  /** What every policy should know of its backends' failing: 1 is none, 2 makes a backend look twice as loaded. */
+  readonly penalties: ReadonlyMap<BackendId, number>
+  /** Undefined until it has been computed for the first time, and where nothing is known to compute it from. */
+  readonly mix: Mix | undefined
+}
+
+export interface RouteKnowledge {
+  /** For people: `GET /users/*`, or the name of a rule; "" is route 0. */
+  readonly name: string
+  /** Mean demand of its requests. */
+  readonly mean: Readonly<ResourceVector>
+  /** Requests a second of late. */
+  readonly rate: number
+  /** False while the mean is only the prior. */
+  readonly isLearned: boolean
+}
+
+/** For each route, which share of its requests should go to which backend. */
+export interface Mix {
+  readonly backends: readonly BackendId[]
+  /** One row a route, one column a backend; every row sums to 1. */
+  readonly shares: Float64Array
+}
+
+export const nothingKnown: Knowledge = {
+  version: 0,
+  routes: [],
+  capacities: new Map(),
+  penalties: new Map(),
+  mix: undefined,
+}
