@@ -1,5 +1,6 @@
 import { Binding } from "./binding.ts"
 import { affinityKey, type Draw, drawAtRandom, drawByKey } from "./draw.ts"
+import { clientKey } from "./ip-hash.ts"
 import { makePolicy, policies, type PolicySpec } from "./index.ts"
 import type { Policy, PolicyContext } from "./policy.ts"
 import { SlowStart, unwarmed, type SlowStartSpec } from "./slow-start.ts"
@@ -30,10 +31,10 @@ export interface ChoosingSpec {
  */
 export function makeChooser(spec: ChoosingSpec, context: Omit<PolicyContext, "parameters">): Policy {
   const { slowStart, subset, zone, tiers } = spec
+  const { name } = spec.policy
+  const keyOf = name === "ip-hash" ? clientKey : affinityKey
   const draw = (salt: number): Draw =>
-    policies[spec.policy.name].sticks === true
-      ? drawByKey(context.rng, salt, affinityKey)
-      : drawAtRandom(context.rng)
+    policies[name].sticks === true ? drawByKey(context.rng, salt, keyOf) : drawAtRandom(context.rng)
 
   let make = (): Policy => makePolicy(spec.policy, context)
   if (slowStart !== undefined && slowStart.windowMs > 0) {

@@ -16,7 +16,7 @@ export function drawAtRandom(rng: Rng): Draw {
 /**
  * Draws the same for the same key, and anew where there is none. Draws with different salts are independent.
  *
- * @param keyOf the key of a request as an integer, or undefined.
+ * @param keyOf the key of a request as an int32, or undefined.
  */
 export function drawByKey(rng: Rng, salt: number, keyOf: (request: PickRequest) => number | undefined): Draw {
   const pepper = mix32(salt)
@@ -27,8 +27,8 @@ export function drawByKey(rng: Rng, salt: number, keyOf: (request: PickRequest) 
 }
 
 /** The key of policies that stick to `affinityHash`. */
-export function affinityKey(request: PickRequest): number | undefined {
-  return request.affinityHash
+export function affinityKey({ affinityHash }: PickRequest): number | undefined {
+  return affinityHash === undefined ? undefined : affinityHash | 0
 }
 
 /**
