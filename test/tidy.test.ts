@@ -52,7 +52,7 @@ const rooms: Readonly<Record<string, Room>> = {
     node: true,
   },
   dashboard: { imports: [], types: ["control"] },
-  sim: { imports: ["core", "policies", "cluster", "metrics"] },
+  sim: { imports: ["core", "policies", "cluster", "metrics"], packages: ["highs"] },
   backend: { imports: ["core", "sim"], types: ["control"], node: true },
 }
 /** May import anything. */
