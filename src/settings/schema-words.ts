@@ -4,6 +4,7 @@
  */
 
 import * as z from "zod"
+import { isMapping } from "./issue.ts"
 import { durationExpected, durationPattern, formatDuration, parseDuration } from "../core/duration.ts"
 
 const hour = 3_600_000
@@ -58,4 +59,73 @@ export function section<T extends z.ZodRawShape>(about: string, shape: T) {
   return mapping(shape)
     .prefault({} as never)
     .describe(about)
+}
+
+/** A number within bounds, of which the error says the sentence itself: "a number above 0". */
+export function number(error: string, isAllowed: (value: number) => boolean) {
+  return z.number({ error }).refine(isAllowed, { error })
+}
+
+/** By names that the file chooses itself; `error` says what. An empty mapping is refused where `min` is 1. */
+export function named<T extends z.ZodType>(
+  name: RegExp,
+  nameError: string,
+  item: T,
+  what: string,
+  min: 0 | 1,
+) {
+  const error = min === 0 ? what : `${what}, at least one`
+  return z
+    .record(z.string().regex(name, { error: nameError }), item, {
+      error: (issue) => keyError(issue) ?? error,
+    })
+    .refine((value) => Object.keys(value).length >= min, { error })
+}
+
+function keyError(issue: z.core.$ZodRawIssue): string | undefined {
+  return issue.code === "invalid_key" ? issue.issues[0]?.message : undefined
+}
+
+/**
+ * One of several forms, told apart by the one key of a mapping (`{exponential: 1}`), so that a mistake inside is
+ * reported where it stands. Exactly one of the keys must be there.
+ */
+export function tagged<T extends z.ZodRawShape>(shape: T, expected: string) {
+  const optional = Object.fromEntries(
+    Object.entries(shape).map(([key, part]) => [key, (part as z.ZodType).optional()]),
+  )
+  return mapping(optional)
+    .check(({ value, issues }) => {
+      // A key that is not known says all there is to say.
+      if (issues.length > 0 || Object.keys(value).length === 1) return
+      issues.push({ code: "custom", message: expected, input: value })
+    })
+    .meta({ minProperties: 1, maxProperties: 1 }) as unknown as z.ZodType<Tagged<T>>
+}
+
+/** What `tagged` reads: one of the keys with its value. */
+export type Tagged<T extends z.ZodRawShape> = {
+  [K in keyof T]: { readonly [key in K]: z.output<T[K]> } & {
+    readonly [key in Exclude<keyof T, K>]?: undefined
+  }
+}[keyof T]
+
+/** A plain value or a mapping. Unlike `z.union` it reports what is wrong inside the mapping, and where. */
+export function either<S extends z.ZodType, M extends z.ZodType>(
+  scalar: S,
+  mapped: M,
+): z.ZodType<z.output<S> | z.output<M>> {
+  const schema = z.unknown().transform((value, check): z.output<S> | z.output<M> => {
+    const result = (isMapping(value) ? mapped : scalar).safeParse(value)
+    if (result.success) return result.data
+    for (const issue of result.error.issues) check.issues.push({ ...issue, input: value } as never)
+    return z.NEVER
+  })
+  // Nothing can be read off a function, so editors are told here.
+  return schema.meta({ anyOf: [jsonForm(scalar), jsonForm(mapped)] })
+}
+
+function jsonForm(schema: z.ZodType): object {
+  const { $schema: _, ...form } = z.toJSONSchema(schema, { io: "input" })
+  return form
 }
