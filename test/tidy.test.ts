@@ -45,14 +45,18 @@ const rooms: Readonly<Record<string, Room>> = {
   cluster: { imports: ["core", "policies"] },
   http1: { imports: ["core"] },
   metrics: { imports: ["core"] },
+  settings: { imports: ["core"], packages: ["zod", "yaml"] },
   proxy: { imports: ["core", "policies", "cluster", "http1", "metrics"], node: true },
   control: {
-    imports: ["core", "policies", "cluster", "http1", "metrics", "proxy"],
+    imports: ["core", "policies", "cluster", "http1", "metrics", "settings", "proxy"],
     packages: ["zod", "yaml", "hono", "@hono/node-server"],
     node: true,
   },
   dashboard: { imports: [], types: ["control"] },
-  sim: { imports: ["core", "policies", "cluster", "metrics"], packages: ["highs"] },
+  sim: {
+    imports: ["core", "policies", "cluster", "metrics", "settings"],
+    packages: ["highs", "yaml", "zod"],
+  },
   backend: { imports: ["core", "sim"], types: ["control"], node: true },
 }
 /** May import anything. */
