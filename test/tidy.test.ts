@@ -45,14 +45,15 @@ const rooms: Readonly<Record<string, Room>> = {
   cluster: { imports: ["core", "policies"] },
   http1: { imports: ["core"] },
   metrics: { imports: ["core"] },
+  settings: { imports: ["core"], packages: ["zod", "yaml"] },
   proxy: { imports: ["core", "policies", "cluster", "http1", "metrics"], node: true },
   control: {
-    imports: ["core", "policies", "cluster", "http1", "metrics", "proxy"],
+    imports: ["core", "policies", "cluster", "http1", "metrics", "settings", "proxy"],
     packages: ["zod", "yaml", "hono", "@hono/node-server"],
     node: true,
   },
   dashboard: { imports: [], types: ["control"] },
-  sim: { imports: ["core", "policies", "cluster", "metrics"] },
+  sim: { imports: ["core", "policies", "cluster", "metrics", "settings"], packages: ["zod", "yaml"] },
   backend: { imports: ["core", "sim"], types: ["control"], node: true },
   spam: { imports: ["core", "http1", "metrics", "sim"], packages: ["zod", "yaml"], node: true },
 }
