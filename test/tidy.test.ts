@@ -55,7 +55,7 @@ const rooms: Readonly<Record<string, Room>> = {
   dashboard: { imports: [], types: ["control"] },
   sim: { imports: ["core", "policies", "cluster", "metrics", "settings"], packages: ["zod", "yaml"] },
   backend: { imports: ["core", "sim"], types: ["control"], node: true },
-  spam: { imports: ["core", "http1", "metrics", "sim"], packages: ["zod", "yaml"], node: true },
+  spam: { imports: ["core", "http1", "metrics", "settings", "sim"], packages: ["zod"], node: true },
 }
 /** May import anything. */
 const openRooms: readonly string[] = ["cli"]

@@ -2,7 +2,7 @@
  * Hot path: a keep-alive connection to the target on a raw socket. Reads go into one buffer again and again; a response
  * is read by the same parsers as the balancer's, so what they refuse counts as an error and never as an answer.
  */
-import { connect as connectTcp, type Socket } from "node:net"
+import { connect as connectTcp, isIP, type Socket } from "node:net"
 import { connect as connectTls } from "node:tls"
 import { BodyReader, bodyLimitsDefault } from "../http1/body.ts"
 import { FieldNames, fields } from "../http1/field-names.ts"
@@ -12,7 +12,10 @@ import { parseResponseHead, responseFraming } from "../http1/response-head.ts"
 import type { Channel, ChannelOwner, Dial, SpamError } from "./channel.ts"
 
 export interface Target {
+  /** Its name or IP address, which a certificate has to have. */
   readonly host: string
+  /** Where to connect to: the name, or the address that it has been resolved to. */
+  readonly address: string
   readonly port: number
   readonly secure: boolean
   /** Whether the certificate must be valid and have the right name. */
@@ -47,10 +50,11 @@ class Connection implements Channel {
   constructor(target: Target, owner: ChannelOwner<Channel>, head: Head) {
     this.#owner = owner
     this.#head = head
-    const { host, port, secure, verify } = target
+    const { host, address, port, secure, verify } = target
     if (secure) {
-      const servername = /^[\d.]+$|:/.test(host) ? {} : { servername: host }
-      this.#socket = connectTls({ host, port, rejectUnauthorized: verify, ...servername })
+      // SNI has names only (RFC 6066 3).
+      const servername = isIP(host) === 0 ? { servername: host } : {}
+      this.#socket = connectTls({ host: address, port, rejectUnauthorized: verify, ...servername })
       this.#socket.on("data", (bytes: Buffer) => this.#onBytes(bytes, bytes.length))
     } else {
       const buffer = Buffer.allocUnsafeSlow(readBytes)
@@ -58,7 +62,7 @@ class Connection implements Channel {
         this.#onBytes(bytes as Buffer, length)
         return true
       }
-      this.#socket = connectTcp({ host, port, onread: { buffer, callback } })
+      this.#socket = connectTcp({ host: address, port, onread: { buffer, callback } })
     }
     this.#socket.setNoDelay(true)
     this.#socket.on(secure ? "secureConnect" : "connect", () => {

@@ -12,6 +12,8 @@ import { type Phase, Schedule } from "./schedule.ts"
 /** How the target behaves: when it ends a request that has come at `now`; undefined is never. */
 type Serve = (now: number, request: number) => number | undefined
 
+type Cuts = (request: number) => { readonly error: SpamError; readonly stale: boolean } | undefined
+
 interface TargetOptions {
   readonly serve: Serve
   /** Opens connections at this time; undefined never does. */
@@ -20,7 +22,7 @@ interface TargetOptions {
   /** Closes a connection behind this many answers. */
   readonly closesAfter?: number
   /** Cuts the connection instead of answering this request. */
-  readonly cuts?: (request: number) => { readonly error: SpamError; readonly stale: boolean } | undefined
+  readonly cuts?: Cuts
 }
 
 /** A target in virtual time. */
@@ -107,6 +109,8 @@ interface RunOptions extends Partial<GeneratorOptions> {
   readonly warmUpMs?: number
 }
 
+function nothing(): void {}
+
 async function run(
   options: TargetOptions,
   given: RunOptions = {},
@@ -120,7 +124,7 @@ async function run(
     "x",
     seeded(1),
   )
-  let forget = (): void => {}
+  let forget: () => void = nothing
   const generator = new Generator({
     clock,
     timers: clock,
@@ -152,6 +156,10 @@ async function run(
   return { ...recorder.dump(), target, endedAt }
 }
 
+/** These requests meet a connection that had been closed while it was idle. */
+const cutsOff = (...requests: readonly number[]): Cuts => {
+  return (request) => (requests.includes(request) ? { error: "closed_early", stale: true } : undefined)
+}
 const steady = (perSecond: number, ms: number): readonly Phase[] => [{ from: perSecond, to: perSecond, ms }]
 const failures = (records: Records): number => Object.values(records.errors).reduce((sum, n) => sum + n, 0)
 
@@ -274,17 +282,19 @@ test("a request that is not answered in time is an error, and its connection is 
 })
 
 test("a connection that the target closed while it was idle costs no request: it is sent again once", async () => {
-  const cuts = (request: number): { error: SpamError; stale: boolean } | undefined =>
-    request === 5 ? { error: "closed_early", stale: true } : undefined
-  const records = await run({ serve: (now) => now, cuts }, { phases: steady(10, 2_000), connections: 1 })
+  const records = await run(
+    { serve: (now) => now, cuts: cutsOff(5) },
+    { phases: steady(10, 2_000), connections: 1 },
+  )
   assert.deepEqual([records.errors, records.answered, records.resent], [{}, 20, 1])
 })
 
 test("one that is cut off twice is an error", async () => {
-  const cuts = (request: number): { error: SpamError; stale: boolean } | undefined =>
-    request === 5 || request === 6 ? { error: "reset", stale: true } : undefined
-  const records = await run({ serve: (now) => now, cuts }, { phases: steady(10, 2_000), connections: 1 })
-  assert.deepEqual([records.errors, records.answered, records.resent], [{ reset: 1 }, 19, 1])
+  const records = await run(
+    { serve: (now) => now, cuts: cutsOff(5, 6) },
+    { phases: steady(10, 2_000), connections: 1 },
+  )
+  assert.deepEqual([records.errors, records.answered, records.resent], [{ closed_early: 1 }, 19, 1])
 })
 
 test("a target that closes behind every answer is dialled for each request", async () => {

@@ -45,6 +45,8 @@ export interface GeneratorOptions {
 
 /** How long a connection that could not be opened is not tried again. */
 const redialMs = 100
+/** Requests that leave in one turn of the event loop, at most. */
+const turnMax = 1_000
 /** Connections that an open loop opens before its first request. */
 const openedAtStart = 8
 /** How often timeouts are looked at. */
@@ -313,7 +315,9 @@ export class Generator implements ChannelOwner<Channel> {
     if (this.#ended) return
     const { schedule, durationMs, requestsMax } = this.#options
     const now = this.#now()
-    while (schedule!.next <= now && schedule!.next < durationMs && this.#drawn < requestsMax) {
+    // Sockets must be read also where more is due than can be sent.
+    let turn = turnMax
+    while (schedule!.next <= now && schedule!.next < durationMs && this.#drawn < requestsMax && turn-- > 0) {
       const intended = schedule!.take()
       const lane = this.#free.pop()
       if (lane === undefined) this.#wait(intended)
@@ -359,8 +363,11 @@ export class Generator implements ChannelOwner<Channel> {
       }
       if (this.#ended) return
     }
-    if (this.#isOver() && this.#underWay === 0 && !this.#isDialling()) {
-      this.#giveUp("not_sent")
+    const isStuck = this.#isOver() && this.#underWay === 0 && !this.#isDialling()
+    const { durationMs, timeoutMs } = this.#options
+    if (isStuck || now >= durationMs + timeoutMs) {
+      // Nobody waits longer for what could not be sent than for what was.
+      this.#giveUp("unfinished")
       this.#end()
       return
     }
@@ -389,6 +396,15 @@ export class Generator implements ChannelOwner<Channel> {
       if (!lane.busy) continue
       recorder.onError(lane.kind, lane.intended, error, "")
       this.#settle(lane)
+    }
+    const { durationMs, requests, requestsMax, schedule } = this.#options
+    for (
+      let due = schedule?.next ?? Infinity;
+      due < durationMs && this.#drawn < requestsMax;
+      due = schedule!.next
+    ) {
+      this.#drawn++
+      recorder.onError(requests.draw(), schedule!.take(), "not_sent", "")
     }
     const lane = new Lane()
     while (this.#waiting.length > 0) {

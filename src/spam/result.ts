@@ -224,9 +224,12 @@ function jain(counts: readonly number[]): number | undefined {
   return squares === 0 ? undefined : (sum * sum) / (counts.length * squares)
 }
 
+function known(value: number): number | undefined {
+  return Number.isNaN(value) ? undefined : value
+}
+
 export function summaryOf(dump: HistogramDump): LatencySummary {
   const histogram = Histogram.from(dump)
-  const known = (value: number): number | undefined => (Number.isNaN(value) ? undefined : value)
   const at = (part: number): number | undefined => known(histogram.quantile(part))
   return {
     count: histogram.count,
