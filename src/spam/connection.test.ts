@@ -73,7 +73,7 @@ const whole = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Linebacker-Backend: b-1
 
 for (const [what, pieces, heard] of [
   ["a response in one piece", [whole], "200 67 bytes of b-1"],
-  ["a response byte by byte", [...whole], "200 67 bytes of b-1"],
+  ["a response byte by byte", whole.split(""), "200 67 bytes of b-1"],
   [
     "a chunked response",
     ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n", "0\r\n\r\n"],
