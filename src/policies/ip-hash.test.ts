@@ -45,7 +45,7 @@ test("after 21 refused tries it is the turn of whoever is admitted", () => {
     wins[few.indexOf(picked as FakeBackend)]!++
   }
   // At most 15 % are met by the tries (21·3/400), so each has at least 0.85·250/3 − 4σ of what was met by them.
-  for (const won of wins) assert.ok(won > 45, `${wins.join(" ")}`)
+  for (const won of wins) assert.ok(won > 45, wins.join(" "))
 })
 
 test("a client whose address is not known goes anywhere", () => {
@@ -54,5 +54,5 @@ test("a client whose address is not known goes anywhere", () => {
   const policy = ipHash(members)
   const wins = [0, 0, 0]
   for (let n = 0; n < 9_000; n++) wins[members.indexOf(policy.pick(request()) as FakeBackend)]!++
-  for (const won of wins) assert.ok(Math.abs(won - 3_000) < 179, `${wins.join(" ")}`)
+  for (const won of wins) assert.ok(Math.abs(won - 3_000) < 179, wins.join(" "))
 })

@@ -89,8 +89,8 @@ test("keys are shared in proportion to weight, also to fractions", () => {
   for (const key of keys) {
     wins[members.indexOf(policy.pick(request([1, 1], undefined, key)) as (typeof members)[number])]!++
   }
-  assert.ok(Math.abs(wins[0]! / 2_500 - 1) < 0.42, `${wins.join(" ")}`)
-  assert.ok(Math.abs(wins[2]! / 12_500 - 1) < 0.13, `${wins.join(" ")}`)
+  assert.ok(Math.abs(wins[0]! / 2_500 - 1) < 0.42, wins.join(" "))
+  assert.ok(Math.abs(wins[2]! / 12_500 - 1) < 0.13, wins.join(" "))
 })
 
 test("heavy weights do not make the ring grow without end", () => {

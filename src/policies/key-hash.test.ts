@@ -56,5 +56,5 @@ test("after 21 refused tries it is the turn of whoever is admitted", () => {
     const picked = policy.pick(request([1, 1], (one) => few.includes(one as FakeBackend), mix32(n)))
     wins[few.indexOf(picked as FakeBackend)]!++
   }
-  for (const won of wins) assert.ok(Math.abs(won - 200) < 20, `${wins.join(" ")}`)
+  for (const won of wins) assert.ok(Math.abs(won - 200) < 20, wins.join(" "))
 })

@@ -27,7 +27,7 @@ test("places are in proportion to weight, within one round of turns", () => {
   const members = fleet({ weight: 0.5 }, { weight: 1 }, { weight: 3 }, { weight: 0.1 })
   const places = placesOf(maglevTable(members, size).owners, members.length)
   for (const [i, { weight }] of members.entries()) {
-    assert.ok(Math.abs(places[i]! - (size * weight) / 4.6) <= 2, `${places.join(" ")}`)
+    assert.ok(Math.abs(places[i]! - (size * weight) / 4.6) <= 2, places.join(" "))
   }
 })
 
@@ -62,7 +62,7 @@ test("a backend that comes moves little more than its part", () => {
 
 test("a table smaller than the fleet is filled by the first in order of id", () => {
   const { owners } = maglevTable(many(10), 3)
-  assert.deepEqual([...owners].toSorted(), [0, 1, 2])
+  assert.deepEqual(new Set(owners), new Set([0, 1, 2]))
 })
 
 test("the size is raised to a prime", () => {

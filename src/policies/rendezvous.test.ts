@@ -20,9 +20,9 @@ test("keys are shared in proportion to weight", () => {
   const wins = [0, 0, 0]
   for (const key of keys)
     wins[members.indexOf(policy.pick(request([1, 1], undefined, key)) as FakeBackend)]!++
-  assert.ok(Math.abs(wins[0]! - 2_000) < 170, `${wins.join(" ")}`)
-  assert.ok(Math.abs(wins[1]! - 4_000) < 227, `${wins.join(" ")}`)
-  assert.ok(Math.abs(wins[2]! - 14_000) < 260, `${wins.join(" ")}`)
+  assert.ok(Math.abs(wins[0]! - 2_000) < 170, wins.join(" "))
+  assert.ok(Math.abs(wins[1]! - 4_000) < 227, wins.join(" "))
+  assert.ok(Math.abs(wins[2]! - 14_000) < 260, wins.join(" "))
 })
 
 test("a backend that comes takes its part and moves nothing else", () => {

@@ -37,7 +37,7 @@ function movedShare(before: Policy, after: Policy): number {
 
 test("a key stays with its backend, in whatever order and at whatever address they registered", () => {
   const members = fleet({}, {}, {}, {}, {})
-  const elsewhere = fleet({}, {}, {}, {}, {}).map((one) => ({ ...one, address: "elsewhere:1" }))
+  const elsewhere = fleet(...members.map((_, n) => ({ address: `elsewhere:${n}` })))
   assert.equal(movedShare(ring(members), ring(elsewhere.toReversed())), 0)
 })
 
