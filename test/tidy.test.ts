@@ -53,14 +53,19 @@ const rooms: Readonly<Record<string, Room>> = {
     node: true,
   },
   dashboard: { imports: [], types: ["control"] },
-  sim: { imports: ["core", "policies", "cluster", "metrics", "settings"], packages: ["zod", "yaml"] },
+  sim: {
+    imports: ["core", "policies", "cluster", "metrics", "settings"],
+    packages: ["highs", "yaml", "zod"],
+  },
   backend: { imports: ["core", "sim"], types: ["control"], node: true },
+  spam: { imports: ["core", "http1", "metrics", "settings", "sim"], packages: ["zod"], node: true },
 }
 /** May import anything. */
 const openRooms: readonly string[] = ["cli"]
 
 /** Where real time and real chance come in; everybody else is given both, and sees at most their types. */
-const systemUsers = /^src\/(balancer\.ts|cli\/.*|backend\/.*|proxy\/worker\.ts|sim\/worker\.ts)$/
+const systemUsers =
+  /^src\/(balancer\.ts|cli\/.*|backend\/.*|proxy\/worker\.ts|sim\/worker\.ts|spam\/(worker|spam)\.ts)$/
 
 test("every folder of src is a room that this test knows", () => {
   const folders = new Set(production.flatMap(({ path }) => roomOf(path) ?? []))

@@ -1,0 +1,12 @@
+/** Policies that go by what backends say of themselves. */
+import { orcaParameters, OrcaWeightedRoundRobin } from "./orca-weighted-round-robin.ts"
+import type { PolicyEntry } from "./policy.ts"
+
+export const reports = {
+  "orca-weighted-round-robin": {
+    summary: "Turns in proportion to reported rate over reported utilization; equal turns without reports.",
+    make: (context) => new OrcaWeightedRoundRobin(context),
+    parameters: orcaParameters,
+    seesDemand: false,
+  },
+} as const satisfies Record<string, PolicyEntry>
