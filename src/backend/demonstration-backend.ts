@@ -301,7 +301,7 @@ class Demonstration implements DemonstrationBackend {
       this.#settle("completed", work)
       this.#complete(request, response, { work, bodyBytes, serviceMs: this.#clock.now() - arrivedAt })
     }
-    let cancelHold = (): void => {}
+    let cancelHold: (() => void) | undefined
     const workDone = (): void => {
       if (holdMs > 0) cancelHold = this.#timers.set(holdMs, partDone)
       else partDone()
@@ -318,7 +318,7 @@ class Demonstration implements DemonstrationBackend {
     response.on("close", () => {
       if (missing === 0) return
       gone = true
-      cancelHold()
+      cancelHold?.()
       this.#line.remove(job)
       this.#settle("aborted", work)
     })
