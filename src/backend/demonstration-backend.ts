@@ -58,7 +58,7 @@ export interface Condition {
   readonly taken?: Readonly<Record<string, number>>
   /** This part of its requests is answered with an error at once. */
   readonly failing?: number
-  /** Utilization is reported as this many times the truth. */
+  /** Costs and utilization are reported as this many times the truth. */
   readonly reportFactor?: number
   /** Utilization is reported as it was when this began. */
   readonly reportsFrozen?: boolean
@@ -409,7 +409,10 @@ class Demonstration implements DemonstrationBackend {
     }
     // JSON and not TEXT: Envoy's parser of the TEXT form throws a report with request_cost away.
     if (reports !== "none") {
-      const report = { ...(reports === "costs" ? { request_cost: job } : {}), utilization: this.#reported() }
+      const report = {
+        ...(reports === "costs" ? { request_cost: this.#lied(job) } : {}),
+        utilization: this.#reported(),
+      }
       response.setHeader("endpoint-load-metrics", `JSON ${JSON.stringify(report)}`)
     }
     if (headers.accept?.includes("text/html") === true) {
@@ -428,19 +431,26 @@ class Demonstration implements DemonstrationBackend {
   #utilization(): NamedAmounts {
     const busy = this.#line.utilization()
     return this.#named(
-      busy.map((part, index) =>
-        rounded(this.#isSpace[index] === true ? this.#room.held(index) / this.#capacity(index) : part),
-      ),
+      busy.map((part, index) => {
+        const taken = this.#taken[index]!
+        // What it sees of itself is of the whole machine, so it includes what its neighbours use.
+        if (this.#isSpace[index] !== true) return rounded(part * (1 - taken) + taken)
+        return rounded(this.#room.held(index) / this.#capacity(index) + taken)
+      }),
     )
   }
 
   /** What it says of its utilization, which may be wrong on purpose. */
   #reported(): NamedAmounts {
     if (this.#frozenReport !== undefined) return this.#frozenReport
-    const truth = this.#utilization()
-    if (this.#reportFactor === 1) return truth
+    const utilization = this.#lied(this.#utilization())
+    return Object.fromEntries(Object.entries(utilization).map(([name, part]) => [name, Math.min(1, part)]))
+  }
+
+  #lied(amounts: NamedAmounts): NamedAmounts {
+    if (this.#reportFactor === 1) return amounts
     return Object.fromEntries(
-      Object.entries(truth).map(([name, part]) => [name, rounded(Math.min(1, part * this.#reportFactor))]),
+      Object.entries(amounts).map(([name, amount]) => [name, rounded(amount * this.#reportFactor)]),
     )
   }
 

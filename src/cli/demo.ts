@@ -1,22 +1,17 @@
-import { type ChildProcess, fork } from "node:child_process"
-import { fileURLToPath } from "node:url"
 import { type Balancer, createBalancer, StartError } from "../balancer.ts"
 import type { Config } from "../control/config.ts"
 import { formatEndpoint } from "../core/endpoint.ts"
 import { seeded } from "../core/rng.ts"
-import { systemTimers } from "../system.ts"
 import { drawCapacity } from "./backend.ts"
-import { type Command, type Given, type Io, text, UsageError } from "./command.ts"
+import { type Command, type Given, text, UsageError } from "./command.ts"
 import { balancerOptions, configOf } from "./config-source.ts"
+import { DemonstrationFleet, untilReady } from "./demonstration-fleet.ts"
 import { explainStartError } from "./start-error.ts"
 import { untilSignal } from "./until-signal.ts"
 
 /** Draws three fleets that differ visibly; any other whole number does as well. */
 const seedDefault = 54
 const backendsMax = 64
-/** How long the backends may take until all of them get traffic. */
-const readyMsMax = 20_000
-const pollMs = 20
 
 export const demo: Command = {
   name: "demo",
@@ -56,17 +51,16 @@ export const demo: Command = {
       const announce = `http://${formatEndpoint(balancer.listeners.registration)}`
       for (let i = 0; i < count; i++) {
         const { compute, storage } = drawCapacity(rng)
-        fleet.start([
-          `--id=backend-${i + 1}`,
+        fleet.start(`backend-${i + 1}`, [
           `--port=${firstPort + i}`,
           `--capacity=compute=${compute},storage=${storage}`,
           `--announce=${announce}`,
           ...(config.registration.token === undefined ? [] : [`--token=${config.registration.token}`]),
         ])
         // One after the other, so that they are members in the order of their names.
-        if (!(await until(() => balancer.state().backends.length > i, fleet))) break
+        if (!(await untilReady(() => balancer.state().backends.length > i, fleet))) break
       }
-      if (!(await until(() => balancer.state().totals.eligible >= count, fleet))) {
+      if (!(await untilReady(() => balancer.state().totals.eligible >= count, fleet))) {
         await stop()
         io.err(`linebacker demo: a backend did not start, see above; other ports with --backend-port\n`)
         return 1
@@ -81,59 +75,6 @@ export const demo: Command = {
       return 1
     }
   },
-}
-
-/** Backends in processes of their own, so that each can be killed, frozen and started again by itself. */
-class DemonstrationFleet {
-  readonly #io: Io
-  readonly #children = new Set<ChildProcess>()
-  #stopping = false
-  /** One has ended although nobody asked it to. */
-  hasFailed = false
-
-  constructor(io: Io) {
-    this.#io = io
-  }
-
-  start(args: readonly string[]): void {
-    const main = fileURLToPath(
-      new URL(import.meta.url.endsWith(".ts") ? "./main.ts" : "./main.js", import.meta.url),
-    )
-    const child = fork(main, ["backend", ...args], { stdio: ["ignore", "ignore", "pipe", "ipc"] })
-    this.#children.add(child)
-    child.stderr?.on("data", (chunk: Buffer) => {
-      if (!this.#stopping) this.#io.err(chunk.toString())
-    })
-    child.on("exit", (code, signal) => {
-      this.#children.delete(child)
-      if (this.#stopping) return
-      this.hasFailed = true
-      this.#io.err(`${args[0]?.replace("--id=", "")} ended (${signal ?? `exit code ${code}`})\n`)
-    })
-  }
-
-  async stop(): Promise<void> {
-    this.#stopping = true
-    await Promise.all(
-      [...this.#children].map(
-        (child) =>
-          new Promise<void>((resolve) => {
-            child.once("exit", () => resolve())
-            child.kill("SIGTERM")
-          }),
-      ),
-    )
-  }
-}
-
-/** Waits until it holds; false when a backend has ended meanwhile, or it takes too long. */
-async function until(holds: () => boolean, fleet: DemonstrationFleet): Promise<boolean> {
-  for (let waited = 0; waited < readyMsMax; waited += pollMs) {
-    if (holds()) return true
-    if (fleet.hasFailed) return false
-    await new Promise<void>((resolve) => void systemTimers.set(pollMs, resolve))
-  }
-  return false
 }
 
 function welcome(balancer: Balancer, seed: number): string {

@@ -19,6 +19,8 @@ export interface SpamPlan {
   readonly requestsMax: number
   readonly warmUpMs: Millis
   readonly timeoutMs: Millis
+  /** Answers with this status or a higher one count as failed, and have no latency; Infinity counts none. */
+  readonly failedFrom: number
   readonly seed: number
   /** Whether the generator may take a core by itself to be on time. */
   readonly spins: boolean

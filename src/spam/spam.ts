@@ -1,8 +1,9 @@
 /** Runs the load generator: threads that start together, progress while they run, one result in the end. */
 import { Worker } from "node:worker_threads"
+import type { Millis } from "../core/clock.ts"
 import { clockOrigin, systemClock } from "../system.ts"
 import type { FromSpamWorker, SpamBirth, SpamPlan, SpamProgress } from "./plan.ts"
-import { sumOf } from "./recorder.ts"
+import { type Records, sumOf } from "./recorder.ts"
 import { resultOf, type SpamResult, type ThreadReport } from "./result.ts"
 
 /** Threads need this long until all of them can start at the same moment. */
@@ -11,7 +12,11 @@ const startMs = 250
 const graceMs = 5_000
 
 export interface SpamRun {
+  /** When the first request may leave, in time of `systemClock`. */
+  readonly startsAt: Millis
   readonly result: Promise<SpamResult>
+  /** All that was recorded, of which the result is a summary. */
+  readonly records: Promise<Records>
   /** Sends no more; what is under way counts as unfinished. */
   stop(): void
 }
@@ -26,10 +31,10 @@ export function startSpam(
   targetText: string,
   onProgress: (progress: SpamProgress) => void = () => {},
 ): SpamRun {
-  const startsAt = clockOrigin + systemClock.now() + startMs
+  const startsAt = systemClock.now() + startMs
   const progress: SpamProgress[] = []
   const threads = Array.from({ length: plan.threads }, (_, index) => {
-    const birth: SpamBirth = { plan, index, startsAt }
+    const birth: SpamBirth = { plan, index, startsAt: clockOrigin + startsAt }
     const entry = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url)
     return new Worker(entry, { workerData: birth, name: `linebacker-spam-${index}` })
   })
@@ -47,7 +52,7 @@ export function startSpam(
         worker.once("exit", () => reject(new Error(`generator thread ${index} ended without a result`)))
       }),
   )
-  const finish = async (): Promise<SpamResult> => {
+  const finish = async (): Promise<{ readonly result: SpamResult; readonly records: Records }> => {
     const late = setTimeout(
       () => {
         for (const worker of threads) void worker.terminate()
@@ -57,13 +62,20 @@ export function startSpam(
     try {
       const all = await Promise.all(reports)
       const ranMs = Math.max(...all.map((report) => report.ranMs))
-      return resultOf(plan, targetText, sumOf(all.map(({ records }) => records)), all, ranMs)
+      const records = sumOf(all.map((report) => report.records))
+      return { result: resultOf(plan, targetText, records, all, ranMs), records }
     } finally {
       clearTimeout(late)
     }
   }
+  const finished = finish()
+  const records = finished.then((all) => all.records)
+  // Who looks at the result alone hears of a failure there.
+  records.catch(() => {})
   return {
-    result: finish(),
+    startsAt,
+    result: finished.then(({ result }) => result),
+    records,
     stop: () => {
       for (const worker of threads) worker.postMessage("stop")
     },

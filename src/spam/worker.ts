@@ -29,6 +29,7 @@ const recorder = new Recorder({
   classes: plan.classes.length,
   warmUpMs: plan.warmUpMs,
   sliceMs: plan.sliceMs,
+  failedFrom: plan.failedFrom,
 })
 const generator = new Generator({
   clock: systemClock,
