@@ -4,6 +4,7 @@ import { getHeapStatistics, setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import * as fc from "fast-check"
 import type { Backend } from "../core/backend.ts"
+import type { Knowledge } from "../core/knowledge.ts"
 import { resourcesDefault } from "../core/resources.ts"
 import { mix32, seeded } from "../core/rng.ts"
 import { fleet, request, type FakeBackend } from "../../test/support/backends.ts"
@@ -18,7 +19,21 @@ const excused: Readonly<Record<string, Partial<Record<PolicyName, string>>>> = {
 }
 
 function make(name: PolicyName, seed = 1): Policy {
-  return makePolicy(plainPolicy(name), { rng: seeded(seed), resources: resourcesDefault })
+  const policy = makePolicy(plainPolicy(name), { rng: seeded(seed), resources: resourcesDefault })
+  if (taught !== undefined) policy.learn?.(taught)
+  return policy
+}
+
+/** What every policy is told before a question, in the second of the two exams of those that learn. */
+let taught: Knowledge | undefined
+
+/** One route, known, to be spread evenly over a to h; nothing that would treat one of them unlike another. */
+const lesson: Knowledge = {
+  version: 1,
+  routes: [{ name: "", mean: Float64Array.of(5, 5), rate: 100, isLearned: true, holdMs: 50 }],
+  capacities: new Map(),
+  penalties: new Map(),
+  mix: { backends: pool().map((member) => member.id), shares: new Float64Array(8).fill(1 / 8) },
 }
 
 /** Eight of many kinds: capacities that repeat, one without storage, loads and weights that differ. */
@@ -176,12 +191,18 @@ const questions: Readonly<Record<string, (name: PolicyName) => void>> = {
 }
 
 for (const name of policyNames) {
-  suite(`exam of ${name}`, () => {
-    for (const [question, answer] of Object.entries(questions)) {
-      const reason = excused[question]?.[name]
-      test(question, reason === undefined ? {} : { skip: reason }, () => answer(name))
-    }
-  })
+  const learns = make(name).learn !== undefined
+  for (const isTaught of learns ? [false, true] : [false]) {
+    suite(`exam of ${name}${isTaught ? ", taught" : ""}`, () => {
+      for (const [question, answer] of Object.entries(questions)) {
+        const reason = excused[question]?.[name]
+        test(question, reason === undefined ? {} : { skip: reason }, () => {
+          taught = isTaught ? lesson : undefined
+          answer(name)
+        })
+      }
+    })
+  }
 }
 
 function factsOf({ id, capacity, weight, load }: FakeBackend): unknown {
