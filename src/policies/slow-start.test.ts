@@ -10,7 +10,7 @@ import {
 } from "../../test/support/backends.ts"
 import type { Backend } from "../core/backend.ts"
 import type { PickRequest, Policy } from "./policy.ts"
-import { price } from "./price.ts"
+import { Price } from "./price.ts"
 import { seeded } from "../core/rng.ts"
 import { SlowStart, slowStartDefault, unwarmed, type SlowStartSpec } from "./slow-start.ts"
 import { WeightedRoundRobin } from "./weighted-round-robin.ts"
@@ -145,7 +145,7 @@ test("a prober is asked about the backend, not the view", () => {
 test("turns and prices obey: at a half of the window a backend gets half of a full one's share", () => {
   for (const inner of [
     new WeightedRoundRobin(),
-    price({ rng: seeded(1), resources: resourcesOf("rate", "rate"), parameters: {} }),
+    new Price({ rng: seeded(1), resources: resourcesOf("rate", "rate"), parameters: {} }),
   ]) {
     const policy = new SlowStart(inner, resourcesOf("rate", "rate"), { ...slowStartDefault, windowMs: 1_000 })
     const members = fleet({}, { eligibleSince: 0 })
