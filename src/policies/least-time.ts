@@ -99,12 +99,12 @@ export class ExpectedTime implements LearnedLoad {
     const { now } = request
     const idleSeconds = Math.floor(now / 1_000) - this.#checkedAt[place]!
     let time = this.#average[place]!
-    if (idleSeconds > this.#failTimeoutSeconds) {
+    if (time > 0 && idleSeconds > this.#failTimeoutSeconds) {
       time = Math.floor(time / 2 ** Math.floor(idleSeconds / (this.#failTimeoutSeconds + 1)))
     }
     if (this.#usesAges) time = Math.max(time, this.#lookAtAges(place, now))
     if (time > mostMs) time = mostMs
-    else time += stepMs - (time % stepMs)
+    else time = (Math.floor(time / stepMs) + 1) * stepMs
     return (time * (1 + backend.load.inFlight)) / backend.weight
   }
 
