@@ -28,7 +28,7 @@ test("of equal deadlines the one that has waited longer comes first", () => {
 
 test("whatever the weights and the start, everybody gets its share to within a turn or so", () => {
   // While the schedule's time moves by T each of n members has T·w turns give or take one. So the time that m
-  // picks take is (m ± n)/W, with W the sum of weights, and w times that, give or take one, is what each wins.
+  // picks take is (m ± n)/W, with W the sum of weights, and w times that, give or take one, each wins.
   const weights = fc.array(fc.double({ min: 0.1, max: 10, noNaN: true }), { minLength: 2, maxLength: 8 })
   fc.assert(
     fc.property(weights, fc.nat(), (weights, seed) => {
@@ -58,7 +58,7 @@ test("balancers that start together begin with different backends", () => {
     policy.rebuild(ofWeight(2, 1, 1))
     return order(policy, 1)
   })
-  // The heavy one is due in the first half of a period, so it begins more often, in 2/3 of all, but not always.
+  // The heavy one is due in the first half of a period: it begins 7/12 of the time, each of the others 5/24.
   for (const id of ["a", "b", "c"]) assert.ok(firsts.includes(id), `${id} was never the first`)
 })
 

@@ -49,7 +49,8 @@ test("turns stay with a backend through a change of membership, and a newcomer i
 })
 
 test("held attempts settle near weight, after one each", () => {
-  // Sends each to the least (n + 1)/w, so no two differ by more than the load of one: 700 over weights 4, 2, 1.
+  // Sends each to the least (n + 1)/w, so no two differ by more than the load of one: 700 over weights 4, 2,
+  // 1.
   const members = ofWeight(4, 2, 1)
   const policy = new LeastConnectionsHaproxy()
   policy.rebuild(members)

@@ -79,8 +79,8 @@ test("an average of 10 ms no longer falls, as whole milliseconds are kept; one a
     for (let i = 0; i < 1_000; i++) answered(load, member, 0)
     return load
   }
-  // Within a step nobody sees the average. A time of 211 shows it: it makes 20.05 of 10, which is a step more, and
-  // 19.1 of 9.
+  // Within a step nobody sees the average. A time of 211 shows it: it makes 20.05 of 10, which is a step
+  // more, and 19.1 of 9.
   const member = backend()
   for (const from of [10, 640]) {
     const load = falling(from)

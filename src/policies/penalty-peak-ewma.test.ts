@@ -84,8 +84,8 @@ test("a backend without a first answer counts as 30 ms", () => {
 })
 
 test("a backend that has failed is forgiven as the penalty decays", () => {
-  // Both answer in 50 ms; one fails once. It is back when 5,000·e^(−t/10 s) has fallen to the other's, which is
-  // renewed each second: after 10·ln(100) = 46 s.
+  // Both answer in 50 ms; one fails once. It is back when 5,000·e^(−t/10 s) has fallen to the other's, which
+  // is renewed each second: after 10·ln(100) = 46 s.
   const [good, bad] = backends(0, 0)
   const policy = made()
   policy.rebuild([good!, bad!])

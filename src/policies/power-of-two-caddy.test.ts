@@ -42,8 +42,8 @@ test("an idle one that comes last wins always", () => {
 
 test("of three busy ones the busiest wins more than a quarter where it should win nothing", () => {
   // Loads 1, 2, 3 in order. Two slots after a: (a, –). After b, ½ each: (b, –), (a, b). After c, ⅓ each: from
-  // (b, –) (c, –), (b, c), (b, –); from (a, b) (c, b), (a, c), (a, b). In all of these but (c, b) the first is the
-  // less loaded and wins; of (c, b) a coin decides. So a wins 2/6, b 2/6 + 1/12, c 1/6 + 1/12.
+  // (b, –) (c, –), (b, c), (b, –); from (a, b) (c, b), (a, c), (a, b). In all of these but (c, b) the first
+  // is the less loaded and wins; of (c, b) a coin decides. So a wins 2/6, b 2/6 + 1/12, c 1/6 + 1/12.
   const members = backends(1, 2, 3)
   const policy = new PowerOfTwoCaddy(seeded(1))
   policy.rebuild(members)
@@ -51,10 +51,10 @@ test("of three busy ones the busiest wins more than a quarter where it should wi
 })
 
 test("members that are not admitted are counted all the same, and may leave no candidate: then the first is used", () => {
-  // c is third: it goes into slot 0, 1 or none, each as likely. d is fourth: slot 0, 1 or, half of the time, none.
-  // Nobody: 1/3 · 1/2 = 1/6, and then c. d alone: 1/3 · 1/2. c alone or overwritten: d with 1/4 each way. All are
-  // idle, so the first slot wins when it is filled. c in 0 (1/3): c unless d overwrites, 3/4. c in 1 (1/3): c
-  // unless d takes 0 or 1, 1/2. So c has 1/6 + 1/4 + 1/6 = 7/12.
+  // c is third: it goes into slot 0, 1 or none, each as likely. d is fourth: slot 0, 1 or, half of the time,
+  // none. Nobody: 1/3 · 1/2 = 1/6, and then c. d alone: 1/3 · 1/2. c alone or overwritten: d with 1/4 each
+  // way. All are idle, so the first slot wins when it is filled. c in 0 (1/3): c unless d overwrites, 3/4. c
+  // in 1 (1/3): c unless d takes 0 or 1, 1/2. So c has 1/6 + 1/4 + 1/6 = 7/12.
   const members = backends(0, 0, 0, 0)
   const policy = new PowerOfTwoCaddy(seeded(1))
   policy.rebuild(members)

@@ -6,8 +6,9 @@ import { seeded } from "../core/rng.ts"
 import { PowerOfTwoTraefik } from "./power-of-two-traefik.ts"
 
 test("neighbours meet more often: 8/16, 5/16, 3/16 and none by rank, where a power of two has 3/6, 2/6, 1/6", () => {
-  // Of 16 ordered draws of four, each pair of neighbours in the ring has two and the one that coincides on its
-  // earlier member: 3. The two pairs across have 2. a beats b, c, d: 3 + 2 + 3; b beats c, d: 3 + 2; c beats d: 3.
+  // Of 16 ordered draws of four, each pair of neighbours in the ring has two and the one that coincides on
+  // its earlier member: 3. The two pairs across have 2. a beats b, c, d: 3 + 2 + 3; b beats c, d: 3 + 2; c
+  // beats d: 3.
   const members = backends(0, 1, 2, 3)
   const policy = new PowerOfTwoTraefik(seeded(1))
   policy.rebuild(members)

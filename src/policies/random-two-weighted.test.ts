@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { backends, fleet, ofWeight } from "../../test/support/backends.ts"
 import { order, unlikely, wins } from "../../test/support/picks.ts"
-import { seeded } from "../core/rng.ts"
+import { seeded, type Rng } from "../core/rng.ts"
 import { RandomTwoWeighted } from "./random-two-weighted.ts"
 
 test("never picks the one with more in flight per weight of the two it drew", () => {
@@ -31,14 +31,24 @@ test("of three the pairs meet in proportion to weight", () => {
 })
 
 test("after more than twenty draws of the same it is a turn by weight", () => {
-  // With q = 1000/1001, 22 draws of a in a row are q²² = 0.978: so often b, the idle one, is not even seen. Then a
-  // turn gives it 1/1001. In all (1 − q²²) + q²²/1001.
+  // With q = 1000/1001, 22 draws of a in a row are q²² = 0.978: so often b, the idle one, is not even seen.
+  // Then a turn gives it 1/1001. In all (1 − q²²) + q²²/1001.
   const q = 1_000 / 1_001
   const seen = 1 - q ** 22 + q ** 22 / 1_001
   const members = fleet({ weight: 1_000, inFlight: 5_000 }, { weight: 1 })
   const policy = new RandomTwoWeighted(seeded(1))
   policy.rebuild(members)
   assert.equal(unlikely(wins(policy, members, 20_000), [1 - seen, seen]), "")
+})
+
+test("exactly twenty draws may fail, the next failure ends the drawing", () => {
+  // One draw that is kept and 21 of the same that are not.
+  let draws = 0
+  const alwaysFirst: Rng = { below: () => (draws++, 0), next: () => 0 }
+  const policy = new RandomTwoWeighted(alwaysFirst)
+  policy.rebuild(ofWeight(1, 1))
+  assert.equal(order(policy, 1), "a")
+  assert.equal(draws, 22)
 })
 
 test("while only one is admitted its turn always comes", () => {
