@@ -12,7 +12,8 @@ import { fleet, outcome, request, type FakeBackend } from "../../test/support/ba
 import { makePolicy, plainPolicy, policyNames, type PolicyName } from "./index.ts"
 import type { PickRequest, Policy } from "./policy.ts"
 
-// The exam every policy sits. What a policy cannot answer is listed here with its reason, and shows as skipped.
+// The exam every policy sits. What a policy cannot answer is listed here with its reason, and shows as
+// skipped.
 const excused: Readonly<Record<string, Partial<Record<PolicyName, string>>>> = {
   "equal backends get equal shares": {
     "seed-ratio": "of equal backends the rule sends everything to the one registered first",
@@ -117,7 +118,8 @@ const questions: Readonly<Record<string, (name: PolicyName) => void | Promise<vo
   },
 
   async "survives every change of membership"(name) {
-    // Not at the top: the threads that count bytes have no use for it, and it takes longer to load than they run.
+    // Not at the top: the threads that count bytes have no use for it, and it takes longer to load than they
+    // run.
     const fc = await import("fast-check")
     // Shrinks, grows, reorders, empties: any sequence of sub-orders of the pool, with some refused each time.
     const members = pool()
@@ -172,9 +174,10 @@ const questions: Readonly<Record<string, (name: PolicyName) => void | Promise<vo
   },
 
   async "a pick allocates nothing"(name) {
-    // In a thread of its own, as in production, where a process knows one policy. A chooser that the compiler has
-    // seen with several metrics calls them without looking inside, and then every fraction comes back as an object.
-    // What it looks into depends on when it looks, so it has three chances: what allocates does so in all of them.
+    // In a thread of its own, as in production, where a process knows one policy. A chooser that the compiler
+    // has seen with several metrics calls them without looking inside, and then every fraction comes back as
+    // an object. What it looks into depends on when it looks, so it has three chances: what allocates does so
+    // in all of them.
     let least = Infinity
     for (let chance = 0; chance < 3 && least >= 1; chance++) {
       const measured: Measured = { name, isTaught: taught !== undefined }
