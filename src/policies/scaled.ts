@@ -17,16 +17,16 @@ import type { PickRequest, Policy, Prober } from "./policy.ts"
 export class Scaled {
   readonly #inner: Policy
   readonly #resources: ResourceTable
-  readonly #asked: ScaledRequest
+  readonly #asked = new ScaledRequest()
   /** The members as the policy inside sees them. */
   readonly #seen = new Map<BackendId, Backend>()
-  #isActive = false
+  /** Of those that look smaller. */
+  readonly #factors = new Map<BackendId, number>()
   #knowledge: Knowledge = nothingKnown
 
   constructor(inner: Policy, resources: ResourceTable) {
     this.#inner = inner
     this.#resources = resources
-    this.#asked = new ScaledRequest(this)
   }
 
   /** Gives the policy outside the methods that the one inside has, which hears only of members. */
@@ -56,44 +56,40 @@ export class Scaled {
 
   /** Whether anybody looks smaller. */
   get isActive(): boolean {
-    return this.#isActive
+    return this.#factors.size > 0
   }
 
   /** Cold. @param factorOf in (0, 1]. */
   rebuild(members: readonly Backend[], factorOf: (member: Backend) => number): void {
-    const wasActive = this.#isActive
-    const seen = members.map((member) => {
-      const factor = factorOf(member)
-      return factor >= 1 ? member : new ScaledBackend(member, factor, this.#resources, this)
-    })
-    this.#isActive = seen.some((one, place) => one !== members[place])
+    const wasActive = this.isActive
     this.#seen.clear()
-    for (const one of seen) this.#seen.set(one.id, one)
-    this.#inner.rebuild(this.#isActive ? seen : members)
-    if ((wasActive || this.#isActive) && this.#knowledge.mix !== undefined) this.learn(this.#knowledge)
+    this.#factors.clear()
+    for (const member of members) {
+      const factor = factorOf(member)
+      if (factor < 1) this.#factors.set(member.id, factor)
+      this.#seen.set(member.id, factor < 1 ? new ScaledBackend(member, factor, this.#resources) : member)
+    }
+    this.#inner.rebuild(this.isActive ? [...this.#seen.values()] : members)
+    if ((wasActive || this.isActive) && this.#knowledge.mix !== undefined) this.learn(this.#knowledge)
   }
 
   pick(request: PickRequest): Backend | undefined {
-    if (!this.#isActive) return this.#inner.pick(request)
+    if (this.#factors.size === 0) return this.#inner.pick(request)
     this.#asked.of = request
     const picked = this.#inner.pick(this.#asked)
-    return picked instanceof ScaledBackend && picked.by === this ? picked.original : picked
+    return picked instanceof ScaledBackend ? originalOf(picked) : picked
   }
 
   /** Cold. */
   learn(knowledge: Knowledge): void {
     this.#knowledge = knowledge
     const { mix } = knowledge
-    const seen =
-      mix === undefined || !this.#isActive ? knowledge : { ...knowledge, mix: this.#scaledMix(mix) }
+    const seen = mix === undefined || !this.isActive ? knowledge : { ...knowledge, mix: this.#scaledMix(mix) }
     this.#inner.learn?.(seen)
   }
 
   #scaledMix({ backends, shares }: Mix): Mix {
-    const factors = backends.map((id) => {
-      const seen = this.#seen.get(id)
-      return seen instanceof ScaledBackend && seen.by === this ? seen.factor : 1
-    })
+    const factors = backends.map((id) => this.#factors.get(id) ?? 1)
     const width = backends.length
     const scaled = shares.map((share, i) => share * factors[i % width]!)
     for (let row = 0; row < scaled.length; row += width) {
@@ -110,6 +106,7 @@ export function unscaled(prober: Prober): Prober {
   return { probe: (backend, answer) => prober.probe(originalOf(backend), answer) }
 }
 
+/** What it is a view of, through views of views. */
 function originalOf(backend: Backend): Backend {
   return backend instanceof ScaledBackend ? originalOf(backend.original) : backend
 }
@@ -124,11 +121,8 @@ class ScaledBackend implements Backend {
   readonly address: string
   readonly load: BackendLoad
   readonly original: Backend
-  readonly factor: number
-  /** Whose view it is: one may be a view of another's. */
-  readonly by: Scaled
 
-  constructor(original: Backend, factor: number, resources: ResourceTable, by: Scaled) {
+  constructor(original: Backend, factor: number, resources: ResourceTable) {
     this.id = original.id
     this.capacity = original.capacity.map((amount, resource) =>
       resources[resource]!.kind === "rate" ? amount * factor : amount,
@@ -140,19 +134,12 @@ class ScaledBackend implements Backend {
     this.address = original.address
     this.load = original.load
     this.original = original
-    this.factor = factor
-    this.by = by
   }
 }
 
 /** Another request, asked about views. One a policy: it is used up within one call. */
 class ScaledRequest implements PickRequest {
   of: PickRequest = nothingAsked
-  readonly #by: Scaled
-
-  constructor(by: Scaled) {
-    this.#by = by
-  }
 
   get now(): Millis {
     return this.of.now
@@ -179,9 +166,7 @@ class ScaledRequest implements PickRequest {
   }
 
   admits(backend: Backend): boolean {
-    return this.of.admits(
-      backend instanceof ScaledBackend && backend.by === this.#by ? backend.original : backend,
-    )
+    return this.of.admits(originalOf(backend))
   }
 }
 
