@@ -25,6 +25,7 @@ export class Recording implements Recorder {
   /** Requests that had not ended when half of the counted had arrived, and when all had. */
   activeMidway = 0
   activeAtEnd = 0
+  hasEnded = false
   /** Longer than `p99Max` or failed. */
   #bad = 0
   isHopeless = false
@@ -72,6 +73,7 @@ export class Recording implements Recorder {
     if (index === this.#total - 1) {
       this.lastArrivalAt = now
       this.activeAtEnd = active
+      this.hasEnded = true
       this.#onEnd()
     }
     return this.isHopeless

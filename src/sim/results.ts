@@ -54,6 +54,8 @@ export interface RunResult {
    * load is carried, else about the part of the load that is too much.
    */
   readonly growth: number
+  /** Whether that growth is small enough to be chance. */
+  readonly isSteady: boolean
 }
 
 export interface BackendResult {

@@ -9,6 +9,9 @@ import { type Hopeless, Recording } from "./recording.ts"
 import type { BackendResult, ClassResult, RunResult } from "./results.ts"
 import type { Scenario } from "./scenario.ts"
 
+/** Part of the arrivals by which the requests in the system may grow over the second half of a run. */
+const growthMax = 0.01
+
 /** A policy that is in no table: somebody's own. */
 export interface PolicyFactory {
   readonly name: string
@@ -142,13 +145,20 @@ function resultOf(
     attempts: recording.requests === 0 ? 0 : recording.attempts / recording.requests,
     queued: recording.queued,
     p99Served: latency.quantile(0.99, recording.failedCount),
-    growth: growthOf(recording),
+    ...growthOf(recording),
   }
 }
 
-/** Of the requests that arrived in the second half of the counted part, the share by which those in the system grew. */
-function growthOf({ activeAtEnd, activeMidway, requests }: Recording): number {
-  return requests === 0 ? 0 : (activeAtEnd - activeMidway) / (requests / 2)
+/** As `RunResult.growth`. A run that was given up has not got to its end: it does not count as steady. */
+function growthOf(recording: Recording): Pick<RunResult, "growth" | "isSteady"> {
+  const { activeAtEnd, activeMidway, hasEnded, requests } = recording
+  if (!hasEnded) return { growth: NaN, isSteady: false }
+  const arrived = requests / 2
+  const grown = activeAtEnd - activeMidway
+  // Had the load been 1 % less it would still have been too much; and numbers in a system that is not overloaded vary by
+  // about their root, each of the two.
+  const isSteady = grown <= growthMax * arrived + 4 * Math.sqrt(2 * activeMidway)
+  return { growth: grown / arrived, isSteady }
 }
 
 function fleetUtilization(resources: ResourceTable, engine: Engine, meter: Meter): NamedAmounts {

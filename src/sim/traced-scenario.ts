@@ -79,9 +79,8 @@ function tracedClass(
   rate: number,
   space: number,
 ): RequestClass {
-  const meanOf = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
-  const prompt = meanOf(context)
-  const answer = meanOf(generated)
+  const prompt = average(context)
+  const answer = average(generated)
   return {
     name,
     share: at.length / total,
@@ -93,6 +92,10 @@ function tracedClass(
     declaredError: 0,
     declaredBias: 1,
   }
+}
+
+function average(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length
 }
 
 /** What tells the files apart: of `…Trace_code.csv` and `…Trace_conv.csv`, `code` and `conv`. */
