@@ -18,6 +18,7 @@ import { tierDefault } from "./tiers.ts"
 const everything = {
   slowStart: slowStartDefault,
   subset: { size: 2, seed: 1 },
+  aperture: { size: 1, balancers: 4, balancer: 1 },
   zone: { local: "a", membersMin: 3 },
   tiers: tierDefault,
   bind: true,
@@ -57,6 +58,14 @@ test("for any nest, membership and refusals: a member itself, admitted, and foun
     subset: fc.option(fc.record({ size: fc.integer({ min: 1, max: 5 }), seed: fc.nat(99) }), {
       nil: undefined,
     }),
+    aperture: fc.option(
+      fc.record({
+        size: fc.integer({ min: 1, max: 5 }),
+        balancers: fc.integer({ min: 3, max: 5 }),
+        balancer: fc.nat(2),
+      }),
+      { nil: undefined },
+    ),
     zone: fc.option(
       fc.record({ local: fc.constantFrom("a", "b", "z"), membersMin: fc.integer({ min: 0, max: 8 }) }),
       {
@@ -106,7 +115,7 @@ test("for any nest, membership and refusals: a member itself, admitted, and foun
         }
       }
     }),
-    { seed: 1, numRuns: 1_500 },
+    { seed: 1, numRuns: 500 },
   )
 })
 
