@@ -317,6 +317,8 @@ interface Candidate {
 export class RouteBook {
   readonly #learnedMax: number
   readonly #candidates = new Map<string, Candidate>()
+  /** Requests that belonged to no route lately, those of forgotten candidates too. */
+  #total = 0
   #list: RouteList
 
   constructor(rules: readonly RouteRule[] = [], learnedMax: number = learnedRoutesDefault) {
@@ -338,16 +340,17 @@ export class RouteBook {
     const free = this.#learnedMax - this.#list.learned.length
     if (free <= 0) return false
     this.#count(unknown)
-    let total = 0
-    for (const { count } of this.#candidates.values()) total += count
-    const bar = Math.max(requestsMin, total / (4 * free))
+    const bar = Math.max(requestsMin, this.#total / (4 * free))
     const found = [...this.#candidates]
       .filter(([, { count, calls }]) => calls >= callsMin && count >= bar)
       .toSorted(([, a], [, b]) => b.count - a.count)
       .slice(0, Math.min(adoptedMax, free))
       .map(([template]) => template)
     if (found.length === 0) return false
-    for (const template of found) this.#candidates.delete(template)
+    for (const template of found) {
+      this.#total -= this.#candidates.get(template)!.count
+      this.#candidates.delete(template)
+    }
     const { version, rules, learned } = this.#list
     this.#list = { version: version + 1, rules, learned: [...learned, ...found] }
     return true
@@ -358,11 +361,13 @@ export class RouteBook {
       candidate.count *= kept
       if (candidate.count < 0.5) this.#candidates.delete(template)
     }
+    this.#total *= kept
     const now = new Map<string, number>()
     for (const [template, count] of unknown) now.set(template, (now.get(template) ?? 0) + count)
     for (const [template, count] of now) {
       // A thread that has not taken the newest list yet may still call it unknown.
       if (this.#list.learned.includes(template)) continue
+      this.#total += count
       const candidate = this.#candidates.get(template)
       if (candidate === undefined) this.#candidates.set(template, { count, calls: 1 })
       else {
