@@ -18,7 +18,7 @@ import { routeCount, type RouteList, routeName } from "./routes.ts"
 import { ServiceTimes } from "./service-time.ts"
 import type { Member, Snapshot } from "./snapshot.ts"
 import { regressionRoutesMax, UtilizationRegression } from "./utilization-regression.ts"
-import { averagingsCount, type ClosedSecond, WorkLedger } from "./work-ledger.ts"
+import { averagingsCount, WorkLedger } from "./work-ledger.ts"
 
 /** What works out which part of a route's requests goes where (policies/mix-planner.ts). */
 export interface Planner {
@@ -84,6 +84,8 @@ export interface LearnedBackend {
 const rateKept = 0.7
 /** Backends whose seconds are kept; the regression needs no more, and a correction goes to these only. */
 const ledgersMax = 1_024
+/** Backends whose seconds go into the regression at a time; with more, they take turns. */
+const regressedMax = 64
 /** Reported seconds before the regression is believed. */
 const intervalsMin = 5
 
@@ -119,6 +121,7 @@ export class Learner {
   #means: ResourceVector[] = []
   readonly #work: ResourceVector
   #learnedAt: Millis = NaN
+  #turn = 0
   #version = 0
   #knowledge: Knowledge | undefined
   #members: readonly Member[] = []
@@ -328,20 +331,20 @@ export class Learner {
   #closeSeconds(registered: ReadonlyMap<BackendId, ResourceVector>, now: Millis): void {
     if (!Number.isNaN(this.#learnedAt)) this.#regression.forget(Math.max(0, now - this.#learnedAt) / 1_000)
     let any = false
+    const turns = Math.ceil(this.#ledgers.size / regressedMax)
+    let place = this.#turn++
     for (const [id, ledger] of this.#ledgers) {
       const capacity = registered.get(id)!
-      for (const second of ledger.close(now)) {
+      const isRegressed = place++ % turns === 0
+      ledger.close(now, (second) => {
         any = true
-        this.#addSecond(id, second, capacity, now)
-      }
+        this.#capacities.add(id, second, capacity, now)
+        if (!isRegressed) return
+        const { seconds, utilization, averaged, slow } = second
+        this.#regression.add({ seconds, capacity, utilization, averaged, slow })
+      })
     }
     if (any) this.#regression.solve()
-  }
-
-  #addSecond(id: BackendId, second: ClosedSecond, capacity: Readonly<ResourceVector>, now: Millis): void {
-    const { seconds, utilization, averaged, slow } = second
-    this.#regression.add({ seconds, capacity, utilization, averaged, slow })
-    this.#capacities.add(id, second, capacity, now)
   }
 
   #countRates(now: Millis): void {

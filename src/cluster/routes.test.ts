@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import * as fc from "fast-check"
 import { seeded } from "../core/rng.ts"
-import { templateBytesMax, writeTemplate } from "./route-template.ts"
+import { hashOf, templateBytesMax, TemplateWriter } from "./route-template.ts"
 import {
   learnedRoutesDefault,
   RouteBook,
@@ -12,11 +12,14 @@ import {
   type RouteRule,
 } from "./routes.ts"
 
+const writer = new TemplateWriter()
+
 function templateOf(method: string, path: string): string {
   const bytes = Buffer.from(path, "latin1")
-  const into = new Uint8Array(templateBytesMax)
-  const length = writeTemplate(method, bytes, 0, bytes.length, into)
-  return Buffer.from(into.subarray(0, length)).toString("latin1")
+  writer.write(method, bytes, 0, bytes.length)
+  const template = writer.bytes.subarray(0, writer.length)
+  if (template.length > 0) assert.equal(writer.hash, hashOf(template))
+  return Buffer.from(template).toString("latin1")
 }
 
 /** The route of a request, found among other bytes as in a head. */
@@ -60,6 +63,8 @@ test("segments that name a thing become a star, and words stay", () => {
     ["/a/b/c/d/e/f/", "/a/b/c/d/e/f"],
     ["/a/b/c/d/e/f/g/h", "/a/b/c/d/e/f/**"],
     ["//", "/"],
+    ["//a", "//a"],
+    ["/a//", "/a/"],
   ]
   for (const [path, expected] of cases) assert.equal(templateOf("GET", path), `GET ${expected}`, path)
   assert.equal(templateOf("OPTIONS", "*"), "OPTIONS *")
@@ -77,7 +82,7 @@ test("no path is too long, deep or odd for a template", () => {
       assert.ok(template.length <= templateBytesMax)
       assert.ok(template.startsWith("GET /"))
       // What is a template already is its own template.
-      if (!template.includes("**"))
+      if (!template.includes("**") && !template.endsWith("/"))
         assert.equal(templateOf("GET", template.slice(4)).replaceAll("*", ""), template.replaceAll("*", ""))
     }),
   )

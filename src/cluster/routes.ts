@@ -2,7 +2,7 @@
  * Which requests are alike. Hot: `RouteFinder.find`, once a request, without allocation; the rest is cold.
  * Benchmark: bench/learn.ts.
  */
-import { hashBytes, templateBytesMax, writeTemplate } from "./route-template.ts"
+import { hashOf, templateBytesMax, TemplateWriter } from "./route-template.ts"
 
 /** What an operator says of requests that belong together. */
 export interface RouteRule {
@@ -61,7 +61,7 @@ const candidateWays = 4
 export class RouteFinder {
   #rules: readonly CompiledRule[] = []
   #ruleCount = 0
-  readonly #template = new Uint8Array(templateBytesMax)
+  readonly #template = new TemplateWriter()
   /** Open addressing: number of the learned route, from 1 on, 0 where free. */
   #slots = new Int32Array(2)
   #hashes = new Int32Array(0)
@@ -89,7 +89,7 @@ export class RouteFinder {
       const start = this.#starts[index]!
       this.#bytes.set(template, start)
       this.#starts[index + 1] = start + template.length
-      const hash = hashBytes(template, 0, template.length)
+      const hash = hashOf(template)
       this.#hashes[index] = hash
       let slot = hash & (size - 1)
       while (this.#slots[slot] !== 0) slot = (slot + 1) & (size - 1)
@@ -124,9 +124,9 @@ export class RouteFinder {
       }
     }
     const template = this.#template
-    const length = writeTemplate(method, bytes, pathStart, pathEnd, template)
+    template.write(method, bytes, pathStart, pathEnd)
+    const { length, hash } = template
     if (length === 0) return 0
-    const hash = hashBytes(template, 0, length)
     const mask = this.#slots.length - 1
     for (let slot = hash & mask; this.#slots[slot] !== 0; slot = (slot + 1) & mask) {
       const learned = this.#slots[slot]! - 1
@@ -134,7 +134,7 @@ export class RouteFinder {
         return 1 + this.#ruleCount + learned
       }
     }
-    this.#unknown.add(template, length, hash)
+    this.#unknown.add(template.bytes, length, hash)
     return 0
   }
 
@@ -146,7 +146,9 @@ export class RouteFinder {
   #isLearned(learned: number, length: number): boolean {
     const start = this.#starts[learned]!
     if (this.#starts[learned + 1]! - start !== length) return false
-    for (let i = 0; i < length; i++) if (this.#bytes[start + i] !== this.#template[i]) return false
+    const template = this.#template.bytes
+    const known = this.#bytes
+    for (let i = 0; i < length; i++) if (known[start + i] !== template[i]) return false
     return true
   }
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { WorkLedger } from "./work-ledger.ts"
+import { type ClosedSecond, WorkLedger } from "./work-ledger.ts"
 
 /** A ledger of one resource and two routes that has settled: the seconds before 3 s do not count. */
 function settled(): WorkLedger {
@@ -15,14 +15,20 @@ function report(ledger: WorkLedger, from: number, to: number, utilization = 0.5)
     ledger.utilized(Float64Array.of(utilization), 0, 1, s * 1_000, (s + 1) * 1_000)
 }
 
+function closed(ledger: WorkLedger, now: number): ClosedSecond[] {
+  const seconds: ClosedSecond[] = []
+  ledger.close(now, (second) => seconds.push(second))
+  return seconds
+}
+
 test("requests count in the seconds in which they were served, not in which they ended", () => {
   const ledger = settled()
   report(ledger, 3, 8)
   // Eight requests of 2 s that end at 7 s: all in the seconds from 5 to 7.
   ledger.served(1, 8, 2_000, Float64Array.of(16), 0, 7_000, 7_000)
-  const closed = ledger.close(60_000)
+  const seconds = closed(ledger, 60_000)
   assert.deepEqual(
-    closed.map(({ at, served, work }) => [at, served[1], work[0]]),
+    seconds.map(({ at, served, work }) => [at, served[1], work[0]]),
     [
       [4_000, 0, 0],
       [5_000, 0, 0],
@@ -40,7 +46,7 @@ test("no request is lost or counted twice, whatever it took", () => {
     ledger.served(0, 10, duration, Float64Array.of(5), 0, 30_300, 31_300)
     let served = 0
     let work = 0
-    for (const second of ledger.close(100_000)) {
+    for (const second of closed(ledger, 100_000)) {
       served += second.served[0]!
       work += second.work[0]!
     }
@@ -58,17 +64,17 @@ test("a second stays open as long as requests like those of late may end that we
   const long = settled()
   report(long, 3, 10)
   long.served(0, 1, 3_000, Float64Array.of(1), 0, 9_000, 10_000)
-  assert.equal(short.close(10_000).at(-1)!.at, 8_000)
-  assert.equal(long.close(10_000).at(-1)!.at, 4_000)
+  assert.equal(closed(short, 10_000).at(-1)!.at, 8_000)
+  assert.equal(closed(long, 10_000).at(-1)!.at, 4_000)
 })
 
 test("seconds without a report are left out, and a report speaks for the time that it covers", () => {
   const ledger = settled()
   ledger.utilized(Float64Array.of(0.4), 0, 2, 4_500, 5_500)
   ledger.utilized(Float64Array.of(0.8), 0, 2, 5_500, 6_500)
-  const closed = ledger.close(60_000)
+  const seconds = closed(ledger, 60_000)
   assert.deepEqual(
-    closed.map(({ at, utilization }) => [at, Math.round(utilization[0]! * 100) / 100]),
+    seconds.map(({ at, utilization }) => [at, Math.round(utilization[0]! * 100) / 100]),
     [
       [5_000, 0.4],
       [6_000, 0.6],
@@ -81,12 +87,12 @@ test("routes beyond those that there are count as route 0", () => {
   const ledger = settled()
   report(ledger, 3, 5)
   ledger.served(7, 2, 0, Float64Array.of(1), 0, 3_500, 3_500)
-  assert.deepEqual([...ledger.close(60_000)[0]!.served], [2, 0])
+  assert.deepEqual([...closed(ledger, 60_000)[0]!.served], [2, 0])
 })
 
 test("a long silence takes no memory and no time", () => {
   const ledger = settled()
-  ledger.close(1e12)
+  closed(ledger, 1e12)
   ledger.utilized(Float64Array.of(0.5), 0, 1, 1e12, 1e12 + 1_000)
-  assert.equal(ledger.close(1e12 + 60_000).length, 1)
+  assert.equal(closed(ledger, 1e12 + 60_000).length, 1)
 })

@@ -8,10 +8,12 @@ import type { ResourceVector } from "../core/resources.ts"
 const binMs = 1_000
 /** Seconds that are kept open for requests which have still to end. */
 const binsMax = 16
+/** Bins there are at most, if nobody closes any: clocks may stop, memory may not grow. */
+const aheadMax = 2 * binsMax
 /** Requests that end within a stretch of time are taken to end at so many points of it. */
 const pointsPerBatch = 4
 
-/** One second of one backend, closed: nothing more comes in. */
+/** One second of one backend, closed: nothing more comes in. Keep nothing of it: it is used again. */
 export interface ClosedSecond {
   readonly seconds: number
   readonly at: Millis
@@ -112,10 +114,15 @@ export class WorkLedger {
     for (let point = 0; point < pointsPerBatch; point++) {
       const end = since + (until - since) * (point + 0.5) * part
       const begin = Math.max(end - durationMs, this.#first * binMs)
-      this.#spread(begin, end, (bin, share) => {
-        bin.served[route < bin.served.length ? route : 0]! += count * part * share
-        for (let r = 0; r < this.#resources; r++) bin.work[r]! += work[workAt + r]! * part * share
-      })
+      const from = this.#binAt(begin)
+      const to = Math.max(from, this.#binAt(end))
+      for (let index = from; index <= to; index++) {
+        const share = part * this.#shareOf(index, begin, end)
+        if (share === 0) continue
+        const bin = this.#bin(index)
+        bin.served[route < bin.served.length ? route : 0]! += count * share
+        for (let r = 0; r < this.#resources; r++) bin.work[r]! += work[workAt + r]! * share
+      }
     }
   }
 
@@ -123,34 +130,37 @@ export class WorkLedger {
   utilized(utilization: Float64Array, at: number, weight: number, since: Millis, until: Millis): void {
     this.#open(since)
     const begin = Math.max(since, this.#first * binMs)
-    this.#spread(begin, Math.max(until, begin), (bin, share) => {
+    const end = Math.max(until, begin)
+    const to = this.#binAt(end)
+    for (let index = this.#binAt(begin); index <= to; index++) {
+      const share = weight * this.#shareOf(index, begin, end)
+      if (share === 0) continue
+      const bin = this.#bin(index)
       for (let r = 0; r < this.#resources; r++) {
         const value = utilization[at + r]!
         if (!(value >= 0)) continue
-        bin.utilization[r]! += value * weight * share
-        bin.weights[r]! += weight * share
+        bin.utilization[r]! += value * share
+        bin.weights[r]! += share
       }
-    })
+    }
   }
 
-  /** Takes the seconds out that are over, the oldest first. Those without a report are left out. */
-  close(now: Millis): ClosedSecond[] {
-    if (Number.isNaN(this.#first)) return []
+  /** Hands out the seconds that are over, the oldest first. Those without a report are left out. */
+  close(now: Millis, take: (second: ClosedSecond) => void): void {
+    if (Number.isNaN(this.#first)) return
     const open = Math.min(binsMax, 2 + Math.ceil((1.5 * this.#durationMs) / binMs))
     const last = Math.floor(now / binMs) - open
     // Long requests of the past do not hold later seconds up for ever.
     this.#durationMs *= 0.9
-    const closed: ClosedSecond[] = []
     while (this.#first <= last) {
       const bin = this.#bins.shift()
       this.#average(bin?.served)
       if (++this.#passed > settling && bin?.weights.some((weight) => weight > 0) === true) {
-        closed.push(this.#closed(bin))
+        take(this.#closed(bin))
       }
       this.#first++
       if (this.#bins.length === 0) this.#first = Math.max(this.#first, last + 1)
     }
-    return closed
   }
 
   #closed(bin: Bin): ClosedSecond {
@@ -172,8 +182,8 @@ export class WorkLedger {
       at: (this.#first + 1) * binMs,
       utilization,
       served: bin.served,
-      averaged: this.#averaged.map((one) => one.slice()),
-      slow: { utilization: this.#slowUtilization.slice(), served: this.#slowServed.slice() },
+      averaged: this.#averaged,
+      slow: { utilization: this.#slowUtilization, served: this.#slowServed },
       work: bin.work,
     }
   }
@@ -198,22 +208,20 @@ export class WorkLedger {
     if (Number.isNaN(this.#first)) this.#first = Math.floor(since / binMs)
   }
 
-  /** Calls `add` for every bin that [begin, end] touches, with the part that lies in it; the whole at one point in time. */
-  #spread(begin: Millis, end: Millis, add: (bin: Bin, share: number) => void): void {
-    const from = Math.max(this.#first, Math.floor(begin / binMs))
-    const to = Math.max(from, Math.floor(end / binMs))
-    const length = end - begin
-    for (let bin = from; bin <= to; bin++) {
-      const inside = Math.min(end, (bin + 1) * binMs) - Math.max(begin, bin * binMs)
-      const share = length > 0 ? inside / length : 1
-      if (share > 0) add(this.#bin(bin - this.#first), share)
-    }
+  /** Index of the bin of this time, 0 for all before the first; of a time far ahead the last that may be. */
+  #binAt(time: Millis): number {
+    return Math.min(Math.max(0, Math.floor(time / binMs) - this.#first), aheadMax)
+  }
+
+  /** The part of [begin, end] that lies in a bin; the whole where that is one point in time. */
+  #shareOf(index: number, begin: Millis, end: Millis): number {
+    if (end <= begin) return 1
+    const start = (this.#first + index) * binMs
+    return Math.max(0, Math.min(end, start + binMs) - Math.max(begin, start)) / (end - begin)
   }
 
   #bin(index: number): Bin {
-    // What is reported for a time far from the kept one goes to its end: clocks may stop, memory may not grow.
-    const kept = Math.min(index, 2 * binsMax)
-    return (this.#bins[kept] ??= {
+    return (this.#bins[index] ??= {
       served: new Float64Array(this.routes),
       work: new Float64Array(this.#resources),
       utilization: new Float64Array(this.#resources),
