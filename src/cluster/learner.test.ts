@@ -89,8 +89,12 @@ test("idle seconds in between do no harm", () => {
 })
 
 test("background work becomes no demand where the load varies", () => {
-  const busyHalf = (now: number): boolean => now % 20_000 < 10_000
-  const found = runs({ reports: "renewals", seconds: 80, background: () => 0.15, isBusy: busyHalf })
+  const found = runs({
+    reports: "renewals",
+    seconds: 80,
+    background: () => 0.15,
+    isBusy: (now) => now % 20_000 < 10_000,
+  })
   const error = rootMeanSquare(found.flatMap((one) => errorsOf(one)))
   assert.ok(error < 0.2, `${error}`)
 })
@@ -98,8 +102,10 @@ test("background work becomes no demand where the load varies", () => {
 test("where mixes differ less, the standard error is larger", () => {
   const alike = rehearse({ capacities: [[210, 210]], classes, seconds: 20, reports: "responses" })
   const apart = rehearse({ capacities, classes, seconds: 20, reports: "responses", choose: fitting })
-  const errorOf = ({ learner }: Rehearsed): number => learner.view(20_000).routes[1]!.demand[0]!.standardError
-  assert.ok(errorOf(alike) > 1.5 * errorOf(apart), `${errorOf(alike)} and ${errorOf(apart)}`)
+  const [unsure, sure] = [alike, apart].map(
+    ({ learner }) => learner.view(20_000).routes[1]!.demand[0]!.standardError,
+  )
+  assert.ok(unsure! > 1.5 * sure!, `${unsure} and ${sure}`)
 })
 
 test("reported costs come before utilization, and are exact within their standard error", () => {
@@ -126,8 +132,8 @@ test("a route without costs is measured in the unit of those with", () => {
 })
 
 test("a backend that works at half its speed is found, and units do not matter", () => {
+  const told = classes.map(({ mean, cv, rate }) => ({ mean, cv, rate: rate / 2, reportsCost: true }))
   for (const unit of [1, 50]) {
-    const told = classes.map((one) => ({ ...one, reportsCost: true, rate: one.rate / 2 }))
     const { knowledge } = rehearse({
       capacities: [
         [80, 80],
@@ -166,6 +172,68 @@ test("with nothing but answers, demand follows service time in proportion to the
   assert.ok(ratio > 2.5 && ratio < 6, `${ratio}`)
   assert.ok(Math.abs((short[0]! + long[0]!) / 2 - 1) < 0.2)
   assert.equal(learner.view(30_000).routes[1]!.demand[0]!.source, "service-time")
+})
+
+test("with utilization alone a slow backend is found too, as far as the mixes let tell", () => {
+  // Every backend gets every kind, so that what is odd about one of them cannot be odd about a kind.
+  const half = classes.map(({ mean, cv, rate }) => ({ mean, cv, rate: rate / 2 }))
+  const { knowledge } = rehearse({
+    capacities: [
+      [60, 60],
+      [60, 60],
+      [60, 60],
+    ],
+    classes: half,
+    seconds: 90,
+    reports: "responses",
+    actual: (backend) => (backend === 2 ? [36, 36] : [60, 60]),
+  })
+  const corrected = [...knowledge.capacities].find(([id]) => id === "b2")![1]
+  for (const amount of corrected) assert.ok(Math.abs(amount - 36) < 9, `${amount}`)
+})
+
+test("a space is learned from how much is held", () => {
+  // 20 requests a second that take 500 ms and hold 3 each: 30 of 100 on average, with Poisson's variance of 10 requests.
+  const kinds = resourcesOf("space")
+  const snapshot = snapshotOf([[100]])
+  const routes: RouteList = { version: 1, rules: [], learned: ["GET /a"] }
+  const learner = new Learner({ resources: kinds, prior: Float64Array.of(1), routes: () => routes })
+  const observer = new Observer(kinds, 1)
+  for (let s = 1; s <= 60; s++) {
+    const count = s % 2 === 0 ? 10 : 30
+    for (let i = 0; i < count; i++) observer.settled(0, 1, Float64Array.of(1), outcome({ totalMs: 500 }), 0)
+    // Half of the second before and half of this one.
+    learner.report(
+      snapshot.members[0]!.id,
+      loadReport(kinds, {
+        utilization: Float64Array.of((0.5 * 3 * (0.25 * (40 - count) + 0.75 * count)) / 100),
+      }),
+      s * 1_000,
+    )
+    learner.ingest(observer.take(s * 1_000)!, snapshot.members, s * 1_000)
+    learner.learn(snapshot, s * 1_000)
+  }
+  const { mean } = learner.learn(snapshot, 61_000).routes[1]!
+  assert.ok(Math.abs(mean[0]! - 3) < 0.3, `${mean[0]}`)
+})
+
+test("where the length of the body tells the demand, the route says so", () => {
+  const learner = newLearner()
+  const snapshot = snapshotOf([[10, 10]])
+  const observer = new Observer(resources, 1)
+  for (let s = 1; s <= 5; s++) {
+    for (let i = 0; i < 50; i++) {
+      const report = loadReport(resources, { requestCost: Float64Array.of(1 + i / 10, 1) })
+      observer.reported(0, 1, report, i * 100)
+    }
+    learner.ingest(observer.take(s * 1_000)!, snapshot.members, s * 1_000)
+  }
+  const { routes } = learner.learn(snapshot, 5_000)
+  assert.ok(Math.abs(routes[1]!.bySize!.perByte[0]! - 0.001) < 1e-6)
+  assert.equal(routes[2]!.bySize, undefined)
+  const { demand } = learner.view(5_000).routes[1]!
+  assert.ok(Math.abs(demand[0]!.bySize!.base - 1) < 1e-6)
+  assert.equal(demand[1]!.bySize, undefined)
 })
 
 const list: RouteList = { version: 1, rules: [], learned: ["GET /a", "GET /b"] }

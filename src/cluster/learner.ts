@@ -130,7 +130,7 @@ export class Learner {
     this.#options = options
     this.#resources = options.resources
     this.#count = options.resources.length
-    this.#regression = new UtilizationRegression(this.#count, averagingsCount)
+    this.#regression = new UtilizationRegression(options.resources, averagingsCount)
     this.#capacities = new CapacityEstimator(options.resources)
     this.#work = new Float64Array(this.#count)
   }
@@ -309,7 +309,7 @@ export class Learner {
     const known = this.#ledgers.get(id)
     if (known !== undefined) return known
     if (this.#ledgers.size >= ledgersMax || !utilization.some((value) => value >= 0)) return undefined
-    const ledger = new WorkLedger(this.#count)
+    const ledger = new WorkLedger(this.#resources)
     ledger.routes = Math.max(1, this.#ledgerRoutes())
     this.#ledgers.set(id, ledger)
     return ledger
@@ -339,9 +339,7 @@ export class Learner {
       ledger.close(now, (second) => {
         any = true
         this.#capacities.add(id, second, capacity, now)
-        if (!isRegressed) return
-        const { seconds, utilization, averaged, slow } = second
-        this.#regression.add({ seconds, capacity, utilization, averaged, slow })
+        if (isRegressed) this.#regression.add({ ...second, capacity })
       })
     }
     if (any) this.#regression.solve()
@@ -374,7 +372,8 @@ export class Learner {
         if (source !== "prior") isLearned = true
       }
       this.#means.push(mean)
-      return { name: routeName(list, route), mean, rate: this.#rates[route]!, isLearned }
+      const bySize = this.#costs[route]?.sizeHint()
+      return { name: routeName(list, route), mean, rate: this.#rates[route]!, isLearned, bySize }
     })
   }
 

@@ -92,7 +92,7 @@ test("of many costs a bounded number is passed on, each of them equally likely",
   // 200 batches of 1 000 costs: a cost's place is passed on with probability 0.064. Of each tenth of the places
   // 200 · 100 · 0.064 = 1 280 are expected; 4σ of a binomial is 4 · √(20 000 · 0.064 · 0.936) = 139.
   const observer = new Observer(resources, 4, seeded(1))
-  const tenths = new Array<number>(10).fill(0)
+  const tenths = Array.from({ length: 10 }, () => 0)
   for (let round = 0; round < 200; round++) {
     for (let i = 0; i < 1_000; i++) observer.reported(0, 1, costing(i, 0), 0)
     const { samples } = observer.take(round)!

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { resourcesOf } from "../../test/support/backends.ts"
+import type { ResourceKind } from "../core/resources.ts"
 import { type ClosedSecond, WorkLedger } from "./work-ledger.ts"
 
 /** A ledger of one resource and two routes that has settled: the seconds before 3 s do not count. */
-function settled(): WorkLedger {
-  const ledger = new WorkLedger(1)
+function settled(kind: ResourceKind = "rate"): WorkLedger {
+  const ledger = new WorkLedger(resourcesOf(kind))
   ledger.routes = 2
   for (let s = 0; s < 3; s++) ledger.utilized(Float64Array.of(0.5), 0, 1, s * 1_000, (s + 1) * 1_000)
   return ledger
@@ -28,7 +30,7 @@ test("requests count in the seconds in which they were served, not in which they
   ledger.served(1, 8, 2_000, Float64Array.of(16), 0, 7_000, 7_000)
   const seconds = closed(ledger, 60_000)
   assert.deepEqual(
-    seconds.map(({ at, served, work }) => [at, served[1], work[0]]),
+    seconds.map(({ at, served, work }) => [at, served.now[1], work[0]]),
     [
       [4_000, 0, 0],
       [5_000, 0, 0],
@@ -47,7 +49,7 @@ test("no request is lost or counted twice, whatever it took", () => {
     let served = 0
     let work = 0
     for (const second of closed(ledger, 100_000)) {
-      served += second.served[0]!
+      served += second.served.now[0]!
       work += second.work[0]!
     }
     // What lies before the third second is in seconds that do not count: at most 3 of 31, of the longest.
@@ -87,7 +89,7 @@ test("routes beyond those that there are count as route 0", () => {
   const ledger = settled()
   report(ledger, 3, 5)
   ledger.served(7, 2, 0, Float64Array.of(1), 0, 3_500, 3_500)
-  assert.deepEqual([...closed(ledger, 60_000)[0]!.served], [2, 0])
+  assert.deepEqual([...closed(ledger, 60_000)[0]!.served.now], [2, 0])
 })
 
 test("a long silence takes no memory and no time", () => {
@@ -95,4 +97,16 @@ test("a long silence takes no memory and no time", () => {
   closed(ledger, 1e12)
   ledger.utilized(Float64Array.of(0.5), 0, 1, 1e12, 1e12 + 1_000)
   assert.equal(closed(ledger, 1e12 + 60_000).length, 1)
+})
+
+test("what is in flight is known where a resource is held", () => {
+  const ledger = settled("space")
+  report(ledger, 3, 8)
+  ledger.served(1, 8, 2_500, Float64Array.of(0), 0, 7_000, 7_000)
+  const held: (number | undefined)[] = []
+  ledger.close(60_000, (second) => held.push(second.held?.now[1]))
+  assert.deepEqual(held, [0, 4, 8, 8, 0])
+  const rates = settled()
+  report(rates, 3, 8)
+  assert.equal(closed(rates, 60_000)[0]!.held, undefined)
 })

@@ -27,6 +27,14 @@ export interface RouteKnowledge {
   readonly rate: number
   /** False while the mean is only the prior. */
   readonly isLearned: boolean
+  /** How the length of a request's body tells its demand, where it does (cluster/size-hint.ts). */
+  readonly bySize?: SizeHint | undefined
+}
+
+/** demand = base + perByte · bytes, by resource; where the length tells nothing, base is NaN and perByte 0. */
+export interface SizeHint {
+  readonly base: Readonly<ResourceVector>
+  readonly perByte: Readonly<ResourceVector>
 }
 
 /** For each route, which share of its requests should go to which backend. */
