@@ -46,6 +46,18 @@ export interface LearnedView {
   readonly ageMs: Millis
   readonly routes: readonly LearnedRoute[]
   readonly backends: readonly LearnedBackend[]
+  /** How well requests explain the utilization that was reported; by resource, those without any left out. */
+  readonly fits: readonly UtilizationFit[]
+}
+
+export interface UtilizationFit {
+  readonly resource: string
+  /** Seconds of backends that it rests on, older ones counting less. */
+  readonly seconds: number
+  /** Utilization that is there without requests, 0 to 1. */
+  readonly background: number
+  /** What is not understood, as a standard deviation of utilization. */
+  readonly noise: number
 }
 
 export interface LearnedRoute {
@@ -98,6 +110,10 @@ const intervalsMin = 5
  *
  * The regression's demand is in units of registered capacity, reported cost in whatever unit the backends report.
  * Where both are known of some route, their ratio converts the regression's.
+ *
+ * Corrections of capacity do not go back into the regression, which believes what was registered: with both free, each
+ * could explain the other. So with utilization alone a slow backend is found as far as it gets the same kinds of requests
+ * as others; one that has a kind to itself looks as if that kind needed more.
  *
  * Time of other threads is not compared with `now`: a batch is taken to have ended when it arrives.
  *
@@ -185,7 +201,7 @@ export class Learner {
   view(now: Millis): LearnedView {
     const list = this.#options.routes()
     const known = this.#knowledge
-    if (known === undefined) return { ageMs: NaN, routes: [], backends: [] }
+    if (known === undefined) return { ageMs: NaN, routes: [], backends: [], fits: [] }
     const errors = this.#resources.map((_, r) => this.#regression.standardErrors(r, known.routes.length))
     const scales = this.#resources.map((_, r) => this.#scale(r))
     const overall = this.#resources.map((_, r) => this.#overall(r))
@@ -215,7 +231,22 @@ export class Learner {
         penalty: known.penalties.get(member.id) ?? 1,
       }
     })
-    return { ageMs: now - this.#learnedAt, routes, backends }
+    return { ageMs: now - this.#learnedAt, routes, backends, fits: this.#fits() }
+  }
+
+  #fits(): UtilizationFit[] {
+    const fits: UtilizationFit[] = []
+    for (const [r, { name }] of this.#resources.entries()) {
+      const seconds = this.#regression.intervals(r)
+      if (seconds === 0) continue
+      fits.push({
+        resource: name,
+        seconds,
+        background: this.#regression.background(r),
+        noise: this.#regression.noise(r),
+      })
+    }
+    return fits
   }
 
   /** Makes room for the routes that there are. */
