@@ -27,6 +27,8 @@ export interface RouteKnowledge {
   readonly rate: number
   /** False while the mean is only the prior. */
   readonly isLearned: boolean
+  /** How long its requests took of late, from dispatch to end, in the mean: how long they hold space. Where known. */
+  readonly holdMs?: number | undefined
 }
 
 /** For each route, which share of its requests should go to which backend. */
