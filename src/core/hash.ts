@@ -1,12 +1,5 @@
 /** Hash functions by their specifications, for keys and names: none of them withstands an attacker who chooses both. */
 
-/** FNV-1a with 32 bits (Fowler, Noll, Vo; RFC 9923). Over bytes, or over a string whose characters are below 256. */
-export function fnv1a32(text: string | Uint8Array, basis: number = 0x811c9dc5): number {
-  let h = basis
-  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ byteAt(text, i), 0x01000193)
-  return h >>> 0
-}
-
 /** CRC-32 as in zip and Ethernet: reflected polynomial 0xEDB88320 (ISO 3309; RFC 1952 8). */
 const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {
   let crc = byte

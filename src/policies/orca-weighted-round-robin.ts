@@ -151,7 +151,7 @@ export class OrcaWeightedRoundRobin implements Policy {
       return
     }
     const mean = known.reduce((sum, weight) => sum + weight, 0) / known.length
-    const unknown = this.#parameters["unknownGetMean"]! === 1 ? mean : median(known)
+    const unknown = this.#parameters["unknownGetMean"] === 1 ? mean : median(known)
     const clamp = this.#parameters["clamp"]!
     for (let place = 0; place < this.#members.length; place++) {
       const weight = (this.#isValid(place, now) ? this.#reported[place]! : unknown) / mean
@@ -175,7 +175,7 @@ export class OrcaWeightedRoundRobin implements Policy {
 
   /** 0 or NaN when it was not said. */
   #utilization(report: LoadReport): number {
-    if (this.#parameters["resourceUtilization"]! === 1) {
+    if (this.#parameters["resourceUtilization"] === 1) {
       let largest = 0
       for (let r = 0; r < report.utilization.length; r++) {
         if (report.utilization[r]! > largest) largest = report.utilization[r]!

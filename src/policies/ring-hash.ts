@@ -20,14 +20,13 @@ export const ringHashParameters = {
  * Consistent hashing on a ring: backends have points on it in proportion to their weight, and a key belongs to the
  * next point. See `KeyTablePolicy` for what happens when its owner is not admitted or at its bound.
  *
- * A backend has weight times k points, rounded, at least one; k is the least power of two with which there are
- * `ringSize` of them. So a backend that comes changes nobody else's points unless it changes k, which happens when the
- * sum of weights passes a power of two: then everybody has half as many. A backend's points are hashes of its id, so it
- * keeps its keys when it comes back at another address. With p points a backend's part of the keys has a
- * relative standard deviation of about 1/√p.
+ * The lightest backend has as many points as make `ringSize` of all, rounded up; the others have theirs in proportion,
+ * rounded, at least one; never more than about 2^20 in all. So a backend that comes takes keys from the others, and
+ * besides shifts some between them, because each of those has a few points less; `ketama` has no such effect and more
+ * points. A backend's points are hashes of its id, so it keeps its keys when it comes back at another address. With
+ * p points its part of the keys has a relative standard deviation of about 1/√p.
  *
- * Prior art: Envoy's and gRPC's ring hash (A42), where k is what gives the lightest a whole number of points, so
- * each newcomer moves some points of all.
+ * Prior art: Envoy's ring hash, and gRPC's (A42).
  */
 export function ringHash({ rng, parameters }: PolicyContext): Policy {
   const size = parameters["ringSize"]!
@@ -46,6 +45,7 @@ function ringOf(members: readonly Backend[], size: number): Ring {
 
 function pointCounts(members: readonly Backend[], size: number): readonly number[] {
   const weight = members.reduce((sum, member) => sum + member.weight, 0)
-  const perWeight = 2 ** Math.ceil(Math.log2(size / weight))
+  const lightest = members.reduce((least, member) => Math.min(least, member.weight), Infinity) / weight
+  const perWeight = Math.min(Math.ceil(lightest * size) / lightest, ringPointsMax) / weight
   return members.map((member) => Math.max(1, Math.round(member.weight * perWeight)))
 }

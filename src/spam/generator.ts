@@ -13,7 +13,7 @@ import type { Timers } from "../system.ts"
 import type { Channel, ChannelOwner, Dial, SpamError } from "./channel.ts"
 import type { Recorder } from "./recorder.ts"
 import type { RequestSource } from "./requests.ts"
-import type { Schedule } from "./schedule.ts"
+import type { DueTimes } from "./schedule.ts"
 
 /** The wish to be called at a time, as exactly as can be. */
 export interface Pacer {
@@ -38,7 +38,7 @@ export interface GeneratorOptions {
   /** Requests in all; Infinity when only the duration ends it. */
   readonly requestsMax: number
   /** Open loop: when requests are due. Closed loop without it. */
-  readonly schedule: Schedule | undefined
+  readonly schedule: DueTimes | undefined
   /** Open loop: requests that wait for a connection, at most. */
   readonly waitingMax: number
 }

@@ -1,7 +1,7 @@
 /** What a run of the load generator is told. Plain data: it travels to the threads as it is. */
 import type { Millis } from "../core/clock.ts"
 import type { Target } from "./connection.ts"
-import type { RequestClass } from "./requests.ts"
+import type { RequestClass, RequestList } from "./requests.ts"
 import type { Phase } from "./schedule.ts"
 import type { Records } from "./recorder.ts"
 
@@ -10,7 +10,7 @@ export interface SpamPlan {
   /** What the field Host says. */
   readonly host: string
   readonly classes: readonly RequestClass[]
-  readonly load: ClosedLoad | OpenLoad
+  readonly load: ClosedLoad | OpenLoad | ListedLoad
   /** Connections of all threads together. */
   readonly connections: number
   readonly threads: number
@@ -28,6 +28,13 @@ export interface SpamPlan {
 
 export interface ClosedLoad {
   readonly kind: "closed"
+}
+
+/** Requests one by one as they are listed. */
+export interface ListedLoad {
+  readonly kind: "listed"
+  readonly list: RequestList
+  readonly waitingMax: number
 }
 
 export interface OpenLoad {

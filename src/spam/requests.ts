@@ -1,5 +1,7 @@
 /** What is sent: requests of several classes, made into bytes once, drawn by weight. */
+import type { Millis } from "../core/clock.ts"
 import type { Rng } from "../core/rng.ts"
+import type { DueTimes } from "./schedule.ts"
 
 /** One kind of request, complete. */
 export interface RequestClass {
@@ -64,8 +66,88 @@ export class PreparedRequests implements RequestSource {
   }
 }
 
+/** Requests that are known one by one before they are sent: as recorded, or drawn. Plain data, a row each. */
+export interface RequestList {
+  /** When each is due, ms from the start, in order. */
+  readonly atMs: Float64Array
+  /** Its class. */
+  readonly kinds: Uint16Array
+  /** Fields with numbers that each carries, and their values, one row a request; NaN leaves the field out. */
+  readonly names: readonly string[]
+  readonly amounts: Float64Array
+}
+
+/** Every `threads`-th request of a list, in order: when it is due and what it says. Makes its head when it is drawn. */
+export class ListedRequests implements RequestSource, DueTimes {
+  readonly classes: readonly string[]
+  readonly #list: RequestList
+  readonly #heads: readonly string[]
+  readonly #bodies: readonly (Uint8Array | undefined)[]
+  readonly #isHead: readonly boolean[]
+  readonly #threads: number
+  #due: number
+  #drawn: number
+
+  constructor(
+    list: RequestList,
+    classes: readonly RequestClass[],
+    host: string,
+    index: number,
+    threads: number,
+  ) {
+    this.#list = list
+    this.classes = classes.map(({ name }) => name)
+    this.#heads = classes.map((one) => headLines(one, host))
+    this.#bodies = classes.map(({ body }) => body)
+    this.#isHead = classes.map(({ method }) => method === "HEAD")
+    this.#threads = threads
+    this.#due = index
+    this.#drawn = index - threads
+  }
+
+  get next(): Millis {
+    return this.#due < this.#list.atMs.length ? this.#list.atMs[this.#due]! : Infinity
+  }
+
+  take(): Millis {
+    const taken = this.next
+    this.#due += this.#threads
+    return taken
+  }
+
+  draw(): number {
+    this.#drawn += this.#threads
+    return this.#list.kinds[this.#drawn]!
+  }
+
+  bytes(): Buffer {
+    const { amounts, kinds, names } = this.#list
+    const kind = kinds[this.#drawn]!
+    let lines = this.#heads[kind]!
+    for (const [column, name] of names.entries()) {
+      const amount = amounts[this.#drawn * names.length + column]!
+      if (!Number.isNaN(amount)) lines += `${name}: ${Number(amount.toFixed(6))}\r\n`
+    }
+    return joined(lines, this.#bodies[kind])
+  }
+
+  isHead(): boolean {
+    return this.#isHead[this.#list.kinds[this.#drawn]!]!
+  }
+}
+
 /** A request as it goes over the wire. */
-export function requestBytes({ method, path, fields, body }: RequestClass, host: string): Buffer {
+export function requestBytes(request: RequestClass, host: string): Buffer {
+  return joined(headLines(request, host), request.body)
+}
+
+function joined(lines: string, body: Uint8Array | undefined): Buffer {
+  const head = Buffer.from(`${lines}\r\n`, "latin1")
+  return body === undefined ? head : Buffer.concat([head, body])
+}
+
+/** The lines of a head, without the empty one behind it. */
+function headLines({ method, path, fields, body }: RequestClass, host: string): string {
   const has = (name: string): boolean => fields.some(([field]) => field.toLowerCase() === name)
   const lines = [`${method} ${path} HTTP/1.1`]
   if (!has("host")) lines.push(`Host: ${host}`)
@@ -73,6 +155,5 @@ export function requestBytes({ method, path, fields, body }: RequestClass, host:
   if (!has("accept")) lines.push("Accept: */*")
   for (const [name, value] of fields) lines.push(`${name}: ${value}`)
   if (body !== undefined) lines.push(`Content-Length: ${body.length}`)
-  const head = Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1")
-  return body === undefined ? head : Buffer.concat([head, body])
+  return `${lines.join("\r\n")}\r\n`
 }

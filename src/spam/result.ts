@@ -114,13 +114,13 @@ export function resultOf(
   const lateness = summaryOf(records.lateness)
   const fromIntended = summaryOf(records.fromIntended)
   const busy = Math.max(...threads.map(({ busyPart }) => busyPart))
-  const asked = plan.load.kind === "open" ? askedRate(plan) : undefined
+  const asked = askedRate(plan)
   const cpuMs = threads.reduce((sum, thread) => sum + thread.cpuMs, 0)
   const named = Object.entries(records.backends).filter(([id]) => id !== "")
   const counts = named.map(([, row]) => row.reduce((sum, count) => sum + count, 0))
   return {
     target,
-    mode: plan.load.kind,
+    mode: plan.load.kind === "closed" ? "closed" : "open",
     seed: plan.seed,
     threads: plan.threads,
     connections: plan.connections,
@@ -173,9 +173,13 @@ export function resultOf(
   }
 }
 
-/** The mean rate after the warm-up that the schedule asks for. */
-function askedRate({ load, warmUpMs, durationMs }: SpamPlan): number {
-  if (load.kind === "closed") return NaN
+/** The mean rate after the warm-up that the schedule asks for; undefined in a closed loop. */
+function askedRate({ load, warmUpMs, durationMs }: SpamPlan): number | undefined {
+  if (load.kind === "closed") return undefined
+  if (load.kind === "listed") {
+    const counted = load.list.atMs.filter((at) => at >= warmUpMs && at < durationMs).length
+    return (counted / Math.max(1, durationMs - warmUpMs)) * 1_000
+  }
   let at = 0
   let requests = 0
   for (const { from, to, ms } of load.phases) {

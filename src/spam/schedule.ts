@@ -10,8 +10,16 @@ export interface Phase {
   readonly ms: Millis
 }
 
+/** When requests are due, one after the other. */
+export interface DueTimes {
+  /** The intended time of the next request, ms from the start; Infinity when there are no more. */
+  readonly next: Millis
+  /** Takes the next request; answers its intended time. */
+  take(): Millis
+}
+
 /**
- * The intended times of sending, one after the other.
+ * Due times that follow from a rate.
  *
  * `constant`: the n-th request is due when n requests' worth of rate has passed, so gaps are even at an even rate.
  * `poisson`: gaps are exponential in that measure: independent arrivals, as of many users who do not know each other.
@@ -20,7 +28,7 @@ export interface Phase {
  * The integral of a rate that goes from a to b over T is a·t + (b−a)/(2T)·t²; the next time is where that has grown by
  * the next gap. O(1) a request.
  */
-export class Schedule {
+export class Schedule implements DueTimes {
   readonly #phases: readonly Phase[]
   readonly #rng: Rng | undefined
   /** This thread's part of all requests. */
@@ -51,12 +59,10 @@ export class Schedule {
     return phases.reduce((sum, { ms }) => sum + ms, 0)
   }
 
-  /** The intended time of the next request, ms from the start; Infinity when there are no more. */
   get next(): Millis {
     return this.#next
   }
 
-  /** Takes the next request; answers its intended time. */
   take(): Millis {
     const taken = this.#next
     this.#due += this.#gap()

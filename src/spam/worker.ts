@@ -6,9 +6,9 @@ import { clockOrigin, systemClock, systemTimers } from "../system.ts"
 import { dialerOf } from "./connection.ts"
 import { Generator } from "./generator.ts"
 import { SystemPacer } from "./pacer.ts"
-import type { FromSpamWorker, SpamBirth } from "./plan.ts"
+import type { FromSpamWorker, SpamBirth, SpamPlan } from "./plan.ts"
 import { Recorder } from "./recorder.ts"
-import { PreparedRequests } from "./requests.ts"
+import { ListedRequests, PreparedRequests } from "./requests.ts"
 import { Schedule } from "./schedule.ts"
 
 const progressMs = 250
@@ -23,6 +23,8 @@ const tell = (message: FromSpamWorker): void => port.postMessage(message)
 const rngOf = (stream: number): ReturnType<typeof seeded> =>
   seeded(mix32(seed ^ mix32(index * 2 + stream + 1)))
 
+const listed =
+  load.kind === "listed" ? new ListedRequests(load.list, plan.classes, plan.host, index, threads) : undefined
 const recorder = new Recorder({
   classes: plan.classes.length,
   warmUpMs: plan.warmUpMs,
@@ -31,23 +33,15 @@ const recorder = new Recorder({
 const generator = new Generator({
   clock: systemClock,
   timers: systemTimers,
-  pacer: new SystemPacer(systemClock, plan.spins && load.kind === "open"),
+  pacer: new SystemPacer(systemClock, plan.spins && load.kind !== "closed"),
   dial: dialerOf(plan.target),
-  requests: new PreparedRequests(plan.classes, plan.host, rngOf(0)),
+  requests: listed ?? new PreparedRequests(plan.classes, plan.host, rngOf(0)),
   recorder,
   connections: partOf(plan.connections),
   timeoutMs: plan.timeoutMs,
   durationMs: plan.durationMs,
   requestsMax: plan.requestsMax === Infinity ? Infinity : partOf(plan.requestsMax),
-  schedule:
-    load.kind === "closed"
-      ? undefined
-      : new Schedule(
-          load.phases,
-          1 / threads,
-          index / threads,
-          load.arrivals === "poisson" ? rngOf(1) : undefined,
-        ),
+  schedule: listed ?? scheduleOf(load),
   waitingMax: load.kind === "closed" ? 0 : partOf(load.waitingMax),
 })
 
@@ -65,7 +59,7 @@ const { user, system } = process.threadCpuUsage(cpuBefore)
 clearInterval(ticking)
 // Spinning is not being busy, but looks like it: what counts then is the lateness.
 const busyPart =
-  plan.spins && load.kind === "open" ? NaN : performance.eventLoopUtilization(before).utilization
+  plan.spins && load.kind !== "closed" ? NaN : performance.eventLoopUtilization(before).utilization
 tell({
   kind: "done",
   records: recorder.dump(),
@@ -74,6 +68,12 @@ tell({
   ranMs: systemClock.now() - start,
 })
 port.close()
+
+function scheduleOf(load: SpamPlan["load"]): Schedule | undefined {
+  if (load.kind !== "open") return undefined
+  const rng = load.arrivals === "poisson" ? rngOf(1) : undefined
+  return new Schedule(load.phases, 1 / threads, index / threads, rng)
+}
 
 /** This thread's part of a whole number. */
 function partOf(whole: number): number {
