@@ -1,6 +1,6 @@
 /** Cold: one run of the simulator and what it yields. */
 import type { Millis } from "../core/clock.ts"
-import type { NamedAmounts, ResourceTable } from "../core/resources.ts"
+import { type NamedAmounts, namedOf, type ResourceTable } from "../core/resources.ts"
 import type { Rng } from "../core/rng.ts"
 import { makePolicy, type PolicySpec } from "../policies/index.ts"
 import type { Policy, PolicyContext, Prober } from "../policies/policy.ts"
@@ -235,9 +235,16 @@ function classResults(scenario: Scenario, engine: Engine, { byClass, carried }: 
       p50: latency.quantile(0.5),
       p99: latency.quantile(0.99),
       shares,
-      learned: undefined,
+      learned: learnedOf(scenario, engine, c),
     }
   })
+}
+
+/** What the first balancer has learned of a class; undefined where it was told, or has learned nothing. */
+function learnedOf(scenario: Scenario, engine: Engine, index: number): NamedAmounts | undefined {
+  if (scenario.knowledge.demand === "known") return undefined
+  const route = engine.balancers[0]!.knowledge.routes[index + 1]
+  return route?.isLearned === true ? namedOf(scenario.resources, route.mean) : undefined
 }
 
 function policyOf(
