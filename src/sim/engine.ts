@@ -597,7 +597,7 @@ export class Engine {
         break
       case kinds.learn:
         for (const [index, learning] of this.#learning.entries()) {
-          this.balancers[index]!.learn(learning.learn(this.#snapshot, this.now), this.now)
+          this.balancers[index]!.learn(learning.learn(this.#snapshot, this.now))
         }
         this.#events.push(this.now + this.#limits.learnMs, kinds.learn, 0, 0)
         break
@@ -625,7 +625,7 @@ export class Engine {
     this.#snapshot = snapshot
     for (const [index, balancer] of this.balancers.entries()) {
       balancer.apply(snapshot, this.now)
-      if (this.#known !== undefined) balancer.learn(this.#known.with(snapshot, index), this.now)
+      if (this.#known !== undefined) balancer.learn(this.#known.with(snapshot, index))
     }
     for (let b = 0; b < this.balancers.length; b++) this.#serveQueue(b)
   }
