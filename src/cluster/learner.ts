@@ -18,7 +18,7 @@ import { routeCount, type RouteList, routeName } from "./routes.ts"
 import { ServiceTimes } from "./service-time.ts"
 import type { Member, Snapshot } from "./snapshot.ts"
 import { regressionRoutesMax, UtilizationRegression } from "./utilization-regression.ts"
-import { averagingsCount, type ClosedSecond, WorkLedger } from "./work-ledger.ts"
+import { averagingsCount, WorkLedger } from "./work-ledger.ts"
 
 /** What works out which part of a route's requests goes where (policies/mix-planner.ts). */
 export interface Planner {
@@ -84,6 +84,8 @@ export interface LearnedBackend {
 const rateKept = 0.7
 /** Backends whose seconds are kept; the regression needs no more, and a correction goes to these only. */
 const ledgersMax = 1_024
+/** Backends whose seconds go into the regression at a time; with more, they take turns. */
+const regressedMax = 64
 /** Reported seconds before the regression is believed. */
 const intervalsMin = 5
 
@@ -119,6 +121,7 @@ export class Learner {
   #means: ResourceVector[] = []
   readonly #work: ResourceVector
   #learnedAt: Millis = NaN
+  #turn = 0
   #version = 0
   #knowledge: Knowledge | undefined
   #members: readonly Member[] = []
@@ -127,7 +130,7 @@ export class Learner {
     this.#options = options
     this.#resources = options.resources
     this.#count = options.resources.length
-    this.#regression = new UtilizationRegression(this.#count, averagingsCount)
+    this.#regression = new UtilizationRegression(options.resources, averagingsCount)
     this.#capacities = new CapacityEstimator(options.resources)
     this.#work = new Float64Array(this.#count)
   }
@@ -306,7 +309,7 @@ export class Learner {
     const known = this.#ledgers.get(id)
     if (known !== undefined) return known
     if (this.#ledgers.size >= ledgersMax || !utilization.some((value) => value >= 0)) return undefined
-    const ledger = new WorkLedger(this.#count)
+    const ledger = new WorkLedger(this.#resources)
     ledger.routes = Math.max(1, this.#ledgerRoutes())
     this.#ledgers.set(id, ledger)
     return ledger
@@ -328,20 +331,18 @@ export class Learner {
   #closeSeconds(registered: ReadonlyMap<BackendId, ResourceVector>, now: Millis): void {
     if (!Number.isNaN(this.#learnedAt)) this.#regression.forget(Math.max(0, now - this.#learnedAt) / 1_000)
     let any = false
+    const turns = Math.ceil(this.#ledgers.size / regressedMax)
+    let place = this.#turn++
     for (const [id, ledger] of this.#ledgers) {
       const capacity = registered.get(id)!
-      for (const second of ledger.close(now)) {
+      const isRegressed = place++ % turns === 0
+      ledger.close(now, (second) => {
         any = true
-        this.#addSecond(id, second, capacity, now)
-      }
+        this.#capacities.add(id, second, capacity, now)
+        if (isRegressed) this.#regression.add({ ...second, capacity })
+      })
     }
     if (any) this.#regression.solve()
-  }
-
-  #addSecond(id: BackendId, second: ClosedSecond, capacity: Readonly<ResourceVector>, now: Millis): void {
-    const { seconds, utilization, averaged, slow } = second
-    this.#regression.add({ seconds, capacity, utilization, averaged, slow })
-    this.#capacities.add(id, second, capacity, now)
   }
 
   #countRates(now: Millis): void {
@@ -371,7 +372,8 @@ export class Learner {
         if (source !== "prior") isLearned = true
       }
       this.#means.push(mean)
-      return { name: routeName(list, route), mean, rate: this.#rates[route]!, isLearned }
+      const bySize = this.#costs[route]?.sizeHint()
+      return { name: routeName(list, route), mean, rate: this.#rates[route]!, isLearned, bySize }
     })
   }
 
