@@ -10,6 +10,9 @@ import { seeded, type Rng } from "./core/rng.ts"
 /** Monotonic time of this process: not moved by changes of the wall clock. */
 export const systemClock: Clock = { now: () => performance.now() }
 
+/** Where `systemClock` of this thread has its zero, ms since 1970 with fractions: each thread has another. */
+export const clockOrigin: number = performance.timeOrigin
+
 /** Milliseconds since 1970, UTC. For people and for identity over restarts, never for measuring: it may jump. */
 export function wallClock(): number {
   return Date.now()

@@ -45,21 +45,27 @@ const rooms: Readonly<Record<string, Room>> = {
   cluster: { imports: ["core", "policies"] },
   http1: { imports: ["core"] },
   metrics: { imports: ["core"] },
+  settings: { imports: ["core"], packages: ["zod", "yaml"] },
   proxy: { imports: ["core", "policies", "cluster", "http1", "metrics"], node: true },
   control: {
-    imports: ["core", "policies", "cluster", "http1", "metrics", "proxy"],
+    imports: ["core", "policies", "cluster", "http1", "metrics", "settings", "proxy"],
     packages: ["zod", "yaml", "hono", "@hono/node-server"],
     node: true,
   },
   dashboard: { imports: [], types: ["control"] },
-  sim: { imports: ["core", "policies", "cluster", "metrics"] },
+  sim: {
+    imports: ["core", "policies", "cluster", "metrics", "settings"],
+    packages: ["highs", "yaml", "zod"],
+  },
   backend: { imports: ["core", "sim"], types: ["control"], node: true },
+  spam: { imports: ["core", "http1", "metrics", "settings", "sim"], packages: ["zod"], node: true },
 }
 /** May import anything. */
 const openRooms: readonly string[] = ["cli"]
 
 /** Where real time and real chance come in; everybody else is given both, and sees at most their types. */
-const systemUsers = /^src\/(balancer\.ts|cli\/.*|backend\/.*|proxy\/worker\.ts|sim\/worker\.ts)$/
+const systemUsers =
+  /^src\/(balancer\.ts|cli\/.*|backend\/.*|proxy\/worker\.ts|sim\/worker\.ts|spam\/(worker|spam)\.ts)$/
 
 test("every folder of src is a room that this test knows", () => {
   const folders = new Set(production.flatMap(({ path }) => roomOf(path) ?? []))

@@ -122,6 +122,84 @@ test("at speed 50 the same job takes a fiftieth of the time", async (t) => {
   assert.equal((await answer).json["serviceMs"], 14)
 })
 
+test("a job alone gets no more than a lane, and jobs share once there are more than lanes", async (t) => {
+  const { backend, time } = await arrange(t, { lane: { compute: 5 } })
+  const { answer } = await job(backend, 10, 0)
+  time.pass(2_000)
+  assert.equal((await answer).json["serviceMs"], 2_000)
+})
+
+test("a space is held and not worked on, and its utilization is what is held of it", async (t) => {
+  const { backend, time } = await arrange(t, { capacity: { compute: 20, memory: 10 }, spaces: ["memory"] })
+  const headers = { Compute: "10", Memory: "4" }
+  const running = ask(backend, { headers })
+  await eventually(() => backend.stats().running === 1)
+  assert.equal(backend.stats().utilization["memory"], 0.4)
+  time.pass(500)
+  assert.deepEqual((await running).json["job"], { compute: 10, memory: 4 })
+  assert.equal(backend.stats().utilization["memory"], 0)
+})
+
+test("a job that asks for it is held when its work is done, at the speed of everything else", async (t) => {
+  const { backend, time } = await arrange(t, { speed: 2 })
+  const { answer } = await job(backend, 10, 0, { headers: { Hold: "600" } })
+  time.pass(250)
+  assert.equal(backend.stats().running, 1)
+  time.pass(299)
+  assert.equal(backend.stats().running, 1)
+  time.pass(1)
+  assert.equal((await answer).json["serviceMs"], 550)
+})
+
+test("a client that leaves while its job is held frees what it held", async (t) => {
+  const { backend, time } = await arrange(t, { capacity: { memory: 10 }, spaces: ["memory"] })
+  const leaving = new AbortController()
+  const headers = { Memory: "4", Hold: "1000" }
+  const { answer } = await job(backend, 0, 0, { headers, signal: leaving.signal })
+  leaving.abort()
+  await assert.rejects(answer)
+  await eventually(() => backend.stats().running === 0)
+  assert.deepEqual([backend.stats().utilization, backend.stats().aborted], [{ memory: 0 }, 1])
+  time.pass(2_000)
+  assert.equal(backend.stats().requests, 0)
+})
+
+test("reports what it is told to: everything, utilization alone, or nothing", async (t) => {
+  const reportOf = async (reports: "costs" | "utilization" | "none"): Promise<unknown> => {
+    const { backend } = await arrange(t, { reports })
+    return (await ask(backend)).headers["endpoint-load-metrics"]
+  }
+  assert.match(String(await reportOf("costs")), /request_cost.*utilization/)
+  assert.match(String(await reportOf("utilization")), /^JSON \{"utilization":/)
+  assert.equal(await reportOf("none"), undefined)
+})
+
+test("its condition changes while it runs: slower, standing still, lying, silent about the present", async (t) => {
+  const { backend, time } = await arrange(t)
+  const { answer } = await job(backend, 10, 0)
+  backend.setCondition({ speeds: { compute: 0.5 } })
+  time.pass(500)
+  backend.setCondition({ speeds: { compute: 0 } })
+  time.pass(5_000)
+  assert.equal(backend.stats().running, 1)
+  backend.setCondition({ speeds: { compute: 1 }, reportFactor: 0.5 })
+  time.pass(250)
+  const { json, headers } = await answer
+  assert.equal(json["serviceMs"], 5_750)
+  const told = JSON.parse(String(headers["endpoint-load-metrics"]).slice(5)) as {
+    utilization: Record<string, number>
+  }
+  const { compute } = backend.stats().utilization
+  assert.ok(Math.abs(told.utilization["compute"]! - compute! / 2) <= 0.0001)
+  assert.throws(() => backend.setCondition({ speeds: { memory: 1 } }), /speeds names "memory"/)
+
+  backend.setCondition({ reportsFrozen: true })
+  time.pass(9_000)
+  const stale = JSON.parse(String((await ask(backend)).headers["endpoint-load-metrics"]).slice(5)) as unknown
+  assert.deepEqual((stale as typeof told).utilization, told.utilization)
+  assert.ok(backend.stats().utilization["compute"]! < 0.001)
+})
+
 test("a late timer delays answers but loses no capacity", async (t) => {
   // Both stages were over long before anybody looked; the second job had its 700 ms meanwhile.
   const late = new VirtualTime()

@@ -24,11 +24,29 @@ export interface DemonstrationOptions {
   readonly capacity: NamedAmounts
   /** How much faster the virtual second runs: capacity 20 at speed 50 works off 1000 units a second. */
   readonly speed?: number
+  /** The most of a resource that one job can use, units a second: the speed of one core. No bound by default. */
+  readonly lane?: NamedAmounts
+  /** Resources that a job does not work on but holds until it is answered, whatever the speed. None by default. */
+  readonly spaces?: readonly string[]
+  /** What answers say: cost and utilization, utilization alone, or nothing. Default all. */
+  readonly reports?: LoadReports
   /** Whom to announce to, once the backend listens; nobody by default. */
   readonly announce?: Omit<AnnounceOptions, "id" | "port" | "capacity" | "report" | "onState" | "timers">
   readonly log?: (line: string) => void
   readonly clock?: Clock
   readonly timers?: Timers
+}
+
+export type LoadReports = "costs" | "utilization" | "none"
+
+/** How a backend does, from now on; what is not named stays as it is. For rehearsing what goes wrong. */
+export interface Condition {
+  /** By resource, the part of its speed at which it works; 0 stands still. */
+  readonly speeds?: Readonly<Record<string, number>>
+  /** Utilization is reported as this many times the truth. */
+  readonly reportFactor?: number
+  /** Utilization is reported as it was when this began. */
+  readonly reportsFrozen?: boolean
 }
 
 /** What `GET /stats` answers. Amounts are by resource name, in the resource's own unit. */
@@ -56,6 +74,8 @@ export interface DemonstrationBackend {
   /** Where its announcement stands; `undefined` when it announces to nobody. */
   readonly announcement: Announcement | undefined
   stats(): DemonstrationStats
+  /** Makes it better or worse while it runs. Throws RangeError for a resource that it does not have. */
+  setCondition(condition: Condition): void
   /** Asks the balancer for no new requests and closes each connection with its next answer. */
   drain(): Promise<void>
   /** The orderly end: drain, wait for the running jobs (10 s at most), leave the balancer, close. */
@@ -79,7 +99,8 @@ const flushMsMax = 1_000
  * Starts a backend to try a balancer with: an HTTP server on which every request is a job. The headers `Compute`
  * and `Storage` (one per resource, the name capitalised; missing is 0) say how much work it is, and it occupies
  * one resource after the other, each shared among the jobs in it, so that latency grows with load as on a real
- * CPU and disk, without using one: a single timer waits for the next completion.
+ * CPU and disk, without using one: a single timer waits for the next completion. `Hold` asks it to wait for so many virtual
+ * milliseconds when the work is done.
  *
  * `GET /healthz` and `GET /stats` answer at once and are no jobs; everything else is, whatever method and path.
  * The answer is JSON, or a page where `Accept` names `text/html`, and carries an ORCA load report.
@@ -95,6 +116,7 @@ export async function startDemonstrationBackend(
 }
 
 interface Job {
+  /** By resource; 0 of those that are only held. */
   readonly work: readonly number[]
   /** Called when all its work is done. */
   readonly done: () => void
@@ -110,7 +132,13 @@ class Demonstration implements DemonstrationBackend {
   readonly #names: readonly string[]
   readonly #headers: readonly string[]
   readonly #line: AssemblyLine
+  readonly #speed: number
+  /** By resource, whether it is only held; and how much of it is. */
+  readonly #isSpace: readonly boolean[]
+  readonly #held: number[]
   readonly #totals: number[]
+  #reportFactor = 1
+  #frozenReport: NamedAmounts | undefined
   readonly #server: Server
   #requests = 0
   #aborted = 0
@@ -130,8 +158,17 @@ class Demonstration implements DemonstrationBackend {
     this.#names = namesOf(capacity)
     this.#headers = this.#names.map(demandHeader)
     if (!(speed > 0 && speed < Infinity)) throw new RangeError(`the speed must be above 0; found ${speed}`)
-    const rates = this.#names.map((name) => capacity[name]! * speed)
-    this.#line = new AssemblyLine(rates, this.#clock, this.#timers)
+    this.#speed = speed
+    const { lane = {}, spaces = [] } = options
+    checkNames("lane", Object.keys(lane), this.#names)
+    checkNames("spaces", spaces, this.#names)
+    this.#isSpace = this.#names.map((name) => spaces.includes(name))
+    this.#held = this.#names.map(() => 0)
+    const stages = this.#names.map((name, index) => ({
+      rate: this.#isSpace[index] === true ? 0 : capacity[name]! * speed,
+      lane: (lane[name] ?? Infinity) * speed,
+    }))
+    this.#line = new AssemblyLine(stages, this.#clock, this.#timers)
     this.#totals = this.#names.map(() => 0)
     this.#server = createServer({ keepAliveTimeout: keepAliveMs }, (request, response) =>
       this.#answer(request, response),
@@ -152,7 +189,10 @@ class Demonstration implements DemonstrationBackend {
       timers: this.#timers,
       id,
       capacity,
-      report: () => ({ utilization: this.#utilization(), inFlight: this.#running }),
+      report: () => ({
+        ...(this.#options.reports === "none" ? {} : { utilization: this.#reported() }),
+        inFlight: this.#running,
+      }),
       onState: ({ state, reason }) => this.#log(`${id} ${state}: ${reason}`),
     })
   }
@@ -183,6 +223,16 @@ class Demonstration implements DemonstrationBackend {
       utilization,
       draining: this.#draining,
     }
+  }
+
+  setCondition({ speeds, reportFactor, reportsFrozen }: Condition): void {
+    checkNames("speeds", Object.keys(speeds ?? {}), this.#names)
+    for (const [name, part] of Object.entries(speeds ?? {})) {
+      const index = this.#names.indexOf(name)
+      if (this.#isSpace[index] !== true) this.#line.setRate(index, this.#capacity(index) * this.#speed * part)
+    }
+    this.#reportFactor = reportFactor ?? this.#reportFactor
+    if (reportsFrozen !== undefined) this.#frozenReport = reportsFrozen ? this.#reported() : undefined
   }
 
   async drain(): Promise<void> {
@@ -235,11 +285,13 @@ class Demonstration implements DemonstrationBackend {
     if (!work.ok) return sendJson(response, work.error.status, { error: work.error })
     const lacking = work.value.findIndex((amount, index) => amount > 0 && this.#capacity(index) === 0)
     if (lacking !== -1) return sendJson(response, 503, { error: lacks(this.#headers[lacking]!) })
-    this.#run(request, response, work.value)
+    const hold = amountOf(request.headers, "Hold")
+    if (!hold.ok) return sendJson(response, hold.error.status, { error: hold.error })
+    this.#run(request, response, work.value, hold.value / this.#speed)
   }
 
   /** Runs a job: answered when its work is done and its body is read, forgotten when its client leaves. */
-  #run(request: IncomingMessage, response: ServerResponse, work: readonly number[]): void {
+  #run(request: IncomingMessage, response: ServerResponse, work: readonly number[], holdMs: Millis): void {
     const arrivedAt = this.#clock.now()
     let bodyBytes = 0
     let missing = 2
@@ -249,13 +301,24 @@ class Demonstration implements DemonstrationBackend {
       this.#settle("completed", work)
       this.#complete(request, response, { work, bodyBytes, serviceMs: this.#clock.now() - arrivedAt })
     }
-    const job: Job = { work, done: partDone, stage: 0 }
+    let cancelHold: (() => void) | undefined
+    const workDone = (): void => {
+      if (holdMs > 0) cancelHold = this.#timers.set(holdMs, partDone)
+      else partDone()
+    }
+    const job: Job = {
+      work: work.map((amount, index) => (this.#isSpace[index] === true ? 0 : amount)),
+      done: workDone,
+      stage: 0,
+    }
     this.#running++
+    for (const [index, amount] of work.entries()) this.#held[index]! += amount
     request.on("data", (chunk: Buffer) => (bodyBytes += chunk.length))
     request.on("end", partDone)
     response.on("close", () => {
       if (missing === 0) return
       gone = true
+      cancelHold?.()
       this.#line.remove(job)
       this.#settle("aborted", work)
     })
@@ -264,6 +327,7 @@ class Demonstration implements DemonstrationBackend {
 
   #settle(how: "completed" | "aborted", work: readonly number[]): void {
     this.#running--
+    for (const [index, amount] of work.entries()) this.#held[index]! -= amount
     if (how === "aborted") this.#aborted++
     else {
       this.#requests++
@@ -279,6 +343,7 @@ class Demonstration implements DemonstrationBackend {
   ): void {
     const { method = "GET", url = "/", headers } = request
     const { id, capacity, totals, requests, running, utilization } = this.stats()
+    const { reports = "costs" } = this.#options
     const job = this.#named(facts.work)
     const serviceMs = rounded(facts.serviceMs)
     const answer = {
@@ -294,7 +359,10 @@ class Demonstration implements DemonstrationBackend {
       capacity,
     }
     // JSON and not TEXT: Envoy's parser of the TEXT form throws a report with request_cost away.
-    response.setHeader("endpoint-load-metrics", `JSON ${JSON.stringify({ request_cost: job, utilization })}`)
+    if (reports !== "none") {
+      const report = { ...(reports === "costs" ? { request_cost: job } : {}), utilization: this.#reported() }
+      response.setHeader("endpoint-load-metrics", `JSON ${JSON.stringify(report)}`)
+    }
     if (headers.accept?.includes("text/html") === true) {
       response.setHeader(
         "content-security-policy",
@@ -309,7 +377,22 @@ class Demonstration implements DemonstrationBackend {
   }
 
   #utilization(): NamedAmounts {
-    return this.#named(this.#line.utilization().map(rounded))
+    const busy = this.#line.utilization()
+    return this.#named(
+      busy.map((part, index) =>
+        rounded(this.#isSpace[index] === true ? this.#held[index]! / this.#capacity(index) : part),
+      ),
+    )
+  }
+
+  /** What it says of its utilization, which may be wrong on purpose. */
+  #reported(): NamedAmounts {
+    if (this.#frozenReport !== undefined) return this.#frozenReport
+    const truth = this.#utilization()
+    if (this.#reportFactor === 1) return truth
+    return Object.fromEntries(
+      Object.entries(truth).map(([name, part]) => [name, rounded(Math.min(1, part * this.#reportFactor))]),
+    )
   }
 
   #named(amounts: readonly number[]): NamedAmounts {
@@ -330,12 +413,24 @@ class AssemblyLine {
   #at: Millis
   #cancelTimer: () => void = () => {}
 
-  constructor(ratesPerSecond: readonly number[], clock: Clock, timers: Timers) {
+  /** Of each resource its rate and the most of it that one job can use, units a second. */
+  constructor(
+    stages: readonly { readonly rate: number; readonly lane: number }[],
+    clock: Clock,
+    timers: Timers,
+  ) {
     this.#clock = clock
     this.#timers = timers
     this.#at = clock.now()
-    this.#stages = ratesPerSecond.map((rate) => new ProcessorSharing<Job>(rate))
-    this.#busy = ratesPerSecond.map(() => new BusyFraction(this.#at))
+    this.#stages = stages.map(({ rate, lane }) => new ProcessorSharing<Job>(rate, lane))
+    this.#busy = stages.map(() => new BusyFraction(this.#at))
+  }
+
+  /** One resource works at another rate from now on, units a second. */
+  setRate(index: number, rate: number): void {
+    this.#catchUp()
+    this.#stages[index]!.setCapacity(rate, this.#at)
+    this.#setTimer()
   }
 
   add(job: Job): void {
@@ -453,15 +548,26 @@ function namesOf(capacity: NamedAmounts): readonly string[] {
 function workOf(headers: IncomingHttpHeaders, names: readonly string[]): Result<readonly number[], Refusal> {
   const work: number[] = []
   for (const header of names) {
-    const found = headers[header.toLowerCase()] ?? "0"
-    const amount = /^\d+(?:\.\d+)?$/.test(String(found)) ? Number(found) : NaN
-    if (!(amount <= workMax)) {
-      const message = `${header} must be a number from 0 to ${workMax}; found ${JSON.stringify(found).slice(0, 100)}`
-      return fail({ status: 400, code: "bad_demand", message, header })
-    }
-    work.push(amount)
+    const amount = amountOf(headers, header)
+    if (!amount.ok) return amount
+    work.push(amount.value)
   }
   return ok(work)
+}
+
+/** The number that this header says, 0 without it. */
+function amountOf(headers: IncomingHttpHeaders, header: string): Result<number, Refusal> {
+  const found = headers[header.toLowerCase()] ?? "0"
+  const amount = /^\d+(?:\.\d+)?$/.test(String(found)) ? Number(found) : NaN
+  if (amount <= workMax) return ok(amount)
+  const message = `${header} must be a number from 0 to ${workMax}; found ${JSON.stringify(found).slice(0, 100)}`
+  return fail({ status: 400, code: "bad_demand", message, header })
+}
+
+function checkNames(what: string, names: readonly string[], known: readonly string[]): void {
+  const unknown = names.find((name) => !known.includes(name))
+  if (unknown === undefined) return
+  throw new RangeError(`${what} names "${unknown}", of which it has no capacity; it has ${known.join(", ")}`)
 }
 
 function lacks(header: string): Refusal {

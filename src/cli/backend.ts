@@ -1,5 +1,5 @@
 import { hostname } from "node:os"
-import { startDemonstrationBackend } from "../backend/demonstration-backend.ts"
+import { type Condition, startDemonstrationBackend } from "../backend/demonstration-backend.ts"
 import { parseBackendId } from "../core/backend.ts"
 import { formatEndpoint, parseEndpoint } from "../core/endpoint.ts"
 import type { NamedAmounts } from "../core/resources.ts"
@@ -34,6 +34,21 @@ export const backend: Command = {
       value: "AMOUNTS",
       about: "What it has: compute=20,storage=13. Default: compute 20, storage drawn from 1 to 40.",
     },
+    lane: {
+      type: "string",
+      value: "AMOUNTS",
+      about: "The most of a resource that one request can use a second: compute=1. No bound without it.",
+    },
+    spaces: {
+      type: "string",
+      value: "NAMES",
+      about: "Resources that requests hold and do not work on: memory,kv-cache.",
+    },
+    reports: {
+      type: "string",
+      value: "WHAT",
+      about: "What its answers report: costs (with utilization), utilization or none. Default costs.",
+    },
     id: { type: "string", value: "ID", about: "Its name. Default: the host's name and the port." },
     speed: {
       type: "string",
@@ -64,6 +79,12 @@ export const backend: Command = {
     const speed = numberOf(given, "speed", Number.MIN_VALUE)
     const token = text(given, "token") ?? process.env["LINEBACKER_TOKEN"]
     const capacityText = text(given, "capacity")
+    const laneText = text(given, "lane")
+    const reports = text(given, "reports") ?? "costs"
+    if (reports !== "costs" && reports !== "utilization" && reports !== "none") {
+      throw new UsageError(`--reports: expected costs, utilization or none, found "${reports}"`)
+    }
+    const spaces = text(given, "spaces")?.split(",") ?? []
     try {
       const running = await startDemonstrationBackend({
         id,
@@ -74,12 +95,16 @@ export const backend: Command = {
             ? drawCapacity(seed === undefined ? systemRng() : seeded(seed))
             : parseAmounts("--capacity", capacityText),
         ...(speed === undefined ? {} : { speed }),
+        ...(laneText === undefined ? {} : { lane: parseAmounts("--lane", laneText) }),
+        spaces,
+        reports,
         log: (line) => io.out(`${line}\n`),
         ...(balancer === undefined
           ? {}
           : { announce: { balancer, ...(token === undefined ? {} : { token }) } }),
       })
       // Started by another process (the demonstration), it ends with it, however that ends.
+      process.on("message", (condition: Condition) => running.setCondition(condition))
       process.on("disconnect", () => void running.shutdown().then(() => process.exit(0)))
       await untilSignal(io, () => running.shutdown())
       if (process.connected) process.disconnect()
@@ -98,8 +123,10 @@ export const backend: Command = {
         )
         return 1
       }
-      // Of what it is given, only the capacity is not checked above.
-      if (error instanceof RangeError) throw new UsageError(`--capacity: ${message}`)
+      // Of what it is given, only the amounts are not checked above.
+      if (error instanceof RangeError) {
+        throw new UsageError(/^(lane|spaces) /.test(message) ? `--${message}` : `--capacity: ${message}`)
+      }
       throw error
     }
   },

@@ -1,5 +1,6 @@
 import type { Config } from "../control/config.ts"
-import { formatProblem, loadConfig } from "../control/config-file.ts"
+import { loadConfig } from "../control/config-file.ts"
+import { formatProblem } from "../settings/problem.ts"
 import { policies } from "../policies/index.ts"
 import { type ExitCode, type Given, type Io, type Option, text } from "./command.ts"
 

@@ -1,4 +1,5 @@
-import { formatProblem, loadConfig } from "../control/config-file.ts"
+import { loadConfig } from "../control/config-file.ts"
+import { formatProblem } from "../settings/problem.ts"
 import { configJsonSchema } from "../control/config-schema.ts"
 import { policies } from "../policies/index.ts"
 import { type Command, UsageError } from "./command.ts"

@@ -9,7 +9,8 @@ import {
   openssl,
 } from "../../test/support/certificates.ts"
 import { readCertificate } from "./certificates.ts"
-import { formatProblem, loadConfig, readTextFile } from "./config-file.ts"
+import { formatProblem } from "../settings/problem.ts"
+import { loadConfig, readTextFile } from "./config-file.ts"
 
 const skip = noOpenssl
 

@@ -4,7 +4,7 @@ import { formatDuration } from "../core/duration.ts"
 import { formatEndpoint, isIpv6, isLoopback, type Endpoint } from "../core/endpoint.ts"
 import { vectorOf, type ResourceTable } from "../core/resources.ts"
 import { didYouMean, suggest } from "../core/suggest.ts"
-import { shown, valueAt, type ConfigIssue } from "./config-issue.ts"
+import { shown, valueAt, type ConfigIssue } from "../settings/issue.ts"
 import type { ConfigDraft } from "./config-schema.ts"
 
 /** A mistake, and which draft it is about: when one of them is wrong by itself, the mistake is moot. */

@@ -6,7 +6,8 @@ import { test } from "node:test"
 import * as fc from "fast-check"
 import { fail, ok } from "../core/result.ts"
 import type { ConfigFlags } from "./config-flags.ts"
-import { configBytesMax, formatProblem, loadConfig, readConfig, readTextFile } from "./config-file.ts"
+import { configBytesMax, loadConfig, readConfig, readTextFile } from "./config-file.ts"
+import { formatProblem } from "../settings/problem.ts"
 import type { Config } from "./config.ts"
 
 const policies = {

@@ -3,28 +3,13 @@
 import { readFileSync, statSync } from "node:fs"
 import { dirname, resolve } from "node:path"
 import { fail, ok, type Result } from "../core/result.ts"
+import type { ConfigIssue } from "../settings/issue.ts"
+import { inOrder, problemsIn, type ConfigProblem } from "../settings/problem.ts"
+import { pathText, readYaml } from "../settings/yaml.ts"
 import { applyFlags, type ConfigFlags } from "./config-flags.ts"
-import { shown } from "./config-issue.ts"
 import { parseConfig } from "./config-parse.ts"
 import type { PolicyTable } from "./config-checks.ts"
 import type { Config } from "./config.ts"
-import { pathText, readYaml } from "./config-yaml.ts"
-
-/** One mistake, and where to mend it. */
-export interface ConfigProblem {
-  /** Where it stands; undefined for a flag, or when the file itself cannot be read. */
-  readonly line: number | undefined
-  /** From 1, in UTF-16 units. */
-  readonly column: number | undefined
-  /** The file as it was named, or the flag: `--workers`. */
-  readonly place: string
-  /** `checks.interval`, `resources[1].name`; "" for the file as a whole. */
-  readonly path: string
-  /** What is wrong or allowed: `expected a duration like 5s or 250ms`. */
-  readonly message: string
-  /** What stands there, where that says anything and is no secret. */
-  readonly found: string | undefined
-}
 
 /** What a configuration is read from. */
 export interface ConfigSource {
@@ -55,20 +40,15 @@ export function readConfig(source: ConfigSource): Result<Config, readonly Config
   const parsed = yaml.broken ? undefined : parseConfig(flagged.value, context)
   if (parsed?.ok === true && yaml.issues.length === 0) return parsed
 
-  const problems = yaml.issues.map(({ message, path, place }): ConfigProblem => {
-    return { place: source.file, ...place, path: pathText(path), message, found: undefined }
-  })
-  for (const { path, at, message, found } of parsed === undefined || parsed.ok ? [] : parsed.error) {
-    const flag = flagged.flags.get(pathText(path))
-    if (flag === undefined) {
-      const { place, written } = yaml.locate(path, at)
-      // What a variable held may be a secret: what was written is shown in its place.
-      const foundText =
-        found === undefined || written === undefined ? found : `${shown(written)}, which is text`
-      problems.push({ place: source.file, ...place, path: pathText(path), message, found: foundText })
-    } else {
-      problems.push({ place: flag, line: undefined, column: undefined, path: pathText(path), message, found })
-    }
+  const issues = parsed === undefined || parsed.ok ? [] : parsed.error
+  const flagOf = ({ path }: ConfigIssue) => flagged.flags.get(pathText(path))
+  const inFile = issues.filter((issue) => flagOf(issue) === undefined)
+  const problems = problemsIn(source.file, yaml, inFile)
+  for (const issue of issues) {
+    const { path, message, found } = issue
+    const place = flagOf(issue)
+    if (place === undefined) continue
+    problems.push({ place, line: undefined, column: undefined, path: pathText(path), message, found })
   }
   return fail(inOrder(problems))
 }
@@ -83,20 +63,6 @@ export function loadConfig(
   if (text.ok) return readConfig({ ...options, file, text: text.value })
   const message = `cannot be read: ${text.error}`
   return fail([{ place: file, line: undefined, column: undefined, path: "", message, found: undefined }])
-}
-
-/**
- * `linebacker.yaml:12:3: checks.interval: expected a duration like 5s or 250ms, found "fast"`: always one line,
- * without control characters, whatever the file holds.
- */
-export function formatProblem({ place, line, column, path, message, found }: ConfigProblem): string {
-  const where = line === undefined ? place : `${place}:${line}:${column}`
-  // A flag says itself which setting is meant.
-  const what = path === "" || place.startsWith("--") ? "" : `${path}: `
-  const whole = `${where}: ${what}${message}${found === undefined ? "" : `, found ${found}`}`
-  return whole.replaceAll(/[\p{Cc}\u2028\u2029]/gu, (character) => {
-    return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
-  })
 }
 
 /** The whole text of a file, or why it cannot be read, as the end of a sentence. */
@@ -117,14 +83,4 @@ const reasons: Readonly<Record<string, string>> = {
   ENOENT: "there is no such file",
   ENOTDIR: "there is no such file",
   EACCES: "permission is denied",
-}
-
-function inOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {
-  // An anchor that is used twice gives the same mistake twice.
-  const once = new Map(problems.map((problem) => [formatProblem(problem), problem]))
-  return [...once.values()].sort(
-    (a, b) =>
-      (a.line ?? Number.MAX_SAFE_INTEGER) - (b.line ?? Number.MAX_SAFE_INTEGER) ||
-      (a.column ?? 0) - (b.column ?? 0),
-  )
 }

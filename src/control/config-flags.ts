@@ -1,4 +1,4 @@
-import { valueAt } from "./config-issue.ts"
+import { valueAt } from "../settings/issue.ts"
 
 /** Which setting each flag replaces. */
 const flagSettings = {

@@ -2,11 +2,11 @@
 
 import { namedOf, vectorOf } from "../core/resources.ts"
 import { fail, ok, type Result } from "../core/result.ts"
-import { didYouMean } from "../core/suggest.ts"
 import { crossChecks, type PolicyTable } from "./config-checks.ts"
-import { shown, unresolved, valueAt, type ConfigIssue, type ConfigPath } from "./config-issue.ts"
+import { isMapping, unresolved, valueAt, type ConfigIssue, type ConfigPath } from "../settings/issue.ts"
+import { issuesOf } from "../settings/schema-issues.ts"
 import { draftConfig, sectionNames, tokenExpected, tokenPattern } from "./config-schema.ts"
-import type { ConfigDraft, SchemaIssue } from "./config-schema.ts"
+import type { ConfigDraft } from "./config-schema.ts"
 import type { Config, TlsConfig } from "./config.ts"
 import { readAuthorities, readCertificate } from "./certificates.ts"
 
@@ -94,29 +94,6 @@ function without(input: unknown, paths: readonly ConfigPath[]): unknown {
           )
   }
   return copy
-}
-
-function issuesOf(issue: SchemaIssue, input: unknown): ConfigIssue[] {
-  const path = issue.path.filter((key) => typeof key !== "symbol")
-  if (issue.code === "unrecognized_keys") {
-    const known = issue.message.split("\n")
-    return issue.keys.map((key) => {
-      const hint = didYouMean(key, known) || `; allowed here: ${known.join(", ")}`
-      return { path: [...path, key], at: "key", message: `unknown key "${key}"${hint}`, found: undefined }
-    })
-  }
-  const value = valueAt(input, path)
-  const key = path.at(-1)
-  if (value === undefined) {
-    const message = `"${key}" is missing: expected ${issue.message}`
-    return [{ path, at: "value", message, found: undefined }]
-  }
-  const found = key === "token" ? undefined : shown(value)
-  return [{ path, at: "value", message: `expected ${issue.message}`, found }]
-}
-
-function isMapping(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
 }
 
 /** The token of a section, from where it stands. */

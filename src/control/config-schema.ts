@@ -5,35 +5,25 @@
 
 import * as z from "zod"
 import { isUnixPath } from "../cluster/address.ts"
-import { durationExpected, durationPattern, formatDuration, parseDuration } from "../core/duration.ts"
 import { endpointExpected, isCidr, isDnsName, parseEndpoint } from "../core/endpoint.ts"
-import { resolutionDefault, resourcesDefault, resourcesMax } from "../core/resources.ts"
 import { fail, ok, type Result } from "../core/result.ts"
 import { policyDefault } from "../policies/index.ts"
+import type { SchemaIssue } from "../settings/schema-issues.ts"
+import {
+  duration,
+  flag,
+  integer,
+  listOf,
+  mapping,
+  matching,
+  oneOf,
+  section,
+} from "../settings/schema-words.ts"
+import { resourcesSchema } from "../settings/resources-schema.ts"
 import type { Config, TlsConfig } from "./config.ts"
 
 const portMax = 65_535
 const hour = 3_600_000
-
-function integer(min: number, max: number, fallback: number) {
-  const error = `an integer from ${min} to ${max}`
-  return z.int({ error }).min(min, { error }).max(max, { error }).default(fallback)
-}
-
-function duration(fallback: string, minMs = 1, maxMs = 24 * hour) {
-  const range = `${durationExpected}, from ${formatDuration(minMs)} to ${formatDuration(maxMs)}`
-  const text = z.string().meta({ pattern: durationPattern })
-  return z
-    .union([text, z.number().min(0, { error: durationExpected })], { error: durationExpected })
-    .transform((value, check) => {
-      const ms = parseDuration(value)
-      if (ms !== undefined && ms >= minMs && ms <= maxMs) return ms
-      const message = ms === undefined ? durationExpected : range
-      check.issues.push({ code: "custom", message, input: value })
-      return z.NEVER
-    })
-    .prefault(fallback)
-}
 
 function endpoint(fallback: string, hostDefault: string) {
   const error = endpointExpected
@@ -46,38 +36,6 @@ function endpoint(fallback: string, hostDefault: string) {
       return z.NEVER
     })
     .prefault(fallback)
-}
-
-function oneOf<const T extends readonly [string, ...string[]]>(names: T, fallback: T[number]) {
-  return z.enum(names, { error: `one of ${names.join(", ")}` }).default(fallback)
-}
-
-function flag(fallback: boolean) {
-  return z.boolean({ error: "true or false" }).default(fallback)
-}
-
-function matching(pattern: RegExp, error: string) {
-  return z.string({ error }).regex(pattern, { error })
-}
-
-function listOf<T extends z.ZodType>(item: T, what: string, max: number) {
-  const error = `a list of 1 to ${max} ${what}`
-  return z.array(item, { error }).min(1, { error }).max(max, { error })
-}
-
-/** A mapping in which unknown keys are errors; the error then lists the known ones, one a line. */
-function mapping<T extends z.ZodRawShape>(shape: T) {
-  const known = Object.keys(shape).join("\n")
-  return z.strictObject(shape, {
-    error: (issue) => (issue.code === "unrecognized_keys" ? known : "a mapping"),
-  })
-}
-
-function section<T extends z.ZodRawShape>(about: string, shape: T) {
-  // Every key has a default, so the empty mapping is a value; TypeScript cannot know.
-  return mapping(shape)
-    .prefault({} as never)
-    .describe(about)
 }
 
 /** What is allowed, as the end of the sentence "expected …". */
@@ -93,20 +51,7 @@ const cidrs = listOf(cidr, "CIDRs", 256)
 const anyCidrs = z
   .array(cidr, { error: "a list of CIDRs" })
   .max(256, { error: "a list of at most 256 CIDRs" })
-const resourceName = /^[a-z][a-z0-9_-]{0,31}$/
 const loopback = "127.0.0.1"
-
-const resource = mapping({
-  name: matching(resourceName, "a name of up to 32 of a-z, 0-9, _ and -, a letter first"),
-  kind: z
-    .enum(["rate", "space"], { error: "one of rate, space" })
-    .describe("rate: work that drains; space: held until the response has ended."),
-  resolution: z
-    .number({ error: "a number above 0" })
-    .positive({ error: "a number above 0" })
-    .default(resolutionDefault)
-    .describe("The smallest amount told apart, in the resource's own unit."),
-})
 
 const hostNameExpected = "a host name like a.example or *.example"
 const hostName = matching(
@@ -170,9 +115,7 @@ const schema = mapping({
     .default(policyDefault)
     .describe("How a backend is chosen."),
   seed: integer(0, Number.MAX_SAFE_INTEGER, 0).unwrap().optional().describe("Makes runs repeatable."),
-  resources: listOf(resource, "resources", resourcesMax)
-    .default([...resourcesDefault])
-    .describe("What requests use up and backends have."),
+  resources: resourcesSchema,
   demand: section("What requests need.", {
     mode: oneOf(["declared", "simulation"], "declared").describe(
       "declared: by header, else the default; simulation: drawn at random, 1 to 10.",
@@ -298,8 +241,6 @@ export type ConfigDraft = Config & {
   readonly registration: { readonly tokenFile: string | undefined }
   readonly admin: { readonly tokenFile: string | undefined }
 }
-
-export type SchemaIssue = z.core.$ZodIssue
 
 /** Checks every setting by itself. The message of an issue is the end of the sentence "expected …". */
 export function draftConfig(input: unknown): Result<ConfigDraft, readonly SchemaIssue[]> {

@@ -5,7 +5,7 @@ import type { RegistryError } from "../cluster/registry-errors.ts"
 import type { Address, TcpAddress, UnixAddress } from "../cluster/snapshot.ts"
 import { isLoopback, plainIp } from "../core/endpoint.ts"
 import { fail, ok, type Result } from "../core/result.ts"
-import { shown } from "./config-issue.ts"
+import { shown } from "../settings/issue.ts"
 import { rangesOf } from "../proxy/ip-ranges.ts"
 
 export interface AddressRules {

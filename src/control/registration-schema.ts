@@ -4,7 +4,7 @@ import { addressExpected } from "../cluster/address.ts"
 import { fail, ok, type Result } from "../core/result.ts"
 import { didYouMean } from "../core/suggest.ts"
 import type { RegistryError } from "../cluster/registry-errors.ts"
-import { shown } from "./config-issue.ts"
+import { shown } from "../settings/issue.ts"
 
 const amount = z.number({ error: "a finite number" })
 const amounts = z.record(z.string(), amount, { error: 'amounts by resource, like {"compute": 20}' })

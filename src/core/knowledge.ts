@@ -27,6 +27,8 @@ export interface RouteKnowledge {
   readonly rate: number
   /** False while the mean is only the prior. */
   readonly isLearned: boolean
+  /** How long its requests took of late, from dispatch to end, in the mean: how long they hold space. Where known. */
+  readonly holdMs?: number | undefined
   /** How the length of a request's body tells its demand, where it does (cluster/size-hint.ts). */
   readonly bySize?: SizeHint | undefined
 }

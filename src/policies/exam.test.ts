@@ -1,12 +1,13 @@
 import assert from "node:assert/strict"
+import { once } from "node:events"
 import { suite, test } from "node:test"
 import { getHeapStatistics, setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
-import * as fc from "fast-check"
+import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads"
 import type { Backend } from "../core/backend.ts"
 import { resourcesDefault } from "../core/resources.ts"
 import { mix32, seeded } from "../core/rng.ts"
-import { fleet, request, type FakeBackend } from "../../test/support/backends.ts"
+import { fleet, outcome, request, type FakeBackend } from "../../test/support/backends.ts"
 import { makePolicy, plainPolicy, policyNames, type PolicyName } from "./index.ts"
 import type { PickRequest, Policy } from "./policy.ts"
 
@@ -14,6 +15,9 @@ import type { PickRequest, Policy } from "./policy.ts"
 const excused: Readonly<Record<string, Partial<Record<PolicyName, string>>>> = {
   "equal backends get equal shares": {
     "seed-ratio": "of equal backends the rule sends everything to the one registered first",
+    ketama: "the arcs of a ring are as long as chance has it; its own test has their bounds",
+    "ring-hash": "the arcs of a ring are as long as chance has it; its own test has their bounds",
+    first: "it packs: everything goes to the one registered first",
   },
 }
 
@@ -46,7 +50,7 @@ function requests(count: number, admits?: (backend: Backend) => boolean): PickRe
 /** The one without storage cannot be compared by ratio, so it is left out where a pick must not be refused. */
 const withStorage = (backend: Backend): boolean => backend.capacity[1]! > 0
 
-const questions: Readonly<Record<string, (name: PolicyName) => void>> = {
+const questions: Readonly<Record<string, (name: PolicyName) => void | Promise<void>>> = {
   "is made under the name it has in the table"(name) {
     assert.equal(make(name).name, name)
   },
@@ -97,7 +101,9 @@ const questions: Readonly<Record<string, (name: PolicyName) => void>> = {
     for (const each of requests(500)) assert.equal(one.pick(each), other.pick(each))
   },
 
-  "survives every change of membership"(name) {
+  async "survives every change of membership"(name) {
+    // Not at the top: the threads that count bytes have no use for it, and it takes longer to load than they run.
+    const fc = await import("fast-check")
     // Shrinks, grows, reorders, empties: any sequence of sub-orders of the pool, with some refused each time.
     const members = pool()
     const asked = requests(20)
@@ -150,38 +156,72 @@ const questions: Readonly<Record<string, (name: PolicyName) => void>> = {
     assert.deepEqual(members.map(factsOf), before)
   },
 
-  "a pick allocates nothing"(name) {
-    const members = pool()
-    const policy = make(name)
-    policy.rebuild(members)
-    const asked = requests(64, (backend) => backend !== members[0])
-    const picks = 50_000
-    const run = (): void => {
-      for (let i = 0; i < picks; i++) policy.pick(asked[i & 63]!)
-    }
-    for (let i = 0; i < 5; i++) run()
-
-    // The smallest object takes 16 bytes, so one in each pick would show as at least 16. A run would make less
-    // than a young generation of them, so none is collected before it is counted. The least of several runs is
-    // free of what the compiler leaves behind meanwhile.
+  async "a pick allocates nothing"(name) {
+    // In a thread of its own, as in production, where a process knows one policy. A chooser that the compiler has
+    // seen with several metrics calls them without looking inside, and then every fraction comes back as an object.
+    // What it looks into depends on when it looks, so it has three chances: what allocates does so in all of them.
     let least = Infinity
-    for (let i = 0; i < 5; i++) {
-      collectGarbage()
-      const before = getHeapStatistics().used_heap_size
-      run()
-      least = Math.min(least, getHeapStatistics().used_heap_size - before)
+    for (let chance = 0; chance < 3 && least >= 1; chance++) {
+      const worker = new Worker(new URL(import.meta.url), { workerData: name })
+      const [bytes] = (await once(worker, "message")) as [number]
+      least = Math.min(least, bytes)
     }
-    assert.ok(least / picks < 1, `${(least / picks).toFixed(2)} bytes a pick`)
+    assert.ok(least < 1, `${least.toFixed(2)} bytes a pick`)
   },
 }
 
-for (const name of policyNames) {
-  suite(`exam of ${name}`, () => {
-    for (const [question, answer] of Object.entries(questions)) {
-      const reason = excused[question]?.[name]
-      test(question, reason === undefined ? {} : { skip: reason }, () => answer(name))
-    }
-  })
+function bytesPerPick(name: PolicyName): number {
+  const members = pool()
+  const policy = make(name)
+  policy.rebuild(members)
+  live(policy, members)
+  const asked = requests(64, (backend) => backend !== members[0])
+  const picks = 50_000
+  const run = (): void => {
+    for (let i = 0; i < picks; i++) policy.pick(asked[i & 63]!)
+  }
+  for (let i = 0; i < 5; i++) run()
+
+  // The smallest object takes 16 bytes, so one in each pick would show as at least 16. A run would make less
+  // than a young generation of them, so none is collected before it is counted. The least of several runs is
+  // free of what the compiler leaves behind meanwhile, and on a busy machine the compiler may be late.
+  let least = Infinity
+  for (let i = 0; i < 20 && least / picks >= 1; i++) {
+    collectGarbage()
+    const before = getHeapStatistics().used_heap_size
+    run()
+    least = Math.min(least, getHeapStatistics().used_heap_size - before)
+  }
+  return least / picks
+}
+
+if (isMainThread) {
+  for (const name of policyNames) {
+    suite(`exam of ${name}`, () => {
+      for (const [question, answer] of Object.entries(questions)) {
+        const reason = excused[question]?.[name]
+        test(question, reason === undefined ? {} : { skip: reason }, () => answer(name))
+      }
+    })
+  }
+} else {
+  parentPort?.postMessage(bytesPerPick(workerData as PolicyName))
+}
+
+/** The policy has been told of attempts on each, some of which have failed, with times that are no whole numbers. */
+function live(policy: Policy, members: readonly Backend[]): void {
+  const rng = seeded(3)
+  for (let n = 0; n < 100; n++) {
+    const picked = members[rng.below(members.length)]!
+    policy.onBegun?.(
+      picked,
+      request([1, 1], () => true, undefined, { now: n }),
+    )
+    const firstByteMs = 100 * rng.next()
+    const failed = rng.below(10) === 0
+    const how = failed ? ({ result: "failure", status: 503 } as const) : {}
+    policy.onSettled?.(picked, outcome({ ...how, firstByteMs, totalMs: firstByteMs + rng.next() }), n + 1)
+  }
 }
 
 function factsOf({ id, capacity, weight, load }: FakeBackend): unknown {

@@ -4,6 +4,7 @@ import { counts } from "./family-counts.ts"
 import { fits } from "./family-fits.ts"
 import { hashes } from "./family-hashes.ts"
 import { prices } from "./family-prices.ts"
+import { reports } from "./family-reports.ts"
 import { times } from "./family-times.ts"
 import { turns } from "./family-turns.ts"
 import type { Parameter, Policy, PolicyContext, PolicyEntry } from "./policy.ts"
@@ -20,7 +21,7 @@ export type {
   Prober,
 } from "./policy.ts"
 
-const table = { ...prices, ...counts, ...times, ...turns, ...hashes, ...fits }
+const table = { ...prices, ...counts, ...times, ...reports, ...turns, ...hashes, ...fits }
 
 /** The names operators write. A new policy adds its row to its family's table; the exam finds it there. */
 export type PolicyName = keyof typeof table

@@ -5,6 +5,12 @@ import type { LoadMetric } from "./policy.ts"
 /** Attempts in flight per unit of weight: twice the weight may carry twice as many. Blind to what they need. */
 export const inFlight: LoadMetric = (backend) => backend.load.inFlight / backend.weight
 
+/** As `inFlight`, with the request that is placed counted in; but an idle backend is idle whatever it weighs. */
+export const haproxyKey: LoadMetric = ({ load, weight }) => {
+  const attempts = load.inFlight
+  return attempts === 0 ? 0 : (attempts + 1) / weight
+}
+
 /**
  * What placing this request here would cost: Σ_r d_r · φ_r((W_r + d_r/2) / C_r), with d the request's demand, W
  * the demand reserved on the backend and C its capacity.

@@ -1,5 +1,6 @@
 // Hot path. Benchmark: bench/choose.ts.
 import type { Backend, BackendId } from "../core/backend.ts"
+import type { Turns } from "./turns.ts"
 
 /**
  * Weighted turns that are spread out: with weights 5, 1, 1 the order is a a b a c a a, not a a a a a b c.
@@ -14,7 +15,7 @@ import type { Backend, BackendId } from "../core/backend.ts"
  * Prior art: nginx's default balancing ("smooth" weighted round robin, since 1.3.1), without its lowering of
  * weights on failure, which is the work of health and outliers here.
  */
-export class SmoothTurns {
+export class SmoothTurns implements Turns {
   #ids: readonly BackendId[] = []
   #weights: Float64Array = new Float64Array(0)
   #credits: Float64Array = new Float64Array(0)

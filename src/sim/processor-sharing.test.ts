@@ -101,6 +101,20 @@ test("without capacity only jobs without work complete", () => {
   assert.equal(cpu.busyMs(1e12), 0)
 })
 
+test("a change of capacity leaves what was done and changes what follows", () => {
+  // 10 units: 5 of them in the first 500 ms, at half the speed the rest takes 1000 ms, and nothing while it stands still.
+  const cpu = new ProcessorSharing<string>(10)
+  cpu.add("a", 10, 0)
+  cpu.setCapacity(5, 500)
+  assert.equal(cpu.nextCompletionAt(500), 1_500)
+  cpu.setCapacity(0, 1_000)
+  assert.equal(cpu.nextCompletionAt(1_000), undefined)
+  assert.deepEqual(cpu.advance(9_000), [])
+  cpu.setCapacity(10, 9_000)
+  assert.equal(cpu.nextCompletionAt(9_000), 9_250)
+  assert.throws(() => cpu.setCapacity(NaN, 9_000), RangeError)
+})
+
 test("busy time stands still while there are no jobs", () => {
   const cpu = new ProcessorSharing<string>(10)
   cpu.add("a", 10, 5_000)

@@ -18,7 +18,7 @@ import type { Millis } from "../core/clock.ts"
  *   Parekh and Gallager, "A Generalized Processor Sharing Approach to Flow Control", IEEE/ACM ToN 1(3), 1993.
  */
 export class ProcessorSharing<Job> {
-  readonly #capacity: number
+  #capacity: number
   readonly #laneMax: number
   readonly #heap: Entry<Job>[] = []
   readonly #entries = new Map<Job, Entry<Job>>()
@@ -80,6 +80,18 @@ export class ProcessorSharing<Job> {
     if (first === undefined) return undefined
     const due = this.#dueAt(first)
     return due === Infinity ? undefined : Math.max(due, now)
+  }
+
+  /**
+   * From now on it works at another speed; jobs keep what they have received.
+   *
+   * @param capacity work units a second, finite, ≥ 0. With 0 all stand still until it changes again.
+   * @throws RangeError on another number.
+   */
+  setCapacity(capacity: number, now: Millis): void {
+    if (!(capacity >= 0 && capacity < Infinity)) throw new RangeError(`capacity is ${capacity}`)
+    this.#catchUp(now)
+    this.#capacity = capacity
   }
 
   /** Lets time pass and hands out the jobs completed since the last call, in order of completion. */

@@ -47,6 +47,15 @@ export interface RunResult {
   readonly attempts: number
   /** Requests that waited because no backend had room. */
   readonly queued: number
+  /** `p99` where the failed count as slower than all others: Infinity when more than 1 in 100 has failed. */
+  readonly p99Served: Millis
+  /**
+   * How many more requests were in the system at the end than half way, over the arrivals between: near 0 when the
+   * load is carried, else about the part of the load that is too much.
+   */
+  readonly growth: number
+  /** Whether that growth is small enough to be chance. */
+  readonly isSteady: boolean
 }
 
 export interface BackendResult {

@@ -1,5 +1,6 @@
 // Backends and requests for tests, said in a line. Nothing here has sockets, time or chance.
 import { parseBackendId, type Backend, type BackendId, type BackendLoad } from "../../src/core/backend.ts"
+import type { LoadReport } from "../../src/core/load-report.ts"
 import type { ResourceKind, ResourceTable, ResourceVector } from "../../src/core/resources.ts"
 import { resolutionDefault } from "../../src/core/resources.ts"
 import type { Outcome, PickRequest } from "../../src/policies/policy.ts"
@@ -100,6 +101,24 @@ export function outcome(more: Partial<Outcome> = {}): Outcome {
     retryAfterMs: NaN,
     route: 0,
     ...more,
+  }
+}
+
+/** What a backend says of itself; nothing of what is not named. Utilization is one amount a resource. */
+export function report(
+  more: Partial<Omit<LoadReport, "utilization">> & { readonly utilization?: readonly number[] } = {},
+): LoadReport {
+  const { utilization = [NaN, NaN], ...others } = more
+  return {
+    requestCost: Float64Array.of(NaN, NaN),
+    cpuUtilization: NaN,
+    memUtilization: NaN,
+    applicationUtilization: NaN,
+    rpsFractional: NaN,
+    eps: NaN,
+    namedMetrics: new Map(),
+    ...others,
+    utilization: Float64Array.from(utilization),
   }
 }
 

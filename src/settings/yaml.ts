@@ -5,8 +5,8 @@
 
 import { Alias, isMap, isScalar, isSeq, LineCounter, parseDocument, YAMLMap } from "yaml"
 import type { Document, Node, Pair, YAMLError } from "yaml"
-import { unresolved, type ConfigPath } from "./config-issue.ts"
-import { interpolate, type Substitutions } from "./config-interpolate.ts"
+import { unresolved, type ConfigPath } from "./issue.ts"
+import { interpolate, type Substitutions } from "./interpolate.ts"
 
 export interface Place {
   readonly line: number

@@ -38,3 +38,7 @@ export function valueAt(input: unknown, path: ConfigPath): unknown {
   }
   return value
 }
+
+export function isMapping(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+}

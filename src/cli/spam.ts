@@ -1,0 +1,232 @@
+import { availableParallelism } from "node:os"
+import { parseDuration } from "../core/duration.ts"
+import { readTextFile } from "../control/config-file.ts"
+import { formatProblem } from "../settings/problem.ts"
+import { type Expectation, parseExpectations, shownVerdict, verdictsOf } from "../spam/expect.ts"
+import { readMix } from "../spam/mix-file.ts"
+import type { SpamPlan, SpamProgress } from "../spam/plan.ts"
+import { parseTarget, preflight } from "../spam/preflight.ts"
+import { parseRate } from "../spam/rate.ts"
+import type { RequestClass } from "../spam/requests.ts"
+import { Schedule } from "../spam/schedule.ts"
+import { startSpam } from "../spam/spam.ts"
+import { summaryText } from "../spam/summary.ts"
+import { systemRng } from "../system.ts"
+import { type Command, type ExitCode, type Given, type Io, text, UsageError } from "./command.ts"
+
+const durationDefault = "10s"
+const connectionsClosed = 64
+const connectionsOpen = 1_000
+const waitingMax = 1_000_000
+/** Slices of the time series, at most so many. */
+const slicesMax = 120
+
+export const spam: Command = {
+  name: "spam",
+  summary: "Load a target with requests, and tell the truth about how it took them.",
+  usage: "URL [--rate R | --connections C] [--duration 30s] [--json] [--expect 'p99<50ms,errors<0.1%']",
+  positionalsMax: 1,
+  options: {
+    rate: {
+      type: "string",
+      value: "R",
+      about:
+        "Open loop: requests a second, or steps and ramps: 100/10s,100-500/30s. Without it a closed loop.",
+    },
+    poisson: { type: "boolean", about: "Open loop: independent arrivals instead of even ones." },
+    connections: {
+      type: "string",
+      short: "c",
+      value: "C",
+      about: `Connections: all at once in a closed loop (default ${connectionsClosed}), at most in an open one (default ${connectionsOpen}).`,
+    },
+    requests: {
+      type: "string",
+      short: "n",
+      value: "N",
+      about: "Requests in all; ends the run before its time.",
+    },
+    duration: { type: "string", short: "d", value: "TIME", about: `How long. Default ${durationDefault}.` },
+    "warm-up": { type: "string", value: "TIME", about: "What is not counted at the start. Default 0s." },
+    timeout: { type: "string", value: "TIME", about: "The longest that one request may take. Default 10s." },
+    mix: { type: "string", value: "FILE", about: "Requests of several kinds, a YAML file." },
+    method: { type: "string", short: "X", value: "METHOD", about: "Of every request. Default GET." },
+    header: { type: "string", short: "H", value: "'NAME: VALUE'", about: "One field of every request." },
+    body: { type: "string", value: "TEXT", about: "What every request carries." },
+    threads: { type: "string", value: "N", about: "Threads that send. Default 1." },
+    seed: { type: "string", value: "N", about: "Makes the run repeatable; printed with every result." },
+    insecure: { type: "boolean", about: "Takes any certificate." },
+    "no-spin": {
+      type: "boolean",
+      about: "Open loop: sleep between requests, at the price of up to 2 ms of lateness.",
+    },
+    expect: {
+      type: "string",
+      value: "WHAT",
+      about: "Exit code 1 unless all of it holds: p99<50ms,errors<0.1%.",
+    },
+    json: { type: "boolean", about: "Print the result as JSON." },
+  },
+  async run(given, io) {
+    const url = given.positionals[0]
+    if (url === undefined) throw new UsageError("which URL?")
+    const expectations = expectationsOf(given)
+    const parsed = parseTarget(url, given.values["insecure"] !== true)
+    if (!parsed.ok) throw new UsageError(parsed.error)
+    const { target, host, path } = parsed.value
+    const classes = classesOf(given, io, path)
+    if (typeof classes === "number") return classes
+    const plan = planOf(given, { target, host, classes })
+    const reached = await preflight(target, plan.timeoutMs)
+    if (!reached.ok) {
+      io.err(`linebacker spam: ${reached.error}\n`)
+      return 1
+    }
+    return play({ ...plan, target: reached.value }, url, expectations, given, io)
+  },
+}
+
+/** Runs the plan to its end, with a line of progress for who watches a terminal, and prints what came of it. */
+async function play(
+  plan: SpamPlan,
+  url: string,
+  expectations: readonly Expectation[],
+  given: Given,
+  io: Io,
+): Promise<ExitCode> {
+  const shows = process.stderr.isTTY && given.values["json"] !== true
+  const run = startSpam(plan, url, (progress) => {
+    if (shows) io.err(`\r${progressLine(progress, plan)}`)
+  })
+  const interrupt = (): void => run.stop()
+  process.once("SIGINT", interrupt)
+  const result = await run.result
+  process.off("SIGINT", interrupt)
+  if (shows) io.err(`\r${" ".repeat(78)}\r`)
+  const verdicts = verdictsOf(expectations, result)
+  if (given.values["json"] === true) {
+    const expected = verdicts.map(({ expectation, actual, holds }) => ({
+      text: expectation.text,
+      actual,
+      holds,
+    }))
+    io.out(`${JSON.stringify({ ...result, expected }, undefined, 2)}\n`)
+  } else {
+    io.out(summaryText(result))
+    for (const verdict of verdicts) io.out(`${shownVerdict(verdict)}\n`)
+  }
+  return verdicts.every(({ holds }) => holds) ? 0 : 1
+}
+
+function progressLine({ sent, answered, failed, pending }: SpamProgress, plan: SpamPlan): string {
+  const asked = plan.load.kind === "open" ? "open loop" : "closed loop"
+  return `${asked}: ${sent} sent, ${answered} answered, ${failed} failed, ${pending} under way`.padEnd(78)
+}
+
+function expectationsOf(given: Given): readonly Expectation[] {
+  const written = text(given, "expect")
+  if (written === undefined) return []
+  const expectations = parseExpectations(written)
+  if (!expectations.ok) throw new UsageError(`--expect: ${expectations.error}`)
+  return expectations.value
+}
+
+function classesOf(given: Given, io: Io, path: string): readonly RequestClass[] | ExitCode {
+  const file = text(given, "mix")
+  const single = ["method", "header", "body"].filter((flag) => given.values[flag] !== undefined)
+  if (file === undefined) return [singleClass(given, path)]
+  if (single.length > 0) throw new UsageError(`--${single[0]}: the requests are those of --mix ${file}`)
+  const read = readTextFile(file)
+  if (!read.ok) {
+    io.err(`linebacker spam: ${file} cannot be read: ${read.error}\n`)
+    return 1
+  }
+  const mix = readMix(file, read.value)
+  if (mix.ok) return mix.value
+  for (const problem of mix.error) io.err(`${formatProblem(problem)}\n`)
+  return 1
+}
+
+function singleClass(given: Given, path: string): RequestClass {
+  const header = text(given, "header")
+  const [, name, value] =
+    /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):\s*([\t\x20-\x7e\x80-\xff]*)$/.exec(header ?? "") ?? []
+  if (header !== undefined && name === undefined) {
+    throw new UsageError(`--header: expected 'NAME: VALUE', found "${header}"`)
+  }
+  const method = text(given, "method") ?? "GET"
+  if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}$/.test(method)) {
+    throw new UsageError(`--method: expected a method like GET, found "${method}"`)
+  }
+  const body = text(given, "body")
+  return {
+    name: `${method} ${path}`,
+    method,
+    path,
+    fields: name === undefined ? [] : [[name, value ?? ""]],
+    body: body === undefined ? undefined : Buffer.from(body, "utf8"),
+    weight: 1,
+  }
+}
+
+function planOf(given: Given, about: Pick<SpamPlan, "target" | "host" | "classes">): SpamPlan {
+  const asked = text(given, "rate")
+  const duration = time(given, "duration", durationDefault, 1)
+  const warmUpMs = time(given, "warm-up", "0s", 0)
+  const phases = asked === undefined ? undefined : parseRate(asked, duration)
+  if (phases !== undefined && !phases.ok) throw new UsageError(`--rate: ${phases.error}`)
+  const durationMs = phases === undefined ? duration : Schedule.lengthOf(phases.value)
+  if (warmUpMs >= durationMs)
+    throw new UsageError(`--warm-up: nothing is left of ${durationMs} ms to be counted`)
+  if (asked === undefined) {
+    for (const flag of ["poisson", "no-spin"]) {
+      if (given.values[flag] === true) throw new UsageError(`--${flag}: only with --rate`)
+    }
+  }
+  const threads = whole(given, "threads", 1, 1, Math.max(16, availableParallelism()))
+  const connections = whole(
+    given,
+    "connections",
+    phases === undefined ? connectionsClosed : connectionsOpen,
+    1,
+    1_000_000,
+  )
+  if (connections < threads)
+    throw new UsageError(`--connections: at least one for each of ${threads} threads`)
+  return {
+    ...about,
+    load:
+      phases === undefined
+        ? { kind: "closed" }
+        : {
+            kind: "open",
+            phases: phases.value,
+            arrivals: given.values["poisson"] === true ? "poisson" : "constant",
+            waitingMax,
+          },
+    connections,
+    threads,
+    durationMs,
+    requestsMax: whole(given, "requests", Infinity, 1, Number.MAX_SAFE_INTEGER),
+    warmUpMs,
+    timeoutMs: time(given, "timeout", "10s", 1),
+    seed: whole(given, "seed", systemRng().below(2 ** 31), 0, Number.MAX_SAFE_INTEGER),
+    spins: given.values["no-spin"] !== true,
+    sliceMs: Math.max(1_000, Math.ceil((durationMs - warmUpMs) / slicesMax)),
+  }
+}
+
+function time(given: Given, flag: string, fallback: string, min: number): number {
+  const written = text(given, flag) ?? fallback
+  const ms = parseDuration(written)
+  if (ms !== undefined && ms >= min) return ms
+  throw new UsageError(`--${flag}: expected a duration like 30s or 250ms, found "${written}"`)
+}
+
+function whole(given: Given, flag: string, fallback: number, min: number, max: number): number {
+  const value = text(given, flag)
+  if (value === undefined) return fallback
+  const number = Number(value)
+  if (/^[0-9]+$/.test(value) && number >= min && number <= max) return number
+  throw new UsageError(`--${flag}: expected a whole number from ${min} to ${max}, found "${value}"`)
+}

@@ -1,0 +1,22 @@
+import * as z from "zod"
+import { resolutionDefault, resourcesDefault, resourcesMax } from "../core/resources.ts"
+import { listOf, mapping, matching } from "./schema-words.ts"
+
+const resourceName = /^[a-z][a-z0-9_-]{0,31}$/
+
+const resource = mapping({
+  name: matching(resourceName, "a name of up to 32 of a-z, 0-9, _ and -, a letter first"),
+  kind: z
+    .enum(["rate", "space"], { error: "one of rate, space" })
+    .describe("rate: work that drains; space: held until the response has ended."),
+  resolution: z
+    .number({ error: "a number above 0" })
+    .positive({ error: "a number above 0" })
+    .default(resolutionDefault)
+    .describe("The smallest amount told apart, in the resource's own unit."),
+})
+
+/** The closed table of resources, as operators and scenarios write it. */
+export const resourcesSchema = listOf(resource, "resources", resourcesMax)
+  .default([...resourcesDefault])
+  .describe("What requests use up and backends have.")

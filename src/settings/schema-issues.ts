@@ -1,0 +1,28 @@
+import type * as z from "zod"
+import { didYouMean } from "../core/suggest.ts"
+import { shown, valueAt, type ConfigIssue } from "./issue.ts"
+
+export type SchemaIssue = z.core.$ZodIssue
+
+/**
+ * What a person can mend, from what a schema of `schema-words.ts` found wrong with this input: what is allowed and
+ * what is there, or for a key that does not exist the one that may have been meant.
+ */
+export function issuesOf(issue: SchemaIssue, input: unknown): ConfigIssue[] {
+  const path = issue.path.filter((key) => typeof key !== "symbol")
+  if (issue.code === "unrecognized_keys") {
+    const known = issue.message.split("\n")
+    return issue.keys.map((key) => {
+      const hint = didYouMean(key, known) || `; allowed here: ${known.join(", ")}`
+      return { path: [...path, key], at: "key", message: `unknown key "${key}"${hint}`, found: undefined }
+    })
+  }
+  const value = valueAt(input, path)
+  const key = path.at(-1)
+  if (value === undefined) {
+    const message = `"${key}" is missing: expected ${issue.message}`
+    return [{ path, at: "value", message, found: undefined }]
+  }
+  const found = key === "token" ? undefined : shown(value)
+  return [{ path, at: "value", message: `expected ${issue.message}`, found }]
+}

@@ -1,0 +1,105 @@
+/** Cold: the largest load that a policy carries within the objective, found by bisection over runs. */
+import type { Millis } from "../core/clock.ts"
+import type { PolicySpec } from "../policies/index.ts"
+import type { CapacityResult, FluidBounds, PolicyCapacity } from "./results.ts"
+import { type PolicyFactory, runScenario } from "./run.ts"
+import type { Scenario } from "./scenario.ts"
+import { unloadedP99 } from "./unloaded.ts"
+
+/** p99 may be at most so many times the unloaded one. */
+export const objectiveFactor = 2
+
+export interface CapacityInput {
+  readonly scenario: Scenario
+  readonly bounds: Pick<FluidBounds, "thetaStar" | "classBlindCeiling"> & Partial<Pick<FluidBounds, "shares">>
+  readonly policies: readonly (PolicySpec | PolicyFactory)[]
+  /** The scenario's own when absent. */
+  readonly balancers?: number | undefined
+  /** How many runs of luck; 5 when absent. The first has seed 1, or `firstSeed`. */
+  readonly seeds?: number | undefined
+  readonly firstSeed?: number | undefined
+  /** The share is off by at most this; 0.005 when absent. */
+  readonly resolution?: number | undefined
+  readonly requests?: number | undefined
+  /** Told after each run, for whoever waits. */
+  readonly onRun?: ((policy: string, seed: number, load: number, passes: boolean) => void) | undefined
+}
+
+/**
+ * For each policy the largest load, as a share of θ*, at which p99 stays within the objective, with a 95 % interval over
+ * the seeds (Student's t). A seed sees the same requests at every load and with every policy.
+ *
+ * A run passes when the 99th percentile of its latencies is at most twice the unloaded one, where a failed request counts
+ * as one that took for ever, and when it has reached a steady state: a queue that still grows would pass no longer run.
+ * Shares are sought from 0 to 1, since nobody carries more than θ* for long. With one seed the interval is all of that.
+ * The cost is log2(1 / resolution) runs a seed and policy; a run that cannot pass any more ends early.
+ *
+ * @throws RangeError as `runScenario`; Error when requests cannot be served at all where they are meant to be.
+ */
+export function capacityOf(input: CapacityInput): CapacityResult {
+  const { bounds, policies, scenario } = input
+  const p99Max = objectiveFactor * unloadedP99(scenario, bounds.shares)
+  if (!(p99Max < Infinity))
+    throw new Error(`requests of ${scenario.name} find no backend that can serve them`)
+  return {
+    scenario: scenario.name,
+    thetaStar: bounds.thetaStar,
+    classBlindCeiling: bounds.classBlindCeiling,
+    balancers: input.balancers ?? scenario.balancers,
+    policies: Object.fromEntries(
+      policies.map((policy) => [policy.name, policyCapacity(input, policy, p99Max)]),
+    ),
+  }
+}
+
+function policyCapacity(
+  input: CapacityInput,
+  policy: PolicySpec | PolicyFactory,
+  p99Max: Millis,
+): PolicyCapacity {
+  const { firstSeed = 1, seeds = 5 } = input
+  const bySeed = Array.from({ length: seeds }, (_, index) =>
+    shareOf(input, policy, firstSeed + index, p99Max),
+  )
+  const { mean, halfWidth } = interval95(bySeed)
+  return { share: mean, low: Math.max(0, mean - halfWidth), high: Math.min(1, mean + halfWidth), bySeed }
+}
+
+function shareOf(
+  input: CapacityInput,
+  policy: PolicySpec | PolicyFactory,
+  seed: number,
+  p99Max: Millis,
+): number {
+  const { balancers, bounds, onRun, requests, resolution = 0.005, scenario } = input
+  const { thetaStar } = bounds
+  let low = 0
+  let high = 1
+  while (high - low > resolution) {
+    const load = (low + high) / 2
+    const hopeless = { p99Max }
+    const run = runScenario({ scenario, policy, load, thetaStar, seed, balancers, requests, hopeless })
+    const passes = run.p99Served <= p99Max && run.isSteady
+    onRun?.(policy.name, seed, load, passes)
+    if (passes) low = load
+    else high = load
+  }
+  return low
+}
+
+/** Two-sided 95 % quantiles of Student's t by degrees of freedom, from 1 on. */
+const studentT = [
+  12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131,
+  2.12, 2.11, 2.101, 2.093, 2.086, 2.08, 2.074, 2.069, 2.064, 2.06, 2.056, 2.052, 2.048, 2.045, 2.042,
+]
+
+/** The mean and half the width of its 95 % interval; Infinity for one value, which says nothing of the others. */
+export function interval95(values: readonly number[]): { readonly mean: number; readonly halfWidth: number } {
+  const count = values.length
+  const mean = values.reduce((sum, value) => sum + value, 0) / count
+  if (count < 2) return { mean, halfWidth: Infinity }
+  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (count - 1)
+  // Beyond 30 the quantile falls from 2.04 to 1.96; the larger is the safer.
+  const t = studentT[Math.min(count - 1, studentT.length) - 1]!
+  return { mean, halfWidth: t * Math.sqrt(variance / count) }
+}

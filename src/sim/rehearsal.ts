@@ -1,0 +1,30 @@
+import type { Scenario } from "./scenario.ts"
+import type { CapacityResult, FluidBounds, RunResult } from "./results.ts"
+
+/** Policies side by side on one scenario: what a report shows and `results.json` holds. Plain data. */
+export interface Rehearsal {
+  /** The program's version and the runtime's: figures are the same again only with the same. */
+  readonly versions: { readonly linebacker: string; readonly node: string }
+  /** The command line that yields it again. */
+  readonly command: string
+  readonly scenario: Scenario
+  readonly bounds: FluidBounds
+  readonly balancers: number
+  readonly seed: number
+  /** Names in the order in which they were asked for; those of whom there are results. */
+  readonly policies: readonly RehearsedPolicy[]
+  readonly runs: readonly RunResult[]
+  /** Where it was looked for: the largest load within the objective. */
+  readonly capacity: CapacityResult | undefined
+  /** Who could not take part, and why. */
+  readonly excluded: readonly { readonly policy: string; readonly reason: string }[]
+}
+
+export interface RehearsedPolicy {
+  readonly name: string
+  readonly summary: string
+  /** Whether its choice depends on what a request needs: those without pass no class-blind ceiling. */
+  readonly seesDemand: boolean
+  /** Which style its lines have. */
+  readonly style: number
+}

@@ -1,0 +1,31 @@
+/**
+ * A rehearsal for people: one page that needs nothing from elsewhere, its figures as files, the numbers as JSON.
+ *
+ * The same rehearsal gives the same bytes.
+ */
+
+import { reportFigures } from "./figures.ts"
+import type { Rehearsal } from "./rehearsal.ts"
+import { reportPage } from "./report-page.ts"
+import { standalone } from "./svg.ts"
+
+/** Files by name, relative to the report's folder. */
+export type ReportFiles = ReadonlyMap<string, string>
+
+export function reportFiles(rehearsal: Rehearsal): ReportFiles {
+  const figures = reportFigures(rehearsal)
+  const files = new Map<string, string>([
+    ["report.html", reportPage(rehearsal, figures)],
+    ["results.json", `${JSON.stringify(withoutRecording(rehearsal), undefined, 2)}\n`],
+  ])
+  for (const { name, svg } of figures) files.set(`${name}.svg`, standalone(svg))
+  return files
+}
+
+/** Recorded requests are not the report's to hand on. */
+function withoutRecording(rehearsal: Rehearsal): unknown {
+  const { arrivals } = rehearsal.scenario
+  if (arrivals.kind !== "trace") return rehearsal
+  const scenario = { ...rehearsal.scenario, arrivals: { kind: "trace", requests: arrivals.requests.length } }
+  return { ...rehearsal, scenario }
+}

@@ -1,0 +1,177 @@
+/** What backends tell of themselves: how busy they are, measured now and then, and what one request has cost. */
+import type { Millis } from "../core/clock.ts"
+import type { LoadReport } from "../core/load-report.ts"
+import type { ResourceTable, ResourceVector } from "../core/resources.ts"
+import type { Condition, FleetBackend } from "./fleet.ts"
+import type { Rooms } from "./rooms.ts"
+import type { Scenario } from "./scenario.ts"
+import type { Stations } from "./stations.ts"
+
+/** The time of an attempt counts for so much in the smoothed time of its backend. */
+const latelyGain = 1 / 20
+
+/** A report with the cost of one request. Reused. */
+class CostReport implements LoadReport {
+  readonly requestCost: ResourceVector
+  utilization: Readonly<ResourceVector>
+  cpuUtilization = NaN
+  memUtilization = NaN
+  applicationUtilization = NaN
+  rpsFractional = NaN
+  eps = NaN
+  readonly namedMetrics: ReadonlyMap<string, number> = new Map()
+  readonly #unknown: Readonly<ResourceVector>
+
+  constructor(resources: number) {
+    this.requestCost = new Float64Array(resources)
+    this.#unknown = new Float64Array(resources).fill(NaN)
+    this.utilization = this.#unknown
+  }
+
+  /** What the backend has last measured of itself, when it has. */
+  take(last: LoadReport | undefined): void {
+    this.utilization = last?.utilization ?? this.#unknown
+    this.cpuUtilization = last?.cpuUtilization ?? NaN
+    this.memUtilization = last?.memUtilization ?? NaN
+    this.applicationUtilization = last?.applicationUtilization ?? NaN
+    this.rpsFractional = last?.rpsFractional ?? NaN
+    this.eps = last?.eps ?? NaN
+  }
+}
+
+/** Reports measured at one moment, one a backend; undefined where a backend was down. */
+type Reports = readonly (LoadReport | undefined)[]
+
+export class Reporting {
+  /** Attempts that each backend works on, of all balancers. */
+  readonly inFlight: Int32Array
+  /** Smoothed time of the attempts of each backend, ms. */
+  readonly lately: Float64Array
+  readonly #resources: ResourceTable
+  readonly #stations: Stations
+  readonly #rooms: Rooms | undefined
+  readonly #conditions: readonly Condition[]
+  readonly #ended: Float64Array
+  readonly #failed: Float64Array
+  /** At the last measuring, by backend and resource. */
+  readonly #busyMs: Float64Array
+  readonly #cost: CostReport
+  readonly #nothing: Readonly<ResourceVector>
+  #measuredAt: Millis = 0
+  /** Measured and on their way. */
+  readonly #underway: Reports[] = []
+  /** The last that arrived. */
+  #last: Reports
+
+  constructor(
+    scenario: Scenario,
+    backends: readonly FleetBackend[],
+    stations: Stations,
+    rooms: Rooms | undefined,
+    conditions: readonly Condition[],
+  ) {
+    this.#resources = scenario.resources
+    this.#stations = stations
+    this.#rooms = rooms
+    this.#conditions = conditions
+    this.inFlight = new Int32Array(backends.length)
+    this.lately = new Float64Array(backends.length)
+    this.#ended = new Float64Array(backends.length)
+    this.#failed = new Float64Array(backends.length)
+    this.#busyMs = new Float64Array(backends.length * scenario.resources.length)
+    this.#cost = new CostReport(scenario.resources.length)
+    this.#nothing = new Float64Array(scenario.resources.length).fill(NaN)
+    this.#last = backends.map(() => undefined)
+  }
+
+  /** Hot: an attempt of this length has ended well. */
+  completed(backend: number, ms: Millis): void {
+    this.#ended[backend]!++
+    const lately = this.lately[backend]!
+    this.lately[backend] = lately === 0 ? ms : lately + (ms - lately) * latelyGain
+  }
+
+  /** Hot. */
+  failed(backend: number): void {
+    this.#ended[backend]!++
+    this.#failed[backend]!++
+  }
+
+  /** Hot: the report on a response. Its costs are `resources` numbers of `work` from `from` on. */
+  costOf(backend: number, work: Readonly<Float64Array>, from: number): LoadReport {
+    const report = this.#cost
+    const { lie } = this.#conditions[backend]!
+    report.take(this.#last[backend])
+    for (let r = 0; r < report.requestCost.length; r++) report.requestCost[r] = work[from + r]! * lie
+    return report
+  }
+
+  /** All backends look at themselves; `arrive` hands that out. */
+  measure(now: Millis): void {
+    const passed = now - this.#measuredAt
+    const latest = this.#underway.at(-1) ?? this.#last
+    this.#measuredAt = now
+    this.#underway.push(
+      this.#conditions.map((condition, backend) => {
+        const report = this.#measure(backend, condition, passed, now)
+        if (condition.isDown) return undefined
+        return condition.isStale ? latest[backend] : report
+      }),
+    )
+  }
+
+  /** The oldest of the reports that were on their way has arrived. */
+  arrive(): Reports {
+    this.#last = this.#underway.shift() ?? this.#last
+    return this.#last
+  }
+
+  #measure(backend: number, { lie, taken }: Condition, passed: Millis, now: Millis): LoadReport {
+    const resources = this.#resources
+    const utilization = new Float64Array(resources.length)
+    let rate = 0
+    let busiestRate = NaN
+    let fullestSpace = NaN
+    for (const [r, { kind }] of resources.entries()) {
+      const cell = backend * resources.length + r
+      let busyMs: Millis
+      if (kind === "space") busyMs = this.#rooms!.heldMs(backend, r, now)
+      else busyMs = this.#stations.busyMs(this.#stationOf(backend, rate++), now)
+      const own = (busyMs - this.#busyMs[cell]!) / passed
+      this.#busyMs[cell] = busyMs
+      // What it sees of itself is of the whole machine, so it includes what its neighbours use.
+      const all = kind === "space" ? own + taken[r]! : own * (1 - taken[r]!) + taken[r]!
+      utilization[r] = all * lie
+      if (kind === "space") fullestSpace = larger(fullestSpace, all * lie)
+      else busiestRate = larger(busiestRate, all * lie)
+    }
+    const ended = this.#ended[backend]!
+    const failed = this.#failed[backend]!
+    this.#ended[backend] = 0
+    this.#failed[backend] = 0
+    return {
+      requestCost: this.#nothing,
+      utilization,
+      cpuUtilization: busiestRate,
+      memUtilization: fullestSpace,
+      applicationUtilization: larger(busiestRate, fullestSpace),
+      rpsFractional: (ended / passed) * 1_000 * lie,
+      eps: (failed / passed) * 1_000 * lie,
+      namedMetrics: new Map(),
+    }
+  }
+
+  #stationOf(backend: number, rate: number): number {
+    return backend * this.#rateCount + rate
+  }
+
+  get #rateCount(): number {
+    return this.#resources.filter(({ kind }) => kind === "rate").length
+  }
+}
+
+/** NaN is nothing. */
+function larger(a: number, b: number): number {
+  if (Number.isNaN(a)) return b
+  return Number.isNaN(b) ? a : Math.max(a, b)
+}
