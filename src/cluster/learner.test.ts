@@ -3,6 +3,7 @@ import { test } from "node:test"
 import { outcome, resourcesOf } from "../../test/support/backends.ts"
 import { rehearse, snapshotOf, type FleetOptions, type Rehearsed } from "../../test/support/learning-fleet.ts"
 import type { Rng } from "../core/rng.ts"
+import { MixPlanner } from "../policies/mix-planner.ts"
 import { Learner } from "./learner.ts"
 import { loadReport } from "./load-report.ts"
 import { Observer } from "./observer.ts"
@@ -284,6 +285,10 @@ test("what is learned of one route is the prior of those of which nothing is", (
     routes.map(({ isLearned }) => isLearned),
     [false, true, false],
   )
+  assert.deepEqual(
+    routes.map(({ holdMs }) => holdMs),
+    [undefined, 10, undefined],
+  )
   assert.ok(Math.abs(routes[1]!.rate - 60 * (1 - 0.7)) < 1e-9, "rates move by 0.3 a second")
 })
 
@@ -333,6 +338,24 @@ test("the planner is given the eligible members with corrected capacities, and t
   })
   assert.deepEqual(knowledge.mix?.backends, ["b0", "b1", "b2"])
   assert.ok(asked[0]![1] < 60, `${asked[0]![1]}`)
+})
+
+test("what is learned makes a mix that sends each kind where it fits", () => {
+  const { knowledge } = rehearse({
+    capacities: [
+      [90, 30],
+      [30, 90],
+    ],
+    classes: [
+      { mean: [2, 0.5], rate: 15, reportsCost: true },
+      { mean: [0.5, 2], rate: 15, reportsCost: true },
+    ],
+    seconds: 30,
+    planner: new MixPlanner(resourcesOf("rate", "rate")),
+  })
+  const { shares } = knowledge.mix!
+  // Rows: the rest, the two kinds. Columns: the two backends.
+  assert.ok(shares[2]! > 0.8 && shares[5]! > 0.8, shares.join(" "))
 })
 
 test("what has left is forgotten, and a batch with routes that are not known yet does no harm", () => {

@@ -23,7 +23,11 @@ import { averagingsCount, WorkLedger } from "./work-ledger.ts"
 /** What works out which part of a route's requests goes where (policies/mix-planner.ts). */
 export interface Planner {
   plan(
-    members: readonly { readonly id: BackendId; readonly capacity: Readonly<ResourceVector> }[],
+    members: readonly {
+      readonly id: BackendId
+      readonly capacity: Readonly<ResourceVector>
+      readonly penalty?: number | undefined
+    }[],
     routes: readonly RouteKnowledge[],
   ): Mix | undefined
 }
@@ -183,15 +187,17 @@ export class Learner {
           capacity.map((amount, r) => amount * correction[r]!),
         )
     }
+    const penalties = this.#penalties.learn(now)
     const members = snapshot.eligible.map(({ id }) => ({
       id,
       capacity: capacities.get(id) ?? registered.get(id)!,
+      penalty: penalties.get(id),
     }))
     this.#knowledge = {
       version: ++this.#version,
       routes,
       capacities,
-      penalties: this.#penalties.learn(now),
+      penalties,
       mix: this.#options.planner?.plan(members, routes),
     }
     return this.#knowledge
@@ -403,8 +409,9 @@ export class Learner {
         if (source !== "prior") isLearned = true
       }
       this.#means.push(mean)
+      const holdMs = this.#serviceTimes.meanMs(route)
       const bySize = this.#costs[route]?.sizeHint()
-      return { name: routeName(list, route), mean, rate: this.#rates[route]!, isLearned, bySize }
+      return { name: routeName(list, route), mean, rate: this.#rates[route]!, isLearned, holdMs, bySize }
     })
   }
 
