@@ -31,7 +31,7 @@ export const policies: Readonly<Record<PolicyName, PolicyEntry>> = table
 
 export const policyNames: readonly PolicyName[] = Object.keys(table) as PolicyName[]
 
-export const policyDefault: PolicyName = "price"
+export const policyDefault: PolicyName = "auto"
 
 export function isPolicyName(text: string): text is PolicyName {
   return Object.hasOwn(policies, text)
@@ -58,7 +58,16 @@ export function policySpec(
     const message = `there is no policy "${name}"${didYouMean(name, policyNames)}`
     return fail({ name: "", message })
   }
-  const known: Readonly<Record<string, Parameter>> = policies[name].parameters ?? {}
+  const parameters = parametersOf(name, policies[name].parameters ?? {}, given)
+  return parameters.ok ? ok({ name, parameters: parameters.value }) : parameters
+}
+
+/** Checks parameters as an operator wrote them against those that a policy has, and fills in what was not given. */
+export function parametersOf(
+  name: string,
+  known: Readonly<Record<string, Parameter>>,
+  given: Readonly<Record<string, unknown>>,
+): Result<Readonly<Record<string, number>>, ParameterError> {
   for (const key of Object.keys(given)) {
     if (Object.hasOwn(known, key)) continue
     const all = Object.keys(known).join(", ")
@@ -80,7 +89,7 @@ export function policySpec(
     }
     parameters[key] = value
   }
-  return ok({ name, parameters })
+  return ok(parameters)
 }
 
 /** @throws Error when the policy is unsuitable for the resources: ask `policies[name].unsuitable` first. */

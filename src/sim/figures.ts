@@ -1,6 +1,6 @@
 /** The figures of a rehearsal: what is plotted, in which words and between which axes. */
 
-import { duration, percent } from "./human.ts"
+import { duration, percent, tickDuration } from "./human.ts"
 import type { Rehearsal, RehearsedPolicy } from "./rehearsal.ts"
 import type { ClassResult, RunResult } from "./results.ts"
 import type { BackendGroup } from "./scenario.ts"
@@ -8,6 +8,8 @@ import { type Axis, barPlot, linePlot, type Mark, stackedPlot } from "./svg.ts"
 
 /** A policy that lost more than this part of its requests has no latency worth a point. */
 const lostMax = 0.01
+/** How far above the least p99 the plot goes. */
+const farMax = 40
 /** Groups that a stacked bar tells apart; the colours there are. */
 const partsMax = 8
 
@@ -43,11 +45,13 @@ export function latencyFigure(rehearsal: Rehearsal): Figure {
     label: "p99 of latency",
     min: least / 1.4,
     // Far above what anybody would accept it does not matter how far.
-    max: Math.max(least * 4, Math.min(most * 1.2, least * 200)),
+    max: Math.max(least * 4, Math.min(most * 1.2, least * farMax)),
     scale: "log",
-    format: duration,
+    format: tickDuration,
   }
   const x = loadAxis(Math.min(loads[0] ?? 0.5, 0.5), Math.max(loads.at(-1) ?? 1, 1))
+  const twice = 2 * rehearsal.unloadedP99
+  const objective: Mark = { axis: "y", at: twice, label: `twice the unloaded p99, ${duration(twice)}` }
   const lines = policies.map(({ name, style, seesDemand }) => ({
     name,
     style,
@@ -64,7 +68,7 @@ export function latencyFigure(rehearsal: Rehearsal): Figure {
       x,
       y,
       lines,
-      marks: bounds(rehearsal),
+      marks: [...bounds(rehearsal), objective],
     }),
     caption:
       "The 99th percentile of latency against load, which is a share of θ*, the most that any policy can carry. " +

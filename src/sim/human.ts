@@ -11,6 +11,11 @@ export function duration(ms: Millis): string {
   return `${Number((ms / 60_000).toPrecision(3))} min`
 }
 
+/** Of a tick: always in milliseconds or seconds, so that ticks stay round. */
+export function tickDuration(ms: Millis): string {
+  return ms < 1_000 ? `${ms} ms` : `${count(ms / 1_000)} s`
+}
+
 export function rate(value: number): string {
   return value >= 1_000 ? count(Math.round(value)) : String(Number(value.toPrecision(3)))
 }

@@ -1,3 +1,4 @@
+import type { Millis } from "../core/clock.ts"
 import type { Scenario } from "./scenario.ts"
 import type { CapacityResult, FluidBounds, RunResult } from "./results.ts"
 
@@ -9,6 +10,8 @@ export interface Rehearsal {
   readonly command: string
   readonly scenario: Scenario
   readonly bounds: FluidBounds
+  /** What p99 is measured against: that of requests that are alone. */
+  readonly unloadedP99: Millis
   readonly balancers: number
   readonly seed: number
   /** Names in the order in which they were asked for; those of whom there are results. */

@@ -239,7 +239,7 @@ const pageCss = `
 :root{--ink:#1c2430;--soft:#5b6675;--rule:#e3e7ec;--ground:#fff;--card:#f6f8fa;--accent:#0b62d6}
 @media (prefers-color-scheme:dark){:root{--ink:#e8edf4;--soft:#9aa7b8;--rule:#2b333f;--ground:#12171e;--card:#1a212b;--accent:#6aa9ff}}
 *{box-sizing:border-box}
-body{margin:0 auto;padding:2.5rem 1.25rem 4rem;max-width:62rem;background:var(--ground);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
+body{margin:0 auto;padding:2.5rem 1.25rem 4rem;max-width:66rem;background:var(--ground);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 h1{font-size:2.3rem;line-height:1.15;margin:.1rem 0 .5rem;letter-spacing:-.02em}
 h2{font-size:1.3rem;margin:3rem 0 .4rem;letter-spacing:-.01em}
 .over{margin:0;color:var(--accent);font-weight:600;font-size:.85rem;letter-spacing:.04em}
@@ -253,12 +253,12 @@ h2{font-size:1.3rem;margin:3rem 0 .4rem;letter-spacing:-.01em}
 figure{margin:2.2rem 0 0}
 figure svg{width:100%;height:auto;display:block}
 figcaption{color:var(--soft);font-size:.9rem;max-width:48rem;margin-top:.4rem}
-.grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(24rem,1fr));gap:1rem 2rem}
+.grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(22rem,1fr));gap:1rem 2rem}
 .grid figure{margin:.8rem 0 0}
 .grid .name{color:var(--ink);font-weight:600;margin:0 0 .2rem}
 .wide{overflow-x:auto}
-table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums;width:100%}
-th,td{padding:.3rem .6rem;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap}
+table{border-collapse:collapse;font-size:.82rem;font-variant-numeric:tabular-nums;width:100%}
+th,td{padding:.3rem .45rem;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap}
 th:first-child{text-align:left}
 thead th{color:var(--soft);font-weight:500}
 tbody th{font-weight:600}

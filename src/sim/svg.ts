@@ -75,6 +75,8 @@ export interface StackedPlot {
 
 const colours = 8
 const width = 860
+/** Narrower, so that several fit side by side. */
+const stackedWidth = 460
 
 export const plotCss: string = `
 .plot{--ink:#1c2430;--soft:#5b6675;--grid:#e3e7ec;--ground:#fff;--mark:#8a94a3;
@@ -243,11 +245,11 @@ function thickness(bars: number): number {
 
 /** Rows of parts of a whole, each part in its colour, with its percentage where there is room. */
 export function stackedPlot({ title, rows, parts: names }: StackedPlot): string {
-  const left = 120
-  const right = 20
-  const top = 44
+  const left = Math.min(150, 20 + 7 * Math.max(...rows.map(({ label }) => label.length)))
+  const right = 8
+  const top = 34
   const thick = 22
-  const whole = width - left - right
+  const whole = stackedWidth - left - right
   const parts: string[] = []
   for (const [index, { label, parts: shares }] of rows.entries()) {
     const y = top + index * (thick + 8)
@@ -261,7 +263,7 @@ export function stackedPlot({ title, rows, parts: names }: StackedPlot): string 
         `<rect class="c${colour(part)} fill cut" x="${n(left + from)}" y="${y}" width="${n(size)}" height="${thick}"/>`,
       )
       const said = `${Math.round((share / sum) * 100)} %`
-      if (size > 44) parts.push(text(left + from + size / 2, y + thick / 2 + 4, said, "in", "middle"))
+      if (size > 36) parts.push(text(left + from + size / 2, y + thick / 2 + 4, said, "in", "middle"))
       from += size
     }
   }
@@ -269,10 +271,10 @@ export function stackedPlot({ title, rows, parts: names }: StackedPlot): string 
     ...legendRow(
       names.map((name, style) => ({ name, style })),
       left,
-      18,
+      14,
     ),
   )
-  return svg(title, top + rows.length * (thick + 8) + 6, parts)
+  return svg(title, top + rows.length * (thick + 8), parts, stackedWidth)
 }
 
 /** A figure that is a file of its own, with its style and its ground. */
@@ -353,7 +355,7 @@ function legendRow(
     const part =
       `<rect class="c${colour(style)} fill" x="${n(at)}" y="${y - 10}" width="12" height="12" rx="2"/>` +
       text(at + 18, y, name, "", "start")
-    at += 34 + name.length * 7
+    at += 32 + name.length * 6.5
     return part
   })
 }
@@ -387,10 +389,10 @@ function text(x: number | string, y: number | string, said: string, type: string
   return `<text${classes} x="${n(Number(x))}" y="${n(Number(y))}" text-anchor="${anchor}">${escapeXml(said)}</text>`
 }
 
-function svg(title: string, height: number, parts: readonly string[]): string {
+function svg(title: string, height: number, parts: readonly string[], wide: number = width): string {
   const name = escapeXml(title)
   return (
-    `<svg xmlns="http://www.w3.org/2000/svg" class="plot" viewBox="0 0 ${width} ${n(height)}" role="img" aria-label="${name}">` +
+    `<svg xmlns="http://www.w3.org/2000/svg" class="plot" viewBox="0 0 ${wide} ${n(height)}" role="img" aria-label="${name}">` +
     `<title>${name}</title>${parts.join("\n")}</svg>`
   )
 }

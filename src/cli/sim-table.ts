@@ -1,0 +1,64 @@
+/** What `sim` prints for people. */
+
+import { amount, count, duration, percent } from "../sim/human.ts"
+import type { CapacityResult, FluidBounds, RunResult } from "../sim/results.ts"
+import type { Scenario } from "../sim/scenario.ts"
+
+export interface TableHead {
+  readonly scenario: Scenario
+  readonly bounds: FluidBounds
+  readonly balancers: number
+  readonly seed: number
+  readonly requests: number
+}
+
+export function headText({ scenario, bounds, balancers, seed, requests }: TableHead): string {
+  const backends = scenario.backends.reduce((sum, group) => sum + group.count, 0)
+  return `${scenario.name}: ${scenario.summary}
+θ* is ${amount(bounds.thetaStar)} requests a second, the class-blind ceiling ${bounds.classBlindCeiling.toFixed(2)} of it
+${backends} backends, ${balancers === 1 ? "one balancer" : `${balancers} balancers`}, ${count(requests)} requests a run, seed ${seed}
+`
+}
+
+/** One table a load, policies in the order of their p99. */
+export function runsText(runs: readonly RunResult[], resources: readonly string[]): string {
+  const loads = [...new Set(runs.map(({ load }) => load))].sort((a, b) => a - b)
+  const head = ["mean", "p50", "p99", "p99.9", "slowdown", ...resources, "lost"]
+  return loads
+    .map((load) => {
+      const of = runs.filter((run) => run.load === load).sort((a, b) => a.p99 - b.p99)
+      const rows = of.map((run) => rowOf(run, resources))
+      return `\n${table([[`load ${load} of θ*`, ...head], ...rows])}`
+    })
+    .join("")
+}
+
+function rowOf(run: RunResult, resources: readonly string[]): string[] {
+  const { policy, mean, p50, p99, p999, slowdown, utilization, requests, completed } = run
+  const times = [mean, p50, p99, p999].map(duration)
+  const used = resources.map((name) => percent(utilization[name] ?? 0))
+  return [policy, ...times, slowdown.toFixed(2), ...used, count(requests - completed)]
+}
+
+export function capacityText({ policies }: CapacityResult): string {
+  const rows = Object.entries(policies)
+    .sort(([, a], [, b]) => b.share - a.share)
+    .map(([name, { share, low, high }]) => [
+      name,
+      share.toFixed(3),
+      `${low.toFixed(3)} to ${high.toFixed(3)}`,
+    ])
+  return `\nLargest load with p99 within twice the unloaded one, as a share of θ*:\n\n${table([["", "share", "95 % interval"], ...rows])}`
+}
+
+/** Columns wide enough, the first to the left, the others to the right. */
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
+  const lines = rows.map((row) =>
+    row
+      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!)))
+      .join("  ")
+      .trimEnd(),
+  )
+  return `${lines.join("\n")}\n`
+}

@@ -1,0 +1,322 @@
+import { mkdirSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { packageVersion } from "../balancer.ts"
+import { didYouMean } from "../core/suggest.ts"
+import { builtInNames, isBuiltInName } from "../sim/built-in.ts"
+import { styled } from "../sim/figures.ts"
+import { fluidBounds } from "../sim/fluid.ts"
+import { findCapacities, type Progress, runAll } from "../sim/rehearse.ts"
+import type { Rehearsal } from "../sim/rehearsal.ts"
+import { reportFiles } from "../sim/report.ts"
+import type { CapacityResult, FluidBounds, RunResult } from "../sim/results.ts"
+import { readScenario } from "../sim/scenario-file.ts"
+import { balancersMax, requestsMax, scenarioJsonSchema } from "../sim/scenario-schema.ts"
+import type { Scenario } from "../sim/scenario.ts"
+import { unloadedP99 } from "../sim/unloaded.ts"
+import { type Command, type ExitCode, type Given, type Io, text, UsageError } from "./command.ts"
+import { type Lineup, lineupOf } from "./sim-policies.ts"
+import { scenarioOf, scenarioText } from "./sim-source.ts"
+import { capacityText, headText, runsText } from "./sim-table.ts"
+
+const seedDefault = 1
+const seedsDefault = 5
+const seedsMax = 1_000
+const loadMax = 2
+const actions = ["capacity", "list", "show"] as const
+
+export const sim: Command = {
+  name: "sim",
+  summary: "Rehearse: policies side by side on a simulated fleet, in virtual time.",
+  usage: "[capacity|list|show] [SCENARIO|FILE] [--policy a,b] [--load 0.5,0.9] [--json | --report DIR]",
+  positionalsMax: 2,
+  options: {
+    policy: {
+      type: "string",
+      value: "a,b",
+      about: "Who takes part: names, with parameters mix(samples=3), files ./mine.ts, or all.",
+    },
+    load: {
+      type: "string",
+      value: "0.5,0.9",
+      about: "Loads, as shares of θ*, the most that any policy can carry. Default: the scenario's.",
+    },
+    balancers: {
+      type: "string",
+      value: "N",
+      about: "Balancers that exchange nothing. Default: the scenario's.",
+    },
+    seed: {
+      type: "string",
+      value: "N",
+      about: `Another run of luck; the first of several. Default ${seedDefault}.`,
+    },
+    seeds: { type: "string", value: "K", about: `capacity: how many runs of luck. Default ${seedsDefault}.` },
+    requests: {
+      type: "string",
+      value: "N",
+      about: "Of one run, the warm-up included. Default: the scenario's.",
+    },
+    trace: {
+      type: "string",
+      value: "FILE,…",
+      about: "Recorded requests or machines in the place of the scenario's (docs/simulator.md).",
+    },
+    json: { type: "boolean", about: "Print the numbers as JSON." },
+    report: { type: "string", value: "DIR", about: "Write report.html, results.json and the figures there." },
+    schema: { type: "boolean", about: "Print the JSON Schema of a scenario file, for editors." },
+  },
+  async run(given, io) {
+    if (given.values["schema"] === true) {
+      io.out(`${JSON.stringify(scenarioJsonSchema(), undefined, 2)}\n`)
+      return 0
+    }
+    const [first, second] = given.positionals
+    const action = actions.find((name) => name === first)
+    if (action === undefined && second !== undefined) {
+      throw new UsageError(
+        `unexpected "${second}" behind the scenario "${first}"${didYouMean(first!, actions)}`,
+      )
+    }
+    switch (action) {
+      case "list":
+        if (second !== undefined) throw new UsageError(`unexpected "${second}" behind list`)
+        return list(given, io)
+      case "show":
+        return show(second, io)
+      case "capacity":
+        return rehearse(second, true, given, io)
+      case undefined:
+        return rehearse(first, false, given, io)
+    }
+  },
+}
+
+function list(given: Given, io: Io): ExitCode {
+  const scenarios: { name: string; summary: string }[] = []
+  for (const name of builtInNames) {
+    const source = scenarioText(name, io)
+    if (typeof source === "number") return source
+    const scenario = readScenario(source)
+    if (!scenario.ok) throw new Error(`the built-in scenario ${name} is wrong`)
+    scenarios.push({ name, summary: scenario.value.summary })
+  }
+  if (given.values["json"] === true) {
+    io.out(`${JSON.stringify(scenarios)}\n`)
+    return 0
+  }
+  const width = Math.max(...builtInNames.map(({ length }) => length)) + 2
+  for (const { name, summary } of scenarios) io.out(`${name.padEnd(width)}${summary}\n`)
+  return 0
+}
+
+function show(name: string | undefined, io: Io): ExitCode {
+  if (name === undefined) throw new UsageError(`which scenario? There are ${builtInNames.join(", ")}`)
+  const source = scenarioText(name, io)
+  if (typeof source === "number") return source
+  if (isBuiltInName(name)) io.out(`# linebacker sim show ${name} > mine.yaml; linebacker sim mine.yaml\n`)
+  io.out(source.text)
+  return 0
+}
+
+/** What was asked for, complete. */
+interface Asked {
+  readonly scenario: Scenario
+  readonly bounds: FluidBounds
+  readonly lineup: Lineup
+  readonly loads: readonly number[]
+  readonly balancers: number
+  readonly seed: number
+  readonly seeds: number
+  readonly requests: number
+}
+
+async function rehearse(
+  name: string | undefined,
+  isCapacity: boolean,
+  given: Given,
+  io: Io,
+): Promise<ExitCode> {
+  const asked = await askedOf(name, isCapacity, given, io)
+  if (typeof asked === "number") return asked
+  const isJson = given.values["json"] === true
+  const folder = text(given, "report")
+  if (folder !== undefined && !canWrite(folder, io)) return 1
+  const watch = progressOn(io, isJson)
+  const plan = { ...asked, policies: asked.lineup.contestants }
+  const capacity = isCapacity ? findCapacities(plan, watch.tell) : undefined
+  // Of a capacity the latencies at the scenario's loads are part of a report, and of nothing else.
+  const runs = isCapacity && folder === undefined ? [] : runAll(plan, watch.tell)
+  watch.end()
+  if (folder !== undefined) {
+    const rehearsal = rehearsalOf(asked, runs, capacity, commandOf(name, isCapacity, given))
+    for (const [file, content] of reportFiles(rehearsal)) writeFileSync(join(folder, file), content)
+    io.err(`wrote ${join(folder, "report.html")}\n`)
+  }
+  if (isJson)
+    io.out(`${JSON.stringify(capacity === undefined ? jsonOfRuns(asked, runs) : jsonOf(capacity))}\n`)
+  else {
+    io.out(headText(asked))
+    io.out(
+      capacity === undefined
+        ? runsText(
+            runs,
+            asked.scenario.resources.map((resource) => resource.name),
+          )
+        : capacityText(capacity),
+    )
+    for (const { policy, reason } of asked.lineup.excluded)
+      io.out(`\n${policy} cannot take part: ${reason}\n`)
+  }
+  return 0
+}
+
+async function askedOf(
+  name: string | undefined,
+  isCapacity: boolean,
+  given: Given,
+  io: Io,
+): Promise<Asked | ExitCode> {
+  if (given.values["json"] === true && text(given, "report") !== undefined) {
+    throw new UsageError("--json and --report: one of them; the report has the numbers in results.json")
+  }
+  if (!isCapacity && given.values["seeds"] !== undefined)
+    throw new UsageError("--seeds belongs to sim capacity")
+  const seed = integer(given, "seed", 0, Number.MAX_SAFE_INTEGER) ?? seedDefault
+  const seeds = integer(given, "seeds", 1, seedsMax) ?? seedsDefault
+  const balancers = integer(given, "balancers", 1, balancersMax)
+  const requests = integer(given, "requests", 100, requestsMax)
+  const loads = loadsOf(text(given, "load"))
+  const scenario = await scenarioOf(name, text(given, "trace"), seed, io)
+  if (typeof scenario === "number") return scenario
+  const lineup = await lineupOf(text(given, "policy"), scenario.resources)
+  if (lineup.contestants.length === 0) throw new UsageError("--policy: nobody is left who could take part")
+  const bounds = await boundsOf(scenario, io)
+  if (typeof bounds === "number") return bounds
+  return {
+    scenario,
+    bounds,
+    lineup,
+    seed,
+    seeds,
+    loads: loads ?? scenario.loads,
+    balancers: balancers ?? scenario.balancers,
+    requests: requests ?? scenario.requests,
+  }
+}
+
+async function boundsOf(scenario: Scenario, io: Io): Promise<FluidBounds | ExitCode> {
+  try {
+    return await fluidBounds(scenario)
+  } catch (error) {
+    io.err(`linebacker sim: ${scenario.name} has no bound: ${(error as Error).message.split("\n", 1)[0]}\n`)
+    return 1
+  }
+}
+
+function integer(given: Given, name: string, min: number, max: number): number | undefined {
+  const written = text(given, name)
+  if (written === undefined) return undefined
+  const value = /^[0-9]+$/.test(written) ? Number(written) : Number.NaN
+  if (value >= min && value <= max) return value
+  throw new UsageError(`--${name}: expected an integer from ${min} to ${max}, found "${written}"`)
+}
+
+function loadsOf(written: string | undefined): number[] | undefined {
+  if (written === undefined) return undefined
+  const loads = written.split(",").map((part) => {
+    const load = /^\s*[0-9]*\.?[0-9]+\s*$/.test(part) ? Number(part) : Number.NaN
+    if (load > 0 && load <= loadMax) return load
+    throw new UsageError(
+      `--load: expected shares of θ* above 0, up to ${loadMax}, like 0.5,0.9; found "${part.trim()}"`,
+    )
+  })
+  return [...new Set(loads)].sort((a, b) => a - b)
+}
+
+/** Found out before the work, not after it. */
+function canWrite(folder: string, io: Io): boolean {
+  try {
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(join(folder, "results.json"), "")
+    return true
+  } catch (error) {
+    io.err(`linebacker sim: --report: cannot write to ${folder}: ${(error as NodeJS.ErrnoException).code}\n`)
+    return false
+  }
+}
+
+/** A bar for who watches a terminal; nothing for files and programs. */
+function progressOn(
+  io: Io,
+  isJson: boolean,
+): { readonly tell: (progress: Progress) => void; readonly end: () => void } {
+  if (!process.stderr.isTTY || isJson) return { tell: () => {}, end: () => {} }
+  const width = 24
+  return {
+    tell({ done, total, policy, load }) {
+      const full = Math.min(width, Math.floor((done / total) * width))
+      const bar = `${"█".repeat(full)}${"░".repeat(width - full)}`
+      io.err(`\r${bar} ${done}/${total} ${policy} at ${load.toFixed(3)}`.slice(0, 78).padEnd(78))
+    },
+    end: () => io.err(`\r${" ".repeat(78)}\r`),
+  }
+}
+
+/** Per policy and load. */
+function jsonOfRuns({ scenario, bounds, balancers, seed }: Asked, runs: readonly RunResult[]): object {
+  const policies: Record<string, Record<string, object>> = {}
+  for (const { policy, load, balancers: _balancers, seed: _seed, ...numbers } of runs) {
+    const { mean, p50, p99, p999, slowdown, utilization, ...more } = numbers
+    policies[policy] ??= {}
+    policies[policy][String(load)] = { mean, p50, p99, p999, slowdown, utilization, ...more }
+  }
+  return {
+    scenario: scenario.name,
+    thetaStar: bounds.thetaStar,
+    classBlindCeiling: bounds.classBlindCeiling,
+    balancers,
+    seed,
+    policies,
+  }
+}
+
+function jsonOf({ scenario, thetaStar, classBlindCeiling, balancers, policies }: CapacityResult): object {
+  const shares = Object.entries(policies).map(([name, { share, low, high }]) => [name, { share, low, high }])
+  return { scenario, thetaStar, classBlindCeiling, balancers, policies: Object.fromEntries(shares) as object }
+}
+
+function rehearsalOf(
+  { scenario, bounds, balancers, seed, lineup, requests }: Asked,
+  runs: readonly RunResult[],
+  capacity: CapacityResult | undefined,
+  command: string,
+): Rehearsal {
+  return {
+    versions: { linebacker: packageVersion(), node: process.versions.node },
+    command,
+    scenario: { ...scenario, requests },
+    bounds,
+    unloadedP99: unloadedP99(scenario, bounds.shares),
+    balancers,
+    seed,
+    policies: styled(
+      lineup.contestants.map(({ name, entry: { summary, seesDemand } }) => ({ name, summary, seesDemand })),
+    ),
+    runs,
+    capacity,
+    excluded: lineup.excluded,
+  }
+}
+
+/** The command line as a shell takes it. */
+function commandOf(name: string | undefined, isCapacity: boolean, given: Given): string {
+  const options = Object.entries(given.values).flatMap(([option, value]) =>
+    typeof value === "string" ? [`--${option}`, quoted(value)] : [],
+  )
+  const words = isCapacity ? ["capacity"] : []
+  return ["linebacker", "sim", ...words, ...(name === undefined ? [] : [quoted(name)]), ...options].join(" ")
+}
+
+function quoted(word: string): string {
+  return /^[A-Za-z0-9_./,:=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+}
