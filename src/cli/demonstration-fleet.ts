@@ -1,11 +1,12 @@
 import { type ChildProcess, fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import type { Condition } from "../backend/demonstration-backend.ts"
-import { systemTimers } from "../system.ts"
+import { systemClock, systemTimers } from "../system.ts"
 import type { Io } from "./command.ts"
 
-/** How long the backends may take until all of them get traffic. */
+/** How long the backends may take until all of them get traffic, and how much longer for each. */
 const readyMsMax = 20_000
+const readyMsEach = 3_000
 const pollMs = 20
 /** How long a backend may take to end in order before it is killed. */
 const stopMsMax = 15_000
@@ -26,12 +27,15 @@ export class DemonstrationFleet {
     this.#io = io
   }
 
+  /** Backends that run. */
+  get size(): number {
+    return this.#running.size
+  }
+
   /** Starts a backend of this id with the arguments of `linebacker backend`. */
   start(id: string, args: readonly string[]): void {
-    const main = fileURLToPath(
-      new URL(import.meta.url.endsWith(".ts") ? "./main.ts" : "./main.js", import.meta.url),
-    )
-    const child = fork(main, ["backend", `--id=${id}`, ...args], {
+    const entry = import.meta.url.endsWith(".ts") ? "./backend-process.ts" : "./backend-process.js"
+    const child = fork(fileURLToPath(new URL(entry, import.meta.url)), [`--id=${id}`, ...args], {
       stdio: ["ignore", "ignore", "pipe", "ipc"],
     })
     this.#children.set(id, child)
@@ -111,7 +115,9 @@ export class DemonstrationFleet {
 
 /** Waits until it holds; false when a backend has ended meanwhile, or it takes too long. */
 export async function untilReady(holds: () => boolean, fleet: DemonstrationFleet): Promise<boolean> {
-  for (let waited = 0; waited < readyMsMax; waited += pollMs) {
+  const readyMs = readyMsMax + fleet.size * readyMsEach
+  const end = systemClock.now() + readyMs
+  while (systemClock.now() < end) {
     if (holds()) return true
     if (fleet.hasFailed) return false
     await new Promise<void>((resolve) => void systemTimers.set(pollMs, resolve))

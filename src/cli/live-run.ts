@@ -128,8 +128,11 @@ export class LiveStage {
 
   async #run(plan: SpamPlan, cues: readonly Cue[]): Promise<LiveResult> {
     const run = startSpam(plan, "a scenario")
-    const wait = run.startsAt - systemClock.now()
-    const cancels = cues.map((cue) => systemTimers.set(wait + cue.atMs, () => this.#perform(cue)))
+    const cancels: (() => void)[] = []
+    void run.startsAt.then((startsAt) => {
+      const wait = startsAt - systemClock.now()
+      for (const cue of cues) cancels.push(systemTimers.set(wait + cue.atMs, () => this.#perform(cue)))
+    })
     this.#stopRun = () => run.stop()
     if (this.#isStopped) run.stop()
     try {

@@ -2,18 +2,20 @@
 import { Worker } from "node:worker_threads"
 import type { Millis } from "../core/clock.ts"
 import { clockOrigin, systemClock } from "../system.ts"
-import type { FromSpamWorker, SpamBirth, SpamPlan, SpamProgress } from "./plan.ts"
+import type { FromSpamWorker, SpamBirth, SpamPlan, SpamProgress, ToSpamWorker } from "./plan.ts"
 import { type Records, sumOf } from "./recorder.ts"
 import { resultOf, type SpamResult, type ThreadReport } from "./result.ts"
 
-/** Threads need this long until all of them can start at the same moment. */
-const startMs = 250
+/** Threads that are ready need this long to hear when they start. */
+const startMs = 50
+/** A thread may take this long until it is ready, on a machine that is busy with something else. */
+const readyMsMax = 60_000
 /** How long after the last request may have timed out a thread that says nothing is ended. */
 const graceMs = 5_000
 
 export interface SpamRun {
-  /** When the first request may leave, in time of `systemClock`. */
-  readonly startsAt: Millis
+  /** When the first request may leave, in time of `systemClock`; known when all threads are ready. */
+  readonly startsAt: Promise<Millis>
   readonly result: Promise<SpamResult>
   /** All that was recorded, of which the result is a summary. */
   readonly records: Promise<Records>
@@ -31,18 +33,34 @@ export function startSpam(
   targetText: string,
   onProgress: (progress: SpamProgress) => void = () => {},
 ): SpamRun {
-  const startsAt = systemClock.now() + startMs
   const progress: SpamProgress[] = []
   const threads = Array.from({ length: plan.threads }, (_, index) => {
-    const birth: SpamBirth = { plan, index, startsAt: clockOrigin + startsAt }
+    const birth: SpamBirth = { plan, index }
     const entry = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url)
     return new Worker(entry, { workerData: birth, name: `linebacker-spam-${index}` })
   })
+  const { promise: startsAt, resolve: start } = Promise.withResolvers<Millis>()
+  let unready = threads.length
+  let late: NodeJS.Timeout | undefined
+  const endAll = (): void => {
+    for (const worker of threads) void worker.terminate()
+  }
+  const onReady = (): void => {
+    if (--unready > 0) return
+    clearTimeout(late)
+    const at = systemClock.now() + startMs
+    for (const worker of threads) {
+      worker.postMessage({ kind: "start", startsAt: clockOrigin + at } satisfies ToSpamWorker)
+    }
+    late = setTimeout(endAll, startMs + plan.durationMs + 2 * plan.timeoutMs + graceMs)
+    start(at)
+  }
   const reports = threads.map(
     (worker, index) =>
       new Promise<ThreadReport>((resolve, reject) => {
         worker.on("message", (message: FromSpamWorker) => {
           if (message.kind === "done") resolve(message)
+          else if (message.kind === "ready") onReady()
           else {
             progress[index] = message.progress
             onProgress(totalOf(progress))
@@ -53,12 +71,7 @@ export function startSpam(
       }),
   )
   const finish = async (): Promise<{ readonly result: SpamResult; readonly records: Records }> => {
-    const late = setTimeout(
-      () => {
-        for (const worker of threads) void worker.terminate()
-      },
-      startMs + plan.durationMs + 2 * plan.timeoutMs + graceMs,
-    )
+    late = setTimeout(endAll, readyMsMax)
     try {
       const all = await Promise.all(reports)
       const ranMs = Math.max(...all.map((report) => report.ranMs))
@@ -77,7 +90,7 @@ export function startSpam(
     result: finished.then(({ result }) => result),
     records,
     stop: () => {
-      for (const worker of threads) worker.postMessage("stop")
+      for (const worker of threads) worker.postMessage({ kind: "stop" } satisfies ToSpamWorker)
     },
   }
 }
