@@ -3,6 +3,7 @@ import { test } from "node:test"
 import { outcome, resourcesOf } from "../../test/support/backends.ts"
 import { rehearse, snapshotOf, type FleetOptions, type Rehearsed } from "../../test/support/learning-fleet.ts"
 import type { Rng } from "../core/rng.ts"
+import { MixPlanner } from "../policies/mix-planner.ts"
 import { Learner } from "./learner.ts"
 import { loadReport } from "./load-report.ts"
 import { Observer } from "./observer.ts"
@@ -19,7 +20,7 @@ const capacities = [
   [60, 60],
   [60, 90],
 ] as const
-const seeds = [1, 2, 3, 4, 5, 6]
+const seeds = [1, 2, 3, 4]
 
 /** Each kind goes where it fits more often, as every policy that sees demand would have it. */
 function fitting(kind: number, rng: Rng): number {
@@ -57,6 +58,8 @@ test("from utilization with every response, demand is known within 20 % after 2 
   for (const one of found) {
     const { demand } = one.learner.view(20_000).routes[1]!
     assert.equal(demand[0]!.source, "utilization")
+    const [fit] = one.learner.view(20_000).fits
+    assert.ok(fit!.resource === "r0" && fit!.seconds > 40 && fit!.background < 0.1 && fit!.noise < 0.12)
   }
 })
 
@@ -282,6 +285,10 @@ test("what is learned of one route is the prior of those of which nothing is", (
     routes.map(({ isLearned }) => isLearned),
     [false, true, false],
   )
+  assert.deepEqual(
+    routes.map(({ holdMs }) => holdMs),
+    [undefined, 10, undefined],
+  )
   assert.ok(Math.abs(routes[1]!.rate - 60 * (1 - 0.7)) < 1e-9, "rates move by 0.3 a second")
 })
 
@@ -331,6 +338,24 @@ test("the planner is given the eligible members with corrected capacities, and t
   })
   assert.deepEqual(knowledge.mix?.backends, ["b0", "b1", "b2"])
   assert.ok(asked[0]![1] < 60, `${asked[0]![1]}`)
+})
+
+test("what is learned makes a mix that sends each kind where it fits", () => {
+  const { knowledge } = rehearse({
+    capacities: [
+      [90, 30],
+      [30, 90],
+    ],
+    classes: [
+      { mean: [2, 0.5], rate: 15, reportsCost: true },
+      { mean: [0.5, 2], rate: 15, reportsCost: true },
+    ],
+    seconds: 30,
+    planner: new MixPlanner(resourcesOf("rate", "rate")),
+  })
+  const { shares } = knowledge.mix!
+  // Rows: the rest, the two kinds. Columns: the two backends.
+  assert.ok(shares[2]! > 0.8 && shares[5]! > 0.8, shares.join(" "))
 })
 
 test("what has left is forgotten, and a batch with routes that are not known yet does no harm", () => {

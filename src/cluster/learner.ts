@@ -23,7 +23,11 @@ import { averagingsCount, WorkLedger } from "./work-ledger.ts"
 /** What works out which part of a route's requests goes where (policies/mix-planner.ts). */
 export interface Planner {
   plan(
-    members: readonly { readonly id: BackendId; readonly capacity: Readonly<ResourceVector> }[],
+    members: readonly {
+      readonly id: BackendId
+      readonly capacity: Readonly<ResourceVector>
+      readonly penalty?: number | undefined
+    }[],
     routes: readonly RouteKnowledge[],
   ): Mix | undefined
 }
@@ -46,6 +50,18 @@ export interface LearnedView {
   readonly ageMs: Millis
   readonly routes: readonly LearnedRoute[]
   readonly backends: readonly LearnedBackend[]
+  /** How well requests explain the utilization that was reported; by resource, those without any left out. */
+  readonly fits: readonly UtilizationFit[]
+}
+
+export interface UtilizationFit {
+  readonly resource: string
+  /** Seconds of backends that it rests on, older ones counting less. */
+  readonly seconds: number
+  /** Utilization that is there without requests, 0 to 1. */
+  readonly background: number
+  /** What is not understood, as a standard deviation of utilization. */
+  readonly noise: number
 }
 
 export interface LearnedRoute {
@@ -98,6 +114,10 @@ const intervalsMin = 5
  *
  * The regression's demand is in units of registered capacity, reported cost in whatever unit the backends report.
  * Where both are known of some route, their ratio converts the regression's.
+ *
+ * Corrections of capacity do not go back into the regression, which believes what was registered: with both free, each
+ * could explain the other. So with utilization alone a slow backend is found as far as it gets the same kinds of requests
+ * as others; one that has a kind to itself looks as if that kind needed more.
  *
  * Time of other threads is not compared with `now`: a batch is taken to have ended when it arrives.
  *
@@ -167,15 +187,17 @@ export class Learner {
           capacity.map((amount, r) => amount * correction[r]!),
         )
     }
+    const penalties = this.#penalties.learn(now)
     const members = snapshot.eligible.map(({ id }) => ({
       id,
       capacity: capacities.get(id) ?? registered.get(id)!,
+      penalty: penalties.get(id),
     }))
     this.#knowledge = {
       version: ++this.#version,
       routes,
       capacities,
-      penalties: this.#penalties.learn(now),
+      penalties,
       mix: this.#options.planner?.plan(members, routes),
     }
     return this.#knowledge
@@ -185,7 +207,7 @@ export class Learner {
   view(now: Millis): LearnedView {
     const list = this.#options.routes()
     const known = this.#knowledge
-    if (known === undefined) return { ageMs: NaN, routes: [], backends: [] }
+    if (known === undefined) return { ageMs: NaN, routes: [], backends: [], fits: [] }
     const errors = this.#resources.map((_, r) => this.#regression.standardErrors(r, known.routes.length))
     const scales = this.#resources.map((_, r) => this.#scale(r))
     const overall = this.#resources.map((_, r) => this.#overall(r))
@@ -215,7 +237,22 @@ export class Learner {
         penalty: known.penalties.get(member.id) ?? 1,
       }
     })
-    return { ageMs: now - this.#learnedAt, routes, backends }
+    return { ageMs: now - this.#learnedAt, routes, backends, fits: this.#fits() }
+  }
+
+  #fits(): UtilizationFit[] {
+    const fits: UtilizationFit[] = []
+    for (const [r, { name }] of this.#resources.entries()) {
+      const seconds = this.#regression.intervals(r)
+      if (seconds === 0) continue
+      fits.push({
+        resource: name,
+        seconds,
+        background: this.#regression.background(r),
+        noise: this.#regression.noise(r),
+      })
+    }
+    return fits
   }
 
   /** Makes room for the routes that there are. */
@@ -372,8 +409,9 @@ export class Learner {
         if (source !== "prior") isLearned = true
       }
       this.#means.push(mean)
+      const holdMs = this.#serviceTimes.meanMs(route)
       const bySize = this.#costs[route]?.sizeHint()
-      return { name: routeName(list, route), mean, rate: this.#rates[route]!, isLearned, bySize }
+      return { name: routeName(list, route), mean, rate: this.#rates[route]!, isLearned, holdMs, bySize }
     })
   }
 

@@ -79,7 +79,8 @@ interface Bin {
  * than the bins reach back is spread over those there are.
  *
  * A bin is closed once requests as long as those of late can no longer end in it, after 16 s at the latest.
- * Memory: 16 · (routes + 3R) numbers.
+ * Memory: 8 numbers a route for the averages and one or two more in each open bin, of which there are three while
+ * requests are short.
  */
 export class WorkLedger {
   /** Routes that are told apart in seconds that begin from now on; those beyond count as route 0. */
