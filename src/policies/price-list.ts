@@ -7,6 +7,12 @@ import { meanHoldSeconds } from "./hold-time.ts"
 import type { PickRequest } from "./policy.ts"
 
 /**
+ * Which part of the time that requests take counts. Measured (price-scale.test.ts): of 6,000 requests to a fleet bound
+ * by its work a quarter refuses 61, a twelfth 74 and all of it 77; to one bound by its space 206, 267 and 712.
+ */
+const hurry = 1 / 4
+
+/**
  * What placing a request would cost at each member of a fleet:
  *
  *     Σ_r  d_r / K̄_r · φ_r( (W_r + d_r/2) / K_r )
@@ -15,10 +21,11 @@ import type { PickRequest } from "./policy.ts"
  * the fleet. The argument of φ is the load half way through the placing, so that big requests see that they are big.
  *
  * K makes the resources comparable. Of a `space` it is the capacity, so W/K is the fraction held. Of a `rate` it is
- * the work that the backend can do in the time that requests take on average, T: by Little's law the work in flight is
- * arrivals times T, so W over capacity times T is the rate's utilization, a fraction of the same meaning. Where a
- * fleet has only one sort of resource T is a common factor and left out; while it is not known it is one second.
- * φ(u) = u for rates, which may lag behind, and u / (1 − u) for spaces, which may not: Infinity from 1 on.
+ * the work that the backend can do in a quarter of the time that requests take on average, T. By Little's law the
+ * work in flight is arrivals times T, so W over capacity times T is the rate's utilization, a fraction of the same
+ * meaning. φ(u) = u for rates, which may lag behind, and u / (1 − u) for spaces, which may not: Infinity from 1 on. The
+ * quarter makes up for that difference where it matters, at utilizations of 0.8 to 0.95. Where a fleet has only one
+ * sort of resource T is a common factor and left out; while it is not known a rate's K is its capacity a second.
  *
  * So no unit matters, of no resource and not of time. The fleet's mean divides the demand, the own capacity divides
  * the backlog, once: dividing the demand by the own capacity too makes large backends look cheap for the wrong
@@ -91,7 +98,7 @@ export class PriceList {
     const count = this.#count
     const members = this.#members
     const { routes, penalties } = this.#knowledge
-    const seconds = this.#hasBoth ? (meanHoldSeconds(routes) ?? 1) : 1
+    const seconds = this.#hasBoth ? (meanHoldSeconds(routes) ?? 1 / hurry) * hurry : 1
     const sums = new Float64Array(count)
     this.#inverse = new Float64Array(members.length * count)
     for (const [index, { capacity }] of members.entries()) {
