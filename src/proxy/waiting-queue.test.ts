@@ -1,5 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { ofCapacity, resourcesOf } from "../../test/support/backends.ts"
 import type { ErrorCode } from "../core/errors.ts"
 import { WaitingQueue, type Waiting } from "./waiting-queue.ts"
 
@@ -17,7 +18,7 @@ class Request implements Waiting {
   }
 }
 
-test("room goes to whoever has waited longest, and nobody passes one that does not fit", () => {
+test("of one route room goes to whoever has waited longest, and nobody passes one that does not fit", () => {
   const queue = new WaitingQueue(10)
   const [large, small] = [new Request(), new Request()]
   queue.push(large, 1_000)
@@ -28,6 +29,35 @@ test("room goes to whoever has waited longest, and nobody passes one that does n
   large.fits = true
   queue.serve(0)
   assert.equal(queue.length, 0)
+})
+
+test("of two routes the one that holds less is next, and passes one of the other that does not fit", () => {
+  const resources = resourcesOf("space")
+  const queue = new WaitingQueue(10, resources)
+  queue.rebuild(ofCapacity([10]))
+  const order: string[] = []
+  const asking = (name: string, fits: boolean): Waiting => ({
+    retryQueued() {
+      order.push(name)
+      return fits
+    },
+    giveUpQueued() {},
+  })
+  queue.begun(0, Float64Array.of(5))
+  queue.begun(1, Float64Array.of(6))
+  queue.push(asking("b", true), 1_000, 1, Float64Array.of(1))
+  queue.push(asking("a", false), 1_000, 0, Float64Array.of(4))
+  queue.serve(0)
+  assert.deepEqual(order, ["a", "b"])
+  assert.equal(queue.length, 1)
+  // A newcomer is asked without the one that was refused; one behind that is not.
+  queue.push(asking("c", true), 1_000, 2, Float64Array.of(1))
+  queue.push(asking("a2", true), 1_000, 0, Float64Array.of(1))
+  queue.serveNew()
+  assert.deepEqual(order, ["a", "b", "c"])
+  queue.ended(1, Float64Array.of(6))
+  queue.serve(0)
+  assert.deepEqual(order, ["a", "b", "c", "a"])
 })
 
 test("who has waited for too long is given up, and those behind it get their turn", () => {

@@ -1,6 +1,9 @@
-/** Requests of one thread that no backend has room for now: first come, first served, bounded in number and time. */
+/** Requests of one thread that no backend has room for now: served by dominant share, bounded in number and time. */
+import { FairQueue, type Place } from "../cluster/fair-queue.ts"
+import type { Backend } from "../core/backend.ts"
 import type { ErrorCode } from "../core/errors.ts"
 import type { Millis } from "../core/clock.ts"
+import type { ResourceTable, ResourceVector } from "../core/resources.ts"
 
 /** Whoever waits. It may have left in the meantime: then it says true to `retryQueued` and nothing to the other. */
 export interface Waiting {
@@ -9,54 +12,91 @@ export interface Waiting {
   giveUpQueued(code: ErrorCode): void
 }
 
-interface Place {
-  readonly waiting: Waiting
-  readonly until: Millis
-}
+const nothing = new Float64Array(0)
 
+/**
+ * Within a route it is first come, first served; `FairQueue` says which route is next, and how long others may pass a
+ * request that does not fit. Without a table of resources, or as long as it knows no members, all shares are equal.
+ */
 export class WaitingQueue {
-  readonly #lengthMax: number
-  #places: Place[] = []
+  readonly #queue: FairQueue<Waiting>
+  readonly #places = new Map<Waiting, Place<Waiting>>()
 
-  constructor(lengthMax: number) {
-    this.#lengthMax = lengthMax
+  constructor(lengthMax: number, resources: ResourceTable = []) {
+    this.#queue = new FairQueue(resources, lengthMax)
   }
 
   get length(): number {
-    return this.#places.length
+    return this.#queue.length
   }
 
-  /** False when the queue is full. */
-  push(waiting: Waiting, until: Millis): boolean {
-    if (this.#places.length >= this.#lengthMax) return false
-    this.#places.push({ waiting, until })
+  /** Cold: those whose room is waited for. */
+  rebuild(members: readonly Backend[]): void {
+    this.#queue.rebuild(members)
+  }
+
+  /** Hot: an attempt of this route has begun, whether it has waited or not. */
+  begun(route: number, demand: Readonly<ResourceVector>): void {
+    this.#queue.begun(route, demand)
+  }
+
+  /** Hot: it has settled. */
+  ended(route: number, demand: Readonly<ResourceVector>): void {
+    this.#queue.ended(route, demand)
+  }
+
+  /** False when the queue is full. `demand` must stay as it is while it waits. */
+  push(waiting: Waiting, until: Millis, route = 0, demand: Readonly<ResourceVector> = nothing): boolean {
+    const place = this.#queue.push(waiting, route, demand, until)
+    if (place === undefined) return false
+    this.#places.set(waiting, place)
     return true
   }
 
-  /** Gives room to whoever has waited longest, until somebody does not fit; gives up those whose time is over. */
+  /** Gives room to those who are next as long as they fit; gives up those whose time is over. */
   serve(now: Millis): void {
-    for (let first = this.#places[0]; first !== undefined; first = this.#places[0]) {
-      if (first.until <= now) {
-        this.#places.shift()
-        first.waiting.giveUpQueued("queue_timeout")
+    for (let late = this.#queue.expired(now); late !== undefined; late = this.#queue.expired(now)) {
+      this.#leave(late)
+      late.item.giveUpQueued("queue_timeout")
+    }
+    this.#queue.roomFreed()
+    this.serveNew()
+  }
+
+  /**
+   * After a push, where there is no new room: asks only those that have not been asked since there was. That is the
+   * newcomer, unless somebody of its route waits before it or everybody waits for one that does not fit.
+   */
+  serveNew(): void {
+    for (let place = this.#queue.next(); place !== undefined; place = this.#queue.next()) {
+      const isServed = place.item.retryQueued()
+      // It may have left by itself within its turn.
+      if (!place.isWaiting) continue
+      if (!isServed) {
+        this.#queue.refuse(place)
         continue
       }
-      if (!first.waiting.retryQueued()) return
-      // It may have left by itself within its turn.
-      if (this.#places[0] === first) this.#places.shift()
+      this.#queue.take(place)
+      this.#places.delete(place.item)
     }
   }
 
   /** Whoever waits here has gone. */
   remove(waiting: Waiting): void {
-    const index = this.#places.findIndex((place) => place.waiting === waiting)
-    if (index !== -1) this.#places = this.#places.toSpliced(index, 1)
+    const place = this.#places.get(waiting)
+    if (place !== undefined) this.#leave(place)
   }
 
   /** Nobody shall wait any longer. */
   giveUp(code: ErrorCode): void {
-    const places = this.#places
-    this.#places = []
-    for (const { waiting } of places) waiting.giveUpQueued(code)
+    for (let { first } = this.#queue; first !== undefined; { first } = this.#queue) {
+      this.#leave(first)
+      first.item.giveUpQueued(code)
+    }
+  }
+
+  #leave(place: Place<Waiting>): void {
+    this.#queue.remove(place)
+    this.#places.delete(place.item)
   }
 }
