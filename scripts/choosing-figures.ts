@@ -1,26 +1,26 @@
 /**
  * What `npm run figures` does: runs the simulator for scenarios × policies, and writes the figures and tables of
- * docs/choosing.md. Nothing there is typed by hand. Results are kept in docs/choosing/results.json, so that one scenario can
+ * docs/choosing.md. Nothing there is typed by hand. Results are kept in docs/choosing/SCENARIO.json, so that one scenario can
  * be measured again (`npm run figures -- --only skewed`), or only the tables written (`npm run figures -- --tables`).
- * With several processes a scenario each is measured at the same time (`--jobs 2`).
+ * Scenarios are measured in processes of their own, `--jobs` at a time.
  */
 import { spawn } from "node:child_process"
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { packageVersion } from "../src/balancer.ts"
 import { policies, policyNames } from "../src/policies/index.ts"
-import { builtInNames, builtInUrl, isBuiltInName } from "../src/sim/built-in.ts"
+import { type BuiltInName, builtInNames, builtInUrl, isBuiltInName } from "../src/sim/built-in.ts"
 import { capacityFigure, latencyFigure, reportFigures } from "../src/sim/figures.ts"
 import { contestant, rehearse } from "../src/sim/rehearse.ts"
 import { readScenario } from "../src/sim/scenario-file.ts"
 import { standalone } from "../src/sim/svg.ts"
-import { between, type ChoosingResult, type ChoosingResults, generatedParts } from "./choosing-tables.ts"
+import { readResults } from "./choosing-results.ts"
+import { between, type ChoosingResult, generatedParts } from "./choosing-tables.ts"
 
 const root = join(import.meta.dirname, "..")
 const folder = join(root, "docs", "choosing")
-const resultsFile = join(folder, "results.json")
 const document = join(root, "docs", "choosing.md")
 /** Several balancers are measured where the goals of the project name them. */
 const manyBalancers = 8
@@ -49,6 +49,8 @@ const { values } = parseArgs({
     requests: { type: "string", default: "60000" },
     jobs: { type: "string", default: String(Math.max(1, availableParallelism() - 1)) },
     tables: { type: "boolean", default: false },
+    // For the processes that this one starts.
+    "measure-only": { type: "boolean", default: false },
   },
 })
 const seeds = wholeNumber("seeds", values.seeds)
@@ -60,12 +62,14 @@ const names = policyNames.filter(
 if (scenarios.length === 0 || names.length === 0) throw new Error("there is no such scenario or policy")
 
 mkdirSync(folder, { recursive: true })
-if (!values.tables) await measureAll()
-const parts = generatedParts(policies, kept())
-writeFileSync(document, between(readFileSync(document, "utf8"), parts))
+if (values["measure-only"]) await measure(scenarios[0]!)
+else {
+  if (!values.tables) await measureAll()
+  const parts = generatedParts(policies, readResults(folder))
+  writeFileSync(document, between(readFileSync(document, "utf8"), parts))
+}
 
 async function measureAll(): Promise<void> {
-  if (scenarios.length === 1) return measure(scenarios[0]!)
   const pending = [...scenarios]
   const jobs = Array.from({ length: wholeNumber("jobs", values.jobs) }, async () => {
     for (let name = pending.shift(); name !== undefined; name = pending.shift()) await inProcess(name)
@@ -73,11 +77,11 @@ async function measureAll(): Promise<void> {
   await Promise.all(jobs)
 }
 
-/** One scenario in a process of its own. The last to end has seen what the others kept: each writes at its end only. */
 async function inProcess(name: string): Promise<void> {
   const args = [
     ...process.execArgv,
     import.meta.filename,
+    "--measure-only",
     `--only=${name}`,
     `--seeds=${seeds}`,
     `--requests=${requests}`,
@@ -88,8 +92,7 @@ async function inProcess(name: string): Promise<void> {
   if (code !== 0) throw new Error(`${name} ended with exit code ${code}`)
 }
 
-async function measure(name: string): Promise<void> {
-  if (!isBuiltInName(name)) throw new Error(`there is no scenario ${name}`)
+async function measure(name: BuiltInName): Promise<void> {
   const startedAt = performance.now()
   const read = readScenario({ file: `${name}.yaml`, text: readFileSync(builtInUrl(name), "utf8") })
   if (!read.ok) throw new Error(`the scenario ${name} is wrong`)
@@ -123,8 +126,8 @@ async function measure(name: string): Promise<void> {
     for (const figure of reportFigures(one)) if (routed.includes(figure.name)) write(figure.name, figure.svg)
   }
   const { thetaStar, classBlindCeiling, roundRobinCeiling } = one.bounds
-  const before = kept()[name]?.capacities ?? {}
-  keep(name, {
+  const before = readResults(folder)[name]?.capacities ?? {}
+  const result: ChoosingResult = {
     summary: scenario.summary,
     thetaStar,
     classBlindCeiling,
@@ -133,7 +136,8 @@ async function measure(name: string): Promise<void> {
     requests,
     version: packageVersion(),
     capacities: values.policies === undefined ? capacities : merged(before, capacities),
-  })
+  }
+  writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(result, undefined, 1)}\n`)
   process.stdout.write(`${name}: ${Math.round((performance.now() - startedAt) / 1_000)} s\n`)
 }
 
@@ -144,18 +148,6 @@ function merged(
 ): ChoosingResult["capacities"] {
   const counts = new Set([...Object.keys(before), ...Object.keys(now)])
   return Object.fromEntries([...counts].map((count) => [count, { ...before[count], ...now[count] }]))
-}
-
-function kept(): ChoosingResults {
-  return existsSync(resultsFile) ? (JSON.parse(readFileSync(resultsFile, "utf8")) as ChoosingResults) : {}
-}
-
-function keep(name: string, result: ChoosingResult): void {
-  const all = { ...kept(), [name]: result }
-  const ordered = builtInNames.flatMap((each) =>
-    all[each] === undefined ? [] : [[each, all[each]] as const],
-  )
-  writeFileSync(resultsFile, `${JSON.stringify(Object.fromEntries(ordered), undefined, 1)}\n`)
 }
 
 function write(name: string, figure: string): void {

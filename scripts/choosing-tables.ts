@@ -3,7 +3,7 @@
 import type { PolicyEntry } from "../src/policies/index.ts"
 import type { PolicyCapacity } from "../src/sim/results.ts"
 
-/** What `npm run figures` keeps of one scenario, in docs/choosing/results.json. */
+/** What `npm run figures` keeps of one scenario, in docs/choosing/SCENARIO.json. */
 export interface ChoosingResult {
   readonly summary: string
   readonly thetaStar: number

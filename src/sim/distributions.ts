@@ -4,7 +4,6 @@ import type { Distribution } from "./scenario.ts"
 
 /** A distribution made ready for drawing. */
 export interface Sampler {
-  readonly mean: number
   /** One draw, ≥ 0. Takes the same number of draws from `rng` every time: two for a lognormal, one for the others. */
   sample(rng: Rng): number
 }
@@ -51,37 +50,35 @@ export function exponential(rng: Rng): number {
 }
 
 class Constant implements Sampler {
-  readonly mean: number
+  readonly #amount: number
 
-  constructor(mean: number) {
-    this.mean = mean
+  constructor(amount: number) {
+    this.#amount = amount
   }
 
   sample(rng: Rng): number {
     rng.next()
-    return this.mean
+    return this.#amount
   }
 }
 
 class Exponential implements Sampler {
-  readonly mean: number
+  readonly #mean: number
 
   constructor(mean: number) {
-    this.mean = mean
+    this.#mean = mean
   }
 
   sample(rng: Rng): number {
-    return exponential(rng) * this.mean
+    return exponential(rng) * this.#mean
   }
 }
 
 class Uniform implements Sampler {
-  readonly mean: number
   readonly #min: number
   readonly #range: number
 
   constructor(min: number, max: number) {
-    this.mean = (min + max) / 2
     this.#min = min
     this.#range = max - min
   }
@@ -92,7 +89,6 @@ class Uniform implements Sampler {
 }
 
 class Integer implements Sampler {
-  readonly mean: number
   readonly #min: number
   readonly #count: number
 
@@ -100,7 +96,6 @@ class Integer implements Sampler {
     if (!Number.isInteger(min) || !Number.isInteger(max)) {
       throw new RangeError(`${min} to ${max} are not whole numbers`)
     }
-    this.mean = (min + max) / 2
     this.#min = min
     this.#count = max - min + 1
   }
@@ -111,12 +106,10 @@ class Integer implements Sampler {
 }
 
 class Lognormal implements Sampler {
-  readonly mean: number
   readonly #mu: number
   readonly #sigma: number
 
   constructor(mean: number, cv: number) {
-    this.mean = mean
     const variance = Math.log(1 + cv * cv)
     this.#mu = Math.log(mean) - variance / 2
     this.#sigma = Math.sqrt(variance)
@@ -129,12 +122,10 @@ class Lognormal implements Sampler {
 }
 
 class Pareto implements Sampler {
-  readonly mean: number
   readonly #least: number
   readonly #power: number
 
   constructor(mean: number, shape: number) {
-    this.mean = mean
     this.#least = (mean * (shape - 1)) / shape
     this.#power = -1 / shape
   }
@@ -145,13 +136,11 @@ class Pareto implements Sampler {
 }
 
 class Bimodal implements Sampler {
-  readonly mean: number
   readonly #small: number
   readonly #large: number
   readonly #often: number
 
   constructor(small: number, large: number, often: number) {
-    this.mean = small + often * (large - small)
     this.#small = small
     this.#large = large
     this.#often = often

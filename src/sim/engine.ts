@@ -14,8 +14,6 @@
 import type { Attempt } from "../cluster/attempts.ts"
 import type { Snapshot } from "../cluster/snapshot.ts"
 import type { Millis } from "../core/clock.ts"
-import { type Knowledge, nothingKnown } from "../core/knowledge.ts"
-import type { LoadReport } from "../core/load-report.ts"
 import type { ResourceKind, ResourceTable } from "../core/resources.ts"
 import { mix32, type Rng } from "../core/rng.ts"
 import type { AttemptResult, Policy, Prober } from "../policies/policy.ts"
@@ -23,6 +21,7 @@ import { ArrivalProcess, streamOf } from "./arrivals.ts"
 import { type Sampler, samplerOf } from "./distributions.ts"
 import { EventHeap } from "./event-heap.ts"
 import { aloneMsOn, backendsOf, checkFaults, Condition, type FleetBackend } from "./fleet.ts"
+import { Known, Learning, priorOf } from "./learning.ts"
 import { Membership, SimulatedSlots } from "./membership.ts"
 import { Reporting } from "./reporting.ts"
 import { phases, Requests } from "./requests.ts"
@@ -106,6 +105,7 @@ const kinds = {
   flaps: 5,
   membership: 6,
   tick: 7,
+  learn: 8,
   report: 9,
   reportArrives: 10,
   probed: 11,
@@ -141,6 +141,9 @@ export class Engine {
   readonly #kinds: readonly FleetBackend[]
   readonly #ended = new Ended()
   readonly #probes: (Probe | undefined)[] = []
+  readonly #known: Known | undefined
+  /** One a balancer; none where everything is known. */
+  readonly #learning: readonly Learning[]
   #snapshot: Snapshot
   #membershipDueAt: Millis = Infinity
   #arrived = 0
@@ -208,11 +211,14 @@ export class Engine {
         policy: makePolicy(streamOf(seed, "policies", balancer), prober),
         indexOf,
         tiers,
-        prior: new Float64Array(resources.length).fill(1),
+        prior: priorOf(resources),
         routes: classes.length + 1,
       })
     })
     this.#serving = new Uint8Array(balancers)
+    const isKnown = knowledge.demand === "known"
+    this.#known = isKnown ? new Known(scenario, rate, balancers) : undefined
+    this.#learning = isKnown ? [] : this.balancers.map(() => new Learning(scenario, slots))
     const tables = this.balancers.map(({ table }) => table)
     this.#membership = new Membership(
       resources,
@@ -221,7 +227,7 @@ export class Engine {
       streamOf(seed, "checks"),
     )
     this.#snapshot = this.#membership.snapshot
-    this.#begin(rate)
+    this.#begin()
   }
 
   /** Requests that have arrived and not ended. */
@@ -334,6 +340,7 @@ export class Engine {
       }
       requests.phase[request] = phases.ended
       requests.attempt[request] = attempt
+      requests.demand[request] = choice.demand
       requests.attempts[request]!++
       requests.begunAt[request] = this.now
       requests.firstByteAt[request] = NaN
@@ -460,6 +467,9 @@ export class Engine {
     if (this.rooms !== undefined && requests.phase[request]! >= phases.working) {
       this.rooms.leave(backend, request, this.now)
     }
+    const seen = attempt.backend as SeenBackend
+    const learning = this.#learning[requests.balancer[request]!]
+    learning?.observer.settled(seen.slot, outcome.route, requests.demand[request]!, outcome, 0)
     requests.attempt[request] = undefined
     requests.phase[request] = phases.ended
     requests.epoch[request]!++
@@ -537,7 +547,7 @@ export class Engine {
 
   // ── everything else that happens ──────────────────────────────────────────────────────────────────────────────
 
-  #begin(rate: number): void {
+  #begin(): void {
     const { faults, knowledge } = this.#scenario
     for (const [backend, { group }] of this.backends.entries()) {
       if (group.joinsAtMs <= 0) this.#membership.join(backend, 0)
@@ -548,43 +558,13 @@ export class Engine {
       this.#events.push(fault.atMs, kinds.faultBegins, index, 0)
     }
     this.#takeSnapshot()
-    if (knowledge.demand === "known") {
-      const known = this.#known(rate)
-      for (const balancer of this.balancers) balancer.learn(known, 0)
-    }
+    if (this.#learning.length > 0) this.#events.push(this.#limits.learnMs, kinds.learn, 0, 0)
     if (knowledge.reports !== "none") this.#events.push(knowledge.reportEveryMs, kinds.report, 0, 0)
     if (this.balancers.some(({ policy }) => policy.tick !== undefined)) {
       this.#events.push(this.#limits.tickMs, kinds.tick, 0, 0)
     }
     this.#arrivals.next()
     this.#nextArrivalAt = this.#requestCount > 0 ? this.#arrivals.at : Infinity
-  }
-
-  /** The truth about the classes, as if it had been learned. */
-  #known(rate: number): Knowledge {
-    const { classes, resources } = this.#scenario
-    const means = classes.map(({ demand }) =>
-      Float64Array.from(resources, ({ name }) =>
-        demand[name] === undefined ? 0 : samplerOf(demand[name]).mean,
-      ),
-    )
-    const overall = new Float64Array(resources.length)
-    for (const [c, { share }] of classes.entries()) {
-      for (let r = 0; r < overall.length; r++) overall[r]! += share * means[c]![r]!
-    }
-    return {
-      ...nothingKnown,
-      version: 1,
-      routes: [
-        { name: "", mean: overall, rate: 0, isLearned: true },
-        ...classes.map(({ name, share }, c) => ({
-          name,
-          mean: means[c]!,
-          rate: (rate * share) / this.balancers.length,
-          isLearned: true,
-        })),
-      ],
-    }
   }
 
   #happen(kind: number, subject: number, detail: number): void {
@@ -615,6 +595,12 @@ export class Engine {
         for (const { policy } of this.balancers) policy.tick?.(this.now)
         this.#events.push(this.now + this.#limits.tickMs, kinds.tick, 0, 0)
         break
+      case kinds.learn:
+        for (const [index, learning] of this.#learning.entries()) {
+          this.balancers[index]!.learn(learning.learn(this.#snapshot, this.now))
+        }
+        this.#events.push(this.now + this.#limits.learnMs, kinds.learn, 0, 0)
+        break
       case kinds.report:
         this.#report()
         break
@@ -635,8 +621,12 @@ export class Engine {
     const { snapshot } = this.#membership
     this.#scheduleMembership()
     if (snapshot === this.#snapshot) return
+    for (const learning of this.#learning) learning.flush(this.#snapshot, this.now)
     this.#snapshot = snapshot
-    for (const balancer of this.balancers) balancer.apply(snapshot, this.now)
+    for (const [index, balancer] of this.balancers.entries()) {
+      balancer.apply(snapshot, this.now)
+      if (this.#known !== undefined) balancer.learn(this.#known.with(snapshot, index))
+    }
     for (let b = 0; b < this.balancers.length; b++) this.#serveQueue(b)
   }
 
@@ -744,10 +734,12 @@ export class Engine {
     const requests = this.#requests
     const balancer = this.balancers[requests.balancer[request]!]!
     const { policy } = balancer
-    if (policy.onReport === undefined) return
-    const from = request * this.#resources
-    const report: LoadReport = this.#reporting.costOf(backend, requests.work, from)
-    policy.onReport(requests.attempt[request]!.backend, report, this.now)
+    const learning = this.#learning[requests.balancer[request]!]
+    if (policy.onReport === undefined && learning === undefined) return
+    const report = this.#reporting.costOf(backend, requests.work, request * this.#resources)
+    const seen = requests.attempt[request]!.backend as SeenBackend
+    policy.onReport?.(seen, report, this.now)
+    learning?.observer.reported(seen.slot, requests.classOf[request]! + 1, report, 0)
   }
 
   #report(): void {
@@ -759,11 +751,14 @@ export class Engine {
 
   #tellReports(): void {
     const reports = this.#reporting.arrive()
-    for (const { eligible, policy } of this.balancers) {
-      if (policy.onReport === undefined) continue
+    for (const [index, { eligible, policy }] of this.balancers.entries()) {
+      // Where every answer tells how busy its backend is the learner has heard it.
+      const learning = this.#tellsCosts ? undefined : this.#learning[index]
       for (const backend of eligible) {
         const report = reports[backend.index]
-        if (report !== undefined) policy.onReport(backend, report, this.now)
+        if (report === undefined) continue
+        policy.onReport?.(backend, report, this.now)
+        learning?.report(backend.id, report, this.now)
       }
     }
   }

@@ -4,6 +4,9 @@
  * request costs no allocation.
  */
 import type { Attempt } from "../cluster/attempts.ts"
+import type { ResourceVector } from "../core/resources.ts"
+
+const nothing: Readonly<ResourceVector> = new Float64Array(0)
 
 /** `ended`: the number is free. `room`: waits at its backend for space. `working`: at a station. `holding`: its work is done. */
 export const phases = { ended: 0, queued: 1, room: 2, working: 3, holding: 4 } as const
@@ -48,6 +51,8 @@ export class Requests {
   readonly declared: Float64Array[] = []
   readonly declaredUnits: Int32Array[] = []
   readonly attempt: (Attempt | undefined)[] = []
+  /** What is reserved for the attempt, in the resources' own units. */
+  readonly demand: Readonly<ResourceVector>[] = []
   readonly #declares: boolean
   #free = new Int32Array(0)
   #freeCount = 0
@@ -102,6 +107,7 @@ export class Requests {
     this.phase = bytes(this.phase, size)
     for (let request = before; request < size; request++) {
       this.attempt.push(undefined)
+      this.demand.push(nothing)
       if (!this.#declares) continue
       this.declared.push(new Float64Array(resources))
       this.declaredUnits.push(new Int32Array(resources))

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict"
+import { execFileSync } from "node:child_process"
+import { join } from "node:path"
 import { test } from "node:test"
 import { group, kind, scenario, threeTypes, threeTypesThetaStar } from "../../test/support/scenarios.ts"
 import { plainPolicy } from "../policies/index.ts"
@@ -22,28 +24,47 @@ test("the same input gives the same result to the bit, another seed another", ()
   assert.notEqual(JSON.stringify(runScenario({ ...input, seed: 8 })), once)
 })
 
-test("every request ends exactly once, and the mean number in the system is rate times mean time (Little)", () => {
-  // One backend, half loaded: utilization 0.5 and a mean time of 2 s. The time of a request in M/M/1-PS has a
-  // standard deviation of about 2.4 s, and neighbours are correlated over about 4 requests: over 36_000 counted ones 4σ
-  // of the mean is 4 · 2.4 · √(2 · 4 / 36_000) = 0.14 s; of the utilization it is about 4 · √(2 · 0.5 / 36_000) = 0.02.
-  const result = runScenario({
-    scenario: scenario(),
-    policy: roundRobin,
-    load: 0.5,
-    thetaStar: 1,
-    seed: 1,
-    requests: 40_000,
+test("another process comes to the same result", () => {
+  const program = `
+    import { runScenario } from "./src/sim/run.ts"
+    import { plainPolicy } from "./src/policies/index.ts"
+    import { threeTypes, threeTypesThetaStar as thetaStar } from "./test/support/scenarios.ts"
+    const policy = plainPolicy("price")
+    console.log(JSON.stringify(runScenario({ scenario: threeTypes, policy, load: 0.9, thetaStar, seed: 3, requests: 5_000 })))`
+  const found = execFileSync(process.execPath, ["--input-type=module-typescript", "--eval", program], {
+    cwd: join(import.meta.dirname, "../.."),
+    encoding: "utf8",
   })
-
-  assert.equal(result.requests, 36_000)
-  assert.equal(result.completed, 36_000)
-  assert.ok(Math.abs(result.mean - 2_000) < 140, `mean ${result.mean}`)
-  assert.ok(Math.abs(result.utilization["r0"]! - 0.5) < 0.02, `utilization ${result.utilization["r0"]}`)
+  const here = runScenario({
+    scenario: threeTypes,
+    policy: plainPolicy("price"),
+    load: 0.9,
+    thetaStar: threeTypesThetaStar,
+    seed: 3,
+    requests: 5_000,
+  })
+  assert.equal(found.trim(), JSON.stringify(here))
 })
 
-test("price carries 0.97 of the bound on three types of backend, and a policy that is blind to classes does not", () => {
-  assert.ok(Math.abs(threeTypesAt("price", 0.97).growth) < 0.01)
-  assert.ok(threeTypesAt("least-connections", 0.62).growth > 0.02)
+test("requests are the same, whichever policy and load: only their times differ", () => {
+  const counts = (["price", "least-connections"] as const).map((name) =>
+    threeTypesAt(name, name === "price" ? 0.3 : 0.5).classes.map(({ requests }) => requests),
+  )
+  assert.deepEqual(counts[0], counts[1])
+})
+
+test("where the load is too much the number in the system grows by what is too much", () => {
+  // The ceiling is 0.571 of θ*: at 0.62 a part of 0.08 stays.
+  const { growth, isSteady } = threeTypesAt("least-connections", 0.62)
+  assert.ok(!isSteady && growth > 0.03 && growth < 0.13, `${growth}`)
+  const carried = threeTypesAt("price", 0.95)
+  assert.ok(carried.isSteady && Math.abs(carried.growth) < 0.01, `${carried.growth}`)
+})
+
+test("one that is given up early says so", () => {
+  const given = { scenario: threeTypes, policy: plainPolicy("least-connections"), load: 0.9, seed: 1 }
+  const result = runScenario({ ...given, thetaStar: threeTypesThetaStar, hopeless: { p99Max: 9_000 } })
+  assert.ok(result.requests < 50_000 && !result.isSteady)
 })
 
 function threeTypesAt(policy: "price" | "least-connections", load: number): RunResult {

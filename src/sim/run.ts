@@ -1,6 +1,6 @@
 /** Cold: one run of the simulator and what it yields. */
 import type { Millis } from "../core/clock.ts"
-import type { NamedAmounts, ResourceTable } from "../core/resources.ts"
+import { type NamedAmounts, namedOf, type ResourceTable } from "../core/resources.ts"
 import type { Rng } from "../core/rng.ts"
 import { makePolicy, type PolicySpec } from "../policies/index.ts"
 import type { Policy, PolicyContext, Prober } from "../policies/policy.ts"
@@ -54,6 +54,7 @@ export function runScenario(input: RunInput): RunResult {
   const first = Math.min(requests - 1, Math.floor(requests * scenario.warmUp))
 
   let meter: Meter | undefined
+  let learned: readonly (NamedAmounts | undefined)[] = []
   const recording = new Recording(
     requests,
     first,
@@ -61,7 +62,10 @@ export function runScenario(input: RunInput): RunResult {
     scenario.backends.reduce((sum, { count }) => sum + count, 0),
     input.hopeless,
     () => (meter = new Meter(engine)),
-    () => meter!.stop(),
+    () => {
+      meter!.stop()
+      learned = learnedOf(scenario, engine)
+    },
   )
   const engine = new Engine({
     scenario,
@@ -75,7 +79,7 @@ export function runScenario(input: RunInput): RunResult {
   })
   engine.run()
   if (meter === undefined) throw new Error("the run has not begun to count")
-  return resultOf(input, balancers, engine, recording, meter)
+  return resultOf(input, balancers, engine, recording, meter, learned)
 }
 
 /** How busy everything was between two moments. */
@@ -119,6 +123,7 @@ function resultOf(
   engine: Engine,
   recording: Recording,
   meter: Meter,
+  learned: readonly (NamedAmounts | undefined)[],
 ): RunResult {
   const { load, policy, scenario, seed } = input
   const { latency } = recording
@@ -141,7 +146,7 @@ function resultOf(
     utilization: fleetUtilization(scenario.resources, engine, meter),
     fairness: jain(dominantOf(engine, meter)),
     backends: backendResults(scenario.resources, engine, recording, meter),
-    classes: classResults(scenario, engine, recording),
+    classes: classResults(scenario, engine, recording, learned),
     attempts: recording.requests === 0 ? 0 : recording.attempts / recording.requests,
     queued: recording.queued,
     p99Served: latency.quantile(0.99, recording.failedCount),
@@ -218,7 +223,12 @@ function backendResults(
   }))
 }
 
-function classResults(scenario: Scenario, engine: Engine, { byClass, carried }: Recording): ClassResult[] {
+function classResults(
+  scenario: Scenario,
+  engine: Engine,
+  { byClass, carried }: Recording,
+  learned: readonly (NamedAmounts | undefined)[],
+): ClassResult[] {
   const backends = engine.backends.length
   return scenario.classes.map(({ name }, c) => {
     const latency = byClass[c]!
@@ -235,8 +245,21 @@ function classResults(scenario: Scenario, engine: Engine, { byClass, carried }: 
       p50: latency.quantile(0.5),
       p99: latency.quantile(0.99),
       shares,
-      learned: undefined,
+      learned: learned[c],
     }
+  })
+}
+
+/**
+ * What the first balancer has learned, by class; undefined where it was told, or has learned nothing. Asked when the last
+ * request has arrived: of those that end after that, ever more are large.
+ */
+function learnedOf(scenario: Scenario, engine: Engine): (NamedAmounts | undefined)[] {
+  if (scenario.knowledge.demand === "known") return []
+  const { routes } = engine.balancers[0]!.knowledge
+  return scenario.classes.map((_, index) => {
+    const route = routes[index + 1]
+    return route?.isLearned === true ? namedOf(scenario.resources, route.mean) : undefined
   })
 }
 

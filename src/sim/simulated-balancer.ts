@@ -29,7 +29,9 @@ export class SeenBackend implements PlacedBackend {
   readonly slot: number
   /** Its number in the fleet. */
   readonly index: number
-  readonly capacity: Readonly<ResourceVector>
+  /** As registered, or as corrected since. */
+  readonly capacity: ResourceVector
+  readonly #registered: Readonly<ResourceVector>
   readonly weight: number
   readonly zone: string | undefined
   readonly tier: number
@@ -43,7 +45,7 @@ export class SeenBackend implements PlacedBackend {
     member: Member,
     index: number,
     tier: number,
-    capacity: Readonly<ResourceVector>,
+    registered: Readonly<ResourceVector>,
     eligibleSince: Millis,
     load: BackendLoad,
     roomUnits: Int32Array,
@@ -51,7 +53,8 @@ export class SeenBackend implements PlacedBackend {
     this.id = member.id
     this.slot = member.slot
     this.index = index
-    this.capacity = capacity
+    this.#registered = registered
+    this.capacity = Float64Array.from(registered)
     this.weight = member.weight
     this.zone = member.zone
     this.tier = tier
@@ -60,12 +63,21 @@ export class SeenBackend implements PlacedBackend {
     this.load = load
     this.roomUnits = roomUnits
   }
+
+  /** Takes this capacity, or the registered one again. Whether that is another than before. */
+  correct(corrected: Readonly<ResourceVector> = this.#registered): boolean {
+    const { capacity } = this
+    let isOther = false
+    for (let r = 0; r < capacity.length; r++) {
+      if (capacity[r] !== corrected[r]) isOther = true
+      capacity[r] = corrected[r]!
+    }
+    return isOther
+  }
 }
 
 interface Seen {
   readonly member: Member
-  /** Its capacity as corrected, where it was. */
-  readonly corrected: Readonly<ResourceVector> | undefined
   readonly backend: SeenBackend
 }
 
@@ -162,7 +174,6 @@ export class SimulatedBalancer {
   readonly #demands: Readonly<ResourceVector>[]
   readonly #units: Int32Array[]
   #seen = new Map<BackendId, Seen>()
-  #snapshot: Snapshot | undefined
 
   constructor(options: SimulatedBalancerOptions) {
     const { policy, prior, resources, routes, slots } = options
@@ -176,27 +187,24 @@ export class SimulatedBalancer {
     this.#units = Array.from({ length: routes }, () => this.#attempts.unitsOf(prior))
   }
 
-  /** Cold: takes a new membership, or the same one again with corrected capacities. */
+  /** Cold: takes a new membership. */
   apply(snapshot: Snapshot, now: Millis): void {
     const before = this.#seen
     const seen: typeof before = new Map()
     for (const member of snapshot.eligible) {
       const known = before.get(member.id)
-      const corrected = this.knowledge.capacities.get(member.id)
-      const isKnown =
-        known !== undefined && isSamePlace(known.member, member) && corrected === known.corrected
-      const backend = isKnown ? known.backend : this.#see(member, corrected, known?.backend, now)
-      seen.set(member.id, { member, corrected, backend })
+      const isKnown = known !== undefined && isSamePlace(known.member, member)
+      const backend = isKnown ? known.backend : this.#see(member, known?.backend, now)
+      backend.correct(this.knowledge.capacities.get(member.id))
+      seen.set(member.id, { member, backend })
     }
     this.#seen = seen
-    this.#snapshot = snapshot
     this.eligible = Array.from(seen.values(), ({ backend }) => backend)
     this.policy.rebuild(this.eligible)
   }
 
   /** Cold: takes what was learned. */
-  learn(knowledge: Knowledge, now: Millis): void {
-    const capacitiesBefore = this.knowledge.capacities
+  learn(knowledge: Knowledge): void {
     this.knowledge = knowledge
     for (let route = 0; route < this.#demands.length; route++) {
       const mean = knowledge.routes[route]?.mean ?? this.#prior
@@ -205,9 +213,11 @@ export class SimulatedBalancer {
       this.#units[route] = this.#attempts.unitsOf(mean)
     }
     this.policy.learn?.(knowledge)
-    if (knowledge.capacities !== capacitiesBefore && this.#snapshot !== undefined) {
-      this.apply(this.#snapshot, now)
+    let isOther = false
+    for (const backend of this.eligible) {
+      if (backend.correct(knowledge.capacities.get(backend.id))) isOther = true
     }
+    if (isOther) this.policy.rebuild(this.eligible)
   }
 
   demandOf(route: number): Readonly<ResourceVector> {
@@ -257,12 +267,7 @@ export class SimulatedBalancer {
     }
   }
 
-  #see(
-    member: Member,
-    corrected: Readonly<ResourceVector> | undefined,
-    before: SeenBackend | undefined,
-    now: Millis,
-  ): SeenBackend {
+  #see(member: Member, before: SeenBackend | undefined, now: Millis): SeenBackend {
     const { indexOf, resources, tiers } = this.#options
     const registered = Float64Array.from(resources, ({ name }) => member.capacity[name] ?? 0)
     const index = indexOf.get(member.id)!
@@ -271,7 +276,7 @@ export class SimulatedBalancer {
       member,
       index,
       tiers[index]!,
-      corrected ?? registered,
+      registered,
       before?.slot === member.slot ? before.eligibleSince : since,
       this.table.loadOf(member.slot),
       roomUnitsOf(resources, registered),

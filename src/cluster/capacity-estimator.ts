@@ -1,0 +1,150 @@
+/** Cold: what backends really have, from the work that they were given and how busy it made them. */
+import type { BackendId } from "../core/backend.ts"
+import type { Millis } from "../core/clock.ts"
+import type { ResourceTable, ResourceVector } from "../core/resources.ts"
+import type { ClosedSecond } from "./work-ledger.ts"
+
+/** Corrected capacity over registered capacity, at least and at most. */
+export const correctionMin = 0.25
+export const correctionMax = 1.5
+/** After its first report a backend's capacity stays as registered for so long, and again so long after its last. */
+const blackoutMs = 10_000
+const expiryMs = 180_000
+/** Work and utilization count for about this long. */
+const windowMs = 5_000
+/** A correction moves down, and up, by all but 1/e of the way in this time. */
+const downMs = 2_000
+const upMs = 20_000
+/** Below it, a utilization is too near to nothing to divide by. */
+const utilizationMin = 0.05
+/** A smaller change is not worth that all policies prepare anew. */
+const changeMin = 0.05
+
+interface Estimate {
+  readonly work: ResourceVector
+  readonly busy: ResourceVector
+  readonly requests: ResourceVector
+  /** As it moves, and as it was published last. */
+  readonly moving: ResourceVector
+  readonly published: ResourceVector
+  readonly since: Millis
+  until: Millis
+}
+
+/**
+ * Corrections of the capacities of rate resources; spaces are as registered.
+ *
+ * For each backend and resource: the ratio of the work it was given a second to utilization × registered capacity, over
+ * about five seconds. What counts is that ratio over the fleet's median, so a factor that is common to all (demand in
+ * other units than capacity, background work everywhere) changes nothing, and a single backend is never corrected.
+ * The noise of a ratio over n requests is about 1/√n, and that much is taken off each correction towards 1. Down it goes
+ * within seconds, up within a minute, within 0.25 to 1.5.
+ *
+ * Changes of less than 5 % are not published. O(backends · R) a call; 5R numbers a backend.
+ */
+export class CapacityEstimator {
+  readonly #resources: ResourceTable
+  readonly #known = new Map<BackendId, Estimate>()
+  #learnedAt: Millis = NaN
+
+  constructor(resources: ResourceTable) {
+    this.#resources = resources
+  }
+
+  /** One second of a backend, with the capacity that it registered. */
+  add(id: BackendId, second: ClosedSecond, registered: Readonly<ResourceVector>, now: Millis): void {
+    const estimate = this.#estimateOf(id, now)
+    estimate.until = now
+    let requests = 0
+    for (const served of second.served) requests += served
+    const kept = Math.exp((-second.seconds * 1_000) / windowMs)
+    for (const [r, { kind }] of this.#resources.entries()) {
+      const utilization = second.utilization[r]!
+      if (kind !== "rate" || !(utilization >= utilizationMin) || registered[r] === 0) continue
+      estimate.work[r] = estimate.work[r]! * kept + second.work[r]!
+      estimate.busy[r] = estimate.busy[r]! * kept + utilization * registered[r]! * second.seconds
+      estimate.requests[r] = estimate.requests[r]! * kept + requests
+    }
+  }
+
+  /** Renews the corrections. Call it about once a second. */
+  learn(now: Millis): void {
+    const passed = Number.isNaN(this.#learnedAt) ? 0 : Math.max(0, now - this.#learnedAt)
+    this.#learnedAt = now
+    for (const [r, { kind }] of this.#resources.entries()) {
+      if (kind === "rate") this.#learnResource(r, passed, now)
+    }
+    for (const [id, estimate] of this.#known) {
+      const isExpired = now - estimate.until > expiryMs
+      for (let r = 0; r < this.#resources.length; r++) {
+        const moving = estimate.moving[r]!
+        const change = Math.abs(moving / estimate.published[r]! - 1)
+        if (isExpired) estimate.published[r] = 1
+        else if (change >= changeMin) estimate.published[r] = moving
+        // Back home it may be nearer than any change worth publishing.
+        else if (Math.abs(moving - 1) < changeMin / 4) estimate.published[r] = 1
+      }
+      if (isExpired) this.#known.delete(id)
+    }
+  }
+
+  /** Factors on the registered capacity by resource; undefined where all are 1. */
+  correctionOf(id: BackendId): Readonly<ResourceVector> | undefined {
+    const published = this.#known.get(id)?.published
+    return published?.some((factor) => factor !== 1) === true ? published : undefined
+  }
+
+  /** Forgets the backends for which `isMember` is false. */
+  retain(isMember: (id: BackendId) => boolean): void {
+    for (const id of this.#known.keys()) if (!isMember(id)) this.#known.delete(id)
+  }
+
+  #learnResource(r: number, passed: Millis, now: Millis): void {
+    const ratios: number[] = []
+    for (const { work, busy } of this.#known.values()) {
+      if (busy[r]! > 0 && work[r]! > 0) ratios.push(work[r]! / busy[r]!)
+    }
+    const usual = medianOf(ratios)
+    for (const { work, busy, requests, moving, since } of this.#known.values()) {
+      if (now - since < blackoutMs || !(busy[r]! > 0) || !(work[r]! > 0)) continue
+      const aim = clamped(withoutNoise(work[r]! / busy[r]! / usual, requests[r]!))
+      const step = 1 - Math.exp(-passed / (aim < moving[r]! ? downMs : upMs))
+      moving[r]! += (aim - moving[r]!) * step
+    }
+  }
+
+  #estimateOf(id: BackendId, now: Millis): Estimate {
+    const known = this.#known.get(id)
+    if (known !== undefined) return known
+    const count = this.#resources.length
+    const estimate = {
+      work: new Float64Array(count),
+      busy: new Float64Array(count),
+      requests: new Float64Array(count),
+      moving: new Float64Array(count).fill(1),
+      published: new Float64Array(count).fill(1),
+      since: now,
+      until: now,
+    }
+    this.#known.set(id, estimate)
+    return estimate
+  }
+}
+
+function withoutNoise(ratio: number, requests: number): number {
+  const distance = Math.log(ratio)
+  const noise = 1 / Math.sqrt(Math.max(1, requests))
+  return Math.exp(Math.sign(distance) * Math.max(0, Math.abs(distance) - noise))
+}
+
+function clamped(ratio: number): number {
+  return Math.min(Math.max(ratio, correctionMin), correctionMax)
+}
+
+/** The middle one, or the mean of the two in the middle; 1 of none. */
+function medianOf(values: readonly number[]): number {
+  if (values.length === 0) return 1
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}

@@ -1,0 +1,146 @@
+/** Cold: what requests of one route need, from costs that backends reported one by one. */
+import type { ResourceVector } from "../core/resources.ts"
+import { SizeRegression, type SizeHint } from "./size-hint.ts"
+
+/** A prior counts as much as this many requests. */
+export const priorWeight = 20
+/** A new sample moves a mean by at least this part of its distance: about the last 400 samples count. */
+const gainMin = 0.005
+/** The same for what is cut off, which is rare and large, so that its mean needs longer. */
+const excessGainMin = 0.0005
+/** Samples that the 99th percentile is taken from; and after how many it is taken again. */
+const recentMax = 256
+const quantileEvery = 32
+const quantile = 0.99
+
+/**
+ * The mean of amounts that may be far apart, as it moves.
+ *
+ * A sample above the running 99th percentile counts as that percentile for the quick mean; what was cut off goes into
+ * a mean of its own that moves ten times more slowly. The sum of both has no bias, whatever the tail, and yet one giant
+ * does not throw the estimate over. The percentile is that of the last 256 samples, so it follows when all change.
+ *
+ * Memory: 2 KB.
+ */
+export class RunningMean {
+  #samples = 0
+  #mean = 0
+  #variance = 0
+  #excess = 0
+  #excessSquare = 0
+  #cut = Infinity
+  readonly #recent = new Float64Array(recentMax)
+
+  /** How many were added. */
+  get samples(): number {
+    return this.#samples
+  }
+
+  /** NaN without a sample. */
+  get value(): number {
+    return this.#samples === 0 ? NaN : this.#mean + this.#excess
+  }
+
+  /** Standard deviation of single samples over their mean; 0 when all are 0, NaN without a sample. */
+  get variation(): number {
+    const { value } = this
+    return value === 0 ? 0 : Math.sqrt(this.#spread()) / value
+  }
+
+  /** Of the value; NaN with fewer than two samples. O(1). */
+  get standardError(): number {
+    if (this.#samples < 2) return NaN
+    const counted = Math.min(this.#samples, 2 / gainMin - 1)
+    return Math.sqrt(this.#spread() / counted)
+  }
+
+  /** A finite amount ≥ 0. O(1), every 32nd time a sort of 256. */
+  add(amount: number): void {
+    this.#recent[this.#samples % recentMax] = amount
+    const count = ++this.#samples
+    const cut = Math.min(amount, this.#cut)
+    const gain = Math.max(1 / count, gainMin)
+    const distance = cut - this.#mean
+    this.#mean += gain * distance
+    this.#variance = (1 - gain) * (this.#variance + gain * distance * distance)
+    const slow = Math.max(1 / count, excessGainMin)
+    const above = amount - cut
+    this.#excess += slow * (above - this.#excess)
+    this.#excessSquare += slow * (above * above - this.#excessSquare)
+    if (count % quantileEvery === 0) this.#cutAnew(count)
+  }
+
+  #cutAnew(count: number): void {
+    // With fewer samples the percentile is the largest of them, and cuts nothing worth cutting.
+    if (count < recentMax / 4) return
+    const sorted = this.#recent.subarray(0, Math.min(count, recentMax)).toSorted()
+    this.#cut = sorted[Math.floor(quantile * (sorted.length - 1))]!
+  }
+
+  #spread(): number {
+    return this.#variance + Math.max(0, this.#excessSquare - this.#excess * this.#excess)
+  }
+}
+
+/** What requests of one route cost, by resource. Memory: about 2 KB a resource. */
+export class CostEstimator {
+  readonly #means: readonly RunningMean[]
+  readonly #sizes: readonly SizeRegression[]
+
+  constructor(resources: number) {
+    this.#means = Array.from({ length: resources }, () => new RunningMean())
+    this.#sizes = Array.from({ length: resources }, () => new SizeRegression())
+  }
+
+  /**
+   * One request's cost, read from `values` at `at` on: the length of its body, then its cost by resource, NaN where
+   * none was reported.
+   */
+  add(values: Float64Array, at: number): void {
+    const bytes = values[at]!
+    for (let r = 0; r < this.#means.length; r++) {
+      const cost = values[at + 1 + r]!
+      if (!(cost >= 0 && cost < Infinity)) continue
+      this.#means[r]!.add(cost)
+      this.#sizes[r]!.add(bytes, cost)
+    }
+  }
+
+  /** How often the cost of this resource was reported. */
+  samples(resource: number): number {
+    return this.#means[resource]!.samples
+  }
+
+  /** Without the prior; NaN when nothing was reported. */
+  observed(resource: number): number {
+    return this.#means[resource]!.value
+  }
+
+  /** (k·prior + n·observed) / (k + n) with k = 20: the prior alone at first, hardly any of it after hundreds. */
+  mean(resource: number, prior: number): number {
+    const { samples, value } = this.#means[resource]!
+    return samples === 0 ? prior : (priorWeight * prior + samples * value) / (priorWeight + samples)
+  }
+
+  standardError(resource: number): number {
+    return this.#means[resource]!.standardError
+  }
+
+  variation(resource: number): number {
+    return this.#means[resource]!.variation
+  }
+
+  /** How the length of the body tells the cost; undefined where it does not, for any resource. */
+  sizeHint(): SizeHint | undefined {
+    const base: ResourceVector = new Float64Array(this.#means.length).fill(NaN)
+    const perByte: ResourceVector = new Float64Array(this.#means.length)
+    let isKnown = false
+    for (const [r, size] of this.#sizes.entries()) {
+      if (!size.explains()) continue
+      isKnown = true
+      base[r] = size.base
+      perByte[r] = size.perByte
+    }
+    return isKnown ? { base, perByte } : undefined
+  }
+}

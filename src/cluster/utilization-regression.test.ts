@@ -1,0 +1,139 @@
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { seeded } from "../core/rng.ts"
+import { regressionRoutesMax, UtilizationRegression } from "./utilization-regression.ts"
+
+/** One second of a backend with capacity 100 on which so many requests of each route were served. */
+function second(utilization: number, ...served: readonly number[]) {
+  const counts = Float64Array.from(served)
+  return {
+    seconds: 1,
+    capacity: Float64Array.of(100),
+    utilization: Float64Array.of(utilization),
+    averaged: [counts],
+    slow: { utilization: Float64Array.of(utilization), served: counts },
+  }
+}
+
+/** Seconds in which `demand` is used exactly, with counts drawn by lot. */
+function fitted(seconds: number, demand: readonly number[], background = 0): UtilizationRegression {
+  const rng = seeded(1)
+  const regression = new UtilizationRegression(1, 1)
+  for (let i = 0; i < seconds; i++) {
+    const served = demand.map(() => rng.below(20))
+    const work = served.reduce((sum, count, route) => sum + count * demand[route]!, 0)
+    regression.add(second(background + work / 100, ...served))
+  }
+  regression.solve()
+  return regression
+}
+
+test("finds the demands that explain the utilization", () => {
+  const demand = [1, 2, 0.25]
+  const regression = fitted(60, demand)
+  for (const [route, expected] of demand.entries()) {
+    const found = regression.mean(0, route)
+    assert.ok(Math.abs(found - expected) < 0.02 * expected + 0.01, `route ${route}: ${found}`)
+  }
+})
+
+test("what uses a backend beside the requests becomes no demand, once the load has varied", () => {
+  const regression = fitted(200, [1, 2], 0.2)
+  assert.ok(Math.abs(regression.background(0) - 0.2) < 0.03, `background ${regression.background(0)}`)
+  assert.ok(Math.abs(regression.mean(0, 1) - 2) < 0.15, `demand ${regression.mean(0, 1)}`)
+})
+
+test("a demand of nothing is found as nothing, and none is below it", () => {
+  const regression = fitted(100, [2, 0, 1])
+  assert.ok(regression.mean(0, 1) >= 0 && regression.mean(0, 1) < 0.02, `${regression.mean(0, 1)}`)
+})
+
+test("routes that never come apart share their work and are unsure of it", () => {
+  const rng = seeded(1)
+  const together = new UtilizationRegression(1, 1)
+  for (let i = 0; i < 100; i++) {
+    const count = rng.below(20)
+    const other = rng.below(20)
+    // Noise of 2 %, so that there is something to be unsure of.
+    const noise = (rng.next() - 0.5) * 0.04
+    together.add(second((count * (1 + 3) + other * 2) / 100 + 0.1 + noise, count, count, other))
+  }
+  together.solve()
+  const [a, b] = [together.mean(0, 0), together.mean(0, 1)]
+  assert.ok(Math.abs(a - b) < 0.1 && Math.abs(a + b - 4) < 0.3, `${a} and ${b}`)
+  const errors = together.standardErrors(0, 3)
+  assert.ok(errors[0]! > 10 * errors[2]!, `${errors[0]} against ${errors[2]}`)
+  assert.ok(errors[0]! > 0.4, `${errors[0]}`)
+})
+
+test("the averaging that fits is found", () => {
+  const rng = seeded(1)
+  const regression = new UtilizationRegression(1, 2)
+  let before = [0, 0]
+  for (let i = 0; i < 100; i++) {
+    const now = [rng.below(20), rng.below(20)]
+    // Reports are of the second before, which is the second way.
+    const utilization = (before[0]! * 1 + before[1]! * 3) / 100
+    regression.add({
+      ...second(utilization, 10, 10),
+      averaged: [Float64Array.from(now), Float64Array.from(before)],
+      slow: { utilization: Float64Array.of(0.4), served: Float64Array.of(10, 10) },
+    })
+    before = now
+  }
+  // Each call tries one more.
+  regression.solve()
+  regression.solve()
+  assert.ok(Math.abs(regression.mean(0, 1) / regression.mean(0, 0) - 3) < 0.1)
+})
+
+test("follows when a demand changes, since what is old counts less", () => {
+  const regression = fitted(300, [1, 1])
+  regression.forget(1_800)
+  const rng = seeded(2)
+  for (let i = 0; i < 60; i++) {
+    const [a, b] = [rng.below(20), rng.below(20)]
+    regression.add(second((a + 4 * b) / 100, a, b))
+  }
+  regression.solve()
+  assert.ok(Math.abs(regression.mean(0, 1) - 4) < 0.4, `${regression.mean(0, 1)}`)
+})
+
+test("knows nothing of routes and resources that were not seen, and nothing at all at first", () => {
+  const regression = new UtilizationRegression(2, 1)
+  regression.solve()
+  assert.equal(regression.mean(0, 0), NaN)
+  assert.equal(regression.overall(0), NaN)
+  regression.add({
+    ...second(0.5, 5),
+    capacity: Float64Array.of(100, 0),
+    utilization: Float64Array.of(NaN, 0.3),
+    slow: { utilization: Float64Array.of(NaN, 0.3), served: Float64Array.of(5) },
+  })
+  regression.solve()
+  assert.equal(regression.intervals(0), 0)
+  assert.equal(regression.intervals(1), 0, "a backend that has none of a resource tells nothing of it")
+  assert.deepEqual([...regression.standardErrors(0, 1)], [NaN])
+})
+
+test("routes beyond the bound are route 0 together", () => {
+  const regression = new UtilizationRegression(1, 1)
+  const rng = seeded(1)
+  for (let i = 0; i < 50; i++) {
+    const served = new Float64Array(regressionRoutesMax + 10)
+    served[regressionRoutesMax + 5] = rng.below(20)
+    served[1] = rng.below(20)
+    regression.add(second((served[regressionRoutesMax + 5]! * 2 + served[1]) / 100, ...served))
+  }
+  regression.solve()
+  assert.ok(Math.abs(regression.mean(0, 0) - 2) < 0.1)
+  assert.equal(regression.mean(0, regressionRoutesMax + 5), regression.mean(0, 0))
+})
+
+test("idle seconds make no demand", () => {
+  const regression = new UtilizationRegression(1, 1)
+  for (let i = 0; i < 20; i++) regression.add(second(0, 0, 0))
+  regression.solve()
+  assert.equal(regression.mean(0, 1), NaN)
+  assert.equal(regression.overall(0), NaN)
+})
