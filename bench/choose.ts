@@ -1,8 +1,8 @@
 /**
  * What one choice costs, in nanoseconds: `npm run bench:choose`.
  *
- * First every policy of the table at several sizes of fleet, then the price loop with its vectors laid out in
- * three ways (docs/decisions/0003-vectors-by-index.md). Loads are read as in production, through accessors over
+ * First every policy of the table at several sizes of fleet, with a mix of eight routes where it learns; then a
+ * price loop with its vectors laid out in three ways (docs/decisions/0003-vectors-by-index.md). Loads are read as in production, through accessors over
  * one Int32Array on a SharedArrayBuffer. They stand still while a choice is timed; what varies is the demand.
  */
 import { once } from "node:events"
@@ -10,14 +10,16 @@ import { cpus } from "node:os"
 import { performance } from "node:perf_hooks"
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads"
 import { parseBackendId, type Backend, type BackendLoad } from "../src/core/backend.ts"
+import { type Knowledge, nothingKnown } from "../src/core/knowledge.ts"
 import { resourcesDefault, type ResourceTable, type ResourceVector } from "../src/core/resources.ts"
 import { seeded, type Rng } from "../src/core/rng.ts"
 import { LeastLoaded } from "../src/policies/least-loaded.ts"
-import { resourcePrice } from "../src/policies/load-metrics.ts"
+import { MixPlanner } from "../src/policies/mix-planner.ts"
 import { isPolicyName, makePolicy, plainPolicy, policies } from "../src/policies/index.ts"
 import type { LoadMetric, PickRequest, Policy } from "../src/policies/policy.ts"
 
-const sizes = [3, 10, 100, 1_000]
+const sizes = [3, 10, 100, 1_000, 10_000]
+const routes = 8
 const requestsKept = 256
 const warmUpMs = 100
 const roundMs = 30
@@ -50,14 +52,20 @@ class SharedLoad implements BackendLoad {
 class BenchRequest implements PickRequest {
   readonly now = 0
   readonly demand: Readonly<ResourceVector>
-  readonly route = 0
+  readonly route: number
   readonly affinityHash: number
   readonly clientAddress: Uint8Array = Uint8Array.of(10, 0, 0, 7)
   readonly boundTo = undefined
   readonly #tried: Backend | undefined
 
-  constructor(demand: Readonly<ResourceVector>, affinityHash: number, tried: Backend | undefined) {
+  constructor(
+    demand: Readonly<ResourceVector>,
+    route: number,
+    affinityHash: number,
+    tried: Backend | undefined,
+  ) {
     this.demand = demand
+    this.route = route
     this.affinityHash = affinityHash
     this.#tried = tried
   }
@@ -94,14 +102,27 @@ function fleetOf(count: number, table: ResourceTable, rng: Rng): Fleet {
   })
   const requests = Array.from({ length: requestsKept }, () => {
     const demand = Float64Array.from(table, () => 1 + rng.below(10))
-    return new BenchRequest(demand, rng.below(2 ** 32), members[rng.below(count)])
+    return new BenchRequest(demand, rng.below(routes), rng.below(2 ** 32), members[rng.below(count)])
   })
   return { members, requests }
 }
 
+/** What a balancer has learned of routes of different demand, with a mix over the whole fleet. */
+function knowledgeOf({ members }: Fleet, table: ResourceTable, rng: Rng): Knowledge {
+  const known = Array.from({ length: routes }, (_, route) => ({
+    name: `route ${route}`,
+    mean: Float64Array.from(table, () => 1 + rng.below(10)),
+    rate: 1 + rng.below(100),
+    isLearned: true,
+  }))
+  return { ...nothingKnown, routes: known, mix: new MixPlanner(table).plan(members, known) }
+}
+
 /** The median over the rounds, in nanoseconds per pick. */
-function nanosPerPick(policy: Policy, { members, requests }: Fleet): number {
+function nanosPerPick(policy: Policy, fleet: Fleet): number {
+  const { members, requests } = fleet
   policy.rebuild(members)
+  policy.learn?.(knowledgeOf(fleet, resources, seeded(2)))
   let picks = 1
   for (let spent = 0; spent < warmUpMs; picks *= 2) spent = timed(policy, requests, picks)
   const perRound = Math.max(1, Math.round((picks / 2) * (roundMs / warmUpMs)))
@@ -167,14 +188,28 @@ function named({ members, requests }: Fleet, table: ResourceTable): Fleet {
   }) as unknown as Backend[]
   const same = requests.map((request) => {
     const tried = renamed[members.findIndex((member) => !request.admits(member))]
-    return new BenchRequest(new Vector(request.demand) as ResourceVector, 0, tried)
+    return new BenchRequest(new Vector(request.demand) as ResourceVector, 0, 0, tried)
   })
   return { members: renamed, requests: same }
 }
 
-/** The layouts compared. The first is the metric as it is; the second tells unrolling from naming. */
+/** A loop over the resources, as a policy would write it. */
+function loopedPrice(table: ResourceTable): LoadMetric {
+  const count = table.length
+  return ({ capacity, load }, { demand }) => {
+    let price = 0
+    for (let r = 0; r < count; r++) {
+      const amount = demand[r]!
+      if (amount === 0) continue
+      price += (amount * (load.reserved(r) + amount / 2)) / capacity[r]!
+    }
+    return price
+  }
+}
+
+/** The layouts compared. The second tells unrolling from naming. */
 const layouts = {
-  "price, by index": (): LoadMetric => resourcePrice(resources),
+  "price, by index": (): LoadMetric => loopedPrice(resources),
   "price, by index, unrolled": (): LoadMetric =>
     unrolledPrice(resources, (of, r) => (of.endsWith("load") ? `${of}.reserved(${r})` : `${of}[${r}]`)),
   "price, by name, unrolled": (): LoadMetric =>

@@ -273,7 +273,7 @@ test("the files of backends.tls are read into the configuration", (t) => {
     parseConfig(
       { backends: { tls } },
       {
-        policies: { price: {} },
+        policies: { auto: {}, price: {} },
         readFile: (path) => (files[path] === undefined ? fail("there is no such file") : ok(files[path])),
       },
     )

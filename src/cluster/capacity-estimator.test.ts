@@ -17,7 +17,6 @@ function pass(
   fleet = 4,
   unit = 1,
 ): void {
-  const nothing = new Float64Array(1)
   for (let s = 1; s <= seconds; s++) {
     const now = from + s * 1_000
     for (let j = 0; j < fleet; j++) {
@@ -26,9 +25,9 @@ function pass(
         seconds: 1,
         at: now,
         utilization,
-        served: Float64Array.of(1_000),
-        averaged: [],
-        slow: { utilization, served: nothing },
+        slowUtilization: utilization,
+        served: { now: Float64Array.of(1_000), averaged: [], slow: new Float64Array(1) },
+        held: undefined,
         work: Float64Array.of(50 * unit),
       }
       estimator.add(ids[j]!, second, registered, now)

@@ -56,7 +56,7 @@ export class CapacityEstimator {
     const estimate = this.#estimateOf(id, now)
     estimate.until = now
     let requests = 0
-    for (const served of second.served) requests += served
+    for (const served of second.served.now) requests += served
     const kept = Math.exp((-second.seconds * 1_000) / windowMs)
     for (const [r, { kind }] of this.#resources.entries()) {
       const utilization = second.utilization[r]!

@@ -1,6 +1,7 @@
 /** Cold: what requests of one route need, from costs that backends reported one by one. */
+import type { SizeHint } from "../core/knowledge.ts"
 import type { ResourceVector } from "../core/resources.ts"
-import { SizeRegression, type SizeHint } from "./size-hint.ts"
+import { SizeRegression } from "./size-hint.ts"
 
 /** A prior counts as much as this many requests. */
 export const priorWeight = 20

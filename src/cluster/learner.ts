@@ -18,12 +18,16 @@ import { routeCount, type RouteList, routeName } from "./routes.ts"
 import { ServiceTimes } from "./service-time.ts"
 import type { Member, Snapshot } from "./snapshot.ts"
 import { regressionRoutesMax, UtilizationRegression } from "./utilization-regression.ts"
-import { averagingsCount, type ClosedSecond, WorkLedger } from "./work-ledger.ts"
+import { averagingsCount, WorkLedger } from "./work-ledger.ts"
 
 /** What works out which part of a route's requests goes where (policies/mix-planner.ts). */
 export interface Planner {
   plan(
-    members: readonly { readonly id: BackendId; readonly capacity: Readonly<ResourceVector> }[],
+    members: readonly {
+      readonly id: BackendId
+      readonly capacity: Readonly<ResourceVector>
+      readonly penalty?: number | undefined
+    }[],
     routes: readonly RouteKnowledge[],
   ): Mix | undefined
 }
@@ -46,6 +50,18 @@ export interface LearnedView {
   readonly ageMs: Millis
   readonly routes: readonly LearnedRoute[]
   readonly backends: readonly LearnedBackend[]
+  /** How well requests explain the utilization that was reported; by resource, those without any left out. */
+  readonly fits: readonly UtilizationFit[]
+}
+
+export interface UtilizationFit {
+  readonly resource: string
+  /** Seconds of backends that it rests on, older ones counting less. */
+  readonly seconds: number
+  /** Utilization that is there without requests, 0 to 1. */
+  readonly background: number
+  /** What is not understood, as a standard deviation of utilization. */
+  readonly noise: number
 }
 
 export interface LearnedRoute {
@@ -84,6 +100,8 @@ export interface LearnedBackend {
 const rateKept = 0.7
 /** Backends whose seconds are kept; the regression needs no more, and a correction goes to these only. */
 const ledgersMax = 1_024
+/** Backends whose seconds go into the regression at a time; with more, they take turns. */
+const regressedMax = 64
 /** Reported seconds before the regression is believed. */
 const intervalsMin = 5
 
@@ -96,6 +114,10 @@ const intervalsMin = 5
  *
  * The regression's demand is in units of registered capacity, reported cost in whatever unit the backends report.
  * Where both are known of some route, their ratio converts the regression's.
+ *
+ * Corrections of capacity do not go back into the regression, which believes what was registered: with both free, each
+ * could explain the other. So with utilization alone a slow backend is found as far as it gets the same kinds of requests
+ * as others; one that has a kind to itself looks as if that kind needed more.
  *
  * Time of other threads is not compared with `now`: a batch is taken to have ended when it arrives.
  *
@@ -119,6 +141,7 @@ export class Learner {
   #means: ResourceVector[] = []
   readonly #work: ResourceVector
   #learnedAt: Millis = NaN
+  #turn = 0
   #version = 0
   #knowledge: Knowledge | undefined
   #members: readonly Member[] = []
@@ -127,7 +150,7 @@ export class Learner {
     this.#options = options
     this.#resources = options.resources
     this.#count = options.resources.length
-    this.#regression = new UtilizationRegression(this.#count, averagingsCount)
+    this.#regression = new UtilizationRegression(options.resources, averagingsCount)
     this.#capacities = new CapacityEstimator(options.resources)
     this.#work = new Float64Array(this.#count)
   }
@@ -164,15 +187,17 @@ export class Learner {
           capacity.map((amount, r) => amount * correction[r]!),
         )
     }
+    const penalties = this.#penalties.learn(now)
     const members = snapshot.eligible.map(({ id }) => ({
       id,
       capacity: capacities.get(id) ?? registered.get(id)!,
+      penalty: penalties.get(id),
     }))
     this.#knowledge = {
       version: ++this.#version,
       routes,
       capacities,
-      penalties: this.#penalties.learn(now),
+      penalties,
       mix: this.#options.planner?.plan(members, routes),
     }
     return this.#knowledge
@@ -182,7 +207,7 @@ export class Learner {
   view(now: Millis): LearnedView {
     const list = this.#options.routes()
     const known = this.#knowledge
-    if (known === undefined) return { ageMs: NaN, routes: [], backends: [] }
+    if (known === undefined) return { ageMs: NaN, routes: [], backends: [], fits: [] }
     const errors = this.#resources.map((_, r) => this.#regression.standardErrors(r, known.routes.length))
     const scales = this.#resources.map((_, r) => this.#scale(r))
     const overall = this.#resources.map((_, r) => this.#overall(r))
@@ -212,7 +237,22 @@ export class Learner {
         penalty: known.penalties.get(member.id) ?? 1,
       }
     })
-    return { ageMs: now - this.#learnedAt, routes, backends }
+    return { ageMs: now - this.#learnedAt, routes, backends, fits: this.#fits() }
+  }
+
+  #fits(): UtilizationFit[] {
+    const fits: UtilizationFit[] = []
+    for (const [r, { name }] of this.#resources.entries()) {
+      const seconds = this.#regression.intervals(r)
+      if (seconds === 0) continue
+      fits.push({
+        resource: name,
+        seconds,
+        background: this.#regression.background(r),
+        noise: this.#regression.noise(r),
+      })
+    }
+    return fits
   }
 
   /** Makes room for the routes that there are. */
@@ -306,7 +346,7 @@ export class Learner {
     const known = this.#ledgers.get(id)
     if (known !== undefined) return known
     if (this.#ledgers.size >= ledgersMax || !utilization.some((value) => value >= 0)) return undefined
-    const ledger = new WorkLedger(this.#count)
+    const ledger = new WorkLedger(this.#resources)
     ledger.routes = Math.max(1, this.#ledgerRoutes())
     this.#ledgers.set(id, ledger)
     return ledger
@@ -328,20 +368,18 @@ export class Learner {
   #closeSeconds(registered: ReadonlyMap<BackendId, ResourceVector>, now: Millis): void {
     if (!Number.isNaN(this.#learnedAt)) this.#regression.forget(Math.max(0, now - this.#learnedAt) / 1_000)
     let any = false
+    const turns = Math.ceil(this.#ledgers.size / regressedMax)
+    let place = this.#turn++
     for (const [id, ledger] of this.#ledgers) {
       const capacity = registered.get(id)!
-      for (const second of ledger.close(now)) {
+      const isRegressed = place++ % turns === 0
+      ledger.close(now, (second) => {
         any = true
-        this.#addSecond(id, second, capacity, now)
-      }
+        this.#capacities.add(id, second, capacity, now)
+        if (isRegressed) this.#regression.add({ ...second, capacity })
+      })
     }
     if (any) this.#regression.solve()
-  }
-
-  #addSecond(id: BackendId, second: ClosedSecond, capacity: Readonly<ResourceVector>, now: Millis): void {
-    const { seconds, utilization, averaged, slow } = second
-    this.#regression.add({ seconds, capacity, utilization, averaged, slow })
-    this.#capacities.add(id, second, capacity, now)
   }
 
   #countRates(now: Millis): void {
@@ -371,7 +409,9 @@ export class Learner {
         if (source !== "prior") isLearned = true
       }
       this.#means.push(mean)
-      return { name: routeName(list, route), mean, rate: this.#rates[route]!, isLearned }
+      const holdMs = this.#serviceTimes.meanMs(route)
+      const bySize = this.#costs[route]?.sizeHint()
+      return { name: routeName(list, route), mean, rate: this.#rates[route]!, isLearned, holdMs, bySize }
     })
   }
 

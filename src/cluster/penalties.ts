@@ -10,7 +10,7 @@ export const penaltyMax = 16
 /** A smaller penalty is none, and a smaller change is not published. */
 const changeMin = 0.05
 
-interface Record {
+interface FailureRecord {
   succeeded: number
   failed: number
   at: Millis
@@ -27,7 +27,7 @@ interface Record {
  * @see linkerd2-proxy's penalty of failures in its peak EWMA: a failure there counts as a very slow answer.
  */
 export class Penalties {
-  readonly #records = new Map<BackendId, Record>()
+  readonly #records = new Map<BackendId, FailureRecord>()
 
   add(id: BackendId, succeeded: number, failed: number, now: Millis): void {
     let record = this.#records.get(id)
@@ -62,7 +62,7 @@ export class Penalties {
   }
 }
 
-function decay(record: Record, now: Millis): void {
+function decay(record: FailureRecord, now: Millis): void {
   const kept = Math.exp(-Math.max(0, now - record.at) / memoryMs)
   record.succeeded *= kept
   record.failed *= kept

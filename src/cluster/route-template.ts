@@ -17,21 +17,21 @@ const SLASH = 0x2f
 const QUESTION = 0x3f
 const STAR = 0x2a
 
+/** What a byte is, as bits: a digit, a letter, something that hexadecimal digits and dashes are not, something odd. */
 const digit = 1
-const hexLetter = 2
-const letter = 4
-const dash = 8
-const mark = 16
+const letter = 2
+const digitOrLetter = digit | letter
+const notHex = 4
+const odd = 8
 
-/** What a byte is; 0 is one that words do not have. */
-const kinds = new Uint8Array(256)
+const kinds = new Uint8Array(256).fill(odd)
 for (let byte = 0x30; byte <= 0x39; byte++) kinds[byte] = digit
 for (let byte = 0x61; byte <= 0x7a; byte++) {
-  kinds[byte] = byte <= 0x66 ? hexLetter : letter
+  kinds[byte] = byte <= 0x66 ? letter : letter | notHex
   kinds[byte - 0x20] = kinds[byte]!
 }
-kinds[0x2d] = dash
-for (const byte of ".:_$") kinds[byte.charCodeAt(0)] = mark
+kinds[0x2d] = 0
+for (let i = 0; i < 4; i++) kinds[".:_$".charCodeAt(i)] = notHex
 
 /**
  * Writes the template of a request: its method, a space, and its path with `*` for every segment that looks like
@@ -46,76 +46,98 @@ for (const byte of ".:_$") kinds[byte.charCodeAt(0)] = mark
  * - a byte that is escaped or unusual in a word (`%`, `@`, `=`, `,`, …)
  * - more than 32 bytes.
  *
- * @param into at least `templateBytesMax` bytes
- * @returns how many bytes were written; 0 when the method is too long to be one.
+ * One a thread: what was written last stays until the next.
  */
-export function writeTemplate(
-  method: string,
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  into: Uint8Array,
-): number {
-  if (method.length > methodBytesMax) return 0
-  let at = 0
-  for (let i = 0; i < method.length; i++) into[at++] = method.charCodeAt(i)
-  into[at++] = SPACE
-  const rootAt = at
-  if (start >= end || bytes[start] !== SLASH) {
-    into[at++] = start < end && bytes[start] === STAR ? STAR : SLASH
-    return at
-  }
+export class TemplateWriter {
+  readonly bytes: Uint8Array = new Uint8Array(templateBytesMax)
+  /** How many bytes of it are the template; 0 when the method was too long to be one. */
+  length = 0
+  /** The template's `hashOf`. */
+  hash = 0
 
-  let position = start
-  for (let segment = 0; position < end && bytes[position] !== QUESTION; segment++) {
-    into[at++] = SLASH
-    position++
-    if (segment === segmentsMax) {
-      if (position >= end || bytes[position] === QUESTION) break
-      into[at++] = STAR
-      into[at++] = STAR
-      return at
+  write(method: string, bytes: Uint8Array, start: number, end: number): void {
+    const into = this.bytes
+    this.length = 0
+    if (method.length > methodBytesMax) return
+    let at = 0
+    let hash = hashStart
+    for (; at < method.length; at++) {
+      into[at] = method.charCodeAt(at)
+      hash = hashStep(hash, into[at]!)
     }
-    const segmentAt = at
-    const segmentStart = position
-    let digits = 0
-    let letters = 0
-    let others = 0
-    let turns = 0
-    let isOdd = false
-    let before = 0
-    for (; position < end; position++) {
-      const byte = bytes[position]!
-      if (byte === SLASH || byte === QUESTION) break
-      const kind = kinds[byte]!
-      if (kind === digit) {
-        digits++
-        if (before > digit && before < dash) turns++
-      } else if (kind === hexLetter || kind === letter) {
-        letters++
-        if (kind === letter) others++
-        if (before === digit) turns++
-      } else if (kind === mark) others++
-      else if (kind === 0) isOdd = true
-      before = kind
-      if (at - segmentAt < wordBytesMax) into[at++] = byte
+    into[at++] = SPACE
+    hash = hashStep(hash, SPACE)
+
+    let position = start
+    let segment = 0
+    if (start >= end || bytes[start] !== SLASH) {
+      const byte = start < end && bytes[start] === STAR ? STAR : SLASH
+      into[at++] = byte
+      hash = hashStep(hash, byte)
+      position = end
     }
-    const length = position - segmentStart
-    const isHex = length >= 8 && others === 0 && digits > 0
-    const isName =
-      isOdd || length > wordBytesMax || digits >= 4 || turns >= 4 || isHex || (digits > 0 && letters === 0)
-    if (isName) {
-      at = segmentAt
-      into[at++] = STAR
+    while (position < end && bytes[position] === SLASH) {
+      position++
+      const atEnd = position >= end || bytes[position] === QUESTION
+      // One slash at the end says nothing, unless it is the whole path.
+      if (atEnd && segment > 0) break
+      into[at++] = SLASH
+      hash = hashStep(hash, SLASH)
+      if (segment++ === segmentsMax) {
+        into[at++] = STAR
+        into[at++] = STAR
+        hash = hashStep(hashStep(hash, STAR), STAR)
+        break
+      }
+      const wordAt = at
+      const wordHash = hash
+      const wordStart = position
+      const wordEnd = Math.min(end, position + wordBytesMax)
+      let seen = 0
+      let digits = 0
+      let turns = 0
+      let before = 0
+      for (; position < wordEnd; position++) {
+        const byte = bytes[position]!
+        if (byte === SLASH || byte === QUESTION) break
+        const kind = kinds[byte]!
+        seen |= kind
+        digits += kind & digit
+        const now = kind & digitOrLetter
+        if ((now ^ before) === digitOrLetter && before !== 0 && now !== 0) turns++
+        before = now
+        into[at++] = byte
+        hash = hashStep(hash, byte)
+      }
+      const length = position - wordStart
+      let isName = digits >= 4 || turns >= 4 || (seen & odd) !== 0
+      if (digits > 0 && ((seen & letter) === 0 || (length >= 8 && (seen & notHex) === 0))) isName = true
+      if (length === wordBytesMax) {
+        while (position < end && bytes[position] !== SLASH && bytes[position] !== QUESTION) {
+          position++
+          isName = true
+        }
+      }
+      if (isName) {
+        at = wordAt
+        into[at++] = STAR
+        hash = hashStep(wordHash, STAR)
+      }
     }
+    this.length = at
+    this.hash = hash ^ (hash >>> 15)
   }
-  // One slash at the end says nothing, unless it is the whole path.
-  return at - 1 > rootAt && into[at - 1] === SLASH ? at - 1 : at
 }
 
-/** A hash of bytes[start..end) as an int32, good enough for a table that confirms. */
-export function hashBytes(bytes: Uint8Array, start: number, end: number): number {
-  let hash = end - start
-  for (let i = start; i < end; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193)
+const hashStart = 0x2545f491
+
+function hashStep(hash: number, byte: number): number {
+  return Math.imul(hash ^ byte, 0x01000193)
+}
+
+/** A hash of bytes as an int32, good enough for a table that confirms. */
+export function hashOf(bytes: Uint8Array): number {
+  let hash = hashStart
+  for (let i = 0; i < bytes.length; i++) hash = hashStep(hash, bytes[i]!)
   return hash ^ (hash >>> 15)
 }

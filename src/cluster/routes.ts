@@ -2,7 +2,7 @@
  * Which requests are alike. Hot: `RouteFinder.find`, once a request, without allocation; the rest is cold.
  * Benchmark: bench/learn.ts.
  */
-import { hashBytes, templateBytesMax, writeTemplate } from "./route-template.ts"
+import { hashOf, templateBytesMax, TemplateWriter } from "./route-template.ts"
 
 /** What an operator says of requests that belong together. */
 export interface RouteRule {
@@ -61,7 +61,7 @@ const candidateWays = 4
 export class RouteFinder {
   #rules: readonly CompiledRule[] = []
   #ruleCount = 0
-  readonly #template = new Uint8Array(templateBytesMax)
+  readonly #template = new TemplateWriter()
   /** Open addressing: number of the learned route, from 1 on, 0 where free. */
   #slots = new Int32Array(2)
   #hashes = new Int32Array(0)
@@ -89,7 +89,7 @@ export class RouteFinder {
       const start = this.#starts[index]!
       this.#bytes.set(template, start)
       this.#starts[index + 1] = start + template.length
-      const hash = hashBytes(template, 0, template.length)
+      const hash = hashOf(template)
       this.#hashes[index] = hash
       let slot = hash & (size - 1)
       while (this.#slots[slot] !== 0) slot = (slot + 1) & (size - 1)
@@ -124,9 +124,9 @@ export class RouteFinder {
       }
     }
     const template = this.#template
-    const length = writeTemplate(method, bytes, pathStart, pathEnd, template)
+    template.write(method, bytes, pathStart, pathEnd)
+    const { length, hash } = template
     if (length === 0) return 0
-    const hash = hashBytes(template, 0, length)
     const mask = this.#slots.length - 1
     for (let slot = hash & mask; this.#slots[slot] !== 0; slot = (slot + 1) & mask) {
       const learned = this.#slots[slot]! - 1
@@ -134,7 +134,7 @@ export class RouteFinder {
         return 1 + this.#ruleCount + learned
       }
     }
-    this.#unknown.add(template, length, hash)
+    this.#unknown.add(template.bytes, length, hash)
     return 0
   }
 
@@ -146,7 +146,9 @@ export class RouteFinder {
   #isLearned(learned: number, length: number): boolean {
     const start = this.#starts[learned]!
     if (this.#starts[learned + 1]! - start !== length) return false
-    for (let i = 0; i < length; i++) if (this.#bytes[start + i] !== this.#template[i]) return false
+    const template = this.#template.bytes
+    const known = this.#bytes
+    for (let i = 0; i < length; i++) if (known[start + i] !== template[i]) return false
     return true
   }
 }
@@ -317,6 +319,8 @@ interface Candidate {
 export class RouteBook {
   readonly #learnedMax: number
   readonly #candidates = new Map<string, Candidate>()
+  /** Requests that belonged to no route lately, those of forgotten candidates too. */
+  #total = 0
   #list: RouteList
 
   constructor(rules: readonly RouteRule[] = [], learnedMax: number = learnedRoutesDefault) {
@@ -338,16 +342,17 @@ export class RouteBook {
     const free = this.#learnedMax - this.#list.learned.length
     if (free <= 0) return false
     this.#count(unknown)
-    let total = 0
-    for (const { count } of this.#candidates.values()) total += count
-    const bar = Math.max(requestsMin, total / (4 * free))
+    const bar = Math.max(requestsMin, this.#total / (4 * free))
     const found = [...this.#candidates]
       .filter(([, { count, calls }]) => calls >= callsMin && count >= bar)
       .toSorted(([, a], [, b]) => b.count - a.count)
       .slice(0, Math.min(adoptedMax, free))
       .map(([template]) => template)
     if (found.length === 0) return false
-    for (const template of found) this.#candidates.delete(template)
+    for (const template of found) {
+      this.#total -= this.#candidates.get(template)!.count
+      this.#candidates.delete(template)
+    }
     const { version, rules, learned } = this.#list
     this.#list = { version: version + 1, rules, learned: [...learned, ...found] }
     return true
@@ -358,11 +363,13 @@ export class RouteBook {
       candidate.count *= kept
       if (candidate.count < 0.5) this.#candidates.delete(template)
     }
+    this.#total *= kept
     const now = new Map<string, number>()
     for (const [template, count] of unknown) now.set(template, (now.get(template) ?? 0) + count)
     for (const [template, count] of now) {
       // A thread that has not taken the newest list yet may still call it unknown.
       if (this.#list.learned.includes(template)) continue
+      this.#total += count
       const candidate = this.#candidates.get(template)
       if (candidate === undefined) this.#candidates.set(template, { count, calls: 1 })
       else {

@@ -28,4 +28,5 @@ test("a few requests say nothing", () => {
   assert.equal(times.of(1), NaN)
   assert.equal(times.of(2), NaN)
   assert.equal(times.samples(1), 19)
+  assert.deepEqual([times.meanMs(1), times.meanMs(2)], [10, undefined])
 })

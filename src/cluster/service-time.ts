@@ -47,6 +47,11 @@ export class ServiceTimes {
     return Math.max(times.leastMs, times.meanMs - this.#queueingMs())
   }
 
+  /** From an attempt's begin to its end, in the mean, queueing and all; undefined before the first. */
+  meanMs(route: number): number | undefined {
+    return this.#routes.get(route)?.meanMs
+  }
+
   samples(route: number): number {
     return this.#routes.get(route)?.samples ?? 0
   }

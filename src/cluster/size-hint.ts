@@ -1,11 +1,6 @@
 /** Demand by the length of a request's body, where that tells it. `demandOfSize` is hot, the rest is cold. */
+import type { SizeHint } from "../core/knowledge.ts"
 import type { ResourceVector } from "../core/resources.ts"
-
-/** demand = base + perByte · bytes, by resource; where the length tells nothing, base is NaN and perByte 0. */
-export interface SizeHint {
-  readonly base: Readonly<ResourceVector>
-  readonly perByte: Readonly<ResourceVector>
-}
 
 const gainMin = 0.005
 /** Requests before the length of their bodies is believed. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { resourcesOf } from "../../test/support/backends.ts"
 import { seeded } from "../core/rng.ts"
 import { regressionRoutesMax, UtilizationRegression } from "./utilization-regression.ts"
 
@@ -10,15 +11,16 @@ function second(utilization: number, ...served: readonly number[]) {
     seconds: 1,
     capacity: Float64Array.of(100),
     utilization: Float64Array.of(utilization),
-    averaged: [counts],
-    slow: { utilization: Float64Array.of(utilization), served: counts },
+    slowUtilization: Float64Array.of(utilization),
+    served: { averaged: [counts], slow: counts },
+    held: undefined,
   }
 }
 
 /** Seconds in which `demand` is used exactly, with counts drawn by lot. */
 function fitted(seconds: number, demand: readonly number[], background = 0): UtilizationRegression {
   const rng = seeded(1)
-  const regression = new UtilizationRegression(1, 1)
+  const regression = new UtilizationRegression(resourcesOf("rate"), 1)
   for (let i = 0; i < seconds; i++) {
     const served = demand.map(() => rng.below(20))
     const work = served.reduce((sum, count, route) => sum + count * demand[route]!, 0)
@@ -50,7 +52,7 @@ test("a demand of nothing is found as nothing, and none is below it", () => {
 
 test("routes that never come apart share their work and are unsure of it", () => {
   const rng = seeded(1)
-  const together = new UtilizationRegression(1, 1)
+  const together = new UtilizationRegression(resourcesOf("rate"), 1)
   for (let i = 0; i < 100; i++) {
     const count = rng.below(20)
     const other = rng.below(20)
@@ -68,7 +70,7 @@ test("routes that never come apart share their work and are unsure of it", () =>
 
 test("the averaging that fits is found", () => {
   const rng = seeded(1)
-  const regression = new UtilizationRegression(1, 2)
+  const regression = new UtilizationRegression(resourcesOf("rate"), 2)
   let before = [0, 0]
   for (let i = 0; i < 100; i++) {
     const now = [rng.below(20), rng.below(20)]
@@ -76,8 +78,11 @@ test("the averaging that fits is found", () => {
     const utilization = (before[0]! * 1 + before[1]! * 3) / 100
     regression.add({
       ...second(utilization, 10, 10),
-      averaged: [Float64Array.from(now), Float64Array.from(before)],
-      slow: { utilization: Float64Array.of(0.4), served: Float64Array.of(10, 10) },
+      slowUtilization: Float64Array.of(0.4),
+      served: {
+        averaged: [Float64Array.from(now), Float64Array.from(before)],
+        slow: Float64Array.of(10, 10),
+      },
     })
     before = now
   }
@@ -100,7 +105,7 @@ test("follows when a demand changes, since what is old counts less", () => {
 })
 
 test("knows nothing of routes and resources that were not seen, and nothing at all at first", () => {
-  const regression = new UtilizationRegression(2, 1)
+  const regression = new UtilizationRegression(resourcesOf("rate", "rate"), 1)
   regression.solve()
   assert.equal(regression.mean(0, 0), NaN)
   assert.equal(regression.overall(0), NaN)
@@ -108,7 +113,7 @@ test("knows nothing of routes and resources that were not seen, and nothing at a
     ...second(0.5, 5),
     capacity: Float64Array.of(100, 0),
     utilization: Float64Array.of(NaN, 0.3),
-    slow: { utilization: Float64Array.of(NaN, 0.3), served: Float64Array.of(5) },
+    slowUtilization: Float64Array.of(NaN, 0.3),
   })
   regression.solve()
   assert.equal(regression.intervals(0), 0)
@@ -117,7 +122,7 @@ test("knows nothing of routes and resources that were not seen, and nothing at a
 })
 
 test("routes beyond the bound are route 0 together", () => {
-  const regression = new UtilizationRegression(1, 1)
+  const regression = new UtilizationRegression(resourcesOf("rate"), 1)
   const rng = seeded(1)
   for (let i = 0; i < 50; i++) {
     const served = new Float64Array(regressionRoutesMax + 10)
@@ -131,9 +136,29 @@ test("routes beyond the bound are route 0 together", () => {
 })
 
 test("idle seconds make no demand", () => {
-  const regression = new UtilizationRegression(1, 1)
+  const regression = new UtilizationRegression(resourcesOf("rate"), 1)
   for (let i = 0; i < 20; i++) regression.add(second(0, 0, 0))
   regression.solve()
   assert.equal(regression.mean(0, 1), NaN)
   assert.equal(regression.overall(0), NaN)
+})
+
+test("a space is held by the requests in flight, not used up by those served", () => {
+  const rng = seeded(1)
+  const regression = new UtilizationRegression(resourcesOf("space"), 1)
+  for (let i = 0; i < 60; i++) {
+    const held = Float64Array.of(rng.below(10), rng.below(10))
+    const utilization = Float64Array.of((held[0]! * 2 + held[1]! * 5) / 100)
+    const served = Float64Array.of(rng.below(50), rng.below(50))
+    regression.add({
+      seconds: 1,
+      capacity: Float64Array.of(100),
+      utilization,
+      slowUtilization: utilization,
+      served: { averaged: [served], slow: served },
+      held: { averaged: [held], slow: held },
+    })
+  }
+  regression.solve()
+  assert.ok(Math.abs(regression.mean(0, 0) - 2) < 0.1 && Math.abs(regression.mean(0, 1) - 5) < 0.2)
 })

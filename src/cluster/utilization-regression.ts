@@ -3,26 +3,25 @@
  * of an interval, and that is what the requests served in it have needed together; over many intervals with different
  * mixes it comes apart into the routes' shares.
  */
-import type { ResourceVector } from "../core/resources.ts"
+import type { ResourceTable, ResourceVector } from "../core/resources.ts"
 
-/** What one backend did in one interval. */
+/** What one backend did in one interval: a `ClosedSecond` and what the backend registered. */
 export interface ServedInterval {
   readonly seconds: number
   readonly capacity: Readonly<ResourceVector>
-  /** Mean over the interval, NaN where it was not reported. */
+  /** Mean over the interval, NaN where it was not reported; and over a longer time. */
   readonly utilization: Readonly<ResourceVector>
-  /**
-   * Requests served, by route; the part of each that fell into the interval, so not whole numbers. In several rows,
-   * one for each way in which the utilization may have been averaged.
-   */
-  readonly averaged: readonly Float64Array[]
-  /** Utilization and requests over a longer time, averaged alike; and the part of it that is new in this interval. */
-  readonly slow: { readonly utilization: Readonly<ResourceVector>; readonly served: Float64Array }
+  readonly slowUtilization: Readonly<ResourceVector>
+  /** Requests served in it, by route, for rates. */
+  readonly served: Exposure
+  /** Requests in flight, the mean by route, for spaces. */
+  readonly held: Exposure | undefined
 }
 
-export interface DemandEstimate {
-  readonly mean: number
-  readonly standardError: number
+/** Amounts by route: in several rows, one for each way in which utilization may have been averaged; and slowly. */
+export interface Exposure {
+  readonly averaged: readonly Float64Array[]
+  readonly slow: Float64Array
 }
 
 /** Routes that are told apart; those beyond count as route 0. */
@@ -44,6 +43,9 @@ const closeEnough = 1e-5
  * Least squares with forgetting, no demand below zero, one resource at a time:
  *
  *     utilization_i = b + Σ_c d_c · served_ic / (capacity_i · seconds_i) + noise,   d ≥ 0, b ≥ 0
+ *
+ * That is for rates. A space is held, so there it is requests in flight over capacity; `overall` is then the mean over
+ * what is in flight, in which requests that last count more.
  *
  * b is what uses the backends beside the requests seen here (other balancers' requests, background work), the same
  * for all. Each d has the mean over all routes for its prior, with that mean for its standard deviation too, so routes
@@ -70,13 +72,13 @@ export class UtilizationRegression {
   readonly #systems: readonly (readonly System[])[]
   readonly #best: System[]
   readonly #slow: readonly System[]
+  readonly #resources: ResourceTable
   #turn = 0
 
-  /** `averagings` is the number of rows of `ServedInterval.averaged`. */
-  constructor(resources: number, averagings: number) {
-    this.#systems = Array.from({ length: resources }, () =>
-      Array.from({ length: averagings }, () => new System()),
-    )
+  /** `averagings` is the number of rows of `Exposure.averaged`. */
+  constructor(resources: ResourceTable, averagings: number) {
+    this.#resources = resources
+    this.#systems = resources.map(() => Array.from({ length: averagings }, () => new System()))
     this.#best = this.#systems.map((ways) => ways[0]!)
     this.#slow = this.#systems.map(() => new System())
   }
@@ -84,14 +86,15 @@ export class UtilizationRegression {
   /** Takes one interval. Intervals without a request count too: they tell what b is. */
   add(interval: ServedInterval): void {
     for (const [r, ways] of this.#systems.entries()) {
-      const utilization = interval.utilization[r]!
-      const work = interval.capacity[r]! * interval.seconds
-      if (!(utilization >= 0) || work === 0) continue
+      const { seconds, utilization, slowUtilization } = interval
+      const isRate = this.#resources[r]!.kind === "rate"
+      const exposure = isRate ? interval.served : interval.held
+      const room = interval.capacity[r]! * (isRate ? seconds : 1)
+      if (exposure === undefined || !(utilization[r]! >= 0) || room === 0) continue
       for (const [way, system] of ways.entries()) {
-        system.add(utilization, interval.averaged[way]!, work, interval.seconds)
+        system.add(utilization[r]!, exposure.averaged[way]!, room, seconds)
       }
-      const slowly = interval.seconds * slowWeight
-      this.#slow[r]!.add(interval.slow.utilization[r]!, interval.slow.served, work, slowly)
+      this.#slow[r]!.add(slowUtilization[r]!, exposure.slow, room, seconds * slowWeight)
     }
   }
 

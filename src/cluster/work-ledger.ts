@@ -3,28 +3,39 @@
  * work while it is done; here both come to stand in the same second.
  */
 import type { Millis } from "../core/clock.ts"
-import type { ResourceVector } from "../core/resources.ts"
+import type { ResourceTable, ResourceVector } from "../core/resources.ts"
 
 const binMs = 1_000
 /** Seconds that are kept open for requests which have still to end. */
 const binsMax = 16
+/** Bins there are at most, if nobody closes any: clocks may stop, memory may not grow. */
+const aheadMax = 2 * binsMax
 /** Requests that end within a stretch of time are taken to end at so many points of it. */
 const pointsPerBatch = 4
 
-/** One second of one backend, closed: nothing more comes in. */
+/** One second of one backend, closed: nothing more comes in. Keep nothing of it: it is used again. */
 export interface ClosedSecond {
   readonly seconds: number
   readonly at: Millis
   /** Mean utilization by resource; NaN where none was reported. */
   readonly utilization: Readonly<ResourceVector>
+  /** The same over about the last ten seconds. */
+  readonly slowUtilization: Readonly<ResourceVector>
   /** Requests by route: of each the part of its duration that fell into this second. */
-  readonly served: Float64Array
-  /** The same as backends may have averaged it, in each of several ways. */
-  readonly averaged: readonly Float64Array[]
-  /** Utilization and requests over about the last ten seconds, both averaged alike. */
-  readonly slow: { readonly utilization: Readonly<ResourceVector>; readonly served: Float64Array }
+  readonly served: Presence
+  /** Requests in flight by route, the mean over the second; undefined where there is no space resource to hold. */
+  readonly held: Presence | undefined
   /** The work they needed, as far as it is known, by resource. */
   readonly work: Readonly<ResourceVector>
+}
+
+/** How much of each route's requests was there, by route. */
+export interface Presence {
+  readonly now: Float64Array
+  /** As backends may have averaged it, in each of several ways (`averagingsCount`). */
+  readonly averaged: readonly Float64Array[]
+  /** Over about the last ten seconds, averaged as `slowUtilization` is. */
+  readonly slow: Float64Array
 }
 
 /** How a utilization may have been averaged: y(k) = (1 − kept) · ((1 − late) · x(k) + late · x(k − 1)) + kept · y(k − 1). */
@@ -56,6 +67,7 @@ export const averagingsCount: number = averagings.length
 
 interface Bin {
   readonly served: Float64Array
+  readonly held: Float64Array | undefined
   readonly work: ResourceVector
   readonly utilization: ResourceVector
   readonly weights: ResourceVector
@@ -67,7 +79,8 @@ interface Bin {
  * than the bins reach back is spread over those there are.
  *
  * A bin is closed once requests as long as those of late can no longer end in it, after 16 s at the latest.
- * Memory: 16 · (routes + 3R) numbers.
+ * Memory: 8 numbers a route for the averages and one or two more in each open bin, of which there are three while
+ * requests are short.
  */
 export class WorkLedger {
   /** Routes that are told apart in seconds that begin from now on; those beyond count as route 0. */
@@ -80,15 +93,15 @@ export class WorkLedger {
   #passed = 0
   #reported = 0
   readonly #slowUtilization: ResourceVector
-  #slowServed = new Float64Array(0)
-  #before = new Float64Array(0)
-  readonly #averaged: Float64Array[] = averagings.map(() => new Float64Array(0))
+  readonly #served = new PresenceAverages()
+  readonly #held: PresenceAverages | undefined
   /** How long requests take of late. */
   #durationMs = 0
 
-  constructor(resources: number) {
-    this.#resources = resources
-    this.#slowUtilization = new Float64Array(resources).fill(NaN)
+  constructor(resources: ResourceTable) {
+    this.#resources = resources.length
+    this.#slowUtilization = new Float64Array(resources.length).fill(NaN)
+    this.#held = resources.some(({ kind }) => kind === "space") ? new PresenceAverages() : undefined
   }
 
   /**
@@ -112,10 +125,17 @@ export class WorkLedger {
     for (let point = 0; point < pointsPerBatch; point++) {
       const end = since + (until - since) * (point + 0.5) * part
       const begin = Math.max(end - durationMs, this.#first * binMs)
-      this.#spread(begin, end, (bin, share) => {
-        bin.served[route < bin.served.length ? route : 0]! += count * part * share
-        for (let r = 0; r < this.#resources; r++) bin.work[r]! += work[workAt + r]! * part * share
-      })
+      const from = this.#binAt(begin)
+      const to = Math.max(from, this.#binAt(end))
+      for (let index = from; index <= to; index++) {
+        const share = part * this.#shareOf(index, begin, end)
+        if (share === 0) continue
+        const bin = this.#bin(index)
+        const known = route < bin.served.length ? route : 0
+        bin.served[known]! += count * share
+        if (bin.held !== undefined) bin.held[known]! += (count * share * durationMs) / binMs
+        for (let r = 0; r < this.#resources; r++) bin.work[r]! += work[workAt + r]! * share
+      }
     }
   }
 
@@ -123,34 +143,39 @@ export class WorkLedger {
   utilized(utilization: Float64Array, at: number, weight: number, since: Millis, until: Millis): void {
     this.#open(since)
     const begin = Math.max(since, this.#first * binMs)
-    this.#spread(begin, Math.max(until, begin), (bin, share) => {
+    const end = Math.max(until, begin)
+    const to = this.#binAt(end)
+    for (let index = this.#binAt(begin); index <= to; index++) {
+      const share = weight * this.#shareOf(index, begin, end)
+      if (share === 0) continue
+      const bin = this.#bin(index)
       for (let r = 0; r < this.#resources; r++) {
         const value = utilization[at + r]!
         if (!(value >= 0)) continue
-        bin.utilization[r]! += value * weight * share
-        bin.weights[r]! += weight * share
+        bin.utilization[r]! += value * share
+        bin.weights[r]! += share
       }
-    })
+    }
   }
 
-  /** Takes the seconds out that are over, the oldest first. Those without a report are left out. */
-  close(now: Millis): ClosedSecond[] {
-    if (Number.isNaN(this.#first)) return []
+  /** Hands out the seconds that are over, the oldest first. Those without a report are left out. */
+  close(now: Millis, take: (second: ClosedSecond) => void): void {
+    if (Number.isNaN(this.#first)) return
     const open = Math.min(binsMax, 2 + Math.ceil((1.5 * this.#durationMs) / binMs))
     const last = Math.floor(now / binMs) - open
     // Long requests of the past do not hold later seconds up for ever.
     this.#durationMs *= 0.9
-    const closed: ClosedSecond[] = []
     while (this.#first <= last) {
       const bin = this.#bins.shift()
-      this.#average(bin?.served)
+      const isFirst = this.#passed === 0
+      this.#served.pass(bin?.served, this.routes, isFirst)
+      this.#held?.pass(bin?.held, this.routes, isFirst)
       if (++this.#passed > settling && bin?.weights.some((weight) => weight > 0) === true) {
-        closed.push(this.#closed(bin))
+        take(this.#closed(bin))
       }
       this.#first++
       if (this.#bins.length === 0) this.#first = Math.max(this.#first, last + 1)
     }
-    return closed
   }
 
   #closed(bin: Bin): ClosedSecond {
@@ -161,64 +186,72 @@ export class WorkLedger {
       const before = this.#slowUtilization[r]!
       if (value >= 0) this.#slowUtilization[r] = before >= 0 ? before + gain * (value - before) : value
     }
-    if (this.#slowServed.length < bin.served.length) {
-      this.#slowServed = widened(this.#slowServed, bin.served.length)
-    }
-    for (let route = 0; route < bin.served.length; route++) {
-      this.#slowServed[route]! += gain * (bin.served[route]! - this.#slowServed[route]!)
-    }
     return {
       seconds: binMs / 1_000,
       at: (this.#first + 1) * binMs,
       utilization,
-      served: bin.served,
-      averaged: this.#averaged.map((one) => one.slice()),
-      slow: { utilization: this.#slowUtilization.slice(), served: this.#slowServed.slice() },
+      slowUtilization: this.#slowUtilization,
+      served: this.#served.closed(bin.served, gain),
+      held: this.#held?.closed(bin.held!, gain),
       work: bin.work,
     }
-  }
-
-  /** One more second has passed in which this was served. */
-  #average(served: Float64Array | undefined): void {
-    if (this.#before.length < this.routes) {
-      this.#before = widened(this.#before, this.routes)
-      for (const [i, one] of this.#averaged.entries()) this.#averaged[i] = widened(one, this.routes)
-    }
-    for (const [i, { late, kept }] of averagings.entries()) {
-      const averaged = this.#averaged[i]!
-      for (let route = 0; route < averaged.length; route++) {
-        const now = (1 - late) * (served?.[route] ?? 0) + late * this.#before[route]!
-        averaged[route] = this.#passed === 0 ? now : (1 - kept) * now + kept * averaged[route]!
-      }
-    }
-    for (let route = 0; route < this.#before.length; route++) this.#before[route] = served?.[route] ?? 0
   }
 
   #open(since: Millis): void {
     if (Number.isNaN(this.#first)) this.#first = Math.floor(since / binMs)
   }
 
-  /** Calls `add` for every bin that [begin, end] touches, with the part that lies in it; the whole at one point in time. */
-  #spread(begin: Millis, end: Millis, add: (bin: Bin, share: number) => void): void {
-    const from = Math.max(this.#first, Math.floor(begin / binMs))
-    const to = Math.max(from, Math.floor(end / binMs))
-    const length = end - begin
-    for (let bin = from; bin <= to; bin++) {
-      const inside = Math.min(end, (bin + 1) * binMs) - Math.max(begin, bin * binMs)
-      const share = length > 0 ? inside / length : 1
-      if (share > 0) add(this.#bin(bin - this.#first), share)
-    }
+  /** Index of the bin of this time, 0 for all before the first; of a time far ahead the last that may be. */
+  #binAt(time: Millis): number {
+    return Math.min(Math.max(0, Math.floor(time / binMs) - this.#first), aheadMax)
+  }
+
+  /** The part of [begin, end] that lies in a bin; the whole where that is one point in time. */
+  #shareOf(index: number, begin: Millis, end: Millis): number {
+    if (end <= begin) return 1
+    const start = (this.#first + index) * binMs
+    return Math.max(0, Math.min(end, start + binMs) - Math.max(begin, start)) / (end - begin)
   }
 
   #bin(index: number): Bin {
-    // What is reported for a time far from the kept one goes to its end: clocks may stop, memory may not grow.
-    const kept = Math.min(index, 2 * binsMax)
-    return (this.#bins[kept] ??= {
+    return (this.#bins[index] ??= {
       served: new Float64Array(this.routes),
+      held: this.#held === undefined ? undefined : new Float64Array(this.routes),
       work: new Float64Array(this.#resources),
       utilization: new Float64Array(this.#resources),
       weights: new Float64Array(this.#resources),
     })
+  }
+}
+
+/** Averages of what was there, second by second. */
+class PresenceAverages {
+  #before = new Float64Array(0)
+  #slow = new Float64Array(0)
+  readonly #averaged: Float64Array[] = averagings.map(() => new Float64Array(0))
+
+  /** One more second has passed; undefined when nothing was there. */
+  pass(now: Float64Array | undefined, routes: number, isFirst: boolean): void {
+    if (this.#before.length < routes) {
+      this.#before = widened(this.#before, routes)
+      this.#slow = widened(this.#slow, routes)
+      for (const [i, one] of this.#averaged.entries()) this.#averaged[i] = widened(one, routes)
+    }
+    for (const [i, { late, kept }] of averagings.entries()) {
+      const averaged = this.#averaged[i]!
+      for (let route = 0; route < averaged.length; route++) {
+        const mixed = (1 - late) * (now?.[route] ?? 0) + late * this.#before[route]!
+        averaged[route] = isFirst ? mixed : (1 - kept) * mixed + kept * averaged[route]!
+      }
+    }
+    for (let route = 0; route < this.#before.length; route++) this.#before[route] = now?.[route] ?? 0
+  }
+
+  /** The second that passed last had a report; it counts for `gain` in the slow average. */
+  closed(now: Float64Array, gain: number): Presence {
+    for (let route = 0; route < now.length; route++)
+      this.#slow[route]! += gain * (now[route]! - this.#slow[route]!)
+    return { now, averaged: this.#averaged, slow: this.#slow }
   }
 }
 

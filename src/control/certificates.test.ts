@@ -115,7 +115,7 @@ test(
     )
     const lines = (text: string): string[] => {
       writeFileSync(folder.file("lb.yaml"), text)
-      const config = loadConfig(folder.file("lb.yaml"), { policies: { price: {} }, env: {} })
+      const config = loadConfig(folder.file("lb.yaml"), { policies: { auto: {}, price: {} }, env: {} })
       return config.ok
         ? []
         : config.error.map((problem) => formatProblem(problem).replaceAll(`${folder.path}/`, ""))
@@ -156,7 +156,7 @@ test(
       folder.file("lb.yaml"),
       "tls: {certificates: [{cert: a.pem, key: a.key.pem, names: [X.example]}], minVersion: 1.3}\n",
     )
-    const config = loadConfig(folder.file("lb.yaml"), { policies: { price: {} }, env: {} })
+    const config = loadConfig(folder.file("lb.yaml"), { policies: { auto: {}, price: {} }, env: {} })
     assert.ok(config.ok)
     assert.deepEqual(config.value.tls, {
       listen: { host: "", port: 5443 },

@@ -11,6 +11,7 @@ import { formatProblem } from "../settings/problem.ts"
 import type { Config } from "./config.ts"
 
 const policies = {
+  auto: {},
   price: {},
   "round-robin": {},
   "needs-storage": {
@@ -152,11 +153,11 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
   // Policies and resources
   [
     "policy: pirce",
-    'lb.yaml:1:9: policy: did you mean "price"? Expected one of price, round-robin, needs-storage, found "pirce"',
+    'lb.yaml:1:9: policy: did you mean "price"? Expected one of auto, price, round-robin, needs-storage, found "pirce"',
   ],
   [
     "policy: constructor",
-    'lb.yaml:1:9: policy: expected one of price, round-robin, needs-storage, found "constructor"',
+    'lb.yaml:1:9: policy: expected one of auto, price, round-robin, needs-storage, found "constructor"',
   ],
   ["policy: 5", "lb.yaml:1:9: policy: expected the name of a policy, found 5"],
   [

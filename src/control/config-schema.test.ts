@@ -4,7 +4,7 @@ import { configJsonSchema } from "./config-schema.ts"
 import { parseConfig } from "./config-parse.ts"
 import { fail } from "../core/result.ts"
 
-const context = { policies: { price: {} }, readFile: () => fail("there are no files here") }
+const context = { policies: { auto: {}, price: {} }, readFile: () => fail("there are no files here") }
 
 test("the empty configuration is every default", () => {
   const config = parseConfig({}, context)
@@ -17,7 +17,7 @@ test("the empty configuration is every default", () => {
     trustedProxies: [],
     forwarded: false,
     workers: "auto",
-    policy: "price",
+    policy: "auto",
     seed: undefined,
     resources: [
       { name: "compute", kind: "rate", resolution: 1 / 1024 },

@@ -29,6 +29,14 @@ export interface RouteKnowledge {
   readonly isLearned: boolean
   /** How long its requests took of late, from dispatch to end, in the mean: how long they hold space. Where known. */
   readonly holdMs?: number | undefined
+  /** How the length of a request's body tells its demand, where it does (cluster/size-hint.ts). */
+  readonly bySize?: SizeHint | undefined
+}
+
+/** demand = base + perByte · bytes, by resource; where the length tells nothing, base is NaN and perByte 0. */
+export interface SizeHint {
+  readonly base: Readonly<ResourceVector>
+  readonly perByte: Readonly<ResourceVector>
 }
 
 /** For each route, which share of its requests should go to which backend. */

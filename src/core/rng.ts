@@ -39,23 +39,24 @@ class Sfc32 implements Rng {
     this.#a = mix32(seed)
     this.#b = mix32(this.#a ^ 0x9e3779b9)
     this.#c = mix32(Math.floor(seed / 2 ** 32) ^ this.#b)
-    for (let i = 0; i < 12; i++) this.#uint32()
+    for (let i = 0; i < 12; i++) this.#int32()
   }
 
   next(): number {
-    return this.#uint32() / 2 ** 32
+    return (this.#int32() >>> 0) / 2 ** 32
   }
 
   below(bound: number): number {
-    return Math.floor((this.#uint32() * bound) / 2 ** 32)
+    return Math.floor(((this.#int32() >>> 0) * bound) / 2 ** 32)
   }
 
-  #uint32(): number {
+  /** Not a uint32: handing one on from 2^31 on allocates where the compiler does not inline the call. */
+  #int32(): number {
     const sum = (((this.#a + this.#b) | 0) + this.#counter) | 0
     this.#counter = (this.#counter + 1) | 0
     this.#a = this.#b ^ (this.#b >>> 9)
     this.#b = (this.#c + (this.#c << 3)) | 0
     this.#c = (((this.#c << 21) | (this.#c >>> 11)) + sum) | 0
-    return sum >>> 0
+    return sum
   }
 }

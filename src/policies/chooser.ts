@@ -1,9 +1,11 @@
+import { Aperture, type ApertureSpec } from "./aperture.ts"
 import { Binding } from "./binding.ts"
 import { affinityKey, type Draw, drawAtRandom, drawByKey } from "./draw.ts"
 import { clientKey } from "./ip-hash.ts"
 import { makePolicy, policies, type PolicySpec } from "./index.ts"
 import type { Policy, PolicyContext } from "./policy.ts"
-import { SlowStart, unwarmed, type SlowStartSpec } from "./slow-start.ts"
+import { unscaled } from "./scaled.ts"
+import { SlowStart, type SlowStartSpec } from "./slow-start.ts"
 import { Subset, type SubsetSpec } from "./subset.ts"
 import { Tiers, type TierSpec } from "./tiers.ts"
 import { ZonePreference, type ZoneSpec } from "./zone-preference.ts"
@@ -12,7 +14,10 @@ import { ZonePreference, type ZoneSpec } from "./zone-preference.ts"
 export interface ChoosingSpec {
   readonly policy: PolicySpec
   readonly slowStart?: SlowStartSpec | undefined
+  /** Some of the members, the same for the same seed. */
   readonly subset?: SubsetSpec | undefined
+  /** Some of the members, agreed on by all balancers; a choice besides `subset`. */
+  readonly aperture?: ApertureSpec | undefined
   readonly zone?: ZoneSpec | undefined
   readonly tiers?: TierSpec | undefined
   /** Session affinity: `boundTo` comes before everything else. */
@@ -20,7 +25,7 @@ export interface ChoosingSpec {
 }
 
 /**
- * Cold. The policy with what is around it, from the outside: binding, tiers, zones, subset, slow start. So each tier
+ * Cold. The policy with what is around it, from the outside: binding, tiers, zones, subset, aperture, slow start. So each tier
  * looks at its own zones, and each zone has its own subset and its own policy. What is not asked for is not there
  * and costs nothing.
  *
@@ -30,26 +35,27 @@ export interface ChoosingSpec {
  * @throws Error when the policy is unsuitable for the resources: ask first.
  */
 export function makeChooser(spec: ChoosingSpec, context: Omit<PolicyContext, "parameters">): Policy {
-  const { slowStart, subset, zone, tiers } = spec
+  const { aperture, slowStart, subset, zone, tiers } = spec
   const { name } = spec.policy
   const keyOf = name === "ip-hash" ? clientKey : affinityKey
   const draw = (salt: number): Draw =>
     policies[name].sticks === true ? drawByKey(context.rng, salt, keyOf) : drawAtRandom(context.rng)
 
-  let make = (): Policy => makePolicy(spec.policy, context)
+  const { resources, prober } = context
+  const inside = { ...context, prober: prober === undefined ? undefined : unscaled(prober) }
+  let make = (): Policy => makePolicy(spec.policy, inside)
   if (slowStart !== undefined && slowStart.windowMs > 0) {
-    const prober = context.prober === undefined ? undefined : unwarmed(context.prober)
-    const inside = { ...context, prober }
-    make = () => new SlowStart(makePolicy(spec.policy, inside), context.resources, slowStart)
+    make = around(make, (inner) => new SlowStart(inner, resources, slowStart))
   }
+  if (aperture !== undefined) make = around(make, (inner) => new Aperture(inner, resources, aperture))
   if (subset !== undefined) make = around(make, (inner) => new Subset(inner, subset))
   if (zone !== undefined) {
-    const inner = make
-    make = () => new ZonePreference(inner, zone, draw(1), draw(2))
+    const inside = make
+    make = () => new ZonePreference(inside, zone, draw(1), draw(2))
   }
   if (tiers !== undefined) {
-    const inner = make
-    make = () => new Tiers(inner, tiers, draw(3))
+    const inside = make
+    make = () => new Tiers(inside, tiers, draw(3))
   }
   if (spec.bind === true) make = around(make, (inner) => new Binding(inner))
   return make()

@@ -37,12 +37,11 @@ export function affinityKey({ affinityHash }: PickRequest): number | undefined {
  */
 export function drawLimits(shares: readonly number[]): Int32Array {
   const sum = shares.reduce((total, share) => total + share, 0)
-  const last = sum > 0 ? shares.findLastIndex((share) => share > 0) : shares.length - 1
   let before = 0
-  return Int32Array.from(shares, (share, i) => {
+  return Int32Array.from(shares, (share) => {
     before += sum > 0 ? share / sum : 1 / shares.length
-    // What rounding leaves belongs to the last of them.
-    return i >= last ? drawMax : Math.round(before * drawMax)
+    // What the additions lost is far less than half a draw, so the last limit is drawMax.
+    return Math.round(before * drawMax)
   })
 }
 

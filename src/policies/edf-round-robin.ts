@@ -9,8 +9,8 @@ import { haveEqualWeights } from "./weights.ts"
 /**
  * Turns in proportion to weight by earliest deadline; plain rotation while all weights are equal.
  *
- * Not as evenly spread as `weighted-round-robin`, where the weights have common divisors, but O(log n) per pick
- * instead of O(n). See `EdfSchedule` for members that are not admitted, newcomers and ties.
+ * Not as evenly spread as `weighted-round-robin`, where the weights have common divisors, but O(log n) per
+ * pick instead of O(n). See `EdfSchedule` for members that are not admitted, newcomers and ties.
  *
  * Prior art: Envoy's `round_robin`. There the rotation starts at random too; here it starts with the first.
  */

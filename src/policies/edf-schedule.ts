@@ -5,19 +5,19 @@ import type { PickRequest } from "./policy.ts"
 import { carried, Places } from "./places.ts"
 
 /**
- * Earliest deadline first: whoever is due next is picked and is due again 1/weight later, in a time of its own
- * that moves from deadline to deadline. With a bias the weight counts divided by (attempts in flight + 1) to that
- * power, as of the pick. Among equal deadlines, the one that has waited longer.
+ * Earliest deadline first: whoever is due next is picked and is due again 1/weight later, in a time of its
+ * own that moves from deadline to deadline. With a bias the weight counts divided by (attempts in flight + 1)
+ * to that power, as of the pick. Among equal deadlines, the one that has waited longer.
  *
- * A heap in flat arrays: O(log n) when the one that is due is admitted. Else the admitted one that is due next is
- * searched, O(n), and those before it keep their deadlines. They come first when they are back, once: their next
- * deadline counts from then, so nobody is owed a burst.
+ * A heap in flat arrays: O(log n) when the one that is due is admitted. Else the admitted one that is due
+ * next is searched, O(n), and those before it keep their deadlines. They come first when they are back, once:
+ * their next deadline counts from then, so nobody is owed a burst.
  *
- * A newcomer is due after a random part of its period. Balancers that start together would else send their first
- * requests to the same backends.
+ * A newcomer is due after a random part of its period. Balancers that start together would else send their
+ * first requests to the same backends.
  *
- * Prior art: Envoy's EDF scheduler, which starts as if a random number of picks had been made; the random first
- * deadline is gRPC's (A58).
+ * Prior art: Envoy's EDF scheduler, which starts as if a random number of picks had been made; the random
+ * first deadline is gRPC's (A58).
  */
 export class EdfSchedule {
   readonly #rng: Rng

@@ -5,13 +5,15 @@ import { getHeapStatistics, setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads"
 import type { Backend } from "../core/backend.ts"
+import type { Knowledge } from "../core/knowledge.ts"
 import { resourcesDefault } from "../core/resources.ts"
 import { mix32, seeded } from "../core/rng.ts"
 import { fleet, outcome, request, type FakeBackend } from "../../test/support/backends.ts"
 import { makePolicy, plainPolicy, policyNames, type PolicyName } from "./index.ts"
 import type { PickRequest, Policy } from "./policy.ts"
 
-// The exam every policy sits. What a policy cannot answer is listed here with its reason, and shows as skipped.
+// The exam every policy sits. What a policy cannot answer is listed here with its reason, and shows as
+// skipped.
 const excused: Readonly<Record<string, Partial<Record<PolicyName, string>>>> = {
   "equal backends get equal shares": {
     "seed-ratio": "of equal backends the rule sends everything to the one registered first",
@@ -22,7 +24,21 @@ const excused: Readonly<Record<string, Partial<Record<PolicyName, string>>>> = {
 }
 
 function make(name: PolicyName, seed = 1): Policy {
-  return makePolicy(plainPolicy(name), { rng: seeded(seed), resources: resourcesDefault })
+  const policy = makePolicy(plainPolicy(name), { rng: seeded(seed), resources: resourcesDefault })
+  if (taught !== undefined) policy.learn?.(taught)
+  return policy
+}
+
+/** What every policy is told before a question, in the second of the two exams of those that learn. */
+let taught: Knowledge | undefined
+
+/** One route, known, to be spread evenly over a to h; nothing that would treat one of them unlike another. */
+const lesson: Knowledge = {
+  version: 1,
+  routes: [{ name: "", mean: Float64Array.of(5, 5), rate: 100, isLearned: true, holdMs: 50 }],
+  capacities: new Map(),
+  penalties: new Map(),
+  mix: { backends: pool().map((member) => member.id), shares: new Float64Array(8).fill(1 / 8) },
 }
 
 /** Eight of many kinds: capacities that repeat, one without storage, loads and weights that differ. */
@@ -102,7 +118,8 @@ const questions: Readonly<Record<string, (name: PolicyName) => void | Promise<vo
   },
 
   async "survives every change of membership"(name) {
-    // Not at the top: the threads that count bytes have no use for it, and it takes longer to load than they run.
+    // Not at the top: the threads that count bytes have no use for it, and it takes longer to load than they
+    // run.
     const fc = await import("fast-check")
     // Shrinks, grows, reorders, empties: any sequence of sub-orders of the pool, with some refused each time.
     const members = pool()
@@ -157,17 +174,25 @@ const questions: Readonly<Record<string, (name: PolicyName) => void | Promise<vo
   },
 
   async "a pick allocates nothing"(name) {
-    // In a thread of its own, as in production, where a process knows one policy. A chooser that the compiler has
-    // seen with several metrics calls them without looking inside, and then every fraction comes back as an object.
-    // What it looks into depends on when it looks, so it has three chances: what allocates does so in all of them.
+    // In a thread of its own, as in production, where a process knows one policy. A chooser that the compiler
+    // has seen with several metrics calls them without looking inside, and then every fraction comes back as
+    // an object. What it looks into depends on when it looks, so it has three chances: what allocates does so
+    // in all of them.
     let least = Infinity
     for (let chance = 0; chance < 3 && least >= 1; chance++) {
-      const worker = new Worker(new URL(import.meta.url), { workerData: name })
+      const measured: Measured = { name, isTaught: taught !== undefined }
+      const worker = new Worker(new URL(import.meta.url), { workerData: measured })
       const [bytes] = (await once(worker, "message")) as [number]
       least = Math.min(least, bytes)
     }
     assert.ok(least < 1, `${least.toFixed(2)} bytes a pick`)
   },
+}
+
+/** What a thread of its own is to measure. */
+interface Measured {
+  readonly name: PolicyName
+  readonly isTaught: boolean
 }
 
 function bytesPerPick(name: PolicyName): number {
@@ -197,15 +222,23 @@ function bytesPerPick(name: PolicyName): number {
 
 if (isMainThread) {
   for (const name of policyNames) {
-    suite(`exam of ${name}`, () => {
-      for (const [question, answer] of Object.entries(questions)) {
-        const reason = excused[question]?.[name]
-        test(question, reason === undefined ? {} : { skip: reason }, () => answer(name))
-      }
-    })
+    const learns = make(name).learn !== undefined
+    for (const isTaught of learns ? [false, true] : [false]) {
+      suite(`exam of ${name}${isTaught ? ", taught" : ""}`, () => {
+        for (const [question, answer] of Object.entries(questions)) {
+          const reason = excused[question]?.[name]
+          test(question, reason === undefined ? {} : { skip: reason }, () => {
+            taught = isTaught ? lesson : undefined
+            return answer(name)
+          })
+        }
+      })
+    }
   }
 } else {
-  parentPort?.postMessage(bytesPerPick(workerData as PolicyName))
+  const { name, isTaught } = workerData as Measured
+  taught = isTaught ? lesson : undefined
+  parentPort?.postMessage(bytesPerPick(name))
 }
 
 /** The policy has been told of attempts on each, some of which have failed, with times that are no whole numbers. */

@@ -5,8 +5,7 @@ import { fleet, ofCapacity, request, resourcesOf, type FakeBackend } from "../..
 import type { ResourceTable } from "../core/resources.ts"
 import { seeded } from "../core/rng.ts"
 import { ExponentialPrice } from "./exponential-price.ts"
-import { LeastLoaded } from "./least-loaded.ts"
-import { resourcePrice } from "./load-metrics.ts"
+import { Price } from "./price.ts"
 
 function picked(
   members: readonly FakeBackend[],
@@ -64,7 +63,7 @@ test("one resource that is scarce weighs more than two that are half as scarce, 
   // Backlogs of 2 s and 2 s against 0 s and 3.9 s. A line adds up 4 and 3.9; e^4 + e^4 is 109 and e^7.8 is 2,441.
   const members = fleet({ capacity: [1, 1], reserved: [2, 2] }, { capacity: [1, 1], reserved: [0, 3.9] })
   assert.equal(picked(members, [0.01, 0.01], rates), 0)
-  const straight = new LeastLoaded("straight", seeded(1), resourcePrice(rates))
+  const straight = new Price({ rng: seeded(1), resources: rates, parameters: {} })
   straight.rebuild(members)
   assert.equal(straight.pick(request([0.01, 0.01])), members[1])
 })

@@ -3,10 +3,11 @@ import type { Backend } from "../core/backend.ts"
 import type { PickRequest } from "./policy.ts"
 
 /**
- * The first member the request admits from this place on, wrapping round; `undefined` when there is none. O(n).
+ * The first member the request admits from this place on, wrapping round; `undefined` when there is none.
+ * O(n).
  *
- * What a sampling policy falls back on when nobody it sampled is admitted. Whoever stands behind refused members
- * gets their share as well, which matters only while many are refused.
+ * What a sampling policy falls back on when nobody it sampled is admitted. Whoever stands behind refused
+ * members gets their share as well, which matters only while many are refused.
  */
 export function firstAdmitted(
   members: readonly Backend[],

@@ -31,7 +31,7 @@ export const policies: Readonly<Record<PolicyName, PolicyEntry>> = table
 
 export const policyNames: readonly PolicyName[] = Object.keys(table) as PolicyName[]
 
-export const policyDefault: PolicyName = "price"
+export const policyDefault: PolicyName = "auto"
 
 export function isPolicyName(text: string): text is PolicyName {
   return Object.hasOwn(policies, text)

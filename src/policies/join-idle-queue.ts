@@ -6,18 +6,19 @@ import type { Outcome, PickRequest, Policy } from "./policy.ts"
 import { Random } from "./random.ts"
 
 /**
- * Backends queue when they have become idle, and a pick takes the one at the head; while none is idle, any member
- * at random. The work of finding an idle one is done when an attempt settles and not when a request waits.
+ * Backends queue when they have become idle, and a pick takes the one at the head; while none is idle, any
+ * member at random. The work of finding an idle one is done when an attempt settles and not when a request
+ * waits.
  *
- * Each thread has its own queue. A backend joins that of the thread whose attempt was its last one; at the start,
- * and when it becomes a member while idle, that of every thread. Others may load it while it queues, so the count
- * of all threads is looked at again when its turn comes: who is busy by then leaves, and joins the queue of
- * whoever makes it idle next. Who is not admitted goes to the end and stays. So nobody who is picked from the queue
- * was busy, though one may be idle and in no queue, after its thread died or a pick that came to nothing; a random
- * pick finds it then.
+ * Each thread has its own queue. A backend joins that of the thread whose attempt was its last one; at the
+ * start, and when it becomes a member while idle, that of every thread. Others may load it while it queues,
+ * so the count of all threads is looked at again when its turn comes: who is busy by then leaves, and joins
+ * the queue of whoever makes it idle next. Who is not admitted goes to the end and stays. So nobody who is
+ * picked from the queue was busy, though one may be idle and in no queue, after its thread died or a pick
+ * that came to nothing; a random pick finds it then.
  *
- * Amortised O(1) per pick: each look at the queue drops one that had joined, or passes one that is not admitted.
- * Weight is not looked at.
+ * Amortised O(1) per pick: each look at the queue drops one that had joined, or passes one that is not
+ * admitted. Weight is not looked at.
  *
  * @see Lu, Xie, Kliot, Geller, Larus, Greenberg, "Join-Idle-Queue: A novel load balancing algorithm for
  * dynamically scalable web services", Performance Evaluation 68(11), 2011. There an idle server chooses the

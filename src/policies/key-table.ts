@@ -59,9 +59,12 @@ export class KeyTablePolicy implements Policy {
     this.#bound = balanceFactor === 0 ? undefined : new LoadBound(balanceFactor)
   }
 
+  /** Cold. Builds only when somebody has come, gone, moved or changed weight: capacities are corrected often. */
   rebuild(members: readonly Backend[]): void {
+    if (!areAlike(this.#members, members)) {
+      this.#table = members.length === 0 ? nobodysTable : this.#build(members)
+    }
     this.#members = members
-    this.#table = members.length === 0 ? nobodysTable : this.#build(members)
     this.#bound?.rebuild(members)
   }
 
@@ -108,6 +111,15 @@ export class KeyTablePolicy implements Policy {
     }
     return owner
   }
+}
+
+/** Whether they have the same table: by id, address and weight, in the same order. */
+function areAlike(some: readonly Backend[], others: readonly Backend[]): boolean {
+  if (some.length !== others.length) return false
+  return some.every(({ id, address, weight }, i) => {
+    const other = others[i]!
+    return id === other.id && address === other.address && weight === other.weight
+  })
 }
 
 const nobodysTable: KeyTable = { owners: new Int32Array(0), at: () => 0 }

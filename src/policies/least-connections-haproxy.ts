@@ -5,15 +5,16 @@ import { carried, Places } from "./places.ts"
 import type { Outcome, PickRequest, Policy } from "./policy.ts"
 
 /**
- * An idle member first, whatever it weighs; else the least (attempts in flight + 1) per weight; ties go to the
- * one whose count has not changed for longest, as far as this thread knows.
+ * An idle member first, whatever it weighs; else the least (attempts in flight + 1) per weight; ties go to
+ * the one whose count has not changed for longest, as far as this thread knows.
  *
- * Apart from `least-connections` in two ways. Every idle backend, however small, is used before any busy one. And
- * the load compared is the one after the pick, so that a heavy backend with little to do wins over a light one.
- * O(n) per pick: the original keeps a tree in order of its key, which here other threads would change unseen.
+ * Apart from `least-connections` in two ways. Every idle backend, however small, is used before any busy one.
+ * And the load compared is the one after the pick, so that a heavy backend with little to do wins over a
+ * light one. O(n) per pick: the original keeps a tree in order of its key, which here other threads would
+ * change unseen.
  *
- * Prior art: HAProxy's `leastconn`. There the key is rounded down to 1/256 of the load of one request per weight;
- * weights have no such scale here, so it is not rounded.
+ * Prior art: HAProxy's `leastconn`. There the key is rounded down to 1/256 of the load of one request per
+ * weight; weights have no such scale here, so it is not rounded.
  */
 export class LeastConnectionsHaproxy implements Policy {
   readonly name = "least-connections-haproxy"

@@ -5,13 +5,13 @@ import { SmoothTurns } from "./smooth-turns.ts"
 import type { Turns } from "./turns.ts"
 
 /**
- * Looks at every member the request admits and picks the one with the least load, whatever the metric means by
- * that; the tied take turns, weighted and smooth unless told otherwise.
+ * Looks at every member the request admits and picks the one with the least load, whatever the metric means
+ * by that; the tied take turns, weighted and smooth unless told otherwise.
  *
- * Ties are the rule and not the exception where requests are short: by attempts in flight an idle fleet is tied at
- * nothing, and this is weighted round robin. Nobody earns a turn in a pick that had a single winner. Each load is
- * read once, so that other threads may move it meanwhile. A backend at Infinity is picked only when all admitted
- * ones are; one at NaN never. O(n) per pick, one call of the metric a candidate.
+ * Ties are the rule and not the exception where requests are short: by attempts in flight an idle fleet is
+ * tied at nothing, and this is weighted round robin. Nobody earns a turn in a pick that had a single winner.
+ * Each load is read once, so that other threads may move it meanwhile. A backend at Infinity is picked only
+ * when all admitted ones are; one at NaN never. O(n) per pick, one call of the metric a candidate.
  *
  * Prior art: nginx's `least_conn`, which is this by attempts in flight per weight.
  */

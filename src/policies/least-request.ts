@@ -24,14 +24,15 @@ export const leastRequestParameters = {
 } as const satisfies Record<string, Parameter>
 
 /**
- * While all weights are equal: of `choices` members drawn at random the one with the fewest attempts in flight,
- * the one drawn first on ties. While they differ: by earliest deadline (`EdfSchedule`), each due again after
- * (in flight + 1)^bias / weight as of its pick.
+ * While all weights are equal: of `choices` members drawn at random the one with the fewest attempts in
+ * flight, the one drawn first on ties. While they differ: by earliest deadline (`EdfSchedule`), each due
+ * again after (in flight + 1)^bias / weight as of its pick.
  *
- * Both as in the original, so with what they cost there. The draws are with replacement: with two choices of n, one
- * pick in n has a single candidate, and even the busiest of all wins now and then. With unequal weights nothing is compared: a
- * busy backend is due later but never drops out, and what was in flight when it was last picked counts until it is
- * picked again. O(choices) and O(log n) per pick; O(n) when those drawn, or due, are not admitted.
+ * Both as in the original, so with what they cost there. The draws are with replacement: with two choices of
+ * n, one pick in n has a single candidate, and even the busiest of all wins now and then. With unequal
+ * weights nothing is compared: a busy backend is due later but never drops out, and what was in flight when
+ * it was last picked counts until it is picked again. O(choices) and O(log n) per pick; O(n) when those
+ * drawn, or due, are not admitted.
  *
  * Prior art: Envoy's `least_request` with N_CHOICES; with bias 1 and equal weights also gRPC's (A48).
  */

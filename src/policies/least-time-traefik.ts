@@ -17,12 +17,12 @@ export function leastTimeTraefik(): Policy {
 }
 
 /**
- * Mean of the last 100 times to the first byte, in whole milliseconds, times attempts in flight with the one to
- * come, per weight.
+ * Mean of the last 100 times to the first byte, in whole milliseconds, times attempts in flight with the one
+ * to come, per weight.
  *
- * Nothing until the first answer, however much is in flight: a new backend takes all traffic until then, and one
- * that answers within a millisecond a hundred times keeps it. Any response counts, whatever its status and
- * whether its client waited for it, so failing fast looks like being fast.
+ * Nothing until the first answer, however much is in flight: a new backend takes all traffic until then, and
+ * one that answers within a millisecond a hundred times keeps it. Any response counts, whatever its status
+ * and whether its client waited for it, so failing fast looks like being fast.
  *
  * Prior art: Traefik's `leasttime` (3.6).
  */

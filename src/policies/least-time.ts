@@ -52,14 +52,15 @@ export function leastTime({ parameters }: PolicyContext): Policy {
  * - The average moves by 1/20 of the difference, rounded to the nearest: one of 10 ms or less no longer falls.
  * - It is rounded up to the next step of 20 ms, also when it is on one, so that backends of nearly equal speed
  *   share. Above 5,000 ms all are equally bad, and it is attempts in flight per weight alone that decide.
- * - It is halved for each `failTimeoutSeconds` (plus one second) since the backend was last looked at afresh, so that a slow one is tried
- *   again. A pick is a fresh look only when the time-out has passed since the one before, so a backend in steady
- *   use looks twice as fast for one pick in each time-out. A failure is one always.
+ * - It is halved for each `failTimeoutSeconds` (plus one second) since the backend was last looked at afresh,
+ *   so that a slow one is tried again. A pick is a fresh look only when the time-out has passed since the one
+ *   before, so a backend in steady use looks twice as fast for one pick in each time-out. A failure is one
+ *   always.
  * - Only successes count, so that failing fast does not look like being fast. A backend that has not answered yet
  *   is expected to take no time, which is one step.
- * - With `inflight` the time is at least the running average, over picks, of how old unfinished attempts are. Here they are
- *   unfinished until they have settled, and it is the attempts of this thread; the original counts them until
- *   their head has come when that is what it measures.
+ * - With `inflight` the time is at least the running average, over picks, of how old unfinished attempts are.
+ *   Here they are unfinished until they have settled, and it is the attempts of this thread; the original counts
+ *   them until their head has come when that is what it measures.
  *
  * Prior art: nginx's `least_time` (open since 1.31.0).
  */
@@ -72,7 +73,7 @@ export class ExpectedTime implements LearnedLoad {
   #average = new Float64Array(0)
   /** By place, seconds: the last fresh look. */
   #checkedAt = new Float64Array(0)
-  /** By place, of the unfinished attempts: how many, the sum of their ages at a moment, that moment; and the average. */
+  /** By place, of the unfinished attempts: how many, the sum of their ages at a moment, that moment, the average. */
   #unfinished = new Float64Array(0)
   #ages = new Float64Array(0)
   #agedAt = new Float64Array(0)
@@ -99,12 +100,12 @@ export class ExpectedTime implements LearnedLoad {
     const { now } = request
     const idleSeconds = Math.floor(now / 1_000) - this.#checkedAt[place]!
     let time = this.#average[place]!
-    if (idleSeconds > this.#failTimeoutSeconds) {
+    if (time > 0 && idleSeconds > this.#failTimeoutSeconds) {
       time = Math.floor(time / 2 ** Math.floor(idleSeconds / (this.#failTimeoutSeconds + 1)))
     }
     if (this.#usesAges) time = Math.max(time, this.#lookAtAges(place, now))
     if (time > mostMs) time = mostMs
-    else time += stepMs - (time % stepMs)
+    else time = (Math.floor(time / stepMs) + 1) * stepMs
     return (time * (1 + backend.load.inFlight)) / backend.weight
   }
 

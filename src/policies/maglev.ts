@@ -44,19 +44,23 @@ export function maglevTable(members: readonly Backend[], size: number): KeyTable
   const heaviest = order.reduce((most, { weight }) => Math.max(most, weight), 0)
   const next = Int32Array.from(order, ({ id }) => xxhash32(id, 0) % size)
   const skip = Int32Array.from(order, ({ id }) => (xxhash32(id, 1) % (size - 1)) + 1)
+  const places = Int32Array.from(order, ({ place }) => place)
+  const earns = Float64Array.from(order, ({ weight }) => weight / heaviest)
   const credits = new Float64Array(order.length)
   const owners = new Int32Array(size).fill(-1)
 
   let filled = 0
   for (;;) {
-    for (const [turn, { weight, place }] of order.entries()) {
-      credits[turn]! += weight / heaviest
-      if (credits[turn]! < 1 - 1e-9) continue
-      credits[turn]! -= 1
+    for (let turn = 0; turn < places.length; turn++) {
+      const credit = credits[turn]! + earns[turn]!
+      credits[turn] = credit
+      if (credit < 1 - 1e-9) continue
+      credits[turn] = credit - 1
+      const step = skip[turn]!
       let at = next[turn]!
-      while (owners[at] !== -1) at = (at + skip[turn]!) % size
-      owners[at] = place
-      next[turn] = (at + skip[turn]!) % size
+      while (owners[at] !== -1) at = at + step < size ? at + step : at + step - size
+      owners[at] = places[turn]!
+      next[turn] = at
       if (++filled === size) return new MaglevTable(owners)
     }
   }

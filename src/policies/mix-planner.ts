@@ -2,6 +2,7 @@ import type { BackendId } from "../core/backend.ts"
 import type { Mix, RouteKnowledge } from "../core/knowledge.ts"
 import type { ResourceTable, ResourceVector } from "../core/resources.ts"
 import { kindsOf, type Kinds } from "./backend-kinds.ts"
+import { meanHoldSeconds } from "./hold-time.ts"
 import { solveMix } from "./mix-solver.ts"
 
 /** A backend that takes part. */
@@ -121,7 +122,7 @@ function useOf(
 ): Float64Array {
   const width = resources.length
   const use = new Float64Array(routes.length * width)
-  const seconds = meanSeconds(routes)
+  const seconds = meanHoldSeconds(routes)
   for (const [route, { mean, holdMs = NaN }] of routes.entries()) {
     const held = holdMs > 0 ? holdMs / 1_000 : (seconds ?? 1)
     for (const [r, { kind }] of resources.entries()) {
@@ -130,20 +131,6 @@ function useOf(
   }
   if (seconds === undefined) balanceSpaces(resources, routes, capacity, use)
   return use
-}
-
-/** How long requests take, over all that is known of it; `undefined` when nothing is. */
-function meanSeconds(routes: readonly RouteKnowledge[]): number | undefined {
-  let time = 0
-  let weight = 0
-  for (const { rate, holdMs = NaN } of routes) {
-    if (!(holdMs > 0)) continue
-    // A route without requests of late still knows better than nobody.
-    const often = Math.max(amountOf(rate), 1e-9)
-    time += (often * holdMs) / 1_000
-    weight += often
-  }
-  return weight === 0 ? undefined : time / weight
 }
 
 /** Multiplies what is held so that the scarcest space of the fleet is as scarce as the scarcest rate. */

@@ -27,9 +27,9 @@ export const peakEwmaParameters = {
 /**
  * Of two distinct members drawn at random the one with the lower peak time, times attempts in flight. O(1).
  *
- * Prior art: Finagle's `p2cPeakEwma`. There a request lasts until its response has ended, whatever it says, so
- * failing fast looks like being fast; see `penalty-peak-ewma`. Here an attempt that says nothing of the backend
- * (the client left) is not counted, and those of all threads are in flight.
+ * Prior art: Finagle's `p2cPeakEwma`. There a request lasts until its response has ended, whatever it says,
+ * so failing fast looks like being fast; see `penalty-peak-ewma`. Here an attempt that says nothing of the
+ * backend (the client left) is not counted, and those of all threads are in flight.
  */
 export function peakEwma({ rng, parameters }: PolicyContext): Policy {
   const peak = new PeakEwma(parameters["decayMs"]!, parameters["defaultRttMs"]!)
@@ -44,19 +44,19 @@ export function peakEwma({ rng, parameters }: PolicyContext): Policy {
 }
 
 /**
- * A moving average of times that jumps up to every peak and decays down: quick to avoid, slow to forgive. Times
- * attempts in flight with the one to come.
+ * A moving average of times that jumps up to every peak and decays down: quick to avoid, slow to forgive.
+ * Times attempts in flight with the one to come.
  *
  *     estimate = time                                   when time > estimate
  *     estimate = estimate·w + time·(1 − w)              else, with w = e^(−elapsed / decay)
  *
- * Reading counts as a time of 0, as in the original, and restarts `elapsed`. So an estimate that is read often
- * falls below the times it sees, whatever they are, until the next one is above it and lifts it: it is a saw whose
- * teeth are the times.
+ * Reading counts as a time of 0, as in the original, and restarts `elapsed`. So an estimate that is read
+ * often falls below the times it sees, whatever they are, until the next one is above it and lifts it: it is
+ * a saw whose teeth are the times.
  *
- * Before the first answer: with a default the estimate starts there, and decays from the first look on. Without,
- * it is 0: an idle backend costs nothing and is tried, one with an attempt in flight costs more than any other
- * until it has answered. O(1), one exponential.
+ * Before the first answer: with a default the estimate starts there, and decays from the first look on.
+ * Without, it is 0: an idle backend costs nothing and is tried, one with an attempt in flight costs more than
+ * any other until it has answered. O(1), one exponential.
  *
  * Prior art: Finagle's PeakEwma; the default is tower's and linkerd's.
  */
@@ -81,7 +81,8 @@ export class PeakEwma {
     this.#touchedAt = carried(this.#touchedAt, before, NaN)
   }
 
-  // Small enough to be compiled into a chooser twice: else every estimate would be an object, 12 bytes a pick.
+  // Small enough to be compiled into a chooser twice: else every estimate would be an object, 12 bytes a
+  // pick.
   readonly metric: LoadMetric = (backend, { now }) => {
     const place = this.#places.of(backend)
     const estimates = this.#estimates

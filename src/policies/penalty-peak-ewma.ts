@@ -23,12 +23,12 @@ export const penaltyPeakEwmaParameters = {
 } as const satisfies Record<string, Parameter>
 
 /**
- * `peak-ewma` by time to first byte, where a response that tells of trouble counts as a very slow one: a 429 or
- * 503 as what its Retry-After asks for, within the limits, every other 5xx as the penalty. O(1).
+ * `peak-ewma` by time to first byte, where a response that tells of trouble counts as a very slow one: a 429
+ * or 503 as what its Retry-After asks for, within the limits, every other 5xx as the penalty. O(1).
  *
- * The penalty decays like any time, so a backend that has failed comes back little by little. An attempt without
- * a response counts as long as it lasted, as in the original: to tell a dead backend is the work of health. One
- * whose client has left counts only if its response had begun.
+ * The penalty decays like any time, so a backend that has failed comes back little by little. An attempt
+ * without a response counts as long as it lasted, as in the original: to tell a dead backend is the work of
+ * health. One whose client has left counts only if its response had begun.
  *
  * Prior art: linkerd's penalty peak EWMA (2026). It also reads gRPC's statuses and pushback.
  */

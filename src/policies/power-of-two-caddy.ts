@@ -8,17 +8,18 @@ import type { PickRequest, Policy } from "./policy.ts"
  * Power of two choices as Caddy's `random_choose` was written for years: diluted in two ways, so that a busy
  * backend keeps winning picks that a power of two would not give it.
  *
- * Two slots are filled from all members in order: the i-th, counted from 0 and with those that are not admitted,
- * goes into slot below(i + 1) when that is one of the two. The second member can so overwrite the first and leave
- * a slot empty: with two members every second pick has a single candidate, the later one. Then an idle candidate
- * wins at once. Of two busy ones a later, less loaded one is only added to the list of the best and does not
- * replace it, and the list is drawn from at random: it wins half of the time.
+ * Two slots are filled from all members in order: the i-th, counted from 0 and with those that are not
+ * admitted, goes into slot below(i + 1) when that is one of the two. The second member can so overwrite the
+ * first and leave a slot empty: with two members every second pick has a single candidate, the later one.
+ * Then an idle candidate wins at once. Of two busy ones a later, less loaded one is only added to the list of
+ * the best and does not replace it, and the list is drawn from at random: it wins half of the time.
  *
- * Of two busy members the later therefore wins 3/4 when it is less loaded or as loaded, and still 1/2 when it is
- * more loaded. Attempts in flight are compared, without weights. O(n) per pick, one draw a member. When no slot was filled the original
- * answers that nobody is available; here the first admitted member is used.
+ * Of two busy members the later therefore wins 3/4 when it is less loaded or as loaded, and still 1/2 when it
+ * is more loaded. Attempts in flight are compared, without weights. O(n) per pick, one draw a member. When no
+ * slot was filled the original answers that nobody is available; here the first admitted member is used.
  *
- * Prior art: Caddy's code as read in 2026-08. Later code fills both slots and keeps only the best, as documented.
+ * Prior art: Caddy's code as read in 2026-08. Later code fills both slots and keeps only the best, as
+ * documented.
  */
 export class PowerOfTwoCaddy implements Policy {
   readonly name = "power-of-two-caddy"

@@ -5,8 +5,8 @@ import { firstAdmitted } from "./first-admitted.ts"
 import type { PickRequest, Policy } from "./policy.ts"
 
 /**
- * Power of two choices as Traefik draws them: both from all members, and when the two draws coincide the second
- * is the next member.
+ * Power of two choices as Traefik draws them: both from all members, and when the two draws coincide the
+ * second is the next member.
  *
  * So neighbours in the order of registration meet more often: of n > 3 members each pair of neighbours with
  * probability 3/n², every other pair with 2/n². Who stands beside a busy backend gets a little more than its

@@ -8,8 +8,8 @@ import type { LoadMetric, PickRequest, Policy } from "./policy.ts"
  * Power of two choices: samples two distinct members uniformly and picks the less loaded, whatever the metric
  * means by that.
  *
- * O(1) per pick. A backend the request does not admit loses to one it does; when neither of the two is admitted,
- * the first admitted member after the first sample is used. The one sampled first wins ties.
+ * O(1) per pick. A backend the request does not admit loses to one it does; when neither of the two is
+ * admitted, the first admitted member after the first sample is used. The one sampled first wins ties.
  *
  * Prior art: YARP's default, HAProxy's since 3.3 (there drawn by weight), Finagle's chooser.
  *

@@ -1,18 +1,27 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import * as fc from "fast-check"
-import { backend, fleet, ofCapacity, request, resourcesOf } from "../../test/support/backends.ts"
+import { fleet, ofCapacity, request, resourcesOf, type FakeBackend } from "../../test/support/backends.ts"
 import type { Backend } from "../core/backend.ts"
 import type { ResourceTable } from "../core/resources.ts"
 import { seeded } from "../core/rng.ts"
-import { resourcePrice } from "./load-metrics.ts"
-import { price } from "./price.ts"
-import type { Policy } from "./policy.ts"
+import { nothingKnown } from "../core/knowledge.ts"
+import { Price } from "./price.ts"
+import { PriceList } from "./price-list.ts"
+import type { PickRequest, Policy } from "./policy.ts"
 
 function priceOf(resources: ResourceTable, members: readonly Backend[], seed = 1): Policy {
-  const policy = price({ rng: seeded(seed), resources, parameters: {} })
+  const policy = new Price({ rng: seeded(seed), resources, parameters: {} })
   policy.rebuild(members)
   return policy
+}
+
+/** What the request costs at each of them, in order. */
+function pricesOf(resources: ResourceTable, members: readonly Backend[], asked: PickRequest): number[] {
+  const list = new PriceList(resources, seeded(1))
+  list.rebuild(members)
+  list.ask(asked)
+  return members.map((_, index) => list.of(index))
 }
 
 test("each of two kinds of request goes to the server made for it, until both are full", () => {
@@ -74,13 +83,102 @@ test("the winner has the least price of all, whatever the order of the members",
     fc.tuple(fc.constant(list), fc.shuffledSubarray(list, { minLength: list.length })),
   )
   fc.assert(
-    fc.property(kinds, shuffled, amounts, (resources, [list, order], demand) => {
+    fc.property(kinds, shuffled, amounts, (resources, orders, demand) => {
       const asked = request(demand)
-      const priced = (one: Backend): number => resourcePrice(resources)(one, asked)
-      const least = Math.min(...list.map((one) => priced(backend(one))))
-      for (const each of [list, order]) {
-        assert.equal(priced(priceOf(resources, fleet(...each)).pick(asked)!), least)
+      for (const order of orders) {
+        const all = fleet(...order)
+        const prices = pricesOf(resources, all, asked)
+        const winner = all.indexOf(priceOf(resources, all).pick(asked) as FakeBackend)
+        assert.equal(prices[winner], Math.min(...prices))
       }
+    }),
+    often,
+  )
+})
+
+test("the cheapest of those admitted wins, however few are asked", () => {
+  const refused = fc.array(fc.boolean(), { minLength: 8, maxLength: 8 })
+  fc.assert(
+    fc.property(kinds, members, amounts, refused, (resources, list, demand, refuses) => {
+      const all = fleet(...list)
+      const asked = request(demand, (one) => !refuses[all.indexOf(one as FakeBackend)])
+      const prices = pricesOf(resources, all, asked).filter((_, index) => !refuses[index])
+      const picked = priceOf(resources, all).pick(asked)
+      if (prices.length === 0) assert.equal(picked, undefined)
+      else {
+        assert.ok(asked.admits(picked!))
+        assert.equal(pricesOf(resources, all, asked)[all.indexOf(picked as FakeBackend)], Math.min(...prices))
+      }
+    }),
+    often,
+  )
+})
+
+test("each of the tied is equally likely, also when all are full", () => {
+  // 4σ of a binomial with n = 30_000 and p = 1/3 is 327 picks.
+  const asked = request([3])
+  for (const reserved of [2, 9]) {
+    const all = fleet({ reserved: [reserved] }, { reserved: [reserved] }, { reserved: [reserved] })
+    const policy = priceOf(resourcesOf("space"), all)
+    const won = all.map(() => 0)
+    for (let i = 0; i < 30_000; i++) won[all.indexOf(policy.pick(asked) as FakeBackend)]!++
+    for (const each of won) assert.ok(Math.abs(each - 10_000) <= 327, `won ${won.join(", ")}`)
+  }
+})
+
+test("counting a resource in another unit changes no choice", () => {
+  // By powers of two, so that nothing is rounded.
+  const factors = fc.tuple(fc.integer({ min: -20, max: 20 }), fc.integer({ min: -20, max: 20 }))
+  fc.assert(
+    fc.property(kinds, members, amounts, factors, (resources, list, demand, powers) => {
+      const scaled = (vector: readonly number[]): number[] => vector.map((each, r) => each * 2 ** powers[r]!)
+      const one = priceOf(resources, fleet(...list)).pick(request(demand))
+      const inOthers = list.map(({ capacity, reserved }) => ({
+        capacity: scaled(capacity),
+        reserved: scaled(reserved),
+      }))
+      assert.equal(priceOf(resources, fleet(...inOthers)).pick(request(scaled(demand)))?.id, one?.id)
+    }),
+    often,
+  )
+})
+
+test("counting time in another unit changes no choice", () => {
+  // Rates a second become rates a half, and what took a second takes a half: the work is the same.
+  fc.assert(
+    fc.property(members, amounts, (list, demand) => {
+      const mixed = resourcesOf("rate", "space")
+      const route = { name: "", mean: Float64Array.of(1, 1), rate: 1, isLearned: true }
+      const ask = (traits: typeof list, holdMs: number): string | undefined => {
+        const policy = priceOf(mixed, fleet(...traits))
+        policy.learn?.({ ...nothingKnown, routes: [{ ...route, holdMs }] })
+        return policy.pick(request(demand))?.id
+      }
+      const faster = list.map(({ capacity: [work, room], reserved }) => ({
+        capacity: [work * 2, room] as [number, number],
+        reserved,
+      }))
+      assert.equal(ask(faster, 500), ask(list, 1_000))
+    }),
+    often,
+  )
+})
+
+test("where the fleet has as much of each resource, it is the plain sum of demand times backlog", () => {
+  // Every fleet comes with its mirror image, so that the means of both resources are alike.
+  fc.assert(
+    fc.property(members, amounts, (list, demand) => {
+      const both = [
+        ...list,
+        ...list.map(({ capacity: [a, b], reserved: [c, d] }) => ({ capacity: [b, a], reserved: [d, c] })),
+      ]
+      const all = fleet(...both)
+      const prices = pricesOf(resourcesOf("rate", "rate"), all, request(demand))
+      const plain = all.map(({ capacity, load }) =>
+        demand.reduce((sum, d, r) => sum + (d * (load.reserved(r) + d / 2)) / capacity[r]!, 0),
+      )
+      const mean = all.reduce((sum, { capacity }) => sum + capacity[0]!, 0) / all.length
+      for (const [i, each] of plain.entries()) assert.ok(Math.abs(prices[i]! * mean - each) <= 1e-9 * each)
     }),
     often,
   )
@@ -120,9 +218,8 @@ test("more load on one that lost does not make it win", () => {
     fc.property(kinds, members, amounts, (resources, list, demand) => {
       const asked = request(demand)
       const all = fleet(...list)
-      const winner = priceOf(resources, all).pick(asked)!
-      const least = resourcePrice(resources)(winner, asked)
-      const losers = all.filter((one) => resourcePrice(resources)(one, asked) > least)
+      const prices = pricesOf(resources, all, asked)
+      const losers = all.filter((_, index) => prices[index]! > Math.min(...prices))
       for (const loser of losers) loser.load.hold(Float64Array.of(1, 1))
       const again = priceOf(resources, all).pick(asked)!
       assert.ok(!losers.some((loser) => loser === again))

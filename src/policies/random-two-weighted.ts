@@ -9,16 +9,16 @@ import { WeightedRoundRobin } from "./weighted-round-robin.ts"
 const failuresMax = 20
 
 /**
- * Draws two distinct admitted members in proportion to weight and picks the one with fewer attempts in flight per
- * weight, the second on ties.
+ * Draws two distinct admitted members in proportion to weight and picks the one with fewer attempts in flight
+ * per weight, the second on ties.
  *
- * Weight counts twice, once in the draw and once in the comparison. A draw that fails is repeated; with more than
- * 20 failures the pick is a turn of weighted round robin among all the admitted instead. So is every pick while
- * only one member is admitted, and many where one weight dwarfs the others: 1,000 to 1 draws the same one again.
- * O(1) per pick, O(n) after too many failures.
+ * Weight counts twice, once in the draw and once in the comparison. A draw that fails is repeated; with more
+ * than 20 failures the pick is a turn of weighted round robin among all the admitted instead. So is every
+ * pick while only one member is admitted, and many where one weight dwarfs the others: 1,000 to 1 draws the
+ * same one again. O(1) per pick, O(n) after too many failures.
  *
- * Prior art: nginx's `random two least_conn`, where failures add up over all attempts of a request; here each pick
- * begins with none.
+ * Prior art: nginx's `random two least_conn`, where failures add up over all attempts of a request; here each
+ * pick begins with none.
  */
 export class RandomTwoWeighted implements Policy {
   readonly name = "random-two-weighted"

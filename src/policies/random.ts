@@ -6,8 +6,8 @@ import type { PickRequest, Policy } from "./policy.ts"
 /**
  * Every admitted member equally likely, whatever it weighs or carries.
  *
- * O(1) when the one drawn is admitted. Else O(n): another is drawn among the admitted by a reservoir of size one,
- * so that the share of the refused is spread over all the others and not over a neighbour.
+ * O(1) when the one drawn is admitted. Else O(n): another is drawn among the admitted by a reservoir of size
+ * one, so that the share of the refused is spread over all the others and not over a neighbour.
  *
  * Prior art: `random` of Envoy and of Caddy, which draws from a reservoir always.
  */

@@ -1,39 +1,55 @@
 import { mix32 } from "../core/rng.ts"
 import type { KeyTable } from "./key-table.ts"
 
-/** The most points of a ring, and so the most members: what leaves room for a place beside the hash in a double. */
+/** The most points of a ring, but for one for each who would have none. Sorting them takes some 60 ms. */
 export const ringPointsMax: number = 2 ** 20
 
 /** Points on a circle of uint32, each with its owner, before they are in order. */
 export class RingPoints {
-  readonly #points: Float64Array
+  #hashes: Uint32Array
+  #owners: Int32Array
   #count = 0
 
+  /** @param count how many will be added. */
   constructor(count: number) {
-    this.#points = new Float64Array(count)
+    this.#hashes = new Uint32Array(count)
+    this.#owners = new Int32Array(count)
   }
 
-  /** @param hash uint32. @param owner from 0 to 2^21 − 1. */
+  /** @param hash uint32. */
   add(hash: number, owner: number): void {
-    this.#points[this.#count++] = hash * ownerRange + owner
+    this.#hashes[this.#count] = hash
+    this.#owners[this.#count++] = owner
   }
 
-  /** Cold. O(points · log points). Of points at the same place the one whose owner comes first is first. */
+  /**
+   * Cold. O(points): a radix sort by three digits, four times as quick as sorting doubles. Of points at the same place
+   * the one added first is first.
+   */
   sorted(): { readonly hashes: Uint32Array; readonly owners: Int32Array } {
-    const sorted = this.#points.subarray(0, this.#count).sort()
-    const hashes = new Uint32Array(sorted.length)
-    const owners = new Int32Array(sorted.length)
-    for (let i = 0; i < sorted.length; i++) {
-      const point = sorted[i]!
-      const hash = Math.floor(point / ownerRange)
-      hashes[i] = hash
-      owners[i] = point - hash * ownerRange
+    for (const shift of [0, 11, 22]) this.#sortByDigit(shift)
+    return { hashes: this.#hashes, owners: this.#owners }
+  }
+
+  #sortByDigit(shift: number): void {
+    const [hashes, owners] = [this.#hashes, this.#owners]
+    const begins = new Uint32Array(digits + 1)
+    for (let i = 0; i < hashes.length; i++) begins[((hashes[i]! >>> shift) & (digits - 1)) + 1]!++
+    for (let digit = 0; digit < digits; digit++) begins[digit + 1]! += begins[digit]!
+    const sortedHashes = new Uint32Array(hashes.length)
+    const sortedOwners = new Int32Array(hashes.length)
+    for (let i = 0; i < hashes.length; i++) {
+      const hash = hashes[i]!
+      const at = begins[(hash >>> shift) & (digits - 1)]!++
+      sortedHashes[at] = hash
+      sortedOwners[at] = owners[i]!
     }
-    return { hashes, owners }
+    this.#hashes = sortedHashes
+    this.#owners = sortedOwners
   }
 }
 
-const ownerRange = 2 ** 21
+const digits = 2 ** 11
 
 /**
  * A ring of points: a key belongs to the first point at or after its hash, the first of all after the last. O(log

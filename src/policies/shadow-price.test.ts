@@ -3,7 +3,7 @@ import { test } from "node:test"
 import * as fc from "fast-check"
 import { fleet, ofCapacity, request, resourcesOf, type FakeBackend } from "../../test/support/backends.ts"
 import { seeded } from "../core/rng.ts"
-import { price } from "./price.ts"
+import { Price } from "./price.ts"
 import { ShadowPrice } from "./shadow-price.ts"
 
 const rates = resourcesOf("rate", "rate")
@@ -21,7 +21,10 @@ test("without virtual queues it is the price policy", () => {
   fc.assert(
     fc.property(kinds, list, amounts, (resources, traits, demand) => {
       const members = fleet(...traits)
-      const policies = [made({ gamma: 0 }, resources), price({ rng: seeded(1), resources, parameters: {} })]
+      const policies = [
+        made({ gamma: 0 }, resources),
+        new Price({ rng: seeded(1), resources, parameters: {} }),
+      ]
       const [one, other] = policies.map((policy) => {
         policy.rebuild(members)
         return policy.pick(request(demand))

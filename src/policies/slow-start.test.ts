@@ -9,10 +9,12 @@ import {
   type Traits,
 } from "../../test/support/backends.ts"
 import type { Backend } from "../core/backend.ts"
+import { nothingKnown, type Knowledge } from "../core/knowledge.ts"
 import type { PickRequest, Policy } from "./policy.ts"
-import { price } from "./price.ts"
+import { Price } from "./price.ts"
 import { seeded } from "../core/rng.ts"
-import { SlowStart, slowStartDefault, unwarmed, type SlowStartSpec } from "./slow-start.ts"
+import { unscaled } from "./scaled.ts"
+import { SlowStart, slowStartDefault, type SlowStartSpec } from "./slow-start.ts"
 import { WeightedRoundRobin } from "./weighted-round-robin.ts"
 
 const resources = resourcesOf("rate", "space")
@@ -137,15 +139,33 @@ test("picks, refusals and what is told name the backend outside and the view ins
 test("a prober is asked about the backend, not the view", () => {
   const { witness, members } = warming({}, {}, { eligibleSince: 0 })
   const probed: Backend[] = []
-  const prober = unwarmed({ probe: (backend) => void probed.push(backend) })
+  const prober = unscaled({ probe: (backend) => void probed.push(backend) })
   for (const member of witness.members) prober.probe(member, () => {})
   assert.deepEqual(probed, members)
+})
+
+test("the mix inside has its part of a backend that warms up, and all of it afterwards", () => {
+  const learned: Knowledge[] = []
+  const witness = Object.assign(new Witness(), {
+    learn: (knowledge: Knowledge) => void learned.push(knowledge),
+  })
+  const policy = new SlowStart(witness, resources, { ...slowStartDefault, windowMs: 1_000 })
+  const members = fleet({}, { eligibleSince: 0 })
+  const backends = members.map(({ id }) => id)
+  policy.rebuild(members)
+  policy.tick(500)
+  const mix = { backends, shares: Float64Array.of(0.5, 0.5, 1, 0, 0, 1) }
+  policy.learn({ ...nothingKnown, mix })
+  assert.deepEqual(learned.at(-1)?.mix, { backends, shares: Float64Array.of(2 / 3, 1 / 3, 1, 0, 0, 1) })
+  policy.tick(1_000)
+  assert.equal(learned.at(-1)?.mix, mix)
+  assert.deepEqual([...mix.shares], [0.5, 0.5, 1, 0, 0, 1], "what was learned is not touched")
 })
 
 test("turns and prices obey: at a half of the window a backend gets half of a full one's share", () => {
   for (const inner of [
     new WeightedRoundRobin(),
-    price({ rng: seeded(1), resources: resourcesOf("rate", "rate"), parameters: {} }),
+    new Price({ rng: seeded(1), resources: resourcesOf("rate", "rate"), parameters: {} }),
   ]) {
     const policy = new SlowStart(inner, resourcesOf("rate", "rate"), { ...slowStartDefault, windowMs: 1_000 })
     const members = fleet({}, { eligibleSince: 0 })

@@ -1,6 +1,6 @@
 import type { Backend } from "../core/backend.ts"
 
-/** Whose turn it is among those that are tied. Keeps what it knows of a backend by id through changes of membership. */
+/** Whose turn it is among the tied. Keeps what it knows of a backend by id through changes of membership. */
 export interface Turns {
   /** Cold. */
   rebuild(members: readonly Backend[]): void

@@ -5,8 +5,8 @@ import type { Rng } from "../core/rng.ts"
 /**
  * Draws places in proportion to weight, in O(1) whatever the weights: the alias method.
  *
- * Every place owns a column of equal size. A place that deserves less than a column shares its own with one that
- * deserves more, its alias. A draw takes a column, then one of the two in it. O(n) to build.
+ * Every place owns a column of equal size. A place that deserves less than a column shares its own with one
+ * that deserves more, its alias. A draw takes a column, then one of the two in it. O(n) to build.
  *
  * @see Vose, "A linear algorithm for generating random numbers with a given distribution", IEEE TSE 17(9), 1991.
  */

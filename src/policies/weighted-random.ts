@@ -7,8 +7,8 @@ import { WeightedDraw } from "./weighted-draw.ts"
 /**
  * Every admitted member as likely as its weight says, whatever it carries.
  *
- * O(1) when the one drawn is admitted. Else O(n): another is drawn among the admitted in proportion to weight, so
- * that the share of the refused is spread over the others as their weights are.
+ * O(1) when the one drawn is admitted. Else O(n): another is drawn among the admitted in proportion to
+ * weight, so that the share of the refused is spread over the others as their weights are.
  *
  * Prior art: AWS ALB's `weighted_random`, nginx's `random`.
  */

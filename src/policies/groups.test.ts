@@ -1,0 +1,68 @@
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { fleet } from "../../test/support/backends.ts"
+import type { Backend } from "../core/backend.ts"
+import { nothingKnown, type Knowledge } from "../core/knowledge.ts"
+import { Groups } from "./groups.ts"
+import type { Policy } from "./policy.ts"
+
+class Witness implements Policy {
+  readonly name = "witness"
+  members = ""
+  learned: Knowledge | undefined
+  ticks = 0
+
+  rebuild(members: readonly Backend[]): void {
+    this.members = members.map(({ id }) => id).join("")
+  }
+
+  pick(): undefined {}
+
+  learn(knowledge: Knowledge): void {
+    this.learned = knowledge
+  }
+
+  tick(): void {
+    this.ticks++
+  }
+}
+
+function groupsOf() {
+  const made: Witness[] = []
+  const groups = new Groups<number>(() => {
+    const policy = new Witness()
+    made.push(policy)
+    return policy
+  })
+  return { groups, made }
+}
+
+const tierOf = ({ tier }: Backend): number => tier
+
+test("each group has a policy of its own, kept while it has members; the first made is not wasted", () => {
+  const { groups, made } = groupsOf()
+  const [a, b, c] = fleet({ tier: 1 }, { tier: 0 }, { tier: 1 })
+  groups.rebuild([a!, b!, c!], tierOf)
+  assert.deepEqual(
+    made.map(({ members }) => members),
+    ["ac", "b"],
+  )
+  assert.equal(groups.holderOf(c!), made[0])
+  groups.rebuild([b!], tierOf)
+  assert.equal(groups.holderOf(b!), made[1])
+  assert.equal(groups.holderOf(c!), undefined)
+  groups.rebuild([c!], tierOf)
+  assert.equal(groups.holderOf(c!), made[2], "a group that was gone begins anew")
+})
+
+test("all learn and hear of time, and who comes later knows what the others learned", () => {
+  const { groups, made } = groupsOf()
+  const [a, b] = fleet({ tier: 0 }, { tier: 1 })
+  const knowledge = { ...nothingKnown, version: 3 }
+  groups.learn(knowledge)
+  groups.rebuild([a!], tierOf)
+  groups.rebuild([a!, b!], tierOf)
+  groups.tick(5)
+  for (const policy of made) assert.deepEqual([policy.learned, policy.ticks], [knowledge, 1])
+  assert.equal(made.length, 2)
+})
