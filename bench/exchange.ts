@@ -7,7 +7,10 @@
 import type { OnReadOpts, Socket } from "node:net"
 import { Attempts } from "../src/cluster/attempts.ts"
 import { LoadTable } from "../src/cluster/load-table.ts"
+import { Observer } from "../src/cluster/observer.ts"
+import { RouteFinder } from "../src/cluster/routes.ts"
 import { parseBackendId } from "../src/core/backend.ts"
+import { nothingKnown } from "../src/core/knowledge.ts"
 import { resourcesDefault } from "../src/core/resources.ts"
 import { seeded } from "../src/core/rng.ts"
 import { dropTable } from "../src/http1/serialize.ts"
@@ -15,13 +18,16 @@ import { FieldNames } from "../src/http1/field-names.ts"
 import { Head } from "../src/http1/head.ts"
 import { Counters } from "../src/metrics/counters.ts"
 import { ClientConnection, type ClientOwner } from "../src/proxy/client-connection.ts"
+import { Bindings } from "../src/proxy/affinity.ts"
 import { Deadlines } from "../src/proxy/deadlines.ts"
+import { DemandTrust } from "../src/proxy/demand-trust.ts"
+import { SettledAttempt } from "../src/proxy/exchange.ts"
+import { RouteTable } from "../src/proxy/route-table.ts"
 import { ForwardingRules } from "../src/proxy/forwarding.ts"
 import { Fleet, Placement } from "../src/proxy/fleet.ts"
 import { RequestIds } from "../src/proxy/request-ids.ts"
-import { WaitingQueue } from "../src/proxy/waiting-queue.ts"
 import { systemClock } from "../src/system.ts"
-import { dataPlaneOptions, memberAt } from "../test/support/relay.ts"
+import { dataPlaneOptions, memberAt, routingOf } from "../test/support/relay.ts"
 import { median } from "./statistics.ts"
 
 const connections = 64
@@ -57,6 +63,7 @@ class FakeSocket {
 
 const resources = resourcesDefault
 const options = dataPlaneOptions(resources, {
+  routing: routingOf("price"),
   limits: { idlePerBackendMax: 1024, requestsPerConnectionMax: 1e9 },
 })
 const table = LoadTable.create(resources, 16, 1)
@@ -70,7 +77,7 @@ class BackendSocket extends FakeSocket {
   }
 }
 const context = {
-  options: { ...options, policy: "price" as const },
+  options,
   worker: 0,
   clock: systemClock,
   counters,
@@ -94,18 +101,36 @@ const context = {
 const attempts = new Attempts(table, 0, resources.length, () => {})
 const fleet = new Fleet(context as never, table, attempts, seeded(1))
 
-const demandDefault = fleet.demandOf(options.demand.default)
+const finder = new RouteFinder()
+const routes = new RouteTable(fleet, finder, options.demand.default, options.routing)
+// As after a minute of running: the route is known by its numbers.
+const mean = Float64Array.of(3, 2)
+const routeList = { version: 1, rules: [], learned: ["GET /some/path"] }
+const known = { mean, rate: 1, isLearned: true }
+const knowledge = {
+  ...nothingKnown,
+  routes: [
+    { ...known, name: "" },
+    { ...known, name: "GET /some/path" },
+  ],
+}
+fleet.learn(knowledge)
+routes.learn(knowledge, routeList)
 const owner: ClientOwner = {
   ...context,
   fleet,
   simulated: undefined,
-  queue: new WaitingQueue(4),
+  routes,
+  observer: new Observer(resources, 16),
+  outcome: new SettledAttempt(),
+  demandTrust: new DemandTrust([]),
+  bindings: new Bindings("key"),
+  askLine: "",
   requestDrops: dropTable(["x-forwarded-for"], true),
   demandLines: [],
   hostDefault: Buffer.from("x"),
   requestIds: new RequestIds("12345678-0"),
-  demandDefault,
-  placement: new Placement(resources, demandDefault),
+  placement: new Placement(resources, routes.at(0).demand),
   constantFields: () =>
     Buffer.from("X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\nVia: 1.1 linebacker\r\n"),
   isStopping: false,

@@ -8,20 +8,32 @@ import { availableParallelism } from "node:os"
 import { Registry } from "./cluster/registry.ts"
 import { LoadTable, SlotAllocator } from "./cluster/load-table.ts"
 import { type Endpoint, formatEndpoint } from "./core/endpoint.ts"
-import { vectorOf } from "./core/resources.ts"
+import type { BackendId } from "./core/backend.ts"
+import { loadReport } from "./cluster/load-report.ts"
+import { type NamedAmounts, type ResourceVector, vectorOf } from "./core/resources.ts"
+import { ok, type Result } from "./core/result.ts"
 import { type Admin, startAdmin } from "./control/admin-api.ts"
 import { watchFolder } from "./control/certificate-store.ts"
 import { Checker } from "./control/checks.ts"
 import { readTextFile } from "./control/config-file.ts"
 import type { Config, TlsConfig } from "./control/config.ts"
+import { Learning, learnMs } from "./control/learning.ts"
+import { LoadPolls } from "./control/load-polls.ts"
+import {
+  type CurrentPolicy,
+  type PolicyChange,
+  type PolicyChangeError,
+  PolicyDesk,
+  policyViews,
+} from "./control/policy-desk.ts"
 import { type RegistrationListener, startRegistration } from "./control/registration-api.ts"
 import { StateBuilder } from "./control/state-builder.ts"
 import type { StateView } from "./control/state-view.ts"
 import { ticketKeyBytes } from "./control/ticket-keys.ts"
 import { TlsKeeper } from "./control/tls-keeper.ts"
 import { Counters } from "./metrics/counters.ts"
-import { isPolicyName, policies, type PolicyName } from "./policies/index.ts"
-import type { DataPlaneOptions } from "./proxy/options.ts"
+import { MixPlanner } from "./policies/mix-planner.ts"
+import type { DataPlaneOptions, RoutingOptions } from "./proxy/options.ts"
 import { Dialer } from "./proxy/dial.ts"
 import { ListenError, Threads } from "./proxy/threads.ts"
 import { systemClock, systemRng, systemTimers, wallClock } from "./system.ts"
@@ -45,6 +57,8 @@ export interface Balancer {
   /** Of simulated demand: given, or drawn at start. The same seed gives the same demands. */
   readonly seed: number
   state(): StateView
+  /** Another policy, for the requests that are chosen for from now on; nothing that runs or waits is lost. */
+  changePolicy(change: PolicyChange): Result<CurrentPolicy, PolicyChangeError>
   /** Reads the certificate files again, as it does by itself when their folders change. */
   reloadCertificates(): void
   /** Accepts no more, lets running exchanges finish for at most `timeouts.drain`, and closes everything. */
@@ -89,7 +103,10 @@ class RunningBalancer implements Balancer {
   readonly #registry: Registry
   readonly #checker: Checker
   readonly #builder: StateBuilder
-  #policy: PolicyName
+  readonly #learning: Learning
+  readonly #desk: PolicyDesk
+  readonly #polls: LoadPolls | undefined
+  readonly #cookieKey: string
   #threads: Threads | undefined
   #tls: TlsKeeper | undefined
   #registration: RegistrationListener | undefined
@@ -97,13 +114,14 @@ class RunningBalancer implements Balancer {
   #tick: NodeJS.Timeout | undefined
   #tickedAt = 0
   #sampledAt = 0
+  #learnedAt = 0
   #published = 0
 
   constructor(config: Config, log: Log) {
-    if (!isPolicyName(config.policy)) throw new RangeError(`there is no policy "${config.policy}"`)
     this.#config = config
     this.#log = log
-    this.#policy = config.policy
+    this.#desk = new PolicyDesk(config)
+    this.#cookieKey = config.cookieKey ?? randomBytes(32).toString("base64url")
     this.#workers = config.workers === "auto" ? availableParallelism() : config.workers
     this.seed = config.seed ?? systemRng().below(2 ** 31)
 
@@ -130,6 +148,28 @@ class RunningBalancer implements Balancer {
         rise: checks.rise,
       },
     })
+    this.#learning = new Learning(
+      {
+        resources,
+        prior: demandDefault(config),
+        rules: this.#desk.routing.routes.map(({ rule }) => rule),
+        routesMax: config.learning.routesMax,
+        planner: new MixPlanner(resources),
+      },
+      this.#registry.snapshot,
+    )
+    const { loadReports } = config.backends
+    this.#polls =
+      loadReports &&
+      new LoadPolls({
+        ...loadReports,
+        resources,
+        dialer: new Dialer(config.backends, systemClock),
+        clock: systemClock,
+        rng: systemRng(),
+        timers: systemTimers,
+        onReport: (id, report) => this.#learning.reported(id, report, systemClock.now()),
+      })
     this.#checker = new Checker({
       registry: this.#registry,
       check: checks.kind === "http" ? { kind: "http", path: checks.path } : { kind: "tcp" },
@@ -148,8 +188,11 @@ class RunningBalancer implements Balancer {
       clock: systemClock,
       wallClock,
       demandMode: config.demand.mode,
+      learned: (now) => this.#learning.view(now),
+      configured: (route) => config.routes[route - 1]?.demand ?? {},
+      pollError: (id) => this.#polls?.errorOf(id),
       now: () => ({
-        policy: this.#policy,
+        policies: this.#desk.current,
         workers: this.#threads?.count ?? 0,
         listeners: {
           traffic: formatEndpoint(this.listeners.traffic),
@@ -174,7 +217,11 @@ class RunningBalancer implements Balancer {
   async start(): Promise<void> {
     const { listen, tls, registration, admin } = this.#config
     this.#tls = tls && this.#keepTls(tls)
-    const options = { ...dataPlaneOptions(this.#config, this.#policy, this.seed), tls: this.#tls?.options }
+    const options = {
+      ...dataPlaneOptions(this.#config, this.#desk.routing, this.seed),
+      cookieKey: this.#cookieKey,
+      tls: this.#tls?.options,
+    }
     this.#threads = await opening("traffic", listen, tls?.listen, () =>
       Threads.start({
         workers: this.#workers,
@@ -182,6 +229,10 @@ class RunningBalancer implements Balancer {
         table: this.#table,
         counters: this.#counters,
         snapshot: this.#registry.snapshot,
+        learned: this.#learning.learned,
+        onObserved: (observed) => {
+          this.#learning.observed(observed, this.#registry.snapshot.members, systemClock.now())
+        },
         onConnectFailed: (id) => this.#checker.checkNow(id),
         onApplied: (version) => this.#slots.reclaim(version),
         onDeath: (worker, reason) => this.#log(`data-plane thread ${worker} died and is replaced: ${reason}`),
@@ -200,13 +251,16 @@ class RunningBalancer implements Balancer {
         allowForeignAddresses: registration.allowForeignAddresses,
         unixFolders: registration.unixFolders,
         onChange: () => this.#publish(),
+        onUtilization: (id, utilization) => this.#onUtilization(id, utilization),
       }),
     )
     this.#admin = await opening("admin", admin.listen, undefined, () =>
       startAdmin({
         ...admin.listen,
         state: () => this.state(),
-        policies: Object.entries(policies).map(([name, { summary }]) => ({ name, summary })),
+        policies: policyViews(this.#config.resources),
+        changePolicy: (change) => this.changePolicy(change),
+        ...(admin.token === undefined ? {} : { token: admin.token }),
         ready: () => this.#registry.snapshot.eligible.length > 0,
         timers: systemTimers,
         allow: admin.allow,
@@ -222,6 +276,15 @@ class RunningBalancer implements Balancer {
     return this.#builder.build()
   }
 
+  changePolicy(change: PolicyChange): Result<CurrentPolicy, PolicyChangeError> {
+    const changed = this.#desk.change(change)
+    if (!changed.ok) return changed
+    this.#threads?.reroute(this.#desk.routing)
+    const { pool } = change
+    this.#log(`the policy${pool === undefined ? "" : ` of pool ${pool}`} is ${changed.value.name} now`)
+    return ok({ pool: pool ?? "", ...changed.value })
+  }
+
   reloadCertificates(): void {
     this.#tls?.reload()
   }
@@ -230,6 +293,7 @@ class RunningBalancer implements Balancer {
     clearInterval(this.#tick)
     this.#tls?.close()
     this.#checker.close()
+    this.#polls?.close()
     // The page stays to the last, so that a person can watch what still runs.
     await this.#registration?.close()
     await this.#threads?.stop()
@@ -245,9 +309,19 @@ class RunningBalancer implements Balancer {
     this.#registry.expire(now)
     this.#publish()
     this.#slots.reclaim(this.#threads?.appliedByAll ?? 0)
-    if (now - this.#sampledAt < 900) return
-    this.#sampledAt = now
-    this.#builder.sample()
+    if (now - this.#sampledAt >= 900) {
+      this.#sampledAt = now
+      this.#builder.sample()
+    }
+    if (now - this.#learnedAt < learnMs - tickMs / 2) return
+    this.#learnedAt = now
+    this.#threads?.learn(this.#learning.learn(this.#registry.snapshot, now))
+  }
+
+  #onUtilization(id: BackendId, utilization: NamedAmounts): void {
+    const { resources } = this.#config
+    const vector = Float64Array.from(resources, ({ name }) => utilization[name] ?? NaN)
+    this.#learning.reported(id, loadReport(resources, { utilization: vector }), systemClock.now())
   }
 
   #keepTls(config: TlsConfig): TlsKeeper {
@@ -269,6 +343,7 @@ class RunningBalancer implements Balancer {
     this.#published = snapshot.version
     this.#threads?.apply(snapshot)
     this.#checker.follow(snapshot)
+    this.#polls?.follow(snapshot)
   }
 }
 
@@ -289,10 +364,19 @@ async function opening<T>(
   }
 }
 
-function dataPlaneOptions(config: Config, policy: PolicyName, seed: number): DataPlaneOptions {
+/** What a request is believed to need before anything is known. */
+function demandDefault({ resources, demand }: Config): ResourceVector {
+  const vector = vectorOf(resources, demand.default)
+  if (!vector.ok) throw new RangeError(`demand.default: ${vector.error.message}`)
+  return vector.value
+}
+
+function dataPlaneOptions(
+  config: Config,
+  routing: RoutingOptions,
+  seed: number,
+): Omit<DataPlaneOptions, "cookieKey"> {
   const { name, listen, resources, demand, limits, timeouts, requests, response, backends } = config
-  const demandDefault = vectorOf(resources, demand.default)
-  if (!demandDefault.ok) throw new RangeError(`demand.default: ${demandDefault.error.message}`)
   return {
     name,
     host: listen.host,
@@ -303,9 +387,11 @@ function dataPlaneOptions(config: Config, policy: PolicyName, seed: number): Dat
     tls: undefined,
     worker: 0,
     resources,
-    policy,
+    routing,
     seed,
-    demand: { mode: demand.mode, default: demandDefault.value },
+    demand: { mode: demand.mode, default: demandDefault(config) },
+    trustedDemand: demand.trusted,
+    loadReports: { ask: backends.askLoadReports, pass: response.loadReports === "pass" },
     limits: { ...limits, underscores: requests.underscores },
     timeouts,
     backends,

@@ -2,6 +2,7 @@ import assert from "node:assert/strict"
 import { existsSync } from "node:fs"
 import { after, before, test } from "node:test"
 import { type Browser, chromium, type Page } from "playwright-core"
+import { fail } from "../src/core/result.ts"
 import { type Admin, startAdmin } from "../src/control/admin-api.ts"
 import type { BackendView, StateView } from "../src/control/state-view.ts"
 import { systemTimers } from "../src/system.ts"
@@ -42,6 +43,7 @@ async function showing(
     port: 0,
     state,
     policies: [],
+    changePolicy: () => fail({ path: "", message: "" }),
     ready: () => true,
     timers: systemTimers,
   })

@@ -129,7 +129,12 @@ test("every import can be followed, and every relative one leads to a file, with
   none(
     sources.flatMap(({ path, imports }) =>
       imports.flatMap(({ specifier, line }) => {
-        if (specifier === "") return [`${path}:${line}: import() of something that is not written there`]
+        if (specifier === "") {
+          // The one file that a person at the keyboard names.
+          return path === "src/cli/policy-file.ts"
+            ? []
+            : [`${path}:${line}: import() of something that is not written there`]
+        }
         const target = resolved(path, specifier)
         return target === undefined || files.includes(target)
           ? []

@@ -229,9 +229,11 @@ function balancerSettings(scenario: Scenario, policy: PolicySpec, seed: number):
     admin: { listen: "127.0.0.1:0" },
     // One, as in the simulator: each thread has a policy of its own.
     workers: 1,
-    policy: policy.name,
+    policy: { name: policy.name, ...policy.parameters },
     seed,
     resources,
+    // A route for each class, as the simulator has them. What a request declares is taken as it is.
+    routes: scenario.classes.map(({ name }) => ({ name, path: `/${name}`, trusted: true })),
     checks: { kind: "http", path: "/healthz" },
     response: { backendHeader: true },
     limits: {

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, test } from "node:test"
+import { policyDefault, policyNames } from "../policies/index.ts"
 import { commands } from "./commands.ts"
 import { main } from "./main.ts"
 
@@ -205,8 +206,10 @@ test("validate fails on a file that is not there", async () => {
 test("validate --schema prints the JSON Schema, policies and all", async () => {
   const { code, out } = await run("validate", "--schema")
   assert.equal(code, 0)
-  const schema = JSON.parse(out) as { readonly properties: { readonly policy: { readonly enum: string[] } } }
-  assert.ok(schema.properties.policy.enum.includes("price"))
+  const schema = JSON.parse(out) as {
+    readonly properties: { readonly policy: { readonly anyOf: readonly { readonly enum?: string[] }[] } }
+  }
+  assert.ok(schema.properties.policy.anyOf[0]!.enum!.includes("price"))
 })
 
 test("serve refuses a wrong configuration before it opens a port, and names the flag", async () => {
@@ -231,4 +234,21 @@ test("the launcher runs the same program and passes its exit code on", () => {
   assert.equal(launch("--help").status, 0)
   assert.equal(launch("fly").status, 2)
   assert.equal(launch("validate", join(folder, "nowhere.yaml")).status, 1)
+})
+
+test("policies are listed, shown one by one, and given as JSON", async () => {
+  const list = await run("policies")
+  assert.equal(list.code, 0)
+  for (const name of policyNames) assert.match(list.out, new RegExp(`^${name} +[A-Za-z]`, "m"))
+  assert.match(list.out, new RegExp(`^${policyDefault} .* The default\\.$`, "m"))
+  const mix = await run("policies", "mix")
+  assert.match(mix.out, /^mix: .*\nIt looks at what a request needs\.\n {2}samples /)
+  const json = JSON.parse((await run("policies", "--json")).out) as { policies: { name: string }[] }
+  assert.deepEqual(
+    json.policies.map(({ name }) => name),
+    policyNames,
+  )
+  const wrong = await run("policies", "mixx")
+  assert.equal(wrong.code, 2)
+  assert.match(wrong.err, /there is no policy "mixx".*"mix"/)
 })

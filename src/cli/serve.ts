@@ -29,7 +29,7 @@ export const serve: Command = {
       if (tls !== undefined) process.on("SIGHUP", () => balancer.reloadCertificates())
       io.out(
         `linebacker: traffic on ${formatEndpoint(traffic)}${tls === undefined ? "" : `, TLS on ${formatEndpoint(tls)}`}, registration on ${formatEndpoint(registration)}, ` +
-          `page on http://${formatEndpoint(admin)}/, policy ${config.policy}\n`,
+          `page on http://${formatEndpoint(admin)}/, policy ${config.policy.name}\n`,
       )
       await untilSignal(io, () => balancer.stop())
       return 0

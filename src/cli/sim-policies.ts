@@ -2,16 +2,11 @@
 
 import type { ResourceTable } from "../core/resources.ts"
 import { didYouMean } from "../core/suggest.ts"
-import { isPolicyName, parametersOf, policies, type PolicyName, policyNames } from "../policies/index.ts"
+import { isPolicyName, policies, type PolicyName, policyNames } from "../policies/index.ts"
 import type { PolicyEntry } from "../policies/index.ts"
-import type { PolicyFactory } from "../sim/run.ts"
+import { type Contestant, contestant } from "../sim/rehearse.ts"
 import { UsageError } from "./command.ts"
 import { isPolicyFile, loadPolicyFile } from "./policy-file.ts"
-
-/** A policy as it was asked for. */
-export interface Contestant extends PolicyFactory {
-  readonly entry: PolicyEntry
-}
 
 /** Those that are compared when nobody says which: ours, the usual ones, and the one that all began with. */
 const policiesDefault: readonly PolicyName[] = policyNames.filter((name) =>
@@ -46,7 +41,7 @@ export async function lineupOf(text: string | undefined, resources: ResourceTabl
       return reason === undefined ? [] : [{ policy, reason }]
     })
     const rest = names.filter((name) => excluded.every(({ policy }) => policy !== name))
-    return { contestants: rest.map((name) => contestant(name, policies[name], {})), excluded }
+    return { contestants: rest.map((name) => made(name, policies[name], {})), excluded }
   }
   const contestants: Contestant[] = []
   for (const word of splitOutside(text)) {
@@ -73,14 +68,14 @@ async function contestantOf(word: string): Promise<Contestant> {
   if (isPolicyFile(name)) {
     const own = await loadPolicyFile(name)
     if (!own.ok) throw new UsageError(`--policy: ${own.error}`)
-    return contestant(own.value.name, own.value.entry, parameters)
+    return made(own.value.name, own.value.entry, parameters)
   }
   if (!isPolicyName(name)) {
     const near =
       didYouMean(name, policyNames) || `; there are ${policyNames.join(", ")}, and files like ./mine.ts`
     throw new UsageError(`--policy: there is no policy "${name}"${near}`)
   }
-  return contestant(name, policies[name], parameters)
+  return made(name, policies[name], parameters)
 }
 
 function parametersIn(text: string): Readonly<Record<string, number>> {
@@ -96,16 +91,10 @@ function parametersIn(text: string): Readonly<Record<string, number>> {
   return parameters
 }
 
-/** Named after its parameters too, since one policy may take part with several of them. */
-function contestant(name: string, entry: PolicyEntry, given: Readonly<Record<string, number>>): Contestant {
-  const parameters = parametersOf(name, entry.parameters ?? {}, given)
-  if (!parameters.ok) throw new UsageError(`--policy: ${parameters.error.message}`)
-  const written = Object.entries(given).map(([key, value]) => `${key}=${value}`)
-  return {
-    name: written.length === 0 ? name : `${name}(${written.join(",")})`,
-    entry,
-    make: (context) => entry.make({ ...context, parameters: parameters.value }),
-  }
+function made(name: string, entry: PolicyEntry, parameters: Readonly<Record<string, number>>): Contestant {
+  const result = contestant(name, entry, parameters)
+  if (result.ok) return result.value
+  throw new UsageError(`--policy: ${result.error}`)
 }
 
 /** Splits at commas that stand outside of parentheses. */

@@ -1,27 +1,20 @@
 /** What `sim` prints for people. */
 
 import { amount, count, duration, percent } from "../sim/human.ts"
-import type { CapacityResult, FluidBounds, RunResult } from "../sim/results.ts"
-import type { Scenario } from "../sim/scenario.ts"
+import type { Rehearsal } from "../sim/rehearsal.ts"
+import type { CapacityResult, RunResult } from "../sim/results.ts"
 
-export interface TableHead {
-  readonly scenario: Scenario
-  readonly bounds: FluidBounds
-  readonly balancers: number
-  readonly seed: number
-  readonly requests: number
-}
-
-export function headText({ scenario, bounds, balancers, seed, requests }: TableHead): string {
+export function headText({ scenario, bounds, balancers, seed }: Rehearsal): string {
   const backends = scenario.backends.reduce((sum, group) => sum + group.count, 0)
   return `${scenario.name}: ${scenario.summary}
 θ* is ${amount(bounds.thetaStar)} requests a second, the class-blind ceiling ${bounds.classBlindCeiling.toFixed(2)} of it
-${backends} backends, ${balancers === 1 ? "one balancer" : `${balancers} balancers`}, ${count(requests)} requests a run, seed ${seed}
+${backends} backends, ${balancers === 1 ? "one balancer" : `${balancers} balancers`}, ${count(scenario.requests)} requests a run, seed ${seed}
 `
 }
 
 /** One table a load, policies in the order of their p99. */
-export function runsText(runs: readonly RunResult[], resources: readonly string[]): string {
+export function runsText({ runs, scenario }: Rehearsal): string {
+  const resources = scenario.resources.map(({ name }) => name)
   const loads = [...new Set(runs.map(({ load }) => load))].sort((a, b) => a - b)
   const head = ["mean", "p50", "p99", "p99.9", "slowdown", ...resources, "lost"]
   return loads

@@ -3,16 +3,14 @@ import { join } from "node:path"
 import { packageVersion } from "../balancer.ts"
 import { didYouMean } from "../core/suggest.ts"
 import { builtInNames, isBuiltInName } from "../sim/built-in.ts"
-import { styled } from "../sim/figures.ts"
 import { fluidBounds } from "../sim/fluid.ts"
-import { findCapacities, type Progress, runAll } from "../sim/rehearse.ts"
+import { type Progress, rehearse } from "../sim/rehearse.ts"
 import type { Rehearsal } from "../sim/rehearsal.ts"
 import { reportFiles } from "../sim/report.ts"
-import type { CapacityResult, FluidBounds, RunResult } from "../sim/results.ts"
+import type { CapacityResult } from "../sim/results.ts"
 import { readScenario } from "../sim/scenario-file.ts"
 import { balancersMax, requestsMax, scenarioJsonSchema } from "../sim/scenario-schema.ts"
 import type { Scenario } from "../sim/scenario.ts"
-import { unloadedP99 } from "../sim/unloaded.ts"
 import { type Command, type ExitCode, type Given, type Io, text, UsageError } from "./command.ts"
 import { type Lineup, lineupOf } from "./sim-policies.ts"
 import { scenarioOf, scenarioText } from "./sim-source.ts"
@@ -84,9 +82,9 @@ export const sim: Command = {
       case "show":
         return show(second, io)
       case "capacity":
-        return rehearse(second, true, given, io)
+        return play(second, true, given, io)
       case undefined:
-        return rehearse(first, false, given, io)
+        return play(first, false, given, io)
     }
   },
 }
@@ -121,7 +119,6 @@ function show(name: string | undefined, io: Io): ExitCode {
 /** What was asked for, complete. */
 interface Asked {
   readonly scenario: Scenario
-  readonly bounds: FluidBounds
   readonly lineup: Lineup
   readonly loads: readonly number[]
   readonly balancers: number
@@ -130,43 +127,44 @@ interface Asked {
   readonly requests: number
 }
 
-async function rehearse(
-  name: string | undefined,
-  isCapacity: boolean,
-  given: Given,
-  io: Io,
-): Promise<ExitCode> {
+async function play(name: string | undefined, isCapacity: boolean, given: Given, io: Io): Promise<ExitCode> {
   const asked = await askedOf(name, isCapacity, given, io)
   if (typeof asked === "number") return asked
   const isJson = given.values["json"] === true
   const folder = text(given, "report")
   if (folder !== undefined && !canWrite(folder, io)) return 1
-  const watch = progressOn(io, isJson)
-  const plan = { ...asked, policies: asked.lineup.contestants }
-  const capacity = isCapacity ? findCapacities(plan, watch.tell) : undefined
-  // Of a capacity the latencies at the scenario's loads are part of a report, and of nothing else.
-  const runs = isCapacity && folder === undefined ? [] : runAll(plan, watch.tell)
-  watch.end()
+  const progress = progressOn(io, isJson)
+  const { scenario, lineup, loads, balancers, seed, seeds, requests } = asked
+  const rehearsal = await rehearse({
+    scenario,
+    policies: lineup.contestants,
+    // Of a capacity the latencies are part of a report, and of nothing else.
+    loads: isCapacity && folder === undefined ? [] : loads,
+    capacitySeeds: isCapacity ? seeds : undefined,
+    balancers,
+    seed,
+    requests,
+    watch: progress.tell,
+  })
+  progress.end()
   if (folder !== undefined) {
-    const rehearsal = rehearsalOf(asked, runs, capacity, commandOf(name, isCapacity, given))
-    for (const [file, content] of reportFiles(rehearsal)) writeFileSync(join(folder, file), content)
+    const provenance = {
+      versions: { linebacker: packageVersion(), node: process.versions.node },
+      command: commandOf(name, isCapacity, given),
+      excluded: lineup.excluded,
+    }
+    for (const [file, content] of reportFiles(rehearsal, provenance))
+      writeFileSync(join(folder, file), content)
     io.err(`wrote ${join(folder, "report.html")}\n`)
   }
-  if (isJson)
-    io.out(`${JSON.stringify(capacity === undefined ? jsonOfRuns(asked, runs) : jsonOf(capacity))}\n`)
-  else {
-    io.out(headText(asked))
-    io.out(
-      capacity === undefined
-        ? runsText(
-            runs,
-            asked.scenario.resources.map((resource) => resource.name),
-          )
-        : capacityText(capacity),
-    )
-    for (const { policy, reason } of asked.lineup.excluded)
-      io.out(`\n${policy} cannot take part: ${reason}\n`)
+  const { capacity } = rehearsal
+  if (isJson) {
+    io.out(`${JSON.stringify(capacity === undefined ? jsonOfRuns(rehearsal) : jsonOf(capacity))}\n`)
+    return 0
   }
+  io.out(headText(rehearsal))
+  io.out(capacity === undefined ? runsText(rehearsal) : capacityText(capacity))
+  for (const { policy, reason } of lineup.excluded) io.out(`\n${policy} cannot take part: ${reason}\n`)
   return 0
 }
 
@@ -190,11 +188,13 @@ async function askedOf(
   if (typeof scenario === "number") return scenario
   const lineup = await lineupOf(text(given, "policy"), scenario.resources)
   if (lineup.contestants.length === 0) throw new UsageError("--policy: nobody is left who could take part")
-  const bounds = await boundsOf(scenario, io)
-  if (typeof bounds === "number") return bounds
+  const unbounded = await unboundedReason(scenario)
+  if (unbounded !== undefined) {
+    io.err(`linebacker sim: ${scenario.name} has no bound: ${unbounded}\n`)
+    return 1
+  }
   return {
     scenario,
-    bounds,
     lineup,
     seed,
     seeds,
@@ -204,12 +204,13 @@ async function askedOf(
   }
 }
 
-async function boundsOf(scenario: Scenario, io: Io): Promise<FluidBounds | ExitCode> {
+/** Why there is no θ* that loads could be a share of, or undefined when there is one. */
+async function unboundedReason(scenario: Scenario): Promise<string | undefined> {
   try {
-    return await fluidBounds(scenario)
+    await fluidBounds(scenario)
+    return undefined
   } catch (error) {
-    io.err(`linebacker sim: ${scenario.name} has no bound: ${(error as Error).message.split("\n", 1)[0]}\n`)
-    return 1
+    return (error as Error).message.split("\n", 1)[0]
   }
 }
 
@@ -263,7 +264,7 @@ function progressOn(
 }
 
 /** Per policy and load. */
-function jsonOfRuns({ scenario, bounds, balancers, seed }: Asked, runs: readonly RunResult[]): object {
+function jsonOfRuns({ scenario, bounds, balancers, seed, runs }: Rehearsal): object {
   const policies: Record<string, Record<string, object>> = {}
   for (const { policy, load, balancers: _balancers, seed: _seed, ...numbers } of runs) {
     const { mean, p50, p99, p999, slowdown, utilization, ...more } = numbers
@@ -283,29 +284,6 @@ function jsonOfRuns({ scenario, bounds, balancers, seed }: Asked, runs: readonly
 function jsonOf({ scenario, thetaStar, classBlindCeiling, balancers, policies }: CapacityResult): object {
   const shares = Object.entries(policies).map(([name, { share, low, high }]) => [name, { share, low, high }])
   return { scenario, thetaStar, classBlindCeiling, balancers, policies: Object.fromEntries(shares) as object }
-}
-
-function rehearsalOf(
-  { scenario, bounds, balancers, seed, lineup, requests }: Asked,
-  runs: readonly RunResult[],
-  capacity: CapacityResult | undefined,
-  command: string,
-): Rehearsal {
-  return {
-    versions: { linebacker: packageVersion(), node: process.versions.node },
-    command,
-    scenario: { ...scenario, requests },
-    bounds,
-    unloadedP99: unloadedP99(scenario, bounds.shares),
-    balancers,
-    seed,
-    policies: styled(
-      lineup.contestants.map(({ name, entry: { summary, seesDemand } }) => ({ name, summary, seesDemand })),
-    ),
-    runs,
-    capacity,
-    excluded: lineup.excluded,
-  }
 }
 
 /** The command line as a shell takes it. */

@@ -2,12 +2,9 @@
 import { mkdirSync, writeFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { StartError } from "../balancer.ts"
-import { readTextFile } from "../control/config-file.ts"
 import type { Millis } from "../core/clock.ts"
 import { parseDuration } from "../core/duration.ts"
-import { didYouMean } from "../core/suggest.ts"
 import {
   makePolicy,
   plainPolicy,
@@ -16,15 +13,13 @@ import {
   policySpec,
   type PolicySpec,
 } from "../policies/index.ts"
-import { formatProblem } from "../settings/problem.ts"
 import { streamOf } from "../sim/arrivals.ts"
-import { builtInNames, builtInUrl, isBuiltInName } from "../sim/built-in.ts"
+import type { BuiltInName } from "../sim/built-in.ts"
 import { backendsOf } from "../sim/fleet.ts"
 import { engineDefaults } from "../sim/engine.ts"
 import { fluidBounds } from "../sim/fluid.ts"
 import type { FluidBounds } from "../sim/results.ts"
 import { runScenario } from "../sim/run.ts"
-import { readScenario } from "../sim/scenario-file.ts"
 import type { Scenario } from "../sim/scenario.ts"
 import { unloadedP99 } from "../sim/unloaded.ts"
 import {
@@ -42,10 +37,11 @@ import {
 import { comparisonFiles } from "../spam/comparison-page.ts"
 import { comparisonText } from "../spam/comparison-text.ts"
 import { type ExitCode, type Given, type Io, text, UsageError } from "./command.ts"
+import { scenarioOf } from "./sim-source.ts"
 import { explainStartError } from "./start-error.ts"
 import { liveBackendsMax, LiveStage, StageError, stagePlan } from "./live-run.ts"
 
-const scenarioDefault = "dozen"
+const scenarioDefault: BuiltInName = "dozen"
 /** Requests a second at load 1 for each core, where the speed is not given: backends, balancer and generator share it. */
 const ratePerCore = 200
 const speedMax = 50
@@ -69,9 +65,15 @@ interface Asked {
 
 /** Plays it and prints both sides. Options that make no sense with a scenario have been refused by the caller. */
 export async function runScenarioLive(given: Given, io: Io): Promise<ExitCode> {
-  const scenario = scenarioOf(given, io)
+  const seed = number(given, "seed", 0, Number.MAX_SAFE_INTEGER, true) ?? 1
+  const scenario = await scenarioOf(
+    text(given, "scenario") ?? scenarioDefault,
+    text(given, "trace"),
+    seed,
+    io,
+  )
   if (typeof scenario === "number") return scenario
-  const asked = await askedOf(given, scenario)
+  const asked = await askedOf(given, scenario, seed)
   let stopped = false
   let stage: LiveStage | undefined
   const interrupt = (): void => {
@@ -252,22 +254,7 @@ export function writeReport(folder: string, files: ReadonlyMap<string, string>, 
 
 // ── what was asked for ────────────────────────────────────────────────────────────────────────────────────────────
 
-function scenarioOf(given: Given, io: Io): Scenario | ExitCode {
-  const name = text(given, "scenario") ?? scenarioDefault
-  const file = isBuiltInName(name) ? fileURLToPath(builtInUrl(name)) : name
-  const content = readTextFile(file)
-  if (!content.ok) {
-    const known = didYouMean(name, builtInNames) || `; built in are ${builtInNames.join(", ")}`
-    io.err(`linebacker spam: there is no scenario "${name}", and as a file: ${content.error}${known}\n`)
-    return 1
-  }
-  const scenario = readScenario({ file, text: content.value })
-  if (scenario.ok) return scenario.value
-  for (const problem of scenario.error) io.err(`${formatProblem(problem)}\n`)
-  return 1
-}
-
-async function askedOf(given: Given, written: Scenario): Promise<Asked> {
+async function askedOf(given: Given, written: Scenario, seed: number): Promise<Asked> {
   const remarks: string[] = []
   if (written.balancers > 1) {
     remarks.push(`the scenario has ${written.balancers} balancers; it was played, and simulated, with one`)
@@ -291,7 +278,7 @@ async function askedOf(given: Given, written: Scenario): Promise<Asked> {
     bounds,
     policies: policiesOf(given, scenario),
     loads,
-    seed: number(given, "seed", 0, Number.MAX_SAFE_INTEGER, true) ?? 1,
+    seed,
     speed,
     remarks,
     requestsAt: (load) =>

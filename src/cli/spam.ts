@@ -144,6 +144,7 @@ const scenarioFlags: readonly string[] = [
   "duration",
   "requests",
   "seed",
+  "trace",
   "json",
   "report",
 ]

@@ -4,10 +4,12 @@ import { type IncomingHttpHeaders, request } from "node:http"
 import { connect, type Socket } from "node:net"
 import { test, type TestContext } from "node:test"
 import { setTimeout as delay } from "node:timers/promises"
+import { fail, ok, type Result } from "../core/result.ts"
 import { backendView, stateView } from "../../test/support/state-views.ts"
 import type { Timers } from "../system.ts"
 import { type Admin, type AdminErrorCode, adminErrors, type AdminOptions, startAdmin } from "./admin-api.ts"
 import { loadPageAssets, matchesTag } from "./page-assets.ts"
+import type { CurrentPolicy, PolicyChange, PolicyChangeError, PolicyView } from "./policy-desk.ts"
 import type { BackendView, StateView } from "./state-view.ts"
 
 /** The admin listener over real sockets, with states from a script and time that only passes when told to. */
@@ -40,13 +42,25 @@ class Hand implements Timers {
   }
 }
 
+const refusing = () => fail({ path: "name", message: "nothing can be changed here" })
+
+const price: PolicyView = {
+  name: "price",
+  summary: "Least price wins.",
+  seesDemand: true,
+  sticks: false,
+  parameters: {},
+  unsuitable: undefined,
+}
+
 async function started(t: TestContext, change: Partial<AdminOptions> = {}): Promise<Admin & { hand: Hand }> {
   const hand = new Hand()
   const admin = await startAdmin({
     host: "127.0.0.1",
     port: 0,
     state: () => stateOf([alpha]),
-    policies: [{ name: "price", summary: "Least price wins." }],
+    policies: [price],
+    changePolicy: refusing,
     ready: () => true,
     timers: hand,
     ...change,
@@ -72,6 +86,7 @@ function ask(
   path: string,
   headers: Readonly<Record<string, string>> = {},
   method = "GET",
+  sent = "",
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const asked = request({ ...address, path, method, headers, agent: false }, (response) => {
@@ -82,7 +97,7 @@ function ask(
       response.on("error", reject)
     })
     asked.on("error", reject)
-    asked.end()
+    asked.end(sent)
   })
 }
 
@@ -131,7 +146,9 @@ test("the state, its backends and the policies are read as JSON that nobody keep
   assert.deepEqual(JSON.parse((await ask(admin, "/api/v1/backends/alpha")).body), expected.backends[0])
   assert.deepEqual(JSON.parse((await ask(admin, "/api/v1/policies")).body), {
     current: "price",
-    policies: [{ name: "price", summary: "Least price wins." }],
+    inUse: [{ pool: "", name: "price", parameters: {} }],
+    // What is undefined is not there.
+    policies: [JSON.parse(JSON.stringify(price))],
   })
 })
 
@@ -243,7 +260,7 @@ test("what is no range is refused before the port opens", async () => {
   for (const range of ["localhost", "10.0.0.0/33", "10.0.0.0/", "::1/129", "10.0.0.0/8x", ""]) {
     const options = { host: "127.0.0.1", port: 0, policies: [], ready: () => true, timers: new Hand() }
     await assert.rejects(
-      startAdmin({ ...options, state: () => stateOf([]), allow: [range] }),
+      startAdmin({ ...options, changePolicy: refusing, state: () => stateOf([]), allow: [range] }),
       /is not an IP address or a CIDR range/,
       range,
     )
@@ -325,8 +342,10 @@ test("comments go along now and then", async (t) => {
   const admin = await started(t)
   const reader = new Reader(admin)
   await reader.until(/event: state/)
-  for (let tick = 0; tick < 60; tick++) admin.hand.pass()
-  while (reader.states < 61) await once(reader.socket, "data")
+  for (let tick = 1; tick <= 60; tick++) {
+    admin.hand.pass()
+    while (reader.states < tick + 1) await once(reader.socket, "data")
+  }
 
   assert.equal(reader.text.split("\n: linebacker\n").length - 1, 3)
   reader.socket.destroy()
@@ -431,4 +450,66 @@ test("a request that does not arrive whole is answered and ended", { timeout: 5_
   socket.write("GET / HTTP/1.1\r\n")
   await once(socket, "close")
   assert.match(text, /"code":"request_timeout"/)
+})
+
+test("the policy is changed with the token as a Bearer, and by nobody else", async (t) => {
+  const changes: PolicyChange[] = []
+  const changePolicy = (change: PolicyChange): Result<CurrentPolicy, PolicyChangeError> => {
+    changes.push(change)
+    return change.name === "random"
+      ? ok({ pool: "", name: "random", parameters: {} })
+      : fail({ path: "name", message: `there is no policy "${change.name}"` })
+  }
+  const admin = await started(t, { changePolicy, token: "a-token" })
+  const path = "/api/v1/policy"
+  const json = { "Content-Type": "application/json" }
+  const bearer = { ...json, Authorization: "Bearer a-token" }
+  const post = (headers: Readonly<Record<string, string>>, body: string): Promise<Answer> =>
+    ask(admin, path, headers, "POST", body)
+
+  const changed = await post(bearer, '{"name":"random","parameters":{"x":1},"pool":"p"}')
+  assert.equal(changed.status, 200)
+  assert.deepEqual(JSON.parse(changed.body), { pool: "", name: "random", parameters: {} })
+  assert.deepEqual(changes, [{ name: "random", parameters: { x: 1 }, pool: "p" }])
+
+  const unauthorized = await post(json, '{"name":"random"}')
+  refused(unauthorized, "unauthorized")
+  assert.equal(unauthorized.headers["www-authenticate"], "Bearer")
+  for (const authorization of ["Bearer another", "Bearer a-token2", "Basic a-token", "Bearer "]) {
+    refused(await post({ ...json, Authorization: authorization }, '{"name":"random"}'), "unauthorized")
+  }
+  // The token of a page that somebody else has made is of no use there.
+  refused(await post({ ...bearer, Origin: "http://evil.example" }, '{"name":"random"}'), "foreign_origin")
+  refused(await post({ ...bearer, "Sec-Fetch-Site": "cross-site" }, '{"name":"random"}'), "foreign_origin")
+  refused(
+    await post({ ...bearer, "Content-Type": "text/plain" }, '{"name":"random"}'),
+    "unsupported_media_type",
+  )
+  refused(await post(bearer, '{"name":'), "invalid_json")
+  refused(await post(bearer, `{"name":"${"x".repeat(70_000)}"}`), "body_too_large")
+  refused(
+    await post({ ...bearer, "Transfer-Encoding": "chunked" }, `"${"x".repeat(70_000)}"`),
+    "body_too_large",
+  )
+  for (const [body, at] of [
+    ["[]", ""],
+    ["{}", "name"],
+    ['{"name":5}', "name"],
+    ['{"name":"random","colour":1}', "colour"],
+    ['{"name":"nobody"}', "name"],
+  ] as const) {
+    const answer = await post(bearer, body)
+    refused(answer, "invalid_body")
+    assert.equal((JSON.parse(answer.body) as { error: { path: string } }).error.path, at, body)
+  }
+  assert.equal(changes.length, 2)
+  const got = await ask(admin, path)
+  refused(got, "method_not_allowed")
+  assert.equal(got.headers.allow, "POST")
+})
+
+test("without a token in the configuration nothing can be changed", async (t) => {
+  const admin = await started(t)
+  const headers = { "Content-Type": "application/json", Authorization: "Bearer undefined" }
+  refused(await ask(admin, "/api/v1/policy", headers, "POST", '{"name":"random"}'), "no_token")
 })

@@ -1,6 +1,7 @@
 /**
- * The admin listener: the page, the state behind it, and the stream that keeps it live. It only reads.
+ * The admin listener: the page, the state behind it, the stream that keeps it live, and what can be changed.
  *
+ * Changing anything needs the token, from a page or from curl.
  * Reading is open to whom `allow` names, by default this machine. A page of another origin gets nothing: neither by
  * asking directly (`Origin`, `Sec-Fetch-Site`) nor under a name that it made point here (`Host`).
  */
@@ -10,22 +11,31 @@ import { type BlockList, isIP } from "node:net"
 import { getRequestListener, type HttpBindings } from "@hono/node-server"
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response"
 import { Hono, type Context } from "hono"
+import type { Result } from "../core/result.ts"
 import type { Timers } from "../system.ts"
 import { listening, refusingBytes } from "./node-listener.ts"
 import { contains, rangesOf } from "../proxy/ip-ranges.ts"
+import { authorize, policyChangeOf, readBody } from "./admin-calls.ts"
 import { loadPageAssets, matchesTag, type PageAssets } from "./page-assets.ts"
+import type { CurrentPolicy, PolicyChange, PolicyChangeError, PolicyView } from "./policy-desk.ts"
 import type { StateView } from "./state-view.ts"
 
 /** Everything that the admin listener can refuse with, and the status of the answer. */
 export const adminErrors = {
   malformed_request: row(400, "The bytes on the connection are not an HTTP request."),
+  invalid_json: row(400, "The body is not JSON; the message says where it stops being so."),
+  invalid_body: row(400, "The body is JSON and not what was expected; path says where."),
   peer_not_allowed: row(403, "The peer's IP address is in none of the allowed ranges."),
   foreign_host: row(403, "Host is neither an IP address nor localhost nor a configured name."),
   foreign_origin: row(403, "The call comes from a web page of another origin."),
+  unauthorized: row(401, "Changing anything needs the token of admin.token as a Bearer."),
+  no_token: row(403, "Nothing can be changed here until admin.token or admin.tokenFile is set."),
   not_found: row(404, "There is no such path."),
   unknown_backend: row(404, "No member has this id."),
   method_not_allowed: row(405, "The path is known, the method is not; Allow lists those that are."),
   request_timeout: row(408, "The request did not arrive whole in time."),
+  body_too_large: row(413, "The body is larger than limits.bodyBytesMax."),
+  unsupported_media_type: row(415, "A body must be application/json."),
   head_too_large: row(431, "The head is larger than limits.headBytesMax."),
   internal_error: row(500, "The balancer failed; this is a bug."),
   not_ready: row(503, "No traffic can be taken; the message says why."),
@@ -40,6 +50,7 @@ export interface AdminLimits {
   /** Connections at the same time, streams included. */
   readonly connectionsMax: number
   readonly headBytesMax: number
+  readonly bodyBytesMax: number
   /** Time for a whole request to arrive. */
   readonly requestMsMax: number
   /** Time between two states on a stream. */
@@ -52,6 +63,7 @@ export const adminLimitsDefault: AdminLimits = {
   streamsMax: 64,
   connectionsMax: 256,
   headBytesMax: 16 * 1024,
+  bodyBytesMax: 64 * 1024,
   requestMsMax: 10_000,
   stateEveryMs: 500,
   statesMissedMax: 20,
@@ -63,7 +75,9 @@ export interface AdminOptions {
   readonly port: number
   /** The state now. Asked once a tick for all streams, and only while there are any. */
   readonly state: () => StateView
-  readonly policies: readonly { readonly name: string; readonly summary: string }[]
+  readonly policies: readonly PolicyView[]
+  /** Another policy from now on. */
+  readonly changePolicy: (change: PolicyChange) => Result<CurrentPolicy, PolicyChangeError>
   /** Whether traffic can be taken. */
   readonly ready: () => boolean
   readonly timers: Timers
@@ -71,7 +85,7 @@ export interface AdminOptions {
   readonly allow?: readonly string[]
   /** Names under which the page may be asked for, besides IP addresses and localhost. */
   readonly hosts?: readonly string[]
-  /** What a call that changes something must present. There is none yet, so nothing reads it. */
+  /** What a call that changes something must present as a Bearer token; without it nothing can be changed. */
   readonly token?: string
   readonly limits?: Partial<AdminLimits>
   /** Told of failures that are bugs, which the peer sees as `internal_error`. */
@@ -113,7 +127,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
   const limits = { ...adminLimitsDefault, ...options.limits }
   const allowed = rangesOf(options.allow ?? allowDefault, "admin.allow")
   const streams = new StateStreams(options, limits)
-  const app = adminApp(options, allowed, streams)
+  const app = adminApp(options, limits, allowed, streams)
   const server = createServer(
     {
       maxHeaderSize: limits.headBytesMax,
@@ -135,7 +149,12 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
   }
 }
 
-function adminApp(options: AdminOptions, allowed: BlockList, streams: StateStreams): Hono<Env> {
+function adminApp(
+  options: AdminOptions,
+  limits: AdminLimits,
+  allowed: BlockList,
+  streams: StateStreams,
+): Hono<Env> {
   const app = new Hono<Env>()
   const hosts = new Set((options.hosts ?? []).map((name) => name.toLowerCase()))
   let loading: Promise<PageAssets> | undefined
@@ -153,7 +172,21 @@ function adminApp(options: AdminOptions, allowed: BlockList, streams: StateStrea
     const backend = options.state().backends.find((backend) => backend.id === id)
     return backend === undefined ? refuse(c, "unknown_backend") : c.json(backend)
   })
-  app.get("/api/v1/policies", (c) => c.json({ current: options.state().policy, policies: options.policies }))
+  app.get("/api/v1/policies", (c) => {
+    const { policy, policies: current } = options.state()
+    return c.json({ current: policy, inUse: current, policies: options.policies })
+  })
+  app.get("/api/v1/routes", (c) => c.json({ routes: options.state().routes }))
+  app.post("/api/v1/policy", async (c) => {
+    const refusal = authorize(c, options.token)
+    if (refusal !== undefined) return refuse(c, refusal, undefined, bearer(refusal))
+    const body = await readBody(c, limits.bodyBytesMax)
+    if (!body.ok) return refuse(c, body.error.code, body.error.message)
+    const change = policyChangeOf(body.value)
+    const changed = change.ok ? options.changePolicy(change.value) : change
+    if (changed.ok) return c.json(changed.value)
+    return refuseBody(c, changed.error)
+  })
   app.get("/api/v1/events", (c) => {
     if (c.req.method === "HEAD") return c.body(null, 200, { "Content-Type": "text/event-stream" })
     return streams.open(c.env.outgoing) ? RESPONSE_ALREADY_SENT : refuse(c, "too_many_streams")
@@ -164,7 +197,8 @@ function adminApp(options: AdminOptions, allowed: BlockList, streams: StateStrea
   )
   for (const { path } of app.routes.slice()) {
     if (path === "/*") continue
-    app.all(path, (c) => refuse(c, "method_not_allowed", undefined, { Allow: "GET, HEAD" }))
+    const Allow = path === "/api/v1/policy" ? "POST" : "GET, HEAD"
+    app.all(path, (c) => refuse(c, "method_not_allowed", undefined, { Allow }))
   }
 
   app.all("*", async (c) => {
@@ -336,6 +370,15 @@ function refuse(
   headers: Readonly<Record<string, string>> = {},
 ): Response {
   return c.json(bodyOf(code, message), adminErrors[code].status, headers)
+}
+
+/** A body that is JSON and says something that cannot be. */
+function refuseBody(c: Context<Env>, { path, message }: PolicyChangeError): Response {
+  return c.json({ error: { code: "invalid_body", message, path } }, adminErrors.invalid_body.status)
+}
+
+function bearer(refusal: AdminErrorCode): Readonly<Record<string, string>> {
+  return refusal === "unauthorized" ? { "WWW-Authenticate": "Bearer" } : {}
 }
 
 function bodyOf(

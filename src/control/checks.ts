@@ -214,7 +214,7 @@ export function probeHttp(
 }
 
 /** The Host of a check: the address, its port left out where it is the scheme's own (RFC 9110 7.2). */
-function hostOf({ address, secure }: Destination): string {
+export function hostOf({ address, secure }: Destination): string {
   if ("path" in address) return "localhost"
   const text = formatAddress(address)
   return address.port === (secure ? 443 : 80) ? text.slice(0, text.lastIndexOf(":")) : text
@@ -234,6 +234,7 @@ const reasons: Readonly<Partial<Record<string, string>>> = {
   ERR_SSL_WRONG_VERSION_NUMBER: "it does not speak TLS",
 }
 
-function reasonOf({ code, message }: NodeJS.ErrnoException): string {
+/** Why a connection failed, for a person. */
+export function reasonOf({ code, message }: NodeJS.ErrnoException): string {
   return reasons[code ?? ""] ?? code ?? message
 }

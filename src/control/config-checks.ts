@@ -2,10 +2,11 @@
 
 import { formatDuration } from "../core/duration.ts"
 import { formatEndpoint, isIpv6, isLoopback, type Endpoint } from "../core/endpoint.ts"
-import { vectorOf, type ResourceTable } from "../core/resources.ts"
+import { vectorOf, type NamedAmounts, type ResourceTable } from "../core/resources.ts"
 import { didYouMean, suggest } from "../core/suggest.ts"
-import { shown, valueAt, type ConfigIssue } from "../settings/issue.ts"
-import type { ConfigDraft } from "./config-schema.ts"
+import { policySpec, type PolicySpec } from "../policies/index.ts"
+import { shown, valueAt, type ConfigIssue, type ConfigPath } from "../settings/issue.ts"
+import type { ConfigDraft, WrittenPolicy } from "./config-schema.ts"
 
 /** A mistake, and which draft it is about: when one of them is wrong by itself, the mistake is moot. */
 export interface CrossIssue extends ConfigIssue {
@@ -24,6 +25,9 @@ export interface ConfigurablePolicy {
 export function crossChecks(draft: ConfigDraft, written: unknown, policies: PolicyTable): CrossIssue[] {
   return [
     ...policyIssues(draft, written, policies),
+    ...poolIssues(draft),
+    ...routeIssues(draft),
+    ...affinityIssues(draft),
     ...resourceIssues(draft),
     ...demandIssues(draft),
     ...leaseIssues(draft, written),
@@ -34,20 +38,101 @@ export function crossChecks(draft: ConfigDraft, written: unknown, policies: Poli
 }
 
 function policyIssues(draft: ConfigDraft, written: unknown, policies: PolicyTable): CrossIssue[] {
-  const { policy, resources } = draft
+  const places: readonly (readonly [path: ConfigPath, policy: WrittenPolicy | undefined])[] = [
+    [["policy"], draft.policy],
+    ...draft.pools.map(({ policy }, index) => [["pools", index, "policy"], policy] as const),
+    ...draft.routes.map(({ policy }, index) => [["routes", index, "policy"], policy] as const),
+  ]
+  return places.flatMap(([path, policy]) =>
+    policy === undefined ? [] : issuesOfPolicy(policy, path, draft, written, policies),
+  )
+}
+
+function issuesOfPolicy(
+  { name, parameters }: WrittenPolicy,
+  path: ConfigPath,
+  { resources }: ConfigDraft,
+  written: unknown,
+  policies: PolicyTable,
+): CrossIssue[] {
+  const about = [String(path[0])]
+  const value = valueAt(written, path)
+  const isMapping = typeof value === "object" && value !== null
+  const base = { path: isMapping ? [...path, "name"] : path, at: "value", about } as const
   const names = Object.keys(policies)
-  const base = { path: ["policy"], at: "value" } as const
-  if (!names.includes(policy)) {
-    const nearest = suggest(policy, names)
+  if (!names.includes(name)) {
+    const nearest = suggest(name, names)
     const hint = nearest === undefined ? "expected" : `did you mean "${nearest}"? Expected`
-    const message = `${hint} one of ${names.join(", ")}`
-    return [{ ...base, message, found: shown(policy), about: ["policy"] }]
+    return [{ ...base, message: `${hint} one of ${names.join(", ")}`, found: shown(name) }]
   }
-  const reason = policies[policy]?.unsuitable?.(resources)
-  if (reason === undefined) return []
-  const path = valueAt(written, ["policy"]) === undefined ? ["resources"] : ["policy"]
-  const message = `"${policy}" cannot work with these resources: ${reason}`
-  return [{ ...base, path, message, found: undefined, about: ["policy", "resources"] }]
+  const reason = policies[name]?.unsuitable?.(resources)
+  if (reason !== undefined) {
+    const message = `"${name}" cannot work with these resources: ${reason}`
+    const blamed = value === undefined ? ["resources"] : base.path
+    return [{ ...base, path: blamed, message, found: undefined, about: [...about, "resources"] }]
+  }
+  const spec = policySpec(name, parameters)
+  if (spec.ok) return []
+  // What was found may be a secret: the message must not have it.
+  const { name: parameter } = spec.error
+  const message = spec.error.message.replace(/; found [^]*$/, "")
+  const known = Object.hasOwn(policySpecOf(name)?.parameters ?? {}, parameter)
+  const found = known ? shown(parameters[parameter]) : undefined
+  return [{ path: [...path, parameter], at: known ? "value" : "key", message, found, about }]
+}
+
+/** The policy without any parameter given; undefined where there is none of this name. */
+function policySpecOf(name: string): PolicySpec | undefined {
+  const spec = policySpec(name)
+  return spec.ok ? spec.value : undefined
+}
+
+function poolIssues({ pools }: ConfigDraft): CrossIssue[] {
+  const about = ["pools"]
+  return pools.flatMap(({ name, match }, index): CrossIssue[] => {
+    const issues: CrossIssue[] = []
+    if (pools.findIndex((pool) => pool.name === name) !== index) {
+      const message = "another pool has this name"
+      issues.push({ path: ["pools", index, "name"], at: "value", message, found: undefined, about })
+    }
+    if (Object.keys(match.labels).length === 0 && match.zone === undefined && match.ids === undefined) {
+      const message = "expected at least one of labels, zone, ids"
+      issues.push({ path: ["pools", index, "match"], at: "value", message, found: "none", about })
+    }
+    return issues
+  })
+}
+
+function routeIssues({ routes, pools, resources }: ConfigDraft): CrossIssue[] {
+  const names = pools.map(({ name }) => name)
+  return routes.flatMap(({ name, pool, demand = {} }, index): CrossIssue[] => {
+    const issues: CrossIssue[] = []
+    const path = ["routes", index]
+    if (routes.findIndex((route) => route.name === name) !== index) {
+      const message = "another route has this name, or matches the same"
+      issues.push({ path: [...path, "name"], at: "value", message, found: undefined, about: ["routes"] })
+    }
+    if (pool !== undefined && !names.includes(pool)) {
+      const known = names.length === 0 ? "; there are none" : `; there are ${names.join(", ")}`
+      const message = `there is no such pool${didYouMean(pool, names) || known}`
+      const about = ["routes", "pools"]
+      issues.push({ path: [...path, "pool"], at: "value", message, found: shown(pool), about })
+    }
+    return [...issues, ...amountIssues(resources, demand, [...path, "demand"], ["routes", "resources"])]
+  })
+}
+
+/** A header or a parameter has a name; a field of the client's own has none that could be missing. */
+function affinityIssues({ affinity, routes }: ConfigDraft): CrossIssue[] {
+  const places = [
+    { path: ["affinity"] as ConfigPath, affinity },
+    ...routes.map((route, index) => ({ path: ["routes", index, "affinity"], affinity: route.affinity })),
+  ]
+  return places.flatMap(({ path, affinity: { kind = "none", name = "" } = {} }): CrossIssue[] => {
+    if ((kind !== "header" && kind !== "query") || name !== "") return []
+    const message = `"name" is missing: expected the name of the ${kind === "header" ? "field" : "parameter"}`
+    return [{ path: [...path, "kind"], at: "value", message, found: undefined, about: [String(path[0])] }]
+  })
 }
 
 function resourceIssues({ resources }: ConfigDraft): CrossIssue[] {
@@ -62,15 +147,30 @@ function resourceIssues({ resources }: ConfigDraft): CrossIssue[] {
 }
 
 function demandIssues({ resources, demand }: ConfigDraft): CrossIssue[] {
+  return Object.entries(demand.default).flatMap(([name, amount]) =>
+    amountIssues(
+      resources,
+      { [name]: amount },
+      ["demand", "default"],
+      ["resources", `demand.default.${name}`],
+    ),
+  )
+}
+
+/** What is wrong with amounts by resource. */
+function amountIssues(
+  resources: ResourceTable,
+  amounts: NamedAmounts,
+  path: ConfigPath,
+  about: readonly string[],
+): CrossIssue[] {
   const names = resources.map((resource) => resource.name)
-  return Object.entries(demand.default).flatMap(([name, amount]): CrossIssue[] => {
+  return Object.entries(amounts).flatMap(([name, amount]): CrossIssue[] => {
     const vector = vectorOf(resources, { [name]: amount }, 1)
     if (vector.ok) return []
     const known = names.includes(name)
     const message = `${vector.error.message}${known ? "" : didYouMean(name, names)}`
-    const path = ["demand", "default", name]
-    const about = ["resources", `demand.default.${name}`]
-    return [{ path, at: known ? "value" : "key", message, found: undefined, about }]
+    return [{ path: [...path, name], at: known ? "value" : "key", message, found: undefined, about }]
   })
 }
 

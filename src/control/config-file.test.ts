@@ -79,7 +79,7 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
   ],
   [
     "response:\n  colour: red",
-    'lb.yaml:2:3: response.colour: unknown key "colour"; allowed here: backendHeader',
+    'lb.yaml:2:3: response.colour: unknown key "colour"; allowed here: backendHeader, loadReports',
   ],
   // Each kind of value
   [
@@ -159,7 +159,26 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
     "policy: constructor",
     'lb.yaml:1:9: policy: expected one of auto, price, round-robin, needs-storage, found "constructor"',
   ],
-  ["policy: 5", "lb.yaml:1:9: policy: expected the name of a policy, found 5"],
+  [
+    "policy: 5",
+    "lb.yaml:1:9: policy: expected the name of a policy, or a mapping with its name and its parameters, found 5",
+  ],
+  [
+    "policy: {samples: 2}",
+    "lb.yaml:1:9: policy: expected the name of a policy, or a mapping with its name and its parameters, found a mapping",
+  ],
+  [
+    "policy: {name: pirce}",
+    'lb.yaml:1:16: policy.name: did you mean "price"? Expected one of auto, price, round-robin, needs-storage, found "pirce"',
+  ],
+  [
+    "policy: {name: price, smaples: 2}",
+    'lb.yaml:1:23: policy.smaples: price has no parameter "smaples"; it has none',
+  ],
+  [
+    "policy:\n  name: auto\n  samples: many",
+    'lb.yaml:3:12: policy.samples: samples must be an integer from 1 to 8, found "many"',
+  ],
   [
     "policy: needs-storage\nresources: [{name: slots, kind: space}]",
     'lb.yaml:1:9: policy: "needs-storage" cannot work with these resources: it needs storage',
@@ -181,6 +200,55 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
     "lb.yaml:2:22: demand.default.compute: compute must be a finite number from 0 to 1048576; found -1",
     'lb.yaml:2:35: demand.default.storage: expected a number of at least 0, found "x"',
     'lb.yaml:2:38: demand.default.stroage: unknown resource "stroage"; the resources here are compute, storage; did you mean "storage"?',
+  ],
+  // Where requests go
+  ["pools:\n  - {name: a, match: {zone: 5}}", "lb.yaml:2:29: pools[0].match.zone: expected text, found 5"],
+  [
+    "pools:\n  - {name: a, match: {}}\n  - {name: a, match: {zone: b}, policy: round-robbin}",
+    "lb.yaml:2:22: pools[0].match: expected at least one of labels, zone, ids, found none",
+    "lb.yaml:3:12: pools[1].name: another pool has this name",
+    'lb.yaml:3:41: pools[1].policy: did you mean "round-robin"? Expected one of auto, price, round-robin, needs-storage, found "round-robbin"',
+  ],
+  [
+    "pools: [{name: static, match: {zone: a}}]\nroutes:\n  - {path: /a, pool: statc}\n  - {path: /a, demand: {compute: -1, disk: 1}}",
+    'lb.yaml:3:22: routes[0].pool: there is no such pool; did you mean "static"?, found "statc"',
+    "lb.yaml:4:5: routes[1].name: another route has this name, or matches the same",
+    "lb.yaml:4:34: routes[1].demand.compute: compute must be a finite number from 0 to 1048576; found -1",
+    'lb.yaml:4:38: routes[1].demand.disk: unknown resource "disk"; the resources here are compute, storage',
+  ],
+  [
+    "routes: [{path: users}, {path: /a*b}, {method: get, path: /}]",
+    'lb.yaml:1:17: routes[0].path: expected a path like /users/* or /files/**; it must begin with a slash, found "users"',
+    'lb.yaml:1:32: routes[1].path: expected a path like /users/* or /files/**; it may have "*" and "**" only as whole segments, found "/a*b"',
+    'lb.yaml:1:48: routes[2].method: expected a method like GET, found "get"',
+  ],
+  [
+    "routes: [{path: /, affinity: {kind: header}}]",
+    'lb.yaml:1:37: routes[0].affinity.kind: "name" is missing: expected the name of the field',
+  ],
+  [
+    "affinity: {kind: query}",
+    'lb.yaml:1:18: affinity.kind: "name" is missing: expected the name of the parameter',
+  ],
+  [
+    "affinity: {kind: ip}",
+    'lb.yaml:1:18: affinity.kind: expected one of none, cookie, header, address, path, query, found "ip"',
+  ],
+  [
+    "cookieKey: short",
+    "lb.yaml:1:12: cookieKey: expected 16 to 256 visible ASCII characters without a space",
+  ],
+  [
+    "choosing: {slowStart: {window: soon}, zone: {membersMin: 3}, subset: {size: 0}}",
+    'lb.yaml:1:32: choosing.slowStart.window: expected a duration like 5s or 250ms, found "soon"',
+    'lb.yaml:1:39: choosing.zone.local: "local" is missing: expected the name of a zone',
+    "lb.yaml:1:77: choosing.subset.size: expected an integer from 1 to 65536, found 0",
+  ],
+  ["demand: {trusted: [me]}", 'lb.yaml:1:20: demand.trusted[0]: expected a CIDR like 10.0.0.0/8, found "me"'],
+  [
+    "backends: {askLoadReports: BIN, loadReports: {path: load}}",
+    'lb.yaml:1:28: backends.askLoadReports: expected one of none, TEXT, JSON, found "BIN"',
+    'lb.yaml:1:53: backends.loadReports.path: expected a path that starts with "/", found "load"',
   ],
   // Settings that do not go together
   [
@@ -318,7 +386,7 @@ test("an empty file, comments and empty sections are the defaults", () => {
 test("a problem is one line, and cannot steer a terminal", () => {
   assert.deepEqual(problems('"a\\nb\\e[2J": 1'), [
     String.raw`lb.yaml:1:1: a\u000ab\u001b[2J: unknown key "a\u000ab\u001b[2J"; allowed here: name, listen, ` +
-      "tls, proxyProtocol, trustedProxies, forwarded, workers, policy, seed, resources, demand, registration, admin, checks, backends, limits, timeouts, requests, response",
+      "tls, proxyProtocol, trustedProxies, forwarded, workers, policy, choosing, pools, routes, affinity, cookieKey, learning, seed, resources, demand, registration, admin, checks, backends, limits, timeouts, requests, response",
   ])
 })
 
@@ -365,6 +433,12 @@ test("no message holds a secret", () => {
     "name: ${TOKEN} ${TOKEN}",
     "listen: ${TOKEN}",
     "policy: ${TOKEN}",
+    "policy: {name: price, samples: ${TOKEN}}",
+    "policy: {name: '${TOKEN}'}",
+    "pools: [{name: a, match: {zone: b}}, {name: '${TOKEN} a', match: {zone: b}}]",
+    "routes: [{path: /, pool: '${TOKEN}'}]",
+    "routes: [{path: '${TOKEN}'}]",
+    "cookieKey: ${TOKEN}",
     "workers: ${TOKEN}",
     "admin:\n  token: ${TOKEN} x",
     "admin: {token: 'a-secret a'}",
@@ -390,7 +464,7 @@ test("flags replace what the file says, and are named where they are wrong", () 
   assert.deepEqual(config.admin.hosts, ["lb.internal"])
   assert.equal(config.workers, 2)
   assert.equal(config.seed, 7)
-  assert.equal(config.policy, "round-robin")
+  assert.deepEqual(config.policy, { name: "round-robin", parameters: {} })
   assert.equal(valid("workers: 3", { "--workers": "auto" }).workers, "auto")
 
   assert.deepEqual(problems("checks: {fall: 0}", { "--workers": "0", "--listen": "x", "--admin": ":9797" }), [

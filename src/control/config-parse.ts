@@ -6,8 +6,9 @@ import { crossChecks, type PolicyTable } from "./config-checks.ts"
 import { isMapping, unresolved, valueAt, type ConfigIssue, type ConfigPath } from "../settings/issue.ts"
 import { issuesOf } from "../settings/schema-issues.ts"
 import { draftConfig, sectionNames, tokenExpected, tokenPattern } from "./config-schema.ts"
-import type { ConfigDraft } from "./config-schema.ts"
+import type { ConfigDraft, WrittenPolicy } from "./config-schema.ts"
 import type { Config, TlsConfig } from "./config.ts"
+import { policySpec, type PolicySpec } from "../policies/index.ts"
 import { readAuthorities, readCertificate } from "./certificates.ts"
 
 /** What a configuration is checked against, and how the files it names are read. */
@@ -53,12 +54,22 @@ export function parseConfig(input: unknown, context: ConfigContext): Result<Conf
   const { tokenFile: _adminFile, ...admin } = draft.admin
   return ok({
     ...draft,
+    policy: specOf(draft.policy),
+    pools: draft.pools.map((pool) => ({ ...pool, policy: pool.policy && specOf(pool.policy) })),
+    routes: draft.routes.map((route) => ({ ...route, policy: route.policy && specOf(route.policy) })),
     tls: draft.tls === undefined ? undefined : withPaths(draft.tls, context),
     demand: { ...draft.demand, default: namedOf(draft.resources, demandDefault.value) },
     registration: { ...registration, token: registrationToken },
     admin: { ...admin, token: adminToken },
     backends: { ...draft.backends, tls: backendTls },
   })
+}
+
+/** A policy that has been checked. */
+function specOf({ name, parameters }: WrittenPolicy): PolicySpec {
+  const spec = policySpec(name, parameters)
+  if (!spec.ok) throw new Error(`the policy "${name}" was not checked: ${spec.error.message}`)
+  return spec.value
 }
 
 /** A section whose every line is commented out reads as null, and means its defaults. */
@@ -72,11 +83,11 @@ function withoutEmptySections(input: unknown): unknown {
 
 /**
  * The whole setting in which something is wrong: a list counts as one, an amount by itself. So does `tls`, which
- * cannot be without its certificates.
+ * cannot be without its certificates, and `policy`, which cannot be without its name.
  */
 function settingOf(path: ConfigPath): ConfigPath {
-  if (path[0] === "tls" || typeof path[1] === "number") return path.slice(0, 1)
-  return path.slice(0, path[0] === "demand" ? 3 : 2)
+  if (path[0] === "tls" || path[0] === "policy" || typeof path[1] === "number") return path.slice(0, 1)
+  return path.slice(0, path[0] === "demand" && path[1] === "default" ? 3 : 2)
 }
 
 function without(input: unknown, paths: readonly ConfigPath[]): unknown {

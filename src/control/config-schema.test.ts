@@ -3,6 +3,7 @@ import { test } from "node:test"
 import { configJsonSchema } from "./config-schema.ts"
 import { parseConfig } from "./config-parse.ts"
 import { fail } from "../core/result.ts"
+import { plainPolicy } from "../policies/index.ts"
 
 const context = { policies: { auto: {}, price: {} }, readFile: () => fail("there are no files here") }
 
@@ -17,13 +18,19 @@ test("the empty configuration is every default", () => {
     trustedProxies: [],
     forwarded: false,
     workers: "auto",
-    policy: "auto",
+    policy: plainPolicy("auto"),
+    choosing: {},
+    pools: [],
+    routes: [],
+    affinity: { kind: "none", name: "" },
+    cookieKey: undefined,
+    learning: { routesMax: 64 },
     seed: undefined,
     resources: [
       { name: "compute", kind: "rate", resolution: 1 / 1024 },
       { name: "storage", kind: "rate", resolution: 1 / 1024 },
     ],
-    demand: { mode: "declared", default: { compute: 1, storage: 1 } },
+    demand: { mode: "declared", default: { compute: 1, storage: 1 }, trusted: [] },
     registration: {
       listen: { host: "127.0.0.1", port: 9797 },
       token: undefined,
@@ -46,6 +53,8 @@ test("the empty configuration is every default", () => {
     backends: {
       nameTtlMs: 5_000,
       proxyProtocol: "none",
+      askLoadReports: "none",
+      loadReports: undefined,
       tls: { ca: undefined, verify: true, serverName: undefined, cert: undefined, key: undefined },
     },
     limits: {
@@ -81,7 +90,7 @@ test("the empty configuration is every default", () => {
       drainMs: 30_000,
     },
     requests: { upgrade: true, underscores: "pass" },
-    response: { backendHeader: false },
+    response: { backendHeader: false, loadReports: "strip" },
   })
 })
 
@@ -123,7 +132,7 @@ test("the JSON Schema closes every mapping, shows defaults as they are written, 
   assert.equal(properties["checks"]?.additionalProperties, false)
   assert.equal(properties["checks"]?.properties?.["interval"]?.default, "5s")
   assert.equal(properties["listen"]?.default, ":5252")
-  assert.deepEqual(properties["policy"]?.enum, ["price", "random"])
+  assert.deepEqual(properties["policy"]?.anyOf?.[0]?.enum, ["price", "random"])
   const pattern = new RegExp(properties["checks"]?.properties?.["interval"]?.anyOf?.[0]?.pattern ?? "^$")
   assert.match("5s", pattern)
   for (const [name, property] of Object.entries(properties)) assert.ok(property.description, name)

@@ -6,8 +6,13 @@
 import * as z from "zod"
 import { isUnixPath } from "../cluster/address.ts"
 import { endpointExpected, isCidr, isDnsName, parseEndpoint } from "../core/endpoint.ts"
+import { learnedRoutesDefault, routePathError } from "../cluster/routes.ts"
+import { xxhash32 } from "../core/hash.ts"
 import { fail, ok, type Result } from "../core/result.ts"
-import { policyDefault } from "../policies/index.ts"
+import { policyDefault, type PolicySpec } from "../policies/index.ts"
+import { slowStartDefault } from "../policies/slow-start.ts"
+import { tierDefault } from "../policies/tiers.ts"
+import { zoneMembersMinDefault } from "../policies/zone-preference.ts"
 import type { SchemaIssue } from "../settings/schema-issues.ts"
 import {
   duration,
@@ -20,7 +25,7 @@ import {
   section,
 } from "../settings/schema-words.ts"
 import { resourcesSchema } from "../settings/resources-schema.ts"
-import type { Config, TlsConfig } from "./config.ts"
+import type { Config, PoolConfig, RouteConfig, TlsConfig } from "./config.ts"
 
 const portMax = 65_535
 const hour = 3_600_000
@@ -93,6 +98,130 @@ const workerCount = z
   .max(64, { error: workersExpected })
 const amount = z.number({ error: "a number of at least 0" })
 
+function number(min: number, max: number, fallback: number) {
+  const error = `a number from ${min} to ${max}`
+  return z.number({ error }).min(min, { error }).max(max, { error }).default(fallback)
+}
+
+const policyExpected = "the name of a policy, or a mapping with its name and its parameters"
+const policy = z
+  .union([z.string(), z.object({ name: z.string() }).catchall(z.unknown())], { error: policyExpected })
+  .transform((written): WrittenPolicy => {
+    if (typeof written === "string") return { name: written, parameters: {} }
+    const { name, ...parameters } = written
+    return { name, parameters }
+  })
+
+const label = z.string({ error: "text" })
+const poolName = matching(/^[A-Za-z0-9._-]{1,64}$/, "a name of up to 64 of A-Z, a-z, 0-9, ., _ and -")
+const pool = mapping({
+  name: poolName,
+  match: mapping({
+    labels: z
+      .record(z.string(), label, { error: "labels with their values" })
+      .default({})
+      .describe("Each of these labels with exactly this value."),
+    zone: label.optional().describe("The zone that they announce."),
+    ids: listOf(z.string({ error: "the id of a backend" }), "ids", 1_024)
+      .optional()
+      .describe("Their ids."),
+  }).describe("Which backends: those that fit all that is given."),
+  policy: policy.optional().describe("How one of them is chosen; as everywhere when absent."),
+})
+
+const affinityKinds = ["none", "cookie", "header", "address", "path", "query"] as const
+const affinityKind = z.enum(affinityKinds, { error: `one of ${affinityKinds.join(", ")}` })
+const affinityShape = {
+  kind: affinityKind
+    .default("none")
+    .describe(
+      "cookie: a cookie of ours names the backend; the others are keys for the hashing policies: a field, " +
+        "the client's address, the path, a parameter of the query.",
+    ),
+  name: matching(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/, "a name of up to 128 letters, digits, - and _")
+    .optional()
+    .describe("Of the cookie, the field or the parameter."),
+}
+
+const affinityPart = mapping(affinityShape)
+export const cookieNameDefault = "linebacker"
+
+const route = mapping({
+  name: matching(/^[^\p{Cc}]{1,128}$/u, "a name of up to 128 characters")
+    .optional()
+    .describe("For people; what it matches when absent."),
+  method: matching(/^[A-Z]{1,32}$/, "a method like GET")
+    .optional()
+    .describe("Any when absent."),
+  host: hostName.optional().describe("Any when absent."),
+  path: z
+    .string({ error: "a path like /users/* or /files/**" })
+    .max(1_024, { error: "a path of at most 1024 characters" })
+    .check((check) => {
+      const wrong = routePathError(check.value)
+      if (wrong === undefined) return
+      // What was found is said in its place.
+      const message = `a path like /users/* or /files/**; it ${wrong.replace(/; found [^]*$/, "")}`
+      check.issues.push({ code: "custom", message, input: check.value })
+    })
+    .describe("/users/* has one segment more, /files/** any number."),
+  pool: z
+    .string({ error: "the name of a pool" })
+    .optional()
+    .describe("Who serves it; everybody when absent."),
+  policy: policy.optional().describe("How a backend is chosen; as in its pool when absent."),
+  demand: z
+    .record(z.string(), amount, { error: "amounts by resource" })
+    .optional()
+    .describe("What its requests need; what is not given is learned."),
+  trusted: flag(false).describe("Whether what its requests declare of their demand is taken as it is."),
+  affinity: affinityPart.optional().describe("What its requests stick to."),
+})
+
+const choosing = section("What is around every policy.", {
+  slowStart: section("How a backend that has just come warms up.", {
+    window: duration("0s", 0).describe("How long; 0s is not at all."),
+    aggression: number(0.01, 100, slowStartDefault.aggression).describe(
+      "1 grows evenly, more is faster at first.",
+    ),
+    minShare: number(0.001, 1, slowStartDefault.minShare).describe("What it begins with."),
+  }),
+  zone: mapping({
+    local: matching(/^.{1,128}$/, "the name of a zone").describe("The zone of this balancer."),
+    membersMin: integer(1, 65_536, zoneMembersMinDefault).describe(
+      "With fewer backends, zones do not matter.",
+    ),
+    origins: z
+      .record(z.string(), amount, { error: "amounts by zone" })
+      .optional()
+      .describe("Which part of all requests arrives in which zone; the same in each when absent."),
+  })
+    .optional()
+    .describe("The own zone first; absent is no matter where."),
+  tiers: mapping({
+    overprovisioning: number(1, 100, tierDefault.overprovisioning).describe(
+      "How much more a backend can carry.",
+    ),
+    memory: duration("10m", 1_000).describe("How long backends that have gone count as missing."),
+    membersPerTier: listOf(integer(0, 65_536, 0).unwrap(), "numbers of backends", 100)
+      .optional()
+      .describe("How many there are when all is well."),
+  })
+    .optional()
+    .describe(
+      "Backends with the label tier=1 are for when those before them do not suffice; absent is no tiers.",
+    ),
+  subset: mapping({
+    size: integer(1, 65_536, 20).describe("How many backends this balancer uses."),
+    seed: integer(0, 4_294_967_295, 0)
+      .unwrap()
+      .optional()
+      .describe("What tells balancers apart; their name when absent."),
+  })
+    .optional()
+    .describe("Not every balancer uses every backend; absent is all of them."),
+})
+
 const schema = mapping({
   name: matching(/^[A-Za-z0-9._-]{1,64}$/, "a name of up to 64 of A-Z, a-z, 0-9, ., _ and -")
     .default("linebacker")
@@ -110,10 +239,27 @@ const schema = mapping({
     .union([z.literal("auto"), workerCount], { error: workersExpected })
     .default("auto")
     .describe("Data-plane threads; auto is one a core."),
-  policy: z
-    .string({ error: "the name of a policy" })
-    .default(policyDefault)
-    .describe("How a backend is chosen."),
+  policy: policy.prefault(policyDefault).describe("How a backend is chosen."),
+  choosing,
+  pools: z
+    .array(pool, { error: "a list of pools" })
+    .max(64, { error: "a list of at most 64 pools" })
+    .default([])
+    .describe("Backends that serve some routes only."),
+  routes: z
+    .array(route, { error: "a list of routes" })
+    .max(256, { error: "a list of at most 256 routes" })
+    .default([])
+    .describe("What is special about some requests; the first that fits counts."),
+  affinity: section("What requests stick to.", affinityShape),
+  cookieKey: matching(/^[\x21-\x7e]{16,256}$/, "16 to 256 visible ASCII characters without a space")
+    .optional()
+    .describe("Makes the cookies of affinity; when absent they are good until the balancer restarts."),
+  learning: section("What requests need, learned from what backends report.", {
+    routesMax: integer(0, 1_024, learnedRoutesDefault).describe(
+      "Routes that are learned beside those of routes.",
+    ),
+  }),
   seed: integer(0, Number.MAX_SAFE_INTEGER, 0).unwrap().optional().describe("Makes runs repeatable."),
   resources: resourcesSchema,
   demand: section("What requests need.", {
@@ -124,6 +270,7 @@ const schema = mapping({
       .record(z.string(), amount, { error: "amounts by resource" })
       .default({})
       .describe("What a request is taken to need of each resource, 1 where none is given."),
+    trusted: anyCidrs.default([]).describe("Whose declared demand is taken as it is, however large."),
   }),
   registration: section("Where backends announce themselves.", {
     listen: endpoint("127.0.0.1:9797", loopback).describe("Where; :port is 127.0.0.1."),
@@ -181,6 +328,15 @@ const schema = mapping({
       cert: pemFile.describe("The certificate and its chain that the balancer shows, a file in PEM."),
       key: pemFile.describe("Its private key, a file in PEM."),
     }),
+    askLoadReports: oneOf(["none", "TEXT", "JSON"], "none").describe(
+      "The form in which backends are asked for a load report with every request.",
+    ),
+    loadReports: mapping({
+      path: matching(/^\/[\x21-\x7e]{0,1023}$/, 'a path that starts with "/"'),
+      interval: duration("10s", 100),
+    })
+      .optional()
+      .describe("Where backends are asked for load reports beside traffic; absent is nowhere."),
   }),
   limits: section("The most of everything.", {
     headBytesMax: integer(1_024, 1_048_576, 32_768).describe("A request's head, bytes."),
@@ -230,14 +386,30 @@ const schema = mapping({
   }),
   response: section("What clients are told.", {
     backendHeader: flag(false).describe("Whether X-Linebacker-Backend names who answered."),
+    loadReports: oneOf(["strip", "pass"], "strip").describe(
+      "Whether load reports of backends (endpoint-load-metrics) reach the client.",
+    ),
   }),
 })
 
+/** A policy as written: its name and its parameters may be wrong. */
+export interface WrittenPolicy {
+  readonly name: string
+  readonly parameters: Readonly<Record<string, unknown>>
+}
+
+/** A part of the configuration that may name a policy, as written. */
+export type WithWrittenPolicy<T extends { readonly policy: PolicySpec | undefined }> = Omit<T, "policy"> & {
+  readonly policy: WrittenPolicy | (undefined extends T["policy"] ? undefined : never)
+}
+
 /**
- * The configuration with every setting right by itself, files not read (`backends.tls` has their paths) and
- * `demand.default` as written.
+ * The configuration with every setting right by itself, files not read (`backends.tls` has their paths), policies not
+ * looked up and `demand.default` as written.
  */
-export type ConfigDraft = Config & {
+export type ConfigDraft = Omit<WithWrittenPolicy<Config>, "pools" | "routes"> & {
+  readonly pools: readonly WithWrittenPolicy<PoolConfig>[]
+  readonly routes: readonly WithWrittenPolicy<RouteConfig>[]
   readonly registration: { readonly tokenFile: string | undefined }
   readonly admin: { readonly tokenFile: string | undefined }
 }
@@ -246,12 +418,29 @@ export type ConfigDraft = Config & {
 export function draftConfig(input: unknown): Result<ConfigDraft, readonly SchemaIssue[]> {
   const result = schema.safeParse(input)
   if (!result.success) return fail(result.error.issues)
-  const { registration, checks, timeouts, backends, tls, ...rest } = result.data
+  const { registration, checks, timeouts, backends, tls, choosing, affinity, ...rest } = result.data
   const { tls: backendTls } = backends
   return ok({
     ...rest,
     tls: tls === undefined ? undefined : tlsConfig(tls),
     seed: rest.seed,
+    choosing: choosingOf(choosing, rest.name),
+    affinity: affinityOf(affinity),
+    cookieKey: rest.cookieKey,
+    pools: rest.pools.map(({ name, match, policy }) => {
+      return { name, match: { labels: match.labels, zone: match.zone, ids: match.ids }, policy }
+    }),
+    routes: rest.routes.map((route) => ({
+      name: route.name ?? [route.method, `${route.host ?? ""}${route.path}`].filter(Boolean).join(" "),
+      method: route.method,
+      host: route.host,
+      path: route.path,
+      pool: route.pool,
+      policy: route.policy,
+      demand: route.demand,
+      trusted: route.trusted,
+      affinity: route.affinity && affinityOf(route.affinity),
+    })),
     registration: {
       listen: registration.listen,
       token: registration.token,
@@ -277,6 +466,11 @@ export function draftConfig(input: unknown): Result<ConfigDraft, readonly Schema
     backends: {
       nameTtlMs: backends.nameTtl,
       proxyProtocol: backends.proxyProtocol,
+      askLoadReports: backends.askLoadReports,
+      loadReports: backends.loadReports && {
+        path: backends.loadReports.path,
+        intervalMs: backends.loadReports.interval,
+      },
       tls: {
         verify: backendTls.verify,
         serverName: backendTls.serverName,
@@ -300,6 +494,34 @@ export function draftConfig(input: unknown): Result<ConfigDraft, readonly Schema
       drainMs: timeouts.drain,
     },
   })
+}
+
+function affinityOf({ kind, name }: z.infer<typeof affinityPart>): Config["affinity"] {
+  const given = name ?? (kind === "cookie" ? cookieNameDefault : "")
+  return { kind, name: kind === "header" ? given.toLowerCase() : given }
+}
+
+function choosingOf(
+  { slowStart, zone, tiers, subset }: z.infer<typeof choosing>,
+  balancer: string,
+): Config["choosing"] {
+  const { window, aggression, minShare } = slowStart
+  return {
+    ...(window === 0 ? {} : { slowStart: { windowMs: window, aggression, minShare } }),
+    ...(zone === undefined ? {} : { zone }),
+    ...(tiers === undefined
+      ? {}
+      : {
+          tiers: {
+            overprovisioning: tiers.overprovisioning,
+            memoryMs: tiers.memory,
+            membersPerTier: tiers.membersPerTier,
+          },
+        }),
+    ...(subset === undefined
+      ? {}
+      : { subset: { size: subset.size, seed: subset.seed ?? xxhash32(balancer) } }),
+  }
 }
 
 function tlsConfig({
@@ -326,6 +548,17 @@ export const sectionNames: readonly string[] = Object.entries(schema.shape)
 /** JSON Schema (draft 2020-12) of the configuration as written, for editors. */
 export function configJsonSchema(policyNames: readonly string[]): Readonly<Record<string, unknown>> {
   const { $schema, properties, ...rest } = z.toJSONSchema(schema, { io: "input" })
-  const policy = { ...(properties?.["policy"] as object), enum: policyNames }
-  return { $schema, title: "Linebacker configuration", ...rest, properties: { ...properties, policy } }
+  // What the schema says of a policy, it says in three places.
+  const named = JSON.parse(JSON.stringify(properties), (_key, value: unknown) =>
+    isPolicyUnion(value)
+      ? { ...value, anyOf: [{ type: "string", enum: policyNames }, value.anyOf[1]] }
+      : value,
+  ) as typeof properties
+  return { $schema, title: "Linebacker configuration", ...rest, properties: named }
+}
+
+function isPolicyUnion(value: unknown): value is { readonly anyOf: readonly unknown[] } {
+  const union = value as { readonly anyOf?: readonly { readonly properties?: object }[] } | null
+  const properties = union?.anyOf?.[1]?.properties
+  return properties !== undefined && Object.keys(properties).join() === "name"
 }

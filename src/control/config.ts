@@ -1,7 +1,9 @@
 import type { Endpoint } from "../core/endpoint.ts"
 import type { NamedAmounts, ResourceTable } from "../core/resources.ts"
 import type { Underscores } from "../http1/limits.ts"
-import type { DataPlaneOptions } from "../proxy/options.ts"
+import type { ChoosingSpec } from "../policies/chooser.ts"
+import type { PolicySpec } from "../policies/index.ts"
+import type { AffinityOptions, DataPlaneOptions, PoolMatch } from "../proxy/options.ts"
 
 /** The configuration with every default in place. Plain data: it can be posted to the data-plane threads. */
 export interface Config {
@@ -21,7 +23,19 @@ export interface Config {
   readonly forwarded: boolean
   /** Data-plane threads; `auto` is one a core. */
   readonly workers: number | "auto"
-  readonly policy: string
+  readonly policy: PolicySpec
+  /** What is around every policy. */
+  readonly choosing: Omit<ChoosingSpec, "policy" | "bind">
+  readonly pools: readonly PoolConfig[]
+  readonly routes: readonly RouteConfig[]
+  /** Of requests that no rule of `routes` is for, or whose rule says nothing of it. */
+  readonly affinity: AffinityOptions
+  /** Makes the cookies that name backends; undefined leaves it to the balancer to draw one. */
+  readonly cookieKey: string | undefined
+  readonly learning: {
+    /** Routes that are learned beside the rules of `routes`. */
+    readonly routesMax: number
+  }
   /** Makes runs repeatable. */
   readonly seed: number | undefined
   readonly resources: ResourceTable
@@ -29,6 +43,8 @@ export interface Config {
     readonly mode: "declared" | "simulation"
     /** What a request is taken to need when nothing is known: an amount of every resource. */
     readonly default: NamedAmounts
+    /** CIDRs of clients whose declared demand is taken as it is. */
+    readonly trusted: readonly string[]
   }
   readonly registration: {
     readonly listen: Endpoint
@@ -65,7 +81,12 @@ export interface Config {
     readonly rise: number
   }
   /** How backends are spoken to; certificates as PEM, read from their files. */
-  readonly backends: DataPlaneOptions["backends"]
+  readonly backends: DataPlaneOptions["backends"] & {
+    /** The form in which backends are asked for load reports with every request. */
+    readonly askLoadReports: DataPlaneOptions["loadReports"]["ask"]
+    /** Where backends are asked for load reports beside traffic; undefined: nowhere. */
+    readonly loadReports: { readonly path: string; readonly intervalMs: number } | undefined
+  }
   /** Of one data-plane thread. */
   readonly limits: Omit<DataPlaneOptions["limits"], "underscores">
   readonly timeouts: DataPlaneOptions["timeouts"]
@@ -78,7 +99,34 @@ export interface Config {
   readonly response: {
     /** Whether the client is told who answered, in `X-Linebacker-Backend`. */
     readonly backendHeader: boolean
+    /** Whether load reports of backends reach the client. */
+    readonly loadReports: "strip" | "pass"
   }
+}
+
+/** Some of the backends, by a name. */
+export interface PoolConfig {
+  readonly name: string
+  readonly match: PoolMatch
+  /** Undefined: the one of the whole balancer. */
+  readonly policy: PolicySpec | undefined
+}
+
+/** What is special about some requests. */
+export interface RouteConfig {
+  readonly name: string
+  readonly method: string | undefined
+  readonly host: string | undefined
+  readonly path: string
+  /** Undefined: all backends. */
+  readonly pool: string | undefined
+  /** Undefined: that of the pool. */
+  readonly policy: PolicySpec | undefined
+  /** What its requests need, by resource; what is not named is learned. */
+  readonly demand: NamedAmounts | undefined
+  /** What its requests declare of their demand is taken as it is. */
+  readonly trusted: boolean
+  readonly affinity: AffinityOptions | undefined
 }
 
 export interface TlsConfig {

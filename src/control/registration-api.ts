@@ -9,8 +9,10 @@ import { type BlockList, type Socket } from "node:net"
 import type { Lease, Registry } from "../cluster/registry.ts"
 import { registrationErrors, type RegistryError } from "../cluster/registry-errors.ts"
 import { formatAddress } from "../cluster/address.ts"
+import type { BackendId } from "../core/backend.ts"
 import type { Clock } from "../core/clock.ts"
 import { type Endpoint, plainIp } from "../core/endpoint.ts"
+import type { NamedAmounts } from "../core/resources.ts"
 import { fail, ok, type Result } from "../core/result.ts"
 import { parseJson } from "./json.ts"
 import { contains, rangesOf } from "../proxy/ip-ranges.ts"
@@ -46,6 +48,8 @@ export interface RegistrationOptions extends AddressRules {
   readonly limits?: Partial<RegistrationLimits>
   /** The registry may have a new snapshot. */
   onChange(): void
+  /** A backend has said with a renewal how much of its resources is in use. */
+  onUtilization?(id: BackendId, utilization: NamedAmounts): void
 }
 
 export interface RegistrationListener {
@@ -235,7 +239,10 @@ class RegistrationApi {
     const read = readBody(renewalBody, body ?? {})
     if (!read.ok) return read
     const lease = this.#options.registry.renew(id, read.value, this.#now())
-    return lease.ok ? ok(leaseAnswer(lease.value, 200)) : lease
+    if (!lease.ok) return lease
+    const { utilization } = read.value
+    if (utilization !== undefined) this.#options.onUtilization?.(lease.value.id, utilization)
+    return ok(leaseAnswer(lease.value, 200))
   }
 
   #drain(id: string, body: unknown): Result<Answer, RegistryError> {

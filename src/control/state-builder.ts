@@ -2,12 +2,14 @@
 import { formatAddress } from "../cluster/address.ts"
 import type { LoadTable } from "../cluster/load-table.ts"
 import type { Registry } from "../cluster/registry.ts"
+import type { LearnedBackend, LearnedDemand, LearnedRoute, LearnedView } from "../cluster/learner.ts"
 import type { Member } from "../cluster/snapshot.ts"
+import type { BackendId } from "../core/backend.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import type { NamedAmounts, ResourceTable } from "../core/resources.ts"
 import type { Counters } from "../metrics/counters.ts"
 import { Rates } from "../metrics/rates.ts"
-import type { BackendView, StateView } from "./state-view.ts"
+import type { BackendView, DemandView, RouteView, StateView } from "./state-view.ts"
 
 export interface StateSources {
   readonly version: string
@@ -19,9 +21,14 @@ export interface StateSources {
   /** ms since 1970. */
   readonly wallClock: () => number
   readonly demandMode: "simulation" | "declared"
+  readonly learned: (now: Millis) => LearnedView
+  /** What the configuration says of a route's demand, by resource. */
+  readonly configured: (route: number) => NamedAmounts
+  /** Why a backend could not be asked for a load report. */
+  readonly pollError: (id: BackendId) => string | undefined
   /** Change while it runs. */
   readonly now: () => {
-    readonly policy: string
+    readonly policies: StateView["policies"]
     readonly workers: number
     readonly listeners: StateView["listeners"]
   }
@@ -49,18 +56,21 @@ export class StateBuilder {
     const { version, resources, registry, counters, clock, wallClock, demandMode, now } = this.#sources
     const at = clock.now()
     const { members, eligible } = registry.snapshot
-    const backends = members.map((member) => this.#backend(member, at))
+    const learned = this.#sources.learned(at)
+    const corrections = new Map(learned.backends.map((backend) => [backend.id, backend]))
+    const backends = members.map((member) => this.#backend(member, corrections.get(member.id), at))
     const sum = (pick: (view: BackendView) => NamedAmounts): NamedAmounts =>
       Object.fromEntries(
         resources.map(({ name }) => [name, backends.reduce((all, view) => all + pick(view)[name]!, 0)]),
       )
-    const { policy, workers, listeners } = now()
+    const { policies, workers, listeners } = now()
     return {
       name: "linebacker",
       version,
       at: new Date(wallClock()).toISOString(),
       uptimeMs: Math.round(at - this.#startedAt),
-      policy,
+      policy: policies[0]!.name,
+      policies,
       demandMode,
       workers,
       listeners,
@@ -78,10 +88,11 @@ export class StateBuilder {
         total: sum((view) => view.total),
       },
       backends,
+      routes: learned.routes.map((route) => routeView(route, this.#sources.configured(route.route))),
     }
   }
 
-  #backend(member: Member, at: Millis): BackendView {
+  #backend(member: Member, learned: LearnedBackend | undefined, at: Millis): BackendView {
     const { resources, registry, table, counters } = this.#sources
     const { slot } = member
     const amounts = (of: (resource: number) => number): NamedAmounts =>
@@ -100,6 +111,8 @@ export class StateBuilder {
       labels: member.labels,
       weight: member.weight,
       capacity: member.capacity,
+      capacityCorrected: learned?.corrected ?? member.capacity,
+      penalty: learned?.penalty ?? 1,
       reserved: amounts((r) => table.reserved(slot, r)),
       total: amounts((r) => counters.carriedUnits(slot, r) * resources[r]!.resolution),
       utilization: details?.utilization,
@@ -113,6 +126,33 @@ export class StateBuilder {
         expiresInMs: details?.expiresInMs,
       },
       check: details?.check ?? { lastPassed: undefined, lastAgoMs: undefined, lastError: undefined },
+      reportError: this.#sources.pollError(member.id),
     }
   }
+}
+
+function routeView({ name, rate, demand }: LearnedRoute, configured: NamedAmounts): RouteView {
+  return { name, rate, demand: demand.map((known) => demandView(known, configured[known.resource])) }
+}
+
+function demandView(known: LearnedDemand, configured: number | undefined): DemandView {
+  const { resource, source, mean, standardError, samples, variation, bySize } = known
+  if (configured !== undefined) {
+    const nothing = { standardError: null, samples: 0, variation: null, bySize: null }
+    return { resource, source: "configured", mean: configured, ...nothing }
+  }
+  return {
+    resource,
+    source,
+    mean,
+    standardError: numberOf(standardError),
+    samples,
+    variation: numberOf(variation),
+    bySize: bySize ?? null,
+  }
+}
+
+/** null for NaN, which JSON does not have. */
+function numberOf(value: number): number | null {
+  return Number.isFinite(value) ? value : null
 }

@@ -16,7 +16,12 @@ export interface BackendView {
   readonly version: string | undefined
   readonly labels: Readonly<Record<string, string>>
   readonly weight: number
+  /** As registered. */
   readonly capacity: NamedAmounts
+  /** As corrected by what it reported; the same as registered where nothing was to be corrected. */
+  readonly capacityCorrected: NamedAmounts
+  /** How much dearer it is taken to be for its failures; 1 is none. */
+  readonly penalty: number
   /** Demand held by attempts that have not settled. */
   readonly reserved: NamedAmounts
   /** Demand of all requests that it has answered since it joined. */
@@ -42,6 +47,34 @@ export interface BackendView {
     /** Why the last one failed. */
     readonly lastError: string | undefined
   }
+  /** Why it could not be asked for a load report; undefined when it could, or is never asked. */
+  readonly reportError: string | undefined
+}
+
+/** What is known of the requests on one route. */
+export interface RouteView {
+  /** `GET /users/*`, or the name of a rule; "" is all that belong to no other. */
+  readonly name: string
+  /** Requests a second of late. */
+  readonly rate: number
+  /** In the order of the resources. */
+  readonly demand: readonly DemandView[]
+}
+
+/** What is known of one route's demand of one resource. What nobody can say is null. */
+export interface DemandView {
+  readonly resource: string
+  /** From what the mean is known: what the configuration says counts before all that is learned. */
+  readonly source: "configured" | "reported" | "utilization" | "service-time" | "prior"
+  readonly mean: number
+  /** Of the mean. */
+  readonly standardError: number | null
+  /** Costs, seconds of reports or requests that it rests on. */
+  readonly samples: number
+  /** Standard deviation of single requests over their mean, where costs are reported. */
+  readonly variation: number | null
+  /** The amount at no bytes of body, and for each byte, where the length tells it. */
+  readonly bySize: { readonly base: number; readonly perByte: number } | null
 }
 
 /** Everything the page shows, sent whole at least once a second on `/api/v1/events` and by `/api/v1/state`. */
@@ -51,7 +84,14 @@ export interface StateView {
   /** Wall-clock time of the state, ISO 8601. */
   readonly at: string
   readonly uptimeMs: number
+  /** Of the whole balancer. */
   readonly policy: string
+  /** The policy of the whole balancer, then those of pools that have their own. */
+  readonly policies: readonly {
+    readonly pool: string
+    readonly name: string
+    readonly parameters: Readonly<Record<string, number>>
+  }[]
   readonly demandMode: "simulation" | "declared"
   readonly workers: number
   readonly listeners: {
@@ -77,4 +117,6 @@ export interface StateView {
   }
   /** In order of registration. */
   readonly backends: readonly BackendView[]
+  /** Route "" first, then those of the configuration in order, then the learned. */
+  readonly routes: readonly RouteView[]
 }

@@ -139,6 +139,11 @@ export class BodyReader {
     }
   }
 
+  /** The trailer section of a chunked body that is complete: whole field lines, latin1; "" when there is none. */
+  get trailers(): string {
+    return this.#trailers
+  }
+
   /** The peer has sent its last byte: complete for `close` framing, cut for every other that is still open. */
   end(): void {
     if (this.state === "open") this.state = this.framing === "close" ? "complete" : "cut"

@@ -39,6 +39,7 @@ class Section {
   readonly viaField: number
   readonly maxForwardsField: number
   readonly codingField: number
+  readonly reportField: number
 
   constructor(head: Head) {
     const start = head.fieldsStart
@@ -63,6 +64,7 @@ class Section {
     this.viaField = head.viaField
     this.maxForwardsField = head.maxForwardsField
     this.codingField = head.codingField
+    this.reportField = head.reportField
   }
 }
 
@@ -153,4 +155,5 @@ function fill(head: Head, known: Section, position: number): void {
   head.viaField = known.viaField
   head.maxForwardsField = known.maxForwardsField
   head.codingField = known.codingField
+  head.reportField = known.reportField
 }

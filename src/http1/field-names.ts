@@ -38,10 +38,12 @@ export const fields = {
   "content-type": 28,
   content_length: 29,
   transfer_encoding: 30,
+  "retry-after": 31,
+  "endpoint-load-metrics-format": 32,
 } as const
 
 /** The first id for names that an operator adds (the resources' own header names in simulation mode). */
-export const firstExtraField = 32
+export const firstExtraField = 48
 
 const slots = 256
 

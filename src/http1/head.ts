@@ -63,6 +63,8 @@ export class Head {
   maxForwardsField = -1
   /** Responses only: the Transfer-Encoding field if it names codings that are to reach the client, or -1. */
   codingField = -1
+  /** The first field with a load report, in text or binary, or -1. */
+  reportField = -1
 
   /** The field section is one that was read and found right before. */
   isKnown = false
@@ -138,6 +140,7 @@ export class Head {
     this.viaField = -1
     this.maxForwardsField = -1
     this.codingField = -1
+    this.reportField = -1
     this.authorityStart = 0
     this.authorityEnd = 0
   }
@@ -289,6 +292,10 @@ function readFields(head: Head, position: number, to: number, limits: HeadLimits
       case fields["keep-alive"]:
         if (head.status !== 0) head.keepAliveSeconds = timeoutParameter(bytes, valueStart, valueEnd)
         head.hopByHop[field] = 1
+        break
+      case fields["endpoint-load-metrics"]:
+      case fields["endpoint-load-metrics-bin"]:
+        if (head.reportField === -1) head.reportField = field
         break
       case fields.trailer:
       case fields["proxy-connection"]:

@@ -17,6 +17,7 @@ const denied: ReadonlySet<string> = new Set([
   // Where a message goes and what came of its way.
   "endpoint-load-metrics",
   "endpoint-load-metrics-bin",
+  "endpoint-load-metrics-format",
   "forwarded",
   "host",
   "linebacker-demand",
@@ -64,6 +65,22 @@ export function passableTrailers(section: string, nominated: readonly string[]):
     start = end
   }
   return passed
+}
+
+/** The value of the first field with this name, given in lower case, in a trailer section; undefined when there is none. */
+export function trailerValue(section: string, name: string): string | undefined {
+  for (let start = 0; start < section.length;) {
+    const end = section.indexOf("\r\n", start)
+    const colon = section.indexOf(":", start)
+    if (section.slice(start, colon).toLowerCase() === name) {
+      return section
+        .slice(colon + 1, end)
+        .replace(/^[ \t]+/, "")
+        .trimEnd()
+    }
+    start = end + 2
+  }
+  return undefined
 }
 
 /**

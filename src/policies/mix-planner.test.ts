@@ -3,6 +3,7 @@ import { test } from "node:test"
 import type { Mix, RouteKnowledge } from "../core/knowledge.ts"
 import type { ResourceTable } from "../core/resources.ts"
 import { fleet, ofCapacity, resourcesOf, type FakeBackend } from "../../test/support/backends.ts"
+import { solveFluid } from "../sim/fluid.ts"
 import { MixPlanner } from "./mix-planner.ts"
 
 const rates = resourcesOf("rate", "rate")
@@ -39,6 +40,36 @@ test("routes go to the backends of their shape, by size", () => {
   sumsToOne(mix)
   assert.ok(share(mix, 0, 1) < 0.1 && share(mix, 1, 1) > 0.75, mix.shares.join(", "))
   assert.ok(Math.abs(share(mix, 0, 0) / share(mix, 0, 2) - 2) < 1e-9)
+})
+
+test("the first plan for three types of backend is within 1 % of the bound by linear program", async () => {
+  const types = [
+    [8, 2],
+    [4, 4],
+    [2, 8],
+  ]
+  const members = ofCapacity(...Array.from({ length: 30 }, (_, i) => types[i % 3]!))
+  const known = [
+    route("compute", [1, 0.1], { rate: 40 }),
+    route("storage", [0.1, 1], { rate: 40 }),
+    route("both", [0.5, 0.5], { rate: 20 }),
+  ]
+  const { thetaStar } = await solveFluid({
+    names: known.map(({ name }) => name),
+    parts: [0.4, 0.4, 0.2],
+    counts: [10, 10, 10],
+    capacity: types,
+    use: known.map(({ mean }) => types.map(() => Array.from(mean))),
+  })
+  const mix = plan(members, known)
+  let worst = 0
+  for (const [j, { capacity }] of members.entries()) {
+    for (let r = 0; r < 2; r++) {
+      const work = known.reduce((sum, { rate, mean }, c) => sum + rate * share(mix, c, j) * mean[r]!, 0)
+      worst = Math.max(worst, work / capacity[r]!)
+    }
+  }
+  assert.ok(100 / worst >= 0.99 * thetaStar, `${100 / worst} of ${thetaStar}`)
 })
 
 test("nothing is planned of nobody, for nobody, or while nothing is learned", () => {

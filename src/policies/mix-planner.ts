@@ -15,7 +15,7 @@ export interface PlannedMember {
 
 /** Kinds of backend that are told apart. More are rounded until they are as few. */
 const kindsMax = 128
-/** Routes times kinds times resources times steps, the most of one plan: about 30 ms on one core of 2024. */
+/** Routes times kinds times resources times steps, the most of one plan: about 30 ms of one core. */
 const workMax = 2_500_000
 const stepsMax = 400
 const gap = 0.01
@@ -26,7 +26,9 @@ const gap = 0.01
  *
  * Backends whose capacities are alike but for their size are one kind to the solver, and share by size what it gets.
  * Above 128 kinds shapes are rounded, to 1 % of their ratios at first. O(routes · backends) plus the solver, which is
- * bounded. Measured: see docs/performance.md.
+ * bounded: of 64 routes and 1,000 backends a plan takes 15 ms when they are of three kinds and 40 ms when no two are
+ * alike, and 60 ms of 10,000 (twice that once, before it is compiled). The first plan is within 2 % of the optimum
+ * there, the third within 0.2 %.
  *
  * A request holds its space for as long as its route's requests took of late. Where that is not known of any route
  * and rates are needed too, the scarcest space counts as scarce as the scarcest rate.

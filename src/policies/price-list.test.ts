@@ -72,17 +72,17 @@ test("what a backend lacks costs Infinity when it is needed and nothing when it 
   }
 })
 
-test("a rate's utilization stands beside the fraction of a space: work in flight over what is done meanwhile", () => {
-  // Requests take 2 s. The rate does 20 in that time and has 10 in flight, the space has half of its 8 held.
+test("a rate's utilization stands beside the fraction of a space: work in flight over what is done in a quarter of the time", () => {
+  // Requests take 8 s. The rate does 20 in a quarter of that and has 10 in flight, the space has half of its 8 held.
   const members = fleet({ capacity: [10, 8], reserved: [10, 4] })
-  const list = listOf(resourcesOf("rate", "space"), members, { routes: [route(2_000)] })
+  const list = listOf(resourcesOf("rate", "space"), members, { routes: [route(8_000)] })
   const little = 2 ** -20
   const [work] = pricesOf(list, 1, [20 * little, 0])
   const [room] = pricesOf(list, 1, [0, 8 * little])
   assert.ok(Math.abs(work! / little - 0.5) < 1e-4 && Math.abs(room! / little - 1) < 1e-4, `${work}, ${room}`)
 })
 
-test("until it is known how long requests take it is a second, and with one sort of resource it has no say", () => {
+test("until it is known how long requests take a rate counts by the second, and with one sort of resource it has no say", () => {
   const members = fleet({ capacity: [10, 8], reserved: [3, 4] })
   for (const [kinds, same] of [
     [["rate", "space"], false],
@@ -92,8 +92,8 @@ test("until it is known how long requests take it is a second, and with one sort
     const unknown = pricesOf(listOf(resourcesOf(...kinds), members), 1, [1, 1])
     const ask = (holdMs: number): number[] =>
       pricesOf(listOf(resourcesOf(...kinds), members, { routes: [route(), route(holdMs)] }), 1, [1, 1])
-    assert.deepEqual(ask(1_000), unknown)
-    assert.equal(ask(4_000)[0] === unknown[0], same)
+    assert.deepEqual(ask(4_000), unknown)
+    assert.equal(ask(9_000)[0] === unknown[0], same)
   }
 })
 

@@ -7,6 +7,12 @@ import { meanHoldSeconds } from "./hold-time.ts"
 import type { PickRequest } from "./policy.ts"
 
 /**
+ * Which part of the time that requests take counts. Measured (price-scale.test.ts): of 6,000 requests to a fleet bound
+ * by its work a quarter refuses 61, a twelfth 74 and all of it 77; to one bound by its space 206, 267 and 712.
+ */
+const hurry = 1 / 4
+
+/**
  * What placing a request would cost at each member of a fleet:
  *
  *     Σ_r  d_r / K̄_r · φ_r( (W_r + d_r/2) / K_r )
@@ -15,10 +21,11 @@ import type { PickRequest } from "./policy.ts"
  * the fleet. The argument of φ is the load half way through the placing, so that big requests see that they are big.
  *
  * K makes the resources comparable. Of a `space` it is the capacity, so W/K is the fraction held. Of a `rate` it is
- * the work that the backend can do in the time that requests take on average, T: by Little's law the work in flight is
- * arrivals times T, so W over capacity times T is the rate's utilization, a fraction of the same meaning. Where a
- * fleet has only one sort of resource T is a common factor and left out; while it is not known it is one second.
- * φ(u) = u for rates, which may lag behind, and u / (1 − u) for spaces, which may not: Infinity from 1 on.
+ * the work that the backend can do in a quarter of the time that requests take on average, T. By Little's law the
+ * work in flight is arrivals times T, so W over capacity times T is the rate's utilization, a fraction of the same
+ * meaning. φ(u) = u for rates, which may lag behind, and u / (1 − u) for spaces, which may not: Infinity from 1 on. The
+ * quarter makes up for that difference where it matters, at utilizations of 0.8 to 0.95. Where a fleet has only one
+ * sort of resource T is a common factor and left out; while it is not known a rate's K is its capacity a second.
  *
  * So no unit matters, of no resource and not of time. The fleet's mean divides the demand, the own capacity divides
  * the backlog, once: dividing the demand by the own capacity too makes large backends look cheap for the wrong
@@ -48,6 +55,8 @@ export class PriceList {
   #inverse = new Float64Array(0)
   /** By resource: 1 / K̄. */
   readonly #inverseMean: Float64Array
+  /** By member, of the last request whose price was asked of all. */
+  #prices = new Float64Array(0)
   /** By member. */
   #penalties = new Float64Array(0)
   #hasPenalties = false
@@ -75,6 +84,7 @@ export class PriceList {
   rebuild(members: readonly Backend[]): void {
     this.#members = members
     this.#loads = members.map((member) => member.load)
+    this.#prices = new Float64Array(members.length)
     this.#prepare()
   }
 
@@ -88,7 +98,7 @@ export class PriceList {
     const count = this.#count
     const members = this.#members
     const { routes, penalties } = this.#knowledge
-    const seconds = this.#hasBoth ? (meanHoldSeconds(routes) ?? 1) : 1
+    const seconds = this.#hasBoth ? (meanHoldSeconds(routes) ?? 1 / hurry) * hurry : 1
     const sums = new Float64Array(count)
     this.#inverse = new Float64Array(members.length * count)
     for (const [index, { capacity }] of members.entries()) {
@@ -131,23 +141,13 @@ export class PriceList {
 
   /** The price at the member with this index. O(resources). */
   of(index: number): number {
-    const price = this.#isPlainPair ? this.#ofPair(index) : this.#ofAny(index)
+    const price = this.#plainOf(index)
     if (!this.#hasPenalties) return price
     const penalty = this.#penalties[index]!
     return penalty * price + (penalty - 1) * this.#atMeanLoad[0]!
   }
 
-  /** The same as `#ofAny`, without its loop: half the time for the most frequent table. */
-  #ofPair(index: number): number {
-    const load = this.#loads[index]!
-    const at = index * 2
-    return (
-      this.#weights[0]! * (load.reserved(0) + this.#halves[0]!) * this.#inverse[at]! +
-      this.#weights[1]! * (load.reserved(1) + this.#halves[1]!) * this.#inverse[at + 1]!
-    )
-  }
-
-  #ofAny(index: number): number {
+  #plainOf(index: number): number {
     const load = this.#loads[index]!
     const count = this.#count
     let price = 0
@@ -163,6 +163,27 @@ export class PriceList {
     return price
   }
 
+  /** Each member's price into `#prices`. Two loops, as one over plain pairs takes half the time of one over anything. */
+  #priceAll(): void {
+    const prices = this.#prices
+    const loads = this.#loads
+    if (!this.#isPlainPair || this.#hasPenalties) {
+      for (let i = 0; i < loads.length; i++) prices[i] = this.of(i)
+      return
+    }
+    const inverse = this.#inverse
+    const weight0 = this.#weights[0]!
+    const weight1 = this.#weights[1]!
+    const half0 = this.#halves[0]!
+    const half1 = this.#halves[1]!
+    for (let i = 0; i < loads.length; i++) {
+      const load = loads[i]!
+      prices[i] =
+        weight0 * (load.reserved(0) + half0) * inverse[i * 2]! +
+        weight1 * (load.reserved(1) + half1) * inverse[i * 2 + 1]!
+    }
+  }
+
   /**
    * The cheapest member that the request admits; each of the tied is equally likely. One at Infinity is found only
    * when all admitted ones are there; `undefined` when none is admitted. O(members · resources).
@@ -172,12 +193,14 @@ export class PriceList {
    */
   cheapest(request: PickRequest): Backend | undefined {
     this.ask(request)
+    this.#priceAll()
     const members = this.#members
+    const prices = this.#prices
     let best: Backend | undefined
     let least = Infinity
     let tied = 0
     for (let i = 0; i < members.length; i++) {
-      const price = this.of(i)
+      const price = prices[i]!
       if (price > least) continue
       const backend = members[i]!
       if (!request.admits(backend)) continue

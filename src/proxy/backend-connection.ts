@@ -67,6 +67,8 @@ export interface BackendSide {
   /** A final head, and in `reader.output` what came of the body with it. */
   onResponseHead(head: Head, reader: BodyReader): boolean
   onResponseBody(reader: BodyReader): void
+  /** The trailer section of a chunked response, before its end: whole field lines, latin1. */
+  onTrailers(section: string): void
   /** The response has ended exactly where its framing says. The connection has been given back. */
   onResponseEnd(): void
   /** A head of 101, and in bytes[from..to) what came through the tunnel with it. */
@@ -390,8 +392,10 @@ export class BackendConnection implements Limited {
       return
     }
     if (exchange.onResponseHead(head, this.#reader)) this.#lend(exchange)
-    if (this.#exchange === exchange && this.#reader.state === "complete")
+    if (this.#exchange === exchange && this.#reader.state === "complete") {
+      if (this.#reader.trailers !== "") exchange.onTrailers(this.#reader.trailers)
       this.#complete(exchange, bytes, at, to)
+    }
   }
 
   /** 101 hands the connection over to another protocol, but only to one that was asked for (RFC 9110 15.2.2). */
@@ -421,8 +425,10 @@ export class BackendConnection implements Limited {
       exchange.onResponseBody(reader)
       this.#lend(exchange)
     }
-    if (this.#exchange === exchange && reader.state === "complete")
+    if (this.#exchange === exchange && reader.state === "complete") {
+      if (reader.trailers !== "") exchange.onTrailers(reader.trailers)
       this.#complete(exchange, bytes, at, length)
+    }
   }
 
   /** The response has ended at bytes[at]; bytes[at..to) have come behind it. */
@@ -620,6 +626,7 @@ class IgnoredResponse implements BackendSide {
     return false
   }
   onResponseBody(): void {}
+  onTrailers(): void {}
   onResponseEnd(): void {}
   onTunnel(): void {}
   onTunnelData(): void {}

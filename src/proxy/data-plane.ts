@@ -5,31 +5,36 @@
 import type { BlockList, Socket } from "node:net"
 import { Attempts } from "../cluster/attempts.ts"
 import { SimulatedDemand } from "../cluster/demand.ts"
+import { type ObservationBatch, Observer } from "../cluster/observer.ts"
+import { RouteFinder, type RouteList, type UnknownRoute } from "../cluster/routes.ts"
 import type { LoadTable } from "../cluster/load-table.ts"
 import type { Snapshot } from "../cluster/snapshot.ts"
 import type { BackendId } from "../core/backend.ts"
 import type { Clock } from "../core/clock.ts"
 import { plainIp } from "../core/endpoint.ts"
 import type { ErrorCode } from "../core/errors.ts"
+import type { Knowledge } from "../core/knowledge.ts"
 import { demandHeader } from "../core/resources.ts"
 import type { Rng } from "../core/rng.ts"
 import { FieldNames } from "../http1/field-names.ts"
 import { Head } from "../http1/head.ts"
 import type { Counters } from "../metrics/counters.ts"
-import type { AttemptResult, Outcome, PolicyName } from "../policies/index.ts"
+import { Bindings } from "./affinity.ts"
 import { ClientConnection, type ClientOwner } from "./client-connection.ts"
+import { DemandTrust } from "./demand-trust.ts"
 import { Dialer } from "./dial.ts"
 import { Deadlines, sweepMs } from "./deadlines.ts"
 import { type Arrival, Entrance, type EntranceOwner } from "./entrance.ts"
+import { SettledAttempt } from "./exchange.ts"
 import { Fleet, Placement } from "./fleet.ts"
 import { ForwardingRules } from "./forwarding.ts"
 import { contains, rangesOf } from "./ip-ranges.ts"
 import { Listener } from "./listener.ts"
 import type { Resolve } from "./name-cache.ts"
-import type { DataPlaneOptions, TlsMaterial } from "./options.ts"
+import type { DataPlaneOptions, RoutingOptions, TlsMaterial } from "./options.ts"
 import { RequestIds } from "./request-ids.ts"
+import { RouteTable } from "./route-table.ts"
 import { TlsTermination } from "./tls-termination.ts"
-import { WaitingQueue } from "./waiting-queue.ts"
 
 /** What a data plane needs of its surroundings. */
 export interface DataPlaneParts {
@@ -45,11 +50,20 @@ export interface DataPlaneParts {
   readonly resolve?: Resolve
 }
 
+/** What a thread has seen since it was last asked. Plain data. */
+export interface Observed {
+  readonly batch: ObservationBatch | undefined
+  readonly unknown: readonly UnknownRoute[]
+}
+
 export class DataPlane {
   readonly #parts: DataPlaneParts
   readonly #owner: ClientOwner
   readonly #fleet: Fleet
-  readonly #queue: WaitingQueue
+  readonly #routes: RouteTable
+  readonly #finder: RouteFinder
+  readonly #observer: Observer
+  readonly #bindings: Bindings
   readonly #deadlines: Deadlines
   readonly #clients = new Set<ClientConnection>()
   readonly #entrances = new Set<Entrance>()
@@ -84,33 +98,38 @@ export class DataPlane {
       onConnectFailed: parts.onConnectFailed,
       httpDate: () => this.#httpDate(),
     }
-    const attempts = new Attempts(table, options.worker, options.resources.length, (attempt, result, now) => {
-      this.#fleet.policy.onSettled?.(attempt.backend, outcomeOf(result), now)
-      this.#serveQueue()
-    })
+    const attempts = new Attempts(table, options.worker, options.resources.length, () => this.#serveQueues())
     this.#deadlines = context.deadlines
     this.#fleet = new Fleet(context, table, attempts, rng)
-    this.#queue = new WaitingQueue(options.limits.queueMax)
+    this.#finder = new RouteFinder({ version: 0, rules: rulesOf(options.routing), learned: [] })
+    this.#routes = new RouteTable(this.#fleet, this.#finder, options.demand.default, options.routing)
+    this.#observer = new Observer(options.resources, table.shape.slots, rng)
+    this.#bindings = new Bindings(options.cookieKey)
 
     const prefix = `${Math.floor(rng.next() * 2 ** 32).toString(16)}-${options.worker.toString(16)}`
-    const demandDefault = this.#fleet.demandOf(options.demand.default)
+    const { loadReports } = options
     const isStopping = (): boolean => this.#stopping
     this.#owner = {
       ...context,
       fleet: this.#fleet,
       simulated: simulates ? new SimulatedDemand(options.resources, options.seed) : undefined,
-      queue: this.#queue,
+      routes: this.#routes,
+      observer: this.#observer,
+      outcome: new SettledAttempt(),
+      demandTrust: new DemandTrust(options.trustedDemand),
+      bindings: this.#bindings,
+      askLine: loadReports.ask === "none" ? "" : `endpoint-load-metrics-format: ${loadReports.ask}\r\n`,
       demandLines: resourceFields.map((name) => `${name}: `),
       hostDefault: Buffer.from(options.name, "latin1"),
       requestIds: new RequestIds(prefix),
-      demandDefault,
-      placement: new Placement(options.resources, demandDefault),
+      placement: new Placement(options.resources, this.#routes.at(0).demand),
       get isStopping() {
         return isStopping()
       },
       onClientClosed: (client) => this.#onClientClosed(client),
     }
-    this.#forwarding = new ForwardingRules(options)
+    const dropsReportFormat = loadReports.ask !== "none" || !loadReports.pass
+    this.#forwarding = new ForwardingRules({ ...options, dropsReportFormat })
     this.#proxyPeers = rangesOf(options.proxyProtocol, "proxyProtocol.accept")
     this.#entranceOwner = {
       deadlines: context.deadlines,
@@ -129,8 +148,10 @@ export class DataPlane {
       this.#secure = { tls, listener: new Listener(connectionsMax, (socket) => this.#accept(socket, tls)) }
     }
     this.#sweep = setInterval(() => {
-      this.#deadlines.sweep(clock.now())
-      if (this.#queue.length > 0) this.#queue.serve(this.#deadlines.coarseNow)
+      const now = clock.now()
+      this.#deadlines.sweep(now)
+      this.#fleet.tick(now)
+      for (const queue of this.#fleet.queues) if (queue.length > 0) queue.serve(now)
     }, sweepMs)
     this.#sweep.unref()
   }
@@ -150,16 +171,34 @@ export class DataPlane {
 
   apply(snapshot: Snapshot): void {
     this.#fleet.apply(snapshot)
-    this.#serveQueue()
+    this.#bindings.replace(this.#fleet.members)
+    this.#serveQueues()
+  }
+
+  /** What has been learned, and the routes that its numbers mean. */
+  learn(knowledge: Knowledge, routes: RouteList): void {
+    this.#fleet.learn(knowledge)
+    this.#routes.learn(knowledge, routes)
+    this.#serveQueues()
+  }
+
+  /** Other policies, from the next choosing on. What runs goes on, and what waits keeps its place. */
+  reroute(routing: RoutingOptions): void {
+    this.#fleet.regroup(routing.groups)
+    this.#routes.reroute(routing)
+    this.#serveQueues()
+  }
+
+  /** What was seen since the last call, and forgets it; undefined when that is nothing. Cold. */
+  takeObserved(): Observed | undefined {
+    const batch = this.#observer.take(this.#parts.clock.now())
+    const unknown = this.#finder.takeUnknown()
+    return batch === undefined && unknown.length === 0 ? undefined : { batch, unknown }
   }
 
   /** New certificates or ticket keys, from the next handshake on. */
   renewTls(material: TlsMaterial): void {
     this.#secure?.tls.renew(material)
-  }
-
-  setPolicy(name: PolicyName): void {
-    this.#fleet.setPolicy(name)
   }
 
   /** Accepts no more, lets what runs finish for at most `timeouts.drain`, and resolves when all is closed. */
@@ -169,7 +208,7 @@ export class DataPlane {
     this.#plain.close()
     this.#secure?.listener.close()
     for (const entrance of this.#entrances) entrance.destroy()
-    this.#queue.giveUp("shutting_down")
+    for (const queue of this.#fleet.queues) queue.giveUp("shutting_down")
     for (const client of this.#clients) client.stop()
     if (this.#clients.size > 0) await this.#allClosed()
     clearInterval(this.#sweep)
@@ -235,12 +274,13 @@ export class DataPlane {
   }
 
   /** Room has come free: whoever waits gets it, in a turn of its own so that no exchange is entered twice. */
-  #serveQueue(): void {
-    if (this.#serving || this.#queue.length === 0) return
+  #serveQueues(): void {
+    if (this.#serving || !this.#fleet.hasWaiting) return
     this.#serving = true
     setImmediate(() => {
       this.#serving = false
-      this.#queue.serve(this.#parts.clock.now())
+      const now = this.#parts.clock.now()
+      for (const queue of this.#fleet.queues) if (queue.length > 0) queue.serve(now)
     })
   }
 
@@ -254,6 +294,6 @@ export class DataPlane {
   }
 }
 
-function outcomeOf(result: AttemptResult): Outcome {
-  return { result, status: 0, firstByteMs: NaN, totalMs: 0, retryAfterMs: NaN, route: 0 }
+function rulesOf({ routes }: RoutingOptions): RouteList["rules"] {
+  return routes.map(({ rule }) => rule)
 }

@@ -12,12 +12,18 @@
  */
 import type { Attempt } from "../cluster/attempts.ts"
 import { parseDeclaredDemand, type SimulatedDemand } from "../cluster/demand.ts"
+import { loadReportOf } from "../cluster/load-report.ts"
 import type { LoadTable } from "../cluster/load-table.ts"
+import type { Observer } from "../cluster/observer.ts"
+import type { BackendId } from "../core/backend.ts"
+import type { Millis } from "../core/clock.ts"
 import { type ErrorCode, errors } from "../core/errors.ts"
-import type { AttemptResult } from "../policies/policy.ts"
+import type { LoadReport } from "../core/load-report.ts"
+import type { AttemptResult, Outcome } from "../policies/policy.ts"
 import type { BodyReader } from "../http1/body.ts"
 import { fields } from "../http1/field-names.ts"
 import type { Head } from "../http1/head.ts"
+import type { ResourceTable } from "../core/resources.ts"
 import { isIdempotent, isSafe } from "../http1/request-head.ts"
 import {
   chunkEnd,
@@ -31,28 +37,42 @@ import {
   responseBytes,
   responseHeadBytes,
 } from "../http1/serialize.ts"
+import { trailerValue } from "../http1/trailers.ts"
 import { isTunnelProtocol } from "../http1/upgrade.ts"
+import { affinityHashOf, type Bindings, bindingLine, cookieOf } from "./affinity.ts"
 import type { BackendConnection, BackendSide } from "./backend-connection.ts"
 import type { BackendPool } from "./backend-pool.ts"
 import type { Context } from "./context.ts"
+import type { DemandTrust } from "./demand-trust.ts"
 import { avoidMs, type Demand, type Fleet, type FleetBackend, type Placement } from "./fleet.ts"
 import type { Forwarding } from "./forwarding.ts"
 import type { BackendOptions } from "./options.ts"
 import { openingOf, Origin } from "./origin.ts"
 import type { ProxyEnds } from "./proxy-protocol.ts"
-import type { WaitingQueue } from "./waiting-queue.ts"
+import type { Route, RouteTable } from "./route-table.ts"
 
 /** What comes of a body with its head is copied behind it up to this size, so that both leave in one plain write. */
 const joinBytesMax = 16 * 1024
 
-/** Fields of a response that are for the balancer, or that it writes itself. */
-const ownResponseFields = [
-  "endpoint-load-metrics",
-  "endpoint-load-metrics-bin",
-  "x-linebacker-backend",
-] as const
-const responseDrops: DropTable = dropTable(ownResponseFields, false)
-const responseDropsNoLength: DropTable = dropTable([...ownResponseFields, "content-length"], false)
+/** Which fields of a response are for the balancer, or written by itself. */
+interface ResponseDrops {
+  readonly usual: DropTable
+  readonly noLength: DropTable
+}
+
+const reportFields = ["endpoint-load-metrics", "endpoint-load-metrics-bin"] as const
+const stripping = responseDrops([...reportFields, "x-linebacker-backend"])
+const passing = responseDrops(["x-linebacker-backend"])
+
+/** How the attempt that has just settled went. One a thread: it is used up at once. */
+export class SettledAttempt implements Outcome {
+  result: AttemptResult = "success"
+  status = 0
+  firstByteMs: Millis = NaN
+  totalMs: Millis = 0
+  retryAfterMs: Millis = NaN
+  route = 0
+}
 
 /** The client's connection, as its exchange sees it. */
 export interface ClientSide {
@@ -89,11 +109,14 @@ export interface ExchangeContext extends Context {
   readonly fleet: Fleet
   readonly table: LoadTable
   readonly placement: Placement
-  /** Of a request that declares nothing. */
-  readonly demandDefault: Demand
+  readonly routes: RouteTable
+  readonly observer: Observer
+  readonly outcome: SettledAttempt
+  readonly demandTrust: DemandTrust
+  readonly bindings: Bindings
   readonly simulated: SimulatedDemand | undefined
-  /** Requests that wait for room. */
-  readonly queue: WaitingQueue
+  /** The field line that asks the backend for a load report; "" when none is asked for. */
+  readonly askLine: string
   /** In simulation, for each resource the start of the field line that tells the backend: `Compute: `. */
   readonly demandLines: readonly string[]
   /** The Host of an HTTP/1.0 request that names none. */
@@ -109,6 +132,7 @@ export class Exchange implements BackendSide {
   readonly #context: ExchangeContext
   readonly #client: ClientSide
   readonly #origin: Origin | undefined
+  readonly #drops: ResponseDrops
 
   #state: "idle" | "queued" | "attempting" | "responding" | "tunnel" = "idle"
   #attempt: Attempt | undefined
@@ -116,7 +140,16 @@ export class Exchange implements BackendSide {
   /** The connection has said that it may be written to. */
   #ready = false
   #attempts = 0
+  #route: Route
   #demand: Demand
+  #affinityHash: number | undefined = undefined
+  #clientAddress: Uint8Array | undefined = undefined
+  #boundTo: BackendId | undefined = undefined
+  #isSecure = false
+  /** When the present attempt began, and when its response did; NaN before. */
+  #attemptAt: Millis = 0
+  #firstByteAt: Millis = NaN
+  #retryAfterMs: Millis = NaN
   /** Backends that have failed it. */
   #tried: FleetBackend[] | undefined
   #idempotent = false
@@ -141,7 +174,9 @@ export class Exchange implements BackendSide {
   constructor(context: ExchangeContext, client: ClientSide) {
     this.#context = context
     this.#client = client
-    this.#demand = context.demandDefault
+    this.#route = context.routes.at(0)
+    this.#demand = this.#route.demand
+    this.#drops = context.options.loadReports.pass ? passing : stripping
     this.#origin = originOf(context.options.backends, client)
   }
 
@@ -180,7 +215,9 @@ export class Exchange implements BackendSide {
     this.#tried = undefined
     this.#replay = ended ? undefined : []
     this.#replayBytes = 0
-    const added = extra + this.#weigh(head)
+    this.#route = context.routes.of(head)
+    const added = extra + context.askLine + this.#weigh(head, forwarding)
+    this.#stick(head, forwarding)
     const origin = forwarding.fieldsFor(head)
     this.#requestHead = requestHeadBytes(
       head,
@@ -190,9 +227,14 @@ export class Exchange implements BackendSide {
       context.requestIds,
       context.hostDefault,
     )
-    // Who comes later must not pass those that wait: small requests would keep a large one waiting for ever.
-    if (context.queue.length > 0) this.#wait()
-    else this.#place()
+    const { queue } = this.#route.group
+    if (queue.length === 0) {
+      this.#place()
+      return
+    }
+    // Small requests would keep a large one waiting for ever: whether this one may pass, the queue says.
+    this.#wait()
+    queue.serveNew()
   }
 
   /** Slices of the request's body, framed as they shall go on. */
@@ -221,7 +263,7 @@ export class Exchange implements BackendSide {
   /** The request turned out to be wrong in mid-body, or the exchange took too long: nobody is to blame but us two. */
   onFailed(code: ErrorCode): void {
     const answerable = this.isAnswerable
-    if (this.#state === "queued") this.#context.queue.remove(this)
+    if (this.#state === "queued") this.#route.group.queue.remove(this)
     if (!answerable) this.#context.counters.countError(this.#context.worker, code)
     this.#release("ignored")
     if (answerable) this.#answer(code, "")
@@ -236,7 +278,7 @@ export class Exchange implements BackendSide {
   onClientGone(): void {
     if (this.#state !== "idle") {
       if (this.#state !== "tunnel") this.#context.counters.countError(this.#context.worker, "client_gone")
-      if (this.#state === "queued") this.#context.queue.remove(this)
+      if (this.#state === "queued") this.#route.group.queue.remove(this)
       this.#release("ignored")
     }
     this.#origin?.close()
@@ -294,7 +336,7 @@ export class Exchange implements BackendSide {
   onInterim(head: Head): void {
     // A client of HTTP/1.0 knows no 1xx (RFC 9110 15.2).
     if (this.decodesChunked) return
-    const length = responseHeadBytes(head, responseDropsNoLength, false, false, "", 0, false)
+    const length = responseHeadBytes(head, this.#drops.noLength, false, false, "", 0, false)
     this.#client.write(responseBytes.subarray(0, length))
   }
 
@@ -355,6 +397,12 @@ export class Exchange implements BackendSide {
       this.#pass(chunkEnd)
     }
     if (this.#chunks) this.#client.uncork()
+  }
+
+  onTrailers(section: string): void {
+    const binary = trailerValue(section, "endpoint-load-metrics-bin")
+    const plain = trailerValue(section, "endpoint-load-metrics")
+    this.#report(loadReportOf(binary, plain, this.#context.options.resources))
   }
 
   onResponseEnd(): void {
@@ -421,8 +469,8 @@ export class Exchange implements BackendSide {
   // ── within ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** What the request needs; answers the field lines that tell it to the backend. */
-  #weigh(head: Head): string {
-    const { demandDefault, demandLines, fleet, options, simulated, table } = this.#context
+  #weigh(head: Head, forwarding: Forwarding): string {
+    const { demandLines, demandTrust, fleet, options, simulated, table } = this.#context
     if (simulated !== undefined) {
       const drawn = new Float64Array(options.resources.length)
       simulated.write(table.nextDraw(), drawn)
@@ -432,24 +480,59 @@ export class Exchange implements BackendSide {
       return lines
     }
     const field = head.find(fields["linebacker-demand"])
+    const { demand, bounds } = this.#route
     if (field === -1) {
-      this.#demand = demandDefault
+      this.#demand = demand
       return ""
     }
-    const declared = Float64Array.from(demandDefault.vector)
-    parseDeclaredDemand(head.value(field), options.resources, declared)
+    const declared = Float64Array.from(demand.vector)
+    if (!parseDeclaredDemand(head.value(field), options.resources, declared)) {
+      this.#demand = demand
+      return ""
+    }
+    if (bounds !== undefined && !demandTrust.trusts(forwarding.clientOf(head))) {
+      for (let r = 0; r < declared.length; r++) {
+        declared[r] = Math.min(Math.max(declared[r]!, bounds.least[r]!), bounds.most[r]!)
+      }
+    }
     this.#demand = fleet.demandOf(declared)
     return ""
   }
 
+  /** What the request sticks to. */
+  #stick(head: Head, forwarding: Forwarding): void {
+    const { affinity } = this.#route
+    this.#clientAddress = forwarding.clientBytesOf(head)
+    this.#affinityHash = undefined
+    this.#boundTo = undefined
+    if (affinity === undefined) return
+    if (affinity.kind !== "cookie") {
+      const client = affinity.kind === "address" ? forwarding.clientOf(head) : undefined
+      this.#affinityHash = affinityHashOf(affinity, head, client)
+      return
+    }
+    const token = cookieOf(head, affinity.name)
+    this.#boundTo = token === undefined ? undefined : this.#context.bindings.idOf(token)
+    this.#isSecure = forwarding.isSecure(head)
+  }
+
   /** Finds a backend, or a place in the queue, or answers. `after` is what ended the attempt before. */
   #place(after?: ErrorCode, detail = ""): void {
-    const { fleet, placement } = this.#context
-    placement.assign(this.#demand, this.#tried, fleet.now())
-    const placed = fleet.place(placement)
+    const { fleet, placement, routes } = this.#context
+    // Groups may have been replaced since the request came, or since its last attempt.
+    const route = routes.at(this.#route.number)
+    this.#route = route
+    const now = fleet.now(route.group)
+    placement.assign(this.#demand, route.number, this.#tried, now)
+    placement.stick(this.#affinityHash, this.#clientAddress, this.#boundTo)
+    const placed = fleet.place(placement, route.group)
     if (typeof placed === "object") {
       this.#state = "attempting"
       this.#attempt = placed
+      this.#attemptAt = now
+      this.#firstByteAt = NaN
+      this.#retryAfterMs = NaN
+      this.#status = 0
       this.#attempts++
       this.#connect(this.#take((placed.backend as FleetBackend).pool))
     } else if (after !== undefined) this.#answer(after, detail)
@@ -458,9 +541,11 @@ export class Exchange implements BackendSide {
   }
 
   #wait(): void {
-    const { deadlines, options, queue } = this.#context
+    const { deadlines, options } = this.#context
     this.#state = "queued"
-    if (!queue.push(this, deadlines.timeAfter(options.timeouts.queueMs))) this.#answer("queue_full", "")
+    const { group, number } = this.#route
+    const until = deadlines.timeAfter(options.timeouts.queueMs)
+    if (!group.queue.push(this, until, number, this.#demand.vector)) this.#answer("queue_full", "")
   }
 
   #take(pool: BackendPool): BackendConnection {
@@ -494,10 +579,30 @@ export class Exchange implements BackendSide {
     // A response that came before the whole request closes the connection: nobody reads the rest of that.
     if (!this.#requestEnded) this.#keepAlive = false
     let added = head.dateField === -1 ? `Date: ${this.#context.httpDate()}\r\n` : ""
+    this.#firstByteAt = this.#context.fleet.now(this.#route.group)
+    if (head.reportField !== -1) this.#report(reportIn(head, options.resources))
+    if (head.status === 429 || head.status === 503) this.#retryAfterMs = retryAfterIn(head)
+    if (this.#route.affinity?.kind === "cookie") added += this.#bindingLine(this.#route.affinity.name)
     if (options.backendHeader) added += `X-Linebacker-Backend: ${this.#attempt!.backend.id}\r\n`
-    const drops = head.status === 204 || head.status < 200 ? responseDropsNoLength : responseDrops
+    const drops = head.status === 204 || head.status < 200 ? this.#drops.noLength : this.#drops.usual
     const closes = !this.#keepAlive && head.status !== 101
     return responseHeadBytes(head, drops, chunked, closes, added, room, this.#client.isPrompt)
+  }
+
+  /** A backend has said how it is, with this response. */
+  #report(report: LoadReport | undefined): void {
+    const attempt = this.#attempt
+    if (report === undefined || attempt === undefined) return
+    const { fleet, observer } = this.#context
+    const { group, number } = this.#route
+    group.policy.onReport?.(attempt.backend, report, fleet.now(group))
+    observer.reported(attempt.backend.slot, number, report, this.#replayBytes)
+  }
+
+  /** The field line that binds the client to the backend that answers it, unless it is bound to that already. */
+  #bindingLine(name: string): string {
+    const { id } = this.#attempt!.backend
+    return id === this.#boundTo ? "" : bindingLine(name, this.#context.bindings.tokenOf(id), this.#isSecure)
   }
 
   /** Writes to the client, and holds the backend back while the client does not keep up. */
@@ -534,15 +639,59 @@ export class Exchange implements BackendSide {
     connection?.abandon(this)
     if (attempt === undefined) return
     const { counters, fleet, worker } = this.#context
+    const { group } = this.#route
     if (answered) counters.countAnswer(worker, attempt.backend.slot, attempt.units)
     if (result === "failure") counters.countFailure(worker, attempt.backend.slot)
-    attempt.settle(result, fleet.now())
+    const now = fleet.now(group)
+    attempt.settle(result, now)
+    this.#tell(attempt, result, now)
+  }
+
+  /** Tells how the attempt went: the policy, and whoever learns from it. */
+  #tell({ backend }: Attempt, result: AttemptResult, now: Millis): void {
+    const { observer, outcome, placement } = this.#context
+    const { group, number } = this.#route
+    if (placement.hasSpace) group.queue.ended(number, this.#demand.vector)
+    outcome.result = result
+    outcome.status = this.#status
+    const firstByteMs = this.#firstByteAt - this.#attemptAt
+    // Where nobody measures, times are those of sweeps: right on average, and a single one is no measurement.
+    outcome.firstByteMs = group.measures ? firstByteMs : NaN
+    // How long a tunnel stayed open says nothing about the backend.
+    outcome.totalMs = this.#status === 101 ? firstByteMs : now - this.#attemptAt
+    outcome.retryAfterMs = this.#retryAfterMs
+    outcome.route = number
+    group.policy.onSettled?.(backend, outcome, now)
+    observer.settled(backend.slot, number, this.#demand.vector, outcome, this.#replayBytes)
   }
 
   #forget(): void {
     this.#requestHead = undefined
     this.#replay = undefined
   }
+}
+
+function responseDrops(names: Parameters<typeof dropTable>[0]): ResponseDrops {
+  return { usual: dropTable(names, false), noLength: dropTable([...names, "content-length"], false) }
+}
+
+/** The load report in a head that has one; undefined where it says nothing that can be understood. */
+function reportIn(head: Head, resources: ResourceTable): LoadReport | undefined {
+  const plain = head.find(fields["endpoint-load-metrics"])
+  const binary = head.find(fields["endpoint-load-metrics-bin"])
+  return loadReportOf(
+    binary === -1 ? undefined : head.value(binary),
+    plain === -1 ? undefined : head.value(plain),
+    resources,
+  )
+}
+
+/** Retry-After in whole seconds (RFC 9110 10.2.3), ms; NaN where there is none. As a date it says too little to act on. */
+function retryAfterIn(head: Head): Millis {
+  const field = head.find(fields["retry-after"])
+  if (field === -1) return NaN
+  const value = head.value(field)
+  return /^[0-9]{1,9}$/.test(value) ? Number(value) * 1_000 : NaN
 }
 
 function originOf(options: BackendOptions, client: ClientSide): Origin | undefined {

@@ -3,16 +3,19 @@ import { formatAddress } from "../cluster/address.ts"
 import type { Attempt, Attempts, PlacedBackend } from "../cluster/attempts.ts"
 import { roomUnitsOf } from "../cluster/attempts.ts"
 import type { LoadTable } from "../cluster/load-table.ts"
-import type { Member, Snapshot } from "../cluster/snapshot.ts"
+import { emptySnapshot, type Member, type Snapshot } from "../cluster/snapshot.ts"
 import type { Backend, BackendId, BackendLoad } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
+import { type Knowledge, nothingKnown } from "../core/knowledge.ts"
 import type { ResourceTable, ResourceVector } from "../core/resources.ts"
 import type { Rng } from "../core/rng.ts"
-import { makePolicy, plainPolicy, type PolicyName } from "../policies/index.ts"
+import { makeChooser } from "../policies/chooser.ts"
 import type { PickRequest, Policy } from "../policies/policy.ts"
 import { BackendPool } from "./backend-pool.ts"
 import type { Context } from "./context.ts"
 import { destinationOf, isSameDestination } from "./dial.ts"
+import type { GroupOptions, PoolMatch } from "./options.ts"
+import { WaitingQueue } from "./waiting-queue.ts"
 
 /** How long a backend that refused a connection is passed over while another will do. */
 export const avoidMs = 1_000
@@ -20,11 +23,12 @@ export const avoidMs = 1_000
 export class FleetBackend implements PlacedBackend {
   readonly id: BackendId
   readonly slot: number
-  readonly capacity: ResourceVector
+  /** As registered, or as corrected since by what backends reported. */
+  capacity: ResourceVector
   readonly weight: number
   readonly zone: string | undefined
   readonly tier: number
-  readonly eligibleSince: Millis = -Infinity
+  eligibleSince: Millis = -Infinity
   readonly address: string
   readonly load: BackendLoad
   readonly roomUnits: Int32Array
@@ -38,7 +42,7 @@ export class FleetBackend implements PlacedBackend {
     this.capacity = Float64Array.from(resources, (resource) => member.capacity[resource.name] ?? 0)
     this.weight = member.weight
     this.zone = member.zone
-    this.tier = 0
+    this.tier = tierOf(member)
     this.address = formatAddress(member.address)
     this.load = load
     this.roomUnits = roomUnitsOf(resources, this.capacity)
@@ -73,15 +77,16 @@ export class Placement implements PickRequest {
   /** Backends that this exchange has tried. */
   tried: readonly FleetBackend[] = nobody
 
+  /** Some resource is a space, for which requests may have to wait. */
+  readonly hasSpace: boolean
   readonly #resources: ResourceTable
-  readonly #hasSpace: boolean
   /** Backends that had no room when it came to reserving. */
   readonly #full: Backend[] = []
   #avoids = true
 
   constructor(resources: ResourceTable, { vector, units }: Demand) {
     this.#resources = resources
-    this.#hasSpace = resources.some((resource) => resource.kind === "space")
+    this.hasSpace = resources.some((resource) => resource.kind === "space")
     this.demand = vector
     this.units = units
   }
@@ -90,7 +95,7 @@ export class Placement implements PickRequest {
     if (this.tried.length > 0 && this.tried.includes(backend as FleetBackend)) return false
     if (this.#avoids && (backend as FleetBackend).avoidUntil > this.now) return false
     if (!(backend as FleetBackend).pool.hasRoom) return false
-    if (!this.#hasSpace) return true
+    if (!this.hasSpace) return true
     if (this.#full.length > 0 && this.#full.includes(backend)) return false
     return this.#fits(backend)
   }
@@ -102,11 +107,28 @@ export class Placement implements PickRequest {
   }
 
   /** The request that is to be placed, and whom it has tried. */
-  assign({ vector, units }: Demand, tried: readonly FleetBackend[] | undefined, now: Millis): void {
+  assign(
+    { vector, units }: Demand,
+    route: number,
+    tried: readonly FleetBackend[] | undefined,
+    now: Millis,
+  ): void {
     this.demand = vector
     this.units = units
+    this.route = route
     this.tried = tried ?? nobody
     this.now = now
+  }
+
+  /** What it has to stick to. */
+  stick(
+    affinityHash: number | undefined,
+    clientAddress: Uint8Array | undefined,
+    boundTo: BackendId | undefined,
+  ): void {
+    this.affinityHash = affinityHash
+    this.clientAddress = clientAddress
+    this.boundTo = boundTo
   }
 
   markFull(backend: Backend): void {
@@ -127,31 +149,74 @@ export class Placement implements PickRequest {
   }
 }
 
+/** Backends that serve together, how one is chosen among them, and who waits for them. */
+export class Group {
+  readonly options: GroupOptions
+  readonly policy: Policy
+  /** It is told of every attempt's time, so that time has to be exact. */
+  readonly measures: boolean
+  /** Of the pool, so that requests that wait stay where they are when the policy changes. */
+  readonly queue: WaitingQueue
+  eligible: readonly FleetBackend[] = []
+
+  constructor(options: GroupOptions, policy: Policy, queue: WaitingQueue) {
+    this.options = options
+    this.policy = policy
+    this.measures = policy.onSettled !== undefined
+    this.queue = queue
+  }
+}
+
+interface Known {
+  readonly member: Member
+  readonly backend: FleetBackend
+}
+
 export class Fleet {
   readonly #context: Context
   readonly #table: LoadTable
   readonly #attempts: Attempts
   readonly #rng: Rng
-  #policy: Policy
-  #members = new Map<BackendId, { member: Member; backend: FleetBackend }>()
-  #eligible: readonly FleetBackend[] = []
+  readonly #queues = new Map<string, WaitingQueue>()
+  #queueList: readonly WaitingQueue[] = []
+  #groups: readonly Group[] = []
+  #members = new Map<BackendId, Known>()
+  #snapshot: Snapshot = emptySnapshot
+  #knowledge: Knowledge = nothingKnown
 
   constructor(context: Context, table: LoadTable, attempts: Attempts, rng: Rng) {
     this.#context = context
     this.#table = table
     this.#attempts = attempts
     this.#rng = rng
-    this.#policy = this.#make(context.options.policy)
+    this.regroup(context.options.routing.groups)
   }
 
-  get policy(): Policy {
-    return this.#policy
+  /** In the order of `RoutingOptions.groups`. */
+  get groups(): readonly Group[] {
+    return this.#groups
+  }
+
+  /** One a pool. */
+  get queues(): readonly WaitingQueue[] {
+    return this.#queueList
+  }
+
+  /** Hot: whether any request waits. */
+  get hasWaiting(): boolean {
+    const queues = this.#queueList
+    for (let i = 0; i < queues.length; i++) if (queues[i]!.length > 0) return true
+    return false
+  }
+
+  get members(): Iterable<BackendId> {
+    return this.#members.keys()
   }
 
   /** The time for choosing and settling: exact for a policy that measures, else the last sweep's, which costs nothing. */
-  now(): Millis {
+  now(group: Group): Millis {
     const { clock, deadlines } = this.#context
-    return this.#policy.onSettled === undefined ? deadlines.coarseNow : clock.now()
+    return group.measures ? clock.now() : deadlines.coarseNow
   }
 
   /** The demand as it is reserved. `vector` must stay as it is. */
@@ -159,15 +224,25 @@ export class Fleet {
     return { vector, units: this.#attempts.unitsOf(vector) }
   }
 
-  setPolicy(name: PolicyName): void {
-    this.#policy = this.#make(name)
-    this.#policy.rebuild(this.#eligible)
+  /** Cold: other groups. One that is as it was before keeps its policy and what that knows. */
+  regroup(options: readonly GroupOptions[]): void {
+    const before = this.#groups
+    this.#groups = options.map((wanted) => {
+      const same = before.find((group) => isSameGroup(group.options, wanted))
+      return same ?? this.#make(wanted)
+    })
+    for (const group of this.#groups) {
+      if (before.includes(group)) continue
+      group.policy.learn?.(this.#knowledge)
+      this.#fill(group)
+    }
   }
 
   /** Cold. Attempts that run keep the backend they run on, also when it is gone from the snapshot. */
   apply(snapshot: Snapshot): void {
     const before = this.#members
-    const members = new Map<BackendId, { member: Member; backend: FleetBackend }>()
+    const isFirst = before.size === 0
+    const members = new Map<BackendId, Known>()
     for (const member of snapshot.members) {
       const known = before.get(member.id)
       members.set(member.id, {
@@ -184,47 +259,152 @@ export class Fleet {
       else if (now.member.state === "ejected") backend.pool.closeIdle()
     }
     this.#members = members
-    this.#eligible = snapshot.eligible.map((member) => members.get(member.id)!.backend)
-    this.#policy.rebuild(this.#eligible)
+    this.#markNew(snapshot, isFirst)
+    this.#snapshot = snapshot
+    for (const group of this.#groups) this.#fill(group)
+  }
+
+  /** Cold: what has been learned. Policies are told, and told again who their members are where capacities changed. */
+  learn(knowledge: Knowledge): void {
+    this.#knowledge = knowledge
+    let hasChanged = false
+    for (const { member, backend } of this.#members.values()) {
+      if (this.#correct(backend, member)) hasChanged = true
+    }
+    for (const { policy, eligible, queue } of this.#groups) {
+      policy.learn?.(knowledge)
+      if (!hasChanged) continue
+      policy.rebuild(eligible)
+      queue.rebuild(eligible)
+    }
+  }
+
+  /** Cold: time has passed, several times a second. */
+  tick(now: Millis): void {
+    for (const { policy } of this.#groups) policy.tick?.(now)
   }
 
   /**
-   * Chooses a backend and reserves the demand on it. A backend that ran full between choosing and reserving (other
-   * threads reserve too) is passed over; one that refused a connection a moment ago is used only when no other will do.
+   * Chooses a backend of the group and reserves the demand on it. A backend that ran full between choosing and reserving
+   * (other threads reserve too) is passed over; one that refused a connection a moment ago is used only when no other
+   * will do.
    */
-  place(placement: Placement): Attempt | NoPlace {
-    if (this.#eligible.length === 0) return "empty"
-    return this.#tryPlace(placement, true) ?? this.#tryPlace(placement, false) ?? this.#whyNot(placement)
+  place(placement: Placement, group: Group): Attempt | NoPlace {
+    if (group.eligible.length === 0) return "empty"
+    return (
+      this.#tryPlace(placement, group, true) ??
+      this.#tryPlace(placement, group, false) ??
+      whyNot(placement, group)
+    )
   }
 
-  #tryPlace(placement: Placement, avoids: boolean): Attempt | undefined {
+  #tryPlace(placement: Placement, group: Group, avoids: boolean): Attempt | undefined {
+    const { policy } = group
     placement.begin(avoids)
     for (;;) {
-      const backend = this.#policy.pick(placement) as FleetBackend | undefined
+      const backend = policy.pick(placement) as FleetBackend | undefined
       if (backend === undefined) return undefined
       const attempt = this.#attempts.begin(backend, placement.units)
-      if (attempt !== undefined) return attempt
+      if (attempt !== undefined) {
+        policy.onBegun?.(backend, placement)
+        if (placement.hasSpace) group.queue.begun(placement.route, placement.demand)
+        return attempt
+      }
       placement.markFull(backend)
     }
   }
 
-  #whyNot(placement: Placement): NoPlace {
-    return this.#eligible.every((backend) => placement.tried.includes(backend)) ? "exhausted" : "full"
+  /** Who may be chosen since now. Those that were there from the start have no start to be careful of. */
+  #markNew(snapshot: Snapshot, isFirst: boolean): void {
+    const now = this.#context.clock.now()
+    const before = new Set(this.#snapshot.eligible.map(({ id, generation }) => `${id} ${generation}`))
+    for (const { id, generation } of snapshot.eligible) {
+      if (before.has(`${id} ${generation}`)) continue
+      this.#members.get(id)!.backend.eligibleSince = isFirst ? -Infinity : now
+    }
   }
 
-  #place(member: Member, known: { member: Member; backend: FleetBackend } | undefined): FleetBackend {
+  #fill(group: Group): void {
+    const { members, eligible } = this.#snapshot
+    const { match } = group.options
+    group.eligible = eligibleOf(members, eligible, match).map(({ id }) => this.#members.get(id)!.backend)
+    group.policy.rebuild(group.eligible)
+    group.queue.rebuild(group.eligible)
+  }
+
+  #place(member: Member, known: Known | undefined): FleetBackend {
     const { options } = this.#context
     // Another capacity or weight is no reason to close connections to the same process.
     const pool =
       known !== undefined && isSameProcess(known.member, member)
         ? known.backend.pool
         : new BackendPool(this.#context, destinationOf(member))
-    return new FleetBackend(member, options.resources, this.#table.loadOf(member.slot), pool)
+    const backend = new FleetBackend(member, options.resources, this.#table.loadOf(member.slot), pool)
+    if (known !== undefined && isSameProcess(known.member, member)) {
+      backend.eligibleSince = known.backend.eligibleSince
+    }
+    this.#correct(backend, member)
+    return backend
   }
 
-  #make(name: PolicyName): Policy {
-    return makePolicy(plainPolicy(name), { rng: this.#rng, resources: this.#context.options.resources })
+  /** Puts the capacity as it is known now in place; whether it is another than before. */
+  #correct(backend: FleetBackend, member: Member): boolean {
+    const { resources } = this.#context.options
+    const corrected = this.#knowledge.capacities.get(backend.id)
+    let hasChanged = false
+    const capacity = Float64Array.from(resources, ({ name, kind }, r) => {
+      const registered = member.capacity[name] ?? 0
+      const amount = kind === "space" || corrected === undefined ? registered : corrected[r]!
+      if (amount !== backend.capacity[r]) hasChanged = true
+      return amount
+    })
+    // The vector of an attempt that runs stays as it was.
+    if (hasChanged) backend.capacity = capacity
+    return hasChanged
   }
+
+  #make(options: GroupOptions): Group {
+    let queue = this.#queues.get(options.pool)
+    if (queue === undefined) {
+      queue = new WaitingQueue(this.#context.options.limits.queueMax, this.#context.options.resources)
+      this.#queues.set(options.pool, queue)
+      this.#queueList = [...this.#queues.values()]
+    }
+    const { resources } = this.#context.options
+    return new Group(options, makeChooser(options.choosing, { rng: this.#rng, resources }), queue)
+  }
+}
+
+function whyNot(placement: Placement, group: Group): NoPlace {
+  return group.eligible.every((backend) => placement.tried.includes(backend)) ? "exhausted" : "full"
+}
+
+/** The members of a pool that may be chosen: its serving ones, or its suspects when none of it is serving. */
+export function eligibleOf(
+  members: readonly Member[],
+  eligible: readonly Member[],
+  match: PoolMatch | undefined,
+): readonly Member[] {
+  if (match === undefined) return eligible
+  const serving = eligible.filter((member) => isOf(member, match))
+  if (serving.length > 0) return serving
+  return members.filter((member) => member.state === "suspect" && isOf(member, match))
+}
+
+function isOf(member: Member, { labels, zone, ids }: PoolMatch): boolean {
+  if (zone !== undefined && member.zone !== zone) return false
+  if (ids !== undefined && !ids.includes(member.id)) return false
+  return Object.entries(labels).every(([name, value]) => member.labels[name] === value)
+}
+
+/** From the label `tier`: a whole number, 0 where there is none that makes sense. */
+function tierOf({ labels }: Member): number {
+  const label = labels["tier"] ?? ""
+  return /^[0-9]{1,3}$/.test(label) ? Number(label) : 0
+}
+
+function isSameGroup(a: GroupOptions, b: GroupOptions): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
 }
 
 function isSameProcess(a: Member, b: Member): boolean {
@@ -232,7 +412,8 @@ function isSameProcess(a: Member, b: Member): boolean {
 }
 
 function isSamePlace(a: Member, b: Member): boolean {
-  if (!isSameProcess(a, b) || a.slot !== b.slot || a.weight !== b.weight) return false
+  if (!isSameProcess(a, b) || a.slot !== b.slot || a.weight !== b.weight || a.zone !== b.zone) return false
+  if (tierOf(a) !== tierOf(b)) return false
   const names = Object.keys(b.capacity)
   return names.every((name) => a.capacity[name] === b.capacity[name])
 }

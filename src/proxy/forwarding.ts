@@ -6,6 +6,7 @@
  */
 import type { BlockList } from "node:net"
 import { isIpv4, isIpv6, plainIp } from "../core/endpoint.ts"
+import { ipBytes } from "../core/ip-bytes.ts"
 import { fields } from "../http1/field-names.ts"
 import type { Head } from "../http1/head.ts"
 import { type DropTable, dropTable } from "../http1/serialize.ts"
@@ -24,6 +25,10 @@ export interface Forwarding {
   fieldsFor(head: Head): string
   /** Whether the client speaks TLS: with us, or with the trusted proxy that says so. */
   isSecure(head: Head): boolean
+  /** The client's IP address: the peer's, or the one that a trusted proxy names. Undefined where there is none. */
+  clientOf(head: Head): string | undefined
+  /** The same, 4 or 16 bytes. */
+  clientBytesOf(head: Head): Uint8Array | undefined
 }
 
 export interface ForwardingOptions {
@@ -33,6 +38,8 @@ export interface ForwardingOptions {
   readonly trustedProxies: readonly string[]
   /** Send Forwarded always; else only where a trusted proxy has begun it. */
   readonly forwarded: boolean
+  /** What a client asks of load reports is for the balancer, and not passed on. */
+  readonly dropsReportFormat?: boolean
 }
 
 /** Field names that only the balancer may send, beside those below. */
@@ -49,13 +56,16 @@ const originFields = [
 export class ForwardingRules {
   readonly #options: ForwardingOptions
   readonly #trusted: BlockList
-  readonly #drops = dropTable([...ownFields, ...originFields], true)
+  readonly #drops: DropTable
   /** For a head whose X-Forwarded-Host goes on as it is. */
-  readonly #dropsButHost = this.#drops.slice()
+  readonly #dropsButHost: DropTable
 
   constructor(options: ForwardingOptions) {
     this.#options = options
     this.#trusted = rangesOf(options.trustedProxies, "trustedProxies")
+    const asked = options.dropsReportFormat === true ? (["endpoint-load-metrics-format"] as const) : []
+    this.#drops = dropTable([...ownFields, ...originFields, ...asked], true)
+    this.#dropsButHost = this.#drops.slice()
     this.#dropsButHost[fields["x-forwarded-host"]] = 0
   }
 
@@ -79,11 +89,15 @@ class PlainForwarding implements Forwarding {
   readonly drops: DropTable
   readonly #fields: string
   readonly #isTls: boolean
+  readonly #client: string
+  /** null: not made yet. */
+  #clientBytes: Uint8Array | undefined | null = null
 
   constructor(origin: Origin, forwarded: boolean, drops: DropTable) {
     const { address, isTls, via } = origin
     this.drops = drops
     this.#isTls = isTls
+    this.#client = address
     this.#fields =
       `X-Forwarded-For: ${address}\r\nX-Forwarded-Proto: ${protocol(isTls)}\r\n` +
       `${forwarded ? `Forwarded: ${element(origin)}\r\n` : ""}Via: 1.1 ${via}\r\n`
@@ -95,6 +109,15 @@ class PlainForwarding implements Forwarding {
 
   isSecure(): boolean {
     return this.#isTls
+  }
+
+  clientOf(): string | undefined {
+    return this.clientBytesOf() === undefined ? undefined : this.#client
+  }
+
+  clientBytesOf(): Uint8Array | undefined {
+    if (this.#clientBytes === null) this.#clientBytes = ipBytes(this.#client)
+    return this.#clientBytes
   }
 }
 
@@ -136,6 +159,18 @@ class TrustedForwarding implements Forwarding {
     if (said === "https") return true
     return said === "http" ? false : this.#origin.isTls
   }
+
+  clientOf(head: Head): string | undefined {
+    // What the trusted proxy before us appended is the only hop that it answers for.
+    const named = addressesIn(valuesOf(head, fields["x-forwarded-for"])).at(-1)
+    const address = named === undefined ? this.#origin.address : withoutPort(named)
+    return isIpv4(address) || isIpv6(address) ? address : undefined
+  }
+
+  clientBytesOf(head: Head): Uint8Array | undefined {
+    const client = this.clientOf(head)
+    return client === undefined ? undefined : ipBytes(client)
+  }
 }
 
 function protocol(isTls: boolean): string {
@@ -145,6 +180,12 @@ function protocol(isTls: boolean): string {
 /** This hop's element of Forwarded. Host is not in it: the backend gets the client's own Host. */
 function element({ address, isTls }: Origin): string {
   return `for=${address.includes(":") ? `"[${address}]"` : address};proto=${protocol(isTls)}`
+}
+
+/** `192.0.2.1:80` and `[2001:db8::1]:80` without port and brackets. */
+function withoutPort(node: string): string {
+  if (node.startsWith("[")) return node.slice(1, node.indexOf("]"))
+  return isIpv6(node) ? node : node.replace(/:[0-9]+$/, "")
 }
 
 /** The value of a field that is there exactly once. */

@@ -2,8 +2,10 @@ import type { LoadTableShape } from "../cluster/load-table.ts"
 import type { Snapshot } from "../cluster/snapshot.ts"
 import type { BackendId } from "../core/backend.ts"
 import type { CountersShape } from "../metrics/counters.ts"
-import type { PolicyName } from "../policies/index.ts"
-import type { DataPlaneOptions, TlsMaterial } from "./options.ts"
+import type { RouteList } from "../cluster/routes.ts"
+import type { Knowledge } from "../core/knowledge.ts"
+import type { Observed } from "./data-plane.ts"
+import type { DataPlaneOptions, RoutingOptions, TlsMaterial } from "./options.ts"
 
 /** What a thread is born with. */
 export interface WorkerBirth {
@@ -11,11 +13,19 @@ export interface WorkerBirth {
   readonly table: LoadTableShape
   readonly counters: CountersShape
   readonly snapshot: Snapshot
+  readonly learned: Learned
+}
+
+/** What has been learned, and the routes that its numbers mean. */
+export interface Learned {
+  readonly knowledge: Knowledge
+  readonly routes: RouteList
 }
 
 export type ToWorker =
   | { readonly kind: "snapshot"; readonly snapshot: Snapshot }
-  | { readonly kind: "policy"; readonly name: PolicyName }
+  | { readonly kind: "learned"; readonly learned: Learned }
+  | { readonly kind: "routing"; readonly routing: RoutingOptions }
   | { readonly kind: "tls"; readonly material: TlsMaterial }
   | { readonly kind: "stop" }
 
@@ -29,5 +39,7 @@ export type FromWorker =
     }
   /** The thread has taken the snapshot of this version: it starts nothing on members of earlier ones. */
   | { readonly kind: "applied"; readonly version: number }
+  /** Comes each second, and before the thread takes another snapshot, so that slots still mean who they meant. */
+  | { readonly kind: "observed"; readonly observed: Observed }
   | { readonly kind: "connect_failed"; readonly id: BackendId }
   | { readonly kind: "stopped" }

@@ -1,7 +1,8 @@
 import type { ResourceTable, ResourceVector } from "../core/resources.ts"
 import type { BodyLimits } from "../http1/body.ts"
 import type { HeadLimits } from "../http1/limits.ts"
-import type { PolicyName } from "../policies/index.ts"
+import type { RouteRule } from "../cluster/routes.ts"
+import type { ChoosingSpec } from "../policies/chooser.ts"
 
 /** How backends are spoken to. */
 export interface BackendOptions {
@@ -22,6 +23,57 @@ export interface BackendOptions {
   }
 }
 
+/** Which backends belong to a pool: those that fit everything that is given here. */
+export interface PoolMatch {
+  /** Each of these labels with exactly this value. */
+  readonly labels: Readonly<Record<string, string>>
+  readonly zone: string | undefined
+  /** One of these; undefined is any. */
+  readonly ids: readonly string[] | undefined
+}
+
+/** Backends that serve together, and how one of them is chosen. */
+export interface GroupOptions {
+  /** Name of the pool; "" is the one of all backends. */
+  readonly pool: string
+  /** Undefined: all backends. */
+  readonly match: PoolMatch | undefined
+  readonly choosing: ChoosingSpec
+}
+
+/**
+ * What keeps requests together. `cookie`: the balancer sets a cookie that names the backend, and follows it. The others
+ * give a key whose hash the hashing policies go by: a header field's value, the client's address, the path without
+ * its query, a parameter of the query.
+ */
+export interface AffinityOptions {
+  readonly kind: "none" | "cookie" | "header" | "address" | "path" | "query"
+  /** Of the cookie, the field or the parameter. */
+  readonly name: string
+}
+
+/** What is done with the requests of one rule; their route has the rule's number. */
+export interface RouteOptions {
+  readonly rule: RouteRule
+  /** Index in `RoutingOptions.groups`. */
+  readonly group: number
+  /** NaN for a resource of which the rule says nothing; undefined when it says nothing at all. */
+  readonly demand: ResourceVector | undefined
+  /** What its requests declare of their demand is taken as it is. */
+  readonly isTrusted: boolean
+  readonly affinity: AffinityOptions
+}
+
+/** Where requests go. Plain data; replaced as a whole while the balancer runs. */
+export interface RoutingOptions {
+  /** At least one; the first is for the requests that no rule is for. */
+  readonly groups: readonly GroupOptions[]
+  /** In order: the first that fits counts. */
+  readonly routes: readonly RouteOptions[]
+  /** Of requests that no rule is for. */
+  readonly affinity: AffinityOptions
+}
+
 /** What a data-plane thread is told at its start. Plain data: it travels to the thread as it is. */
 export interface DataPlaneOptions {
   /** The pseudonym in Via. */
@@ -39,15 +91,19 @@ export interface DataPlaneOptions {
   /** The listener that speaks TLS, beside the plain one. */
   readonly tls: TlsOptions | undefined
   readonly resources: ResourceTable
-  readonly policy: PolicyName
+  readonly routing: RoutingOptions
+  /** Makes the cookies that name backends, the same in every thread. */
+  readonly cookieKey: string
   /** Seed of the simulated demand (the same in every thread) and, with the thread's number, of its policy. */
   readonly seed: number
   readonly demand: {
     /** `simulation`: drawn per request and sent on in a header per resource. `declared`: by header, else the default. */
     readonly mode: "simulation" | "declared"
-    /** What a request needs that declares nothing. */
+    /** What a request needs that declares nothing, as long as nothing has been learned. */
     readonly default: ResourceVector
   }
+  /** CIDRs of clients whose declared demand is taken as it is. */
+  readonly trustedDemand: readonly string[]
   readonly limits: HeadLimits &
     BodyLimits & {
       /** Tries of one request in all. */
@@ -94,6 +150,12 @@ export interface DataPlaneOptions {
   readonly upgrade: boolean
   /** Tell the client which backend answered, in X-Linebacker-Backend. */
   readonly backendHeader: boolean
+  readonly loadReports: {
+    /** The form in which backends are asked for them, in `endpoint-load-metrics-format`. */
+    readonly ask: "none" | "TEXT" | "JSON"
+    /** They reach the client. */
+    readonly pass: boolean
+  }
 }
 
 export interface TlsOptions {

@@ -5,10 +5,14 @@ import { test, type TestContext } from "node:test"
 import type { Worker } from "node:worker_threads"
 import { until } from "../../test/support/processes.ts"
 import { LoadTable } from "../cluster/load-table.ts"
-import { dataPlaneOptions, memberAt } from "../../test/support/relay.ts"
+import { dataPlaneOptions, memberAt, routingOf } from "../../test/support/relay.ts"
+import { cellFields, cellStride } from "../cluster/observer.ts"
+import { noRoutes } from "../cluster/routes.ts"
 import type { Snapshot } from "../cluster/snapshot.ts"
+import { nothingKnown } from "../core/knowledge.ts"
 import { resourcesDefault as resources } from "../core/resources.ts"
 import { Counters } from "../metrics/counters.ts"
+import type { Observed } from "./data-plane.ts"
 import { ListenError, Threads } from "./threads.ts"
 
 interface Running {
@@ -18,6 +22,7 @@ interface Running {
   /** The threads as Node has them, in the order in which they were started. */
   readonly workers: readonly Worker[]
   readonly deaths: number[]
+  readonly observed: readonly Observed[]
   /** Requests to `/held` that the backend has not answered. */
   readonly held: ServerResponse[]
   /** Asks on a connection of its own: the status, or the error's code. */
@@ -47,6 +52,7 @@ async function running(t: TestContext, port = 0): Promise<Running> {
   const table = LoadTable.create(resources, 2, 2)
   const counters = Counters.create(2, 2, resources.length)
   const deaths: number[] = []
+  const observed: Observed[] = []
   const threads = await Threads.start({
     workers: 2,
     options: {
@@ -56,6 +62,8 @@ async function running(t: TestContext, port = 0): Promise<Running> {
     table,
     counters,
     snapshot: snapshotOf(1, (backend.address() as AddressInfo).port),
+    learned: { knowledge: nothingKnown, routes: noRoutes },
+    onObserved: (seen) => observed.push(seen),
     onConnectFailed: () => {},
     onApplied: () => {},
     onDeath: (worker) => deaths.push(worker),
@@ -68,6 +76,7 @@ async function running(t: TestContext, port = 0): Promise<Running> {
     counters,
     workers,
     deaths,
+    observed,
     held,
     ask: (path) => ask(threads.port, path),
     answeredBy: (worker) =>
@@ -120,6 +129,43 @@ test("a snapshot counts as applied when every thread has taken it", async (t) =>
   threads.apply({ version: 2, members: [], eligible: [] })
   assert.equal(threads.appliedByAll, 1)
   await until("the second is applied", () => threads.appliedByAll === 2, 5_000)
+})
+
+test("what was learned, and a changed policy, are known to a thread that follows a dead one", async (t) => {
+  const both = await running(t)
+  const { threads, table, workers, deaths, held, ask: askOnce } = both
+  const mean = Float64Array.of(5, 7)
+  const routes = [{ name: "", mean, rate: 1, isLearned: true }]
+  threads.learn({ knowledge: { ...nothingKnown, version: 1, routes }, routes: noRoutes })
+  threads.reroute(routingOf("price"))
+  for (const worker of [0, 1]) {
+    await workers[worker]!.terminate()
+    await until("its death is known", () => deaths.length > worker, 5_000)
+    await until("another takes its place", () => threads.count === 2, 10_000)
+    await untilAnswered(both, worker)
+  }
+  const answers = [askOnce("/held"), askOnce("/held"), askOnce("/held")]
+  await until("all requests are held", () => held.length === 3, 5_000)
+  assert.deepEqual([table.reserved(0, 0), table.reserved(0, 1)], [15, 21])
+  for (const response of held) response.end("late")
+  assert.deepEqual(await Promise.all(answers), [200, 200, 200])
+})
+
+test("what threads have seen comes to the control plane, all of it before they stop", async (t) => {
+  const { threads, observed, ask: askOnce } = await running(t)
+  for (let i = 0; i < 20; i++) assert.equal(await askOnce("/seen"), 200)
+  await threads.stop()
+  const served = observed.map(({ batch }) => {
+    const values = batch?.cells.values ?? new Float64Array(0)
+    const stride = cellStride(resources)
+    return values.filter((_, at) => at % stride === cellFields.served).reduce((sum, one) => sum + one, 0)
+  })
+  assert.equal(
+    served.reduce((sum, one) => sum + one, 0),
+    20,
+  )
+  const unknown = observed.flatMap((one) => one.unknown)
+  assert.ok(unknown.every(([template]) => template === "GET /seen"))
 })
 
 test("a port that somebody has is refused, although threads share theirs", async (t) => {

@@ -6,9 +6,9 @@ import type { Snapshot } from "../cluster/snapshot.ts"
 import type { BackendId } from "../core/backend.ts"
 import type { Endpoint } from "../core/endpoint.ts"
 import type { Counters } from "../metrics/counters.ts"
-import type { PolicyName } from "../policies/index.ts"
-import type { FromWorker, ToWorker, WorkerBirth } from "./messages.ts"
-import type { DataPlaneOptions, TlsMaterial } from "./options.ts"
+import type { Observed } from "./data-plane.ts"
+import type { FromWorker, Learned, ToWorker, WorkerBirth } from "./messages.ts"
+import type { DataPlaneOptions, RoutingOptions, TlsMaterial } from "./options.ts"
 
 /** A thread that dies again and again is restarted no faster than this. */
 const restartMs = 500
@@ -22,7 +22,10 @@ export interface ThreadsOptions {
   readonly table: LoadTable
   readonly counters: Counters
   readonly snapshot: Snapshot
+  readonly learned: Learned
   onConnectFailed(id: BackendId): void
+  /** What a thread has seen lately. */
+  onObserved(observed: Observed): void
   /** All threads have taken the snapshot of this version, or a later one. */
   onApplied(version: number): void
   /** For a person: a thread has died, with why. */
@@ -52,12 +55,14 @@ export class Threads {
   readonly #threads: (Thread | undefined)[]
   #options: DataPlaneOptions
   #snapshot: Snapshot
+  #learned: Learned
   #stopping = false
 
   private constructor(settings: ThreadsOptions, options: DataPlaneOptions) {
     this.#settings = settings
     this.#options = options
     this.#snapshot = settings.snapshot
+    this.#learned = settings.learned
     this.#threads = Array.from({ length: settings.workers }, () => undefined)
   }
 
@@ -107,9 +112,16 @@ export class Threads {
     this.#tellAll({ kind: "tls", material })
   }
 
-  setPolicy(name: PolicyName): void {
-    this.#options = { ...this.#options, policy: name }
-    this.#tellAll({ kind: "policy", name })
+  /** Other policies, for the threads that run and for those that follow. */
+  reroute(routing: RoutingOptions): void {
+    this.#options = { ...this.#options, routing }
+    this.#tellAll({ kind: "routing", routing })
+  }
+
+  /** What has been learned, which a thread that follows a dead one is born with. */
+  learn(learned: Learned): void {
+    this.#learned = learned
+    this.#tellAll({ kind: "learned", learned })
   }
 
   /** Lets every thread finish what it has; ends those that take longer than they may. */
@@ -139,6 +151,7 @@ export class Threads {
       table: table.shape,
       counters: counters.shape,
       snapshot: this.#snapshot,
+      learned: this.#learned,
     }
     // The published package holds JavaScript; the checkout runs its TypeScript.
     const entry = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url)
@@ -168,6 +181,9 @@ export class Threads {
           case "applied":
             thread.applied = message.version
             this.#settings.onApplied(this.appliedByAll)
+            break
+          case "observed":
+            this.#settings.onObserved(message.observed)
             break
           case "connect_failed":
             this.#settings.onConnectFailed(message.id)

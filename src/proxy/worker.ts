@@ -10,7 +10,10 @@ import type { FromWorker, ToWorker, WorkerBirth } from "./messages.ts"
 const port = parentPort
 if (port === null) throw new Error("a data-plane thread cannot run by itself")
 
-const { options, table, counters, snapshot } = workerData as WorkerBirth
+/** How often the control plane is told what was seen. */
+const observedMs = 1_000
+
+const { options, table, counters, snapshot, learned } = workerData as WorkerBirth
 const tell = (message: FromWorker): void => port.postMessage(message)
 
 const plane = new DataPlane({
@@ -27,11 +30,15 @@ const plane = new DataPlane({
 port.on("message", (message: ToWorker) => {
   switch (message.kind) {
     case "snapshot":
+      observe()
       plane.apply(message.snapshot)
       tell({ kind: "applied", version: message.snapshot.version })
       break
-    case "policy":
-      plane.setPolicy(message.name)
+    case "learned":
+      plane.learn(message.learned.knowledge, message.learned.routes)
+      break
+    case "routing":
+      plane.reroute(message.routing)
       break
     case "tls":
       plane.renewTls(message.material)
@@ -42,7 +49,10 @@ port.on("message", (message: ToWorker) => {
   }
 })
 
+plane.learn(learned.knowledge, learned.routes)
 plane.apply(snapshot)
+const observing = setInterval(observe, observedMs)
+observing.unref()
 try {
   await plane.listen()
   tell({ kind: "listening" })
@@ -53,8 +63,15 @@ try {
   port.close()
 }
 
+function observe(): void {
+  const observed = plane.takeObserved()
+  if (observed !== undefined) tell({ kind: "observed", observed })
+}
+
 async function stop(messages: MessagePort): Promise<void> {
   await plane.stop()
+  clearInterval(observing)
+  observe()
   tell({ kind: "stopped" })
   messages.close()
 }

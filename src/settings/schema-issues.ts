@@ -23,6 +23,6 @@ export function issuesOf(issue: SchemaIssue, input: unknown): ConfigIssue[] {
     const message = `"${key}" is missing: expected ${issue.message}`
     return [{ path, at: "value", message, found: undefined }]
   }
-  const found = key === "token" ? undefined : shown(value)
+  const found = key === "token" || key === "cookieKey" ? undefined : shown(value)
   return [{ path, at: "value", message: `expected ${issue.message}`, found }]
 }

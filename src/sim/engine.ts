@@ -230,11 +230,6 @@ export class Engine {
     this.#begin()
   }
 
-  /** Requests that have arrived and not ended. */
-  get active(): number {
-    return this.#requests.active
-  }
-
   /** By backend and resource: milliseconds in which all of it was used, or the same in parts. See `Stations.busyMs`. */
   busyMs(): Float64Array {
     const rates = this.#rates

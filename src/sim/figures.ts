@@ -1,7 +1,7 @@
 /** The figures of a rehearsal: what is plotted, in which words and between which axes. */
 
 import { duration, percent, tickDuration } from "./human.ts"
-import type { Rehearsal, RehearsedPolicy } from "./rehearsal.ts"
+import type { Rehearsal } from "./rehearsal.ts"
 import type { ClassResult, RunResult } from "./results.ts"
 import type { BackendGroup } from "./scenario.ts"
 import { type Axis, barPlot, linePlot, type Mark, stackedPlot } from "./svg.ts"
@@ -72,8 +72,8 @@ export function latencyFigure(rehearsal: Rehearsal): Figure {
     }),
     caption:
       "The 99th percentile of latency against load, which is a share of θ*, the most that any policy can carry. " +
-      "Policies that do not look at what a request needs cannot stand right of the class-blind ceiling. A line that " +
-      "leaves the plot has left what is bearable.",
+      "Right of the class-blind ceiling nobody is stable who does not look at what a request needs: what is shown of " +
+      "them there grows with the length of the run. A line that leaves the plot has left what is bearable.",
   }
 }
 
@@ -234,9 +234,4 @@ export function isServed({ requests, completed }: RunResult): boolean {
 
 function fileName(policy: string): string {
   return policy.replaceAll(/[^A-Za-z0-9]+/g, "-").replaceAll(/^-|-$/g, "")
-}
-
-/** Styles in order, so that neighbours in the legend differ. Policies keep theirs over all figures of a report. */
-export function styled(policies: readonly Omit<RehearsedPolicy, "style">[]): RehearsedPolicy[] {
-  return policies.map((policy, style) => Object.assign({ style }, policy))
 }

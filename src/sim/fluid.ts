@@ -9,7 +9,8 @@
 import loadHighs, { type Highs } from "highs"
 import { namedOf, type NamedAmounts, type ResourceTable } from "../core/resources.ts"
 import type { FluidBounds } from "./results.ts"
-import type { BackendGroup, Distribution, Scenario } from "./scenario.ts"
+import { meanOf } from "./mean-of.ts"
+import type { BackendGroup, Scenario } from "./scenario.ts"
 
 /** The linear program in numbers: all that the bounds depend on. */
 export interface FluidProblem {
@@ -109,23 +110,6 @@ function useOf(
     const amount = amounts[r] ?? 0
     return kind === "rate" || amount === 0 ? amount : amount * heldSeconds
   })
-}
-
-/** Of a distribution that is not there: 0. */
-function meanOf(distribution: Distribution | undefined): number {
-  if (distribution === undefined) return 0
-  switch (distribution.kind) {
-    case "uniform":
-    case "integer":
-      return (distribution.min + distribution.max) / 2
-    case "bimodal":
-      return distribution.small + (distribution.large - distribution.small) * distribution.often
-    case "constant":
-    case "exponential":
-    case "lognormal":
-    case "pareto":
-      return distribution.mean
-  }
 }
 
 /** By group: requests a second that one backend can take when it gets the mix of all. */

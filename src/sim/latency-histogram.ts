@@ -62,13 +62,6 @@ export class LatencyHistogram {
     }
     return this.#max
   }
-
-  /** How many were longer than this, to the width of a bucket: those of its own bucket are left out. */
-  above(ms: number): number {
-    let sum = 0
-    for (let bucket = bucketOf(ms) + 1; bucket < buckets; bucket++) sum += this.#counts[bucket]!
-    return sum
-  }
 }
 
 function bucketOf(ms: number): number {

@@ -1,7 +1,8 @@
 import type { Distribution } from "./scenario.ts"
 
-/** The mean of a distribution, in its own unit. */
-export function meanOf(distribution: Distribution): number {
+/** The mean of a distribution, in its own unit; 0 of one that is not there. */
+export function meanOf(distribution: Distribution | undefined): number {
+  if (distribution === undefined) return 0
   switch (distribution.kind) {
     case "uniform":
     case "integer":

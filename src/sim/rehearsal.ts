@@ -4,10 +4,6 @@ import type { CapacityResult, FluidBounds, RunResult } from "./results.ts"
 
 /** Policies side by side on one scenario: what a report shows and `results.json` holds. Plain data. */
 export interface Rehearsal {
-  /** The program's version and the runtime's: figures are the same again only with the same. */
-  readonly versions: { readonly linebacker: string; readonly node: string }
-  /** The command line that yields it again. */
-  readonly command: string
   readonly scenario: Scenario
   readonly bounds: FluidBounds
   /** What p99 is measured against: that of requests that are alone. */
@@ -19,6 +15,14 @@ export interface Rehearsal {
   readonly runs: readonly RunResult[]
   /** Where it was looked for: the largest load within the objective. */
   readonly capacity: CapacityResult | undefined
+}
+
+/** Where a rehearsal comes from: what a report says so that anybody can repeat it. */
+export interface Provenance {
+  /** Figures are the same again only with the same. */
+  readonly versions: { readonly linebacker: string; readonly node: string }
+  /** The command line that yields it again. */
+  readonly command: string
   /** Who could not take part, and why. */
   readonly excluded: readonly { readonly policy: string; readonly reason: string }[]
 }

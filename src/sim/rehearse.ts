@@ -1,22 +1,55 @@
-/** Cold: runs policies side by side on one scenario. */
+/**
+ * Rehearsing: policies side by side on one scenario, in virtual time. This is what `linebacker/sim` exports.
+ *
+ * ```ts
+ * const scenario = readScenario({ file: "mine.yaml", text })
+ * if (scenario.ok) {
+ *   const price = contestant("price", policies.price)
+ *   if (price.ok) console.log((await rehearse({ scenario: scenario.value, policies: [price.value] })).runs)
+ * }
+ * ```
+ */
 
+import { parametersOf, type PolicyEntry } from "../policies/index.ts"
+import { fail, ok, type Result } from "../core/result.ts"
 import { capacityOf } from "./capacity.ts"
+import { fluidBounds } from "./fluid.ts"
+import type { Rehearsal, RehearsedPolicy } from "./rehearsal.ts"
 import type { CapacityResult, FluidBounds, RunResult } from "./results.ts"
 import { type PolicyFactory, runScenario } from "./run.ts"
 import type { Scenario } from "./scenario.ts"
+import { unloadedP99 } from "./unloaded.ts"
 
-/** What is run: each policy at each load. */
-export interface RunPlan {
-  readonly scenario: Scenario
-  readonly bounds: FluidBounds
-  readonly policies: readonly PolicyFactory[]
-  readonly loads: readonly number[]
-  readonly balancers: number
-  readonly seed: number
-  readonly requests: number
+export type { Rehearsal, RehearsedPolicy } from "./rehearsal.ts"
+export type { CapacityResult, FluidBounds, PolicyCapacity, RunResult } from "./results.ts"
+export type { Scenario } from "./scenario.ts"
+export { type BuiltInName, builtInNames, builtInUrl } from "./built-in.ts"
+export { reportFiles } from "./report.ts"
+export { readScenario, writeScenario } from "./scenario-file.ts"
+
+/** A policy that takes part. */
+export interface Contestant extends PolicyFactory {
+  readonly entry: PolicyEntry
 }
 
-/** What is about to be run, of how much. */
+/** What is rehearsed. */
+export interface RehearsalPlan {
+  readonly scenario: Scenario
+  readonly policies: readonly Contestant[]
+  /** Shares of θ*; the scenario's own when absent, none of them when empty. */
+  readonly loads?: readonly number[] | undefined
+  /** How many runs of luck to look for capacities with; they are not looked for when absent. */
+  readonly capacitySeeds?: number | undefined
+  /** The scenario's own when absent. */
+  readonly balancers?: number | undefined
+  readonly requests?: number | undefined
+  /** 1 when absent; the first of several. */
+  readonly seed?: number | undefined
+  /** Told before each run and after each probe for a capacity. */
+  readonly watch?: ((progress: Progress) => void) | undefined
+}
+
+/** What is being run, of how much. */
 export interface Progress {
   readonly done: number
   readonly total: number
@@ -24,45 +57,82 @@ export interface Progress {
   readonly load: number
 }
 
+/** A bisection from 1 down to the resolution of capacities, 0.005. */
+const probesOfCapacity = 8
+
 /**
- * Runs a plan, policy by policy, each from its lowest load to its highest. All see the same requests.
+ * Runs every policy at every load, and finds their capacities where asked to. All see the same requests. The same plan
+ * gives the same numbers. Blocks the thread while it runs; only the bounds are awaited.
  *
- * @param watch told before each run; it must not throw.
- * @throws as `runScenario`.
+ * @throws Error when the scenario has no bound, since a class can be served nowhere or needs nothing; RangeError on
+ * numbers outside of their bounds.
  */
-export function runAll(plan: RunPlan, watch: (progress: Progress) => void): RunResult[] {
-  const { policies, loads, bounds, ...input } = plan
-  const { thetaStar } = bounds
+export async function rehearse(plan: RehearsalPlan): Promise<Rehearsal> {
+  const { scenario, policies, seed = 1, capacitySeeds } = plan
+  const bounds = await fluidBounds(scenario)
+  const balancers = plan.balancers ?? scenario.balancers
+  const requests = plan.requests ?? scenario.requests
+  const capacity = capacitySeeds === undefined ? undefined : capacitiesOf(plan, bounds, seed, capacitySeeds)
+  return {
+    scenario: { ...scenario, requests },
+    bounds,
+    unloadedP99: unloadedP99(scenario, bounds.shares),
+    balancers,
+    seed,
+    policies: policies.map(({ name, entry }, style): RehearsedPolicy => {
+      return { name, summary: entry.summary, seesDemand: entry.seesDemand, style }
+    }),
+    runs: runsOf(plan, bounds, { balancers, requests, seed }),
+    capacity,
+  }
+}
+
+function runsOf(
+  { scenario, policies, loads = scenario.loads, watch }: RehearsalPlan,
+  { thetaStar }: FluidBounds,
+  numbers: { readonly balancers: number; readonly requests: number; readonly seed: number },
+): RunResult[] {
   const total = policies.length * loads.length
   const results: RunResult[] = []
   for (const policy of policies) {
     for (const load of loads) {
-      watch({ done: results.length, total, policy: policy.name, load })
-      results.push(runScenario({ ...input, policy, load, thetaStar }))
+      watch?.({ done: results.length, total, policy: policy.name, load })
+      results.push(runScenario({ scenario, policy, load, thetaStar, ...numbers }))
     }
   }
   return results
 }
 
-/** What capacities are looked for. */
-export interface CapacityPlan extends Omit<RunPlan, "loads"> {
-  readonly seeds: number
+function capacitiesOf(
+  { scenario, policies, balancers, requests, watch }: RehearsalPlan,
+  bounds: FluidBounds,
+  firstSeed: number,
+  seeds: number,
+): CapacityResult {
+  const total = policies.length * seeds * probesOfCapacity
+  let done = 0
+  const onRun = (policy: string, _seed: number, load: number) =>
+    watch?.({ done: ++done, total, policy, load })
+  return capacityOf({ scenario, bounds, policies, balancers, requests, seeds, firstSeed, onRun })
 }
 
-/** As `capacityOf`, told of each probe of the bisection before the next. */
-export function findCapacities(plan: CapacityPlan, watch: (progress: Progress) => void): CapacityResult {
-  const { seed, seeds, policies } = plan
-  // Halving from 1 to the resolution of 0.005 takes eight probes.
-  const total = policies.length * seeds * 8
-  let done = 0
-  return capacityOf({
-    scenario: plan.scenario,
-    bounds: plan.bounds,
-    policies,
-    balancers: plan.balancers,
-    requests: plan.requests,
-    seeds,
-    firstSeed: seed,
-    onRun: (policy, _seed, load) => watch({ done: ++done, total, policy, load }),
+/**
+ * A row of the table of policies, or one of somebody's own, ready to take part.
+ *
+ * @param given its parameters; it is named after those too, since one policy may take part with several values.
+ * @returns what is wrong with a parameter, if anything is.
+ */
+export function contestant(
+  name: string,
+  entry: PolicyEntry,
+  given: Readonly<Record<string, number>> = {},
+): Result<Contestant, string> {
+  const parameters = parametersOf(name, entry.parameters ?? {}, given)
+  if (!parameters.ok) return fail(parameters.error.message)
+  const written = Object.entries(given).map(([key, value]) => `${key}=${value}`)
+  return ok({
+    name: written.length === 0 ? name : `${name}(${written.join(",")})`,
+    entry,
+    make: (context) => entry.make({ ...context, parameters: parameters.value }),
   })
 }

@@ -1,7 +1,7 @@
 import { type Figure, isServed, topLoad } from "./figures.ts"
 import { amount, count, duration, percent, plural, rate } from "./human.ts"
 import { meanOf } from "./mean-of.ts"
-import type { Rehearsal } from "./rehearsal.ts"
+import type { Provenance, Rehearsal } from "./rehearsal.ts"
 import { writeScenario } from "./scenario-file.ts"
 import { escapeXml, plotCss } from "./svg.ts"
 
@@ -30,8 +30,9 @@ ${body}
 }
 
 /** One page that needs nothing from elsewhere; all text from outside is escaped. */
-export function reportPage(rehearsal: Rehearsal, figures: readonly Figure[]): string {
-  const { scenario, versions, command } = rehearsal
+export function reportPage(rehearsal: Rehearsal, provenance: Provenance, figures: readonly Figure[]): string {
+  const { scenario } = rehearsal
+  const { versions, command } = provenance
   const main = figures.filter(({ name }) => !name.startsWith("routing-"))
   const routing = figures.filter(({ name }) => name.startsWith("routing-"))
   return pageOf(
@@ -49,7 +50,7 @@ ${routing.length === 0 ? "" : routingSection(rehearsal, routing)}
 ${tables(rehearsal)}
 ${learnedTable(rehearsal)}
 ${fleetTable(rehearsal)}
-${excluded(rehearsal)}
+${excluded(provenance)}
 <section>
 <h2>To repeat it</h2>
 <p>The same command, version and seed give the same numbers, to the last digit.</p>
@@ -195,8 +196,7 @@ function learnedTable(rehearsal: Rehearsal): string {
   const rows = run.classes.map(({ name, learned }) => {
     const truth = scenario.classes.find((each) => each.name === name)
     const cells = names.map((resource) => {
-      const distribution = truth?.demand[resource]
-      const real = distribution === undefined ? 0 : meanOf(distribution)
+      const real = meanOf(truth?.demand[resource])
       return `<td>${amount(learned?.[resource] ?? Number.NaN)}</td><td class="soft">${amount(real)}</td>`
     })
     return `<tr><th scope="row">${escapeXml(name)}</th>${cells.join("")}</tr>`
@@ -229,7 +229,7 @@ function fleetTable({ scenario, bounds }: Rehearsal): string {
 <div class="wide"><table><thead><tr><th scope="col">group</th><th scope="col">count</th>${head.join("")}</tr></thead><tbody>${rows.join("\n")}</tbody></table></div>${more}</section>`
 }
 
-function excluded({ excluded }: Rehearsal): string {
+function excluded({ excluded }: Provenance): string {
   if (excluded.length === 0) return ""
   const items = excluded.map(({ policy, reason }) => `<li>${escapeXml(policy)}: ${escapeXml(reason)}</li>`)
   return `<section><h2>Who did not take part</h2><ul>${items.join("")}</ul></section>`

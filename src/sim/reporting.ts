@@ -57,6 +57,8 @@ export class Reporting {
   readonly #busyMs: Float64Array
   readonly #cost: CostReport
   readonly #nothing: Readonly<ResourceVector>
+  /** How many resources are rates, each a station of every backend. */
+  readonly #rates: number
   #measuredAt: Millis = 0
   /** Measured and on their way. */
   readonly #underway: Reports[] = []
@@ -81,6 +83,7 @@ export class Reporting {
     this.#busyMs = new Float64Array(backends.length * scenario.resources.length)
     this.#cost = new CostReport(scenario.resources.length)
     this.#nothing = new Float64Array(scenario.resources.length).fill(NaN)
+    this.#rates = scenario.resources.filter(({ kind }) => kind === "rate").length
     this.#last = backends.map(() => undefined)
   }
 
@@ -136,7 +139,7 @@ export class Reporting {
       const cell = backend * resources.length + r
       let busyMs: Millis
       if (kind === "space") busyMs = this.#rooms!.heldMs(backend, r, now)
-      else busyMs = this.#stations.busyMs(this.#stationOf(backend, rate++), now)
+      else busyMs = this.#stations.busyMs(backend * this.#rates + rate++, now)
       const own = (busyMs - this.#busyMs[cell]!) / passed
       this.#busyMs[cell] = busyMs
       // What it sees of itself is of the whole machine, so it includes what its neighbours use.
@@ -159,14 +162,6 @@ export class Reporting {
       eps: (failed / passed) * 1_000 * lie,
       namedMetrics: new Map(),
     }
-  }
-
-  #stationOf(backend: number, rate: number): number {
-    return backend * this.#rateCount + rate
-  }
-
-  get #rateCount(): number {
-    return this.#resources.filter(({ kind }) => kind === "rate").length
   }
 }
 

@@ -93,10 +93,6 @@ export class Rooms {
     }
   }
 
-  held(backend: number, resource: number): number {
-    return this.#held[backend * this.#stride + resource]!
-  }
-
   /** The part that was held, summed over time: grows as fast as `now` while all of it is. */
   heldMs(backend: number, resource: number, now: Millis): Millis {
     this.#pass(backend, now)

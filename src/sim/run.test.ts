@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { test } from "node:test"
 import { group, kind, scenario, threeTypes, threeTypesThetaStar } from "../../test/support/scenarios.ts"
 import { plainPolicy } from "../policies/index.ts"
+import { meanOf } from "./mean-of.ts"
 import type { RunResult } from "./results.ts"
 import { runScenario } from "./run.ts"
 
@@ -59,6 +60,30 @@ test("where the load is too much the number in the system grows by what is too m
   assert.ok(!isSteady && growth > 0.03 && growth < 0.13, `${growth}`)
   const carried = threeTypesAt("price", 0.95)
   assert.ok(carried.isSteady && Math.abs(carried.growth) < 0.01, `${carried.growth}`)
+})
+
+test("demand that backends report is learned from nothing, by each of several balancers, and does as well as the truth", () => {
+  const learning = { demand: "learned", reports: "costs", reportEveryMs: 1_000, reportDelayMs: 0 } as const
+  const common = {
+    policy: plainPolicy("price"),
+    load: 0.9,
+    thetaStar: threeTypesThetaStar,
+    balancers: 4,
+    seed: 1,
+  }
+  const learned = runScenario({ ...common, scenario: { ...threeTypes, knowledge: learning } })
+  const known = runScenario({ ...common, scenario: threeTypes })
+
+  // Estimates forget with a gain of 0.005, so of exponential costs their deviation is √(0.005 / 2) = 5 %: 4σ is 20 %.
+  const truth = threeTypes.classes.map(({ demand }) => Object.values(demand).map(meanOf))
+  for (const [c, { learned: found }] of learned.classes.entries()) {
+    for (const [r, mean] of truth[c]!.entries()) {
+      const estimate = found![`r${r}`]!
+      assert.ok(Math.abs(estimate - mean) < 0.2 * mean, `${estimate} is not ${mean}`)
+    }
+  }
+  assert.equal(known.classes[0]!.learned, undefined)
+  assert.ok(learned.isSteady && Math.abs(learned.p99 / known.p99 - 1) < 0.1, `${learned.p99}, ${known.p99}`)
 })
 
 test("one that is given up early says so", () => {

@@ -100,12 +100,12 @@ function classIssues(draft: ScenarioDraft): ConfigIssue[] {
     const path = ["classes", name, "demand"]
     const unknown = Object.keys(demand).filter((named) => !resources.some((one) => one.name === named))
     for (const named of unknown) issues.push(key([...path, named], unknownResource(named, resources)))
-    const needs = resources.filter((one) => demand[one.name] !== undefined && meanOf(demand[one.name]!) > 0)
+    const needs = resources.filter((one) => meanOf(demand[one.name]) > 0)
     if (unknown.length > 0 || needs.length === 0) continue
     const hasPlace = Object.values(backends).some(({ capacity }) =>
       needs.every((one) => {
         const has = capacity[one.name] ?? 0
-        return one.kind === "rate" ? has > 0 : has >= meanOf(demand[one.name]!)
+        return one.kind === "rate" ? has > 0 : has >= meanOf(demand[one.name])
       }),
     )
     if (hasPlace) continue

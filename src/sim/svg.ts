@@ -197,7 +197,7 @@ function border(inside: Point, outside: Point, y: Axis, toY: Scaled): Point {
 export function barPlot({ title, x, rows, legend, marks }: BarPlot): string {
   const left = 190
   const right = 96
-  const top = legend.length > 0 ? 70 : 46
+  const top = (legend.length > 0 ? 24 : 0) + (marks.length > 0 ? 46 : 16)
   const heights = rows.map(({ bars }) => bars.length * (thickness(bars.length) + 2) + 9)
   const bottom = top + heights.reduce((sum, height) => sum + height, 0)
   const toX = scaled(x, left, width - right)

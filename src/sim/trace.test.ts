@@ -106,7 +106,7 @@ test("recorded requests become classes named after what tells their files apart,
       ["chat", 1 / 3],
     ],
   )
-  assert.equal(meanOf(classes[0]!.demand["kv-cache"]!), 215)
+  assert.equal(meanOf(classes[0]!.demand["kv-cache"]), 215)
   assert.ok(arrivals.kind === "trace")
   assert.deepEqual(arrivals.requests, [
     { atMs: 0, class: 0, demand: [100, 110], holdMs: 250 },

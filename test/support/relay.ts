@@ -15,7 +15,8 @@ import { headLimitsDefault } from "../../src/http1/limits.ts"
 import { Counters } from "../../src/metrics/counters.ts"
 import { DataPlane } from "../../src/proxy/data-plane.ts"
 import type { Resolve } from "../../src/proxy/name-cache.ts"
-import type { DataPlaneOptions } from "../../src/proxy/options.ts"
+import { plainPolicy, type PolicyName } from "../../src/policies/index.ts"
+import type { AffinityOptions, DataPlaneOptions, RoutingOptions } from "../../src/proxy/options.ts"
 import { systemClock, wallClock } from "../../src/system.ts"
 
 const slots = 16
@@ -32,6 +33,9 @@ export interface RelayChange {
   readonly proxyProtocol?: DataPlaneOptions["proxyProtocol"]
   readonly trustedProxies?: DataPlaneOptions["trustedProxies"]
   readonly forwarded?: boolean
+  readonly routing?: DataPlaneOptions["routing"]
+  readonly trustedDemand?: DataPlaneOptions["trustedDemand"]
+  readonly loadReports?: DataPlaneOptions["loadReports"]
   /** What every member speaks and says of itself. */
   readonly member?: Partial<Pick<Member, "scheme" | "labels">>
   readonly resolve?: Resolve
@@ -118,7 +122,10 @@ export function dataPlaneOptions(
     tls: change.tls,
     worker: 0,
     resources,
-    policy: "round-robin",
+    routing: change.routing ?? routingOf("round-robin"),
+    cookieKey: "0123456789abcdef",
+    trustedDemand: change.trustedDemand ?? [],
+    loadReports: change.loadReports ?? { ask: "none", pass: false },
     seed: 1,
     demand: change.demand ?? { mode: "declared", default: new Float64Array(resources.length).fill(1) },
     upgrade: true,
@@ -161,6 +168,14 @@ export function dataPlaneOptions(
     },
   }
 }
+
+/** All backends in one group under this policy, without rules. */
+export function routingOf(policy: PolicyName): RoutingOptions {
+  const choosing = { policy: plainPolicy(policy) }
+  return { groups: [{ pool: "", match: undefined, choosing }], routes: [], affinity: noAffinity }
+}
+
+export const noAffinity: AffinityOptions = { kind: "none", name: "" }
 
 /** The member in this row of the load table. */
 export function memberAt(slot: number, address: Address, capacity: Member["capacity"]): Member {

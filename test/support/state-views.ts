@@ -15,6 +15,8 @@ export function backendView(id: string, change: Partial<BackendView> = {}): Back
     labels: {},
     weight: 1,
     capacity: { compute: 20, storage: 20 },
+    capacityCorrected: change.capacity ?? { compute: 20, storage: 20 },
+    penalty: 1,
     reserved: { compute: 0, storage: 0 },
     total: { compute: 0, storage: 0 },
     utilization: undefined,
@@ -24,6 +26,7 @@ export function backendView(id: string, change: Partial<BackendView> = {}): Back
     requestsPerSecond: 0,
     lease: { keptBy: "renewals", ttlMs: 10_000, expiresInMs: 9_000 },
     check: { lastPassed: true, lastAgoMs: 100, lastError: undefined },
+    reportError: undefined,
     ...change,
   }
 }
@@ -42,6 +45,7 @@ export function stateView(
     at: "2026-01-01T00:00:00.000Z",
     uptimeMs: 5_000,
     policy: "price",
+    policies: [{ pool: "", name: "price", parameters: {} }],
     demandMode: "declared",
     workers: 1,
     listeners: { traffic: ":5252", registration: "127.0.0.1:9797", admin: "127.0.0.1:9494" },
@@ -50,6 +54,7 @@ export function stateView(
       { name: "storage", kind: "rate" },
     ],
     backends,
+    routes: [],
     ...rest,
     totals: {
       backends: backends.length,

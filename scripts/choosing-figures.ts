@@ -1,0 +1,161 @@
+/**
+ * What `npm run figures` does: runs the simulator for scenarios × policies, and writes the figures and tables of
+ * docs/choosing.md. Nothing there is typed by hand. Results are kept in docs/choosing/SCENARIO.json, so that one scenario can
+ * be measured again (`npm run figures -- --only skewed`), or only the tables written (`npm run figures -- --tables`).
+ * Scenarios are measured in processes of their own, `--jobs` at a time.
+ */
+import { spawn } from "node:child_process"
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { availableParallelism } from "node:os"
+import { join } from "node:path"
+import { parseArgs } from "node:util"
+import { packageVersion } from "../src/balancer.ts"
+import { policies, policyNames } from "../src/policies/index.ts"
+import { type BuiltInName, builtInNames, builtInUrl, isBuiltInName } from "../src/sim/built-in.ts"
+import { capacityFigure, latencyFigure, reportFigures } from "../src/sim/figures.ts"
+import { contestant, rehearse } from "../src/sim/rehearse.ts"
+import { readScenario } from "../src/sim/scenario-file.ts"
+import { standalone } from "../src/sim/svg.ts"
+import { readResults } from "./choosing-results.ts"
+import { between, type ChoosingResult, generatedParts } from "./choosing-tables.ts"
+
+const root = join(import.meta.dirname, "..")
+const folder = join(root, "docs", "choosing")
+const document = join(root, "docs", "choosing.md")
+/** Several balancers are measured where the goals of the project name them. */
+const manyBalancers = 8
+const manyScenarios = ["three-types", "mild", "equal", "skewed"]
+/** Of one scenario, to show where classes go. */
+const routingScenario = "three-types"
+const routed = ["routing-bound", "routing-price", "routing-least-connections"]
+/** In the plots; the tables have all. */
+const plotted = [
+  "auto",
+  "price",
+  "mix",
+  "least-connections",
+  "power-of-two",
+  "peak-ewma",
+  "round-robin",
+  "tetris",
+  "seed-ratio",
+]
+
+const { values } = parseArgs({
+  options: {
+    only: { type: "string" },
+    policies: { type: "string" },
+    seeds: { type: "string", default: "5" },
+    requests: { type: "string", default: "60000" },
+    jobs: { type: "string", default: String(Math.max(1, availableParallelism() - 1)) },
+    tables: { type: "boolean", default: false },
+    // For the processes that this one starts.
+    "measure-only": { type: "boolean", default: false },
+  },
+})
+const seeds = wholeNumber("seeds", values.seeds)
+const requests = wholeNumber("requests", values.requests)
+const scenarios = values.only === undefined ? [...builtInNames] : values.only.split(",").filter(isBuiltInName)
+const names = policyNames.filter(
+  (name) => values.policies === undefined || values.policies.split(",").includes(name),
+)
+if (scenarios.length === 0 || names.length === 0) throw new Error("there is no such scenario or policy")
+
+mkdirSync(folder, { recursive: true })
+if (values["measure-only"]) await measure(scenarios[0]!)
+else {
+  if (!values.tables) await measureAll()
+  const parts = generatedParts(policies, readResults(folder))
+  writeFileSync(document, between(readFileSync(document, "utf8"), parts))
+}
+
+async function measureAll(): Promise<void> {
+  const pending = [...scenarios]
+  const jobs = Array.from({ length: wholeNumber("jobs", values.jobs) }, async () => {
+    for (let name = pending.shift(); name !== undefined; name = pending.shift()) await inProcess(name)
+  })
+  await Promise.all(jobs)
+}
+
+async function inProcess(name: string): Promise<void> {
+  const args = [
+    ...process.execArgv,
+    import.meta.filename,
+    "--measure-only",
+    `--only=${name}`,
+    `--seeds=${seeds}`,
+    `--requests=${requests}`,
+    ...(values.policies === undefined ? [] : [`--policies=${values.policies}`]),
+  ]
+  const child = spawn(process.execPath, args, { stdio: "inherit" })
+  const code = await new Promise<number | null>((resolve) => void child.once("exit", resolve))
+  if (code !== 0) throw new Error(`${name} ended with exit code ${code}`)
+}
+
+async function measure(name: BuiltInName): Promise<void> {
+  const startedAt = performance.now()
+  const read = readScenario({ file: `${name}.yaml`, text: readFileSync(builtInUrl(name), "utf8") })
+  if (!read.ok) throw new Error(`the scenario ${name} is wrong`)
+  const scenario = read.value
+  const able = names.filter((policy) => policies[policy].unsuitable?.(scenario.resources) === undefined)
+  const contestants = able.map((policy) => {
+    const made = contestant(policy, policies[policy])
+    if (!made.ok) throw new Error(made.error)
+    return made.value
+  })
+  const shared = { scenario, requests, seed: 1 }
+  const one = await rehearse({
+    ...shared,
+    policies: contestants.filter((each) => plotted.includes(each.name)),
+    capacitySeeds: undefined,
+  })
+  const capacities: Record<string, ChoosingResult["capacities"][string]> = {}
+  for (const balancers of manyScenarios.includes(name) ? [1, manyBalancers] : [1]) {
+    const many = await rehearse({
+      ...shared,
+      policies: contestants,
+      loads: [],
+      balancers,
+      capacitySeeds: seeds,
+    })
+    capacities[balancers] = many.capacity!.policies
+    if (balancers === 1) write(`${name}-capacity`, capacityFigure(many).svg)
+  }
+  write(`${name}-latency`, latencyFigure(one).svg)
+  if (name === routingScenario) {
+    for (const figure of reportFigures(one)) if (routed.includes(figure.name)) write(figure.name, figure.svg)
+  }
+  const { thetaStar, classBlindCeiling, roundRobinCeiling } = one.bounds
+  const before = readResults(folder)[name]?.capacities ?? {}
+  const result: ChoosingResult = {
+    summary: scenario.summary,
+    thetaStar,
+    classBlindCeiling,
+    roundRobinCeiling,
+    seeds,
+    requests,
+    version: packageVersion(),
+    capacities: values.policies === undefined ? capacities : merged(before, capacities),
+  }
+  writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(result, undefined, 1)}\n`)
+  process.stdout.write(`${name}: ${Math.round((performance.now() - startedAt) / 1_000)} s\n`)
+}
+
+/** Where only some policies were measured again, the others stay as they were. */
+function merged(
+  before: ChoosingResult["capacities"],
+  now: ChoosingResult["capacities"],
+): ChoosingResult["capacities"] {
+  const counts = new Set([...Object.keys(before), ...Object.keys(now)])
+  return Object.fromEntries([...counts].map((count) => [count, { ...before[count], ...now[count] }]))
+}
+
+function write(name: string, figure: string): void {
+  writeFileSync(join(folder, `${name}.svg`), standalone(figure))
+}
+
+function wholeNumber(option: string, written: string): number {
+  const value = Number(written)
+  if (Number.isInteger(value) && value > 0) return value
+  throw new Error(`--${option}: expected a whole number above 0, found "${written}"`)
+}

@@ -1,0 +1,14 @@
+import { existsSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { builtInNames } from "../src/sim/built-in.ts"
+import type { ChoosingResult, ChoosingResults } from "./choosing-tables.ts"
+
+/** What was measured and kept in this folder, in the order of the built-in scenarios. */
+export function readResults(folder: string): ChoosingResults {
+  const results: Record<string, ChoosingResult> = {}
+  for (const name of builtInNames) {
+    const file = join(folder, `${name}.json`)
+    if (existsSync(file)) results[name] = JSON.parse(readFileSync(file, "utf8")) as ChoosingResult
+  }
+  return results
+}

@@ -1,0 +1,159 @@
+/** The tables of docs/choosing.md, from the table of policies and from what the simulator measured. Pure. */
+
+import type { PolicyEntry } from "../src/policies/index.ts"
+import type { PolicyCapacity } from "../src/sim/results.ts"
+
+/** What `npm run figures` keeps of one scenario, in docs/choosing/SCENARIO.json. */
+export interface ChoosingResult {
+  readonly summary: string
+  readonly thetaStar: number
+  readonly classBlindCeiling: number
+  readonly roundRobinCeiling: number
+  readonly seeds: number
+  readonly requests: number
+  readonly version: string
+  /** By number of balancers, then by policy. */
+  readonly capacities: Readonly<Record<string, Readonly<Record<string, PolicyCapacity>>>>
+}
+
+export type ChoosingResults = Readonly<Record<string, ChoosingResult>>
+
+type Policies = Readonly<Record<string, PolicyEntry>>
+
+/** When to take it, for those of whom there is more to say than of their kind. */
+const advice: Readonly<Record<string, string>> = {
+  auto: "The default: nothing to decide.",
+  price: "Up to some dozens of backends, one or few balancers.",
+  mix: "Many backends, or several balancers that do not know of each other.",
+  "exponential-price": "Where limits hurt: memory, KV-cache, small queues.",
+  "shadow-price": "To steer by prices that move slowly.",
+  "least-connections": "Equal requests on equal backends, or when nothing is known of demand.",
+  "power-of-two": "As least-connections, with very many backends or balancers.",
+  "peak-ewma": "Backends whose speed changes without notice, and equal requests.",
+  "least-time": "Backends of different speed, and equal requests.",
+  c3: "Reads that any replica answers, with a short tail.",
+  prequal: "Backends that share machines with others.",
+  "join-idle-queue": "Short requests, and backends that are often idle.",
+  "orca-weighted-round-robin": "Backends that report their utilization, and one kind of request.",
+  "round-robin": "To compare with.",
+  "weighted-round-robin": "Weights that somebody has thought about.",
+  random: "To compare with.",
+  first: "To fill backends one after the other and switch the rest off.",
+  "ip-hash": "Only where clients have an address each, and nothing else to stick by.",
+  "ring-hash": "Caches: a key stays with its backend as the fleet changes.",
+  maglev: "Caches, with an even split and a table that is fast to read.",
+  rendezvous: "Caches on few backends, with exact weights.",
+  "seed-ratio": "To see where this project began.",
+}
+
+/** All policies with what they look at and when to take them. */
+export function policyTable(policies: Policies): string {
+  const rows = Object.entries(policies).map(
+    ([name, { summary, seesDemand, sticks, parameters = {}, unsuitable }]) => {
+      const kind = sticks === true ? "the key" : seesDemand ? "demand" : "no request"
+      const tuned = Object.entries(parameters).map(
+        ([parameter, { default: value, min, max }]) => `\`${parameter}\` ${value} (${min} to ${max})`,
+      )
+      const when =
+        advice[name] ??
+        (unsuitable === undefined ? "To compare with." : "To compare with; not with all resources.")
+      return [`\`${name}\``, kind, summary, when, tuned.join(", ")]
+    },
+  )
+  return markdownTable(["policy", "looks at", "picks", "when", "parameters"], rows, 0)
+}
+
+/** Bounds of every scenario: what can be gained by looking, before any run. */
+export function boundsTable(results: ChoosingResults): string {
+  const rows = Object.entries(results).map(
+    ([name, { summary, thetaStar, classBlindCeiling, roundRobinCeiling }]) => [
+      `\`${name}\``,
+      String(Number(thetaStar.toPrecision(3))),
+      classBlindCeiling.toFixed(2),
+      roundRobinCeiling.toFixed(2),
+      summary,
+    ],
+  )
+  return markdownTable(
+    ["scenario", "θ*, requests/s", "class-blind ceiling", "equal turns", "what it is"],
+    rows,
+    3,
+  )
+}
+
+/** One row a policy, one column a scenario: the share of θ* that it carries within the objective. */
+export function capacityTable(results: ChoosingResults, policies: Policies, balancers: number): string {
+  const measured = Object.entries(results).flatMap(([name, { capacities }]) => {
+    const shares = capacities[String(balancers)]
+    return shares === undefined ? [] : [{ name, shares }]
+  })
+  if (measured.length === 0) return "Nothing has been measured."
+  const rows = Object.keys(policies).flatMap((policy) => {
+    const cells = measured.map(({ shares }) => shares[policy])
+    if (cells.every((cell) => cell === undefined)) return []
+    const best = measured.map(({ shares }) => Math.max(...Object.values(shares).map(({ share }) => share)))
+    return [
+      [
+        `\`${policy}\``,
+        ...cells.map((cell, index) => {
+          if (cell === undefined) return "–"
+          const half = (cell.high - cell.low) / 2
+          const text = `${cell.share.toFixed(2)} ± ${half.toFixed(2)}`
+          return cell.share >= best[index]! - 0.005 ? `**${text}**` : text
+        }),
+      ],
+    ]
+  })
+  return markdownTable(["policy", ...measured.map(({ name }) => `\`${name}\``)], rows, measured.length)
+}
+
+/** With what the numbers were made. */
+export function provenance(results: ChoosingResults): string {
+  const groups = new Map<string, string[]>()
+  for (const [name, { version, seeds, requests }] of Object.entries(results)) {
+    const how = `version ${version}, ${seeds} seeds, ${requests.toLocaleString("en-US").replaceAll(",", " ")} requests a run`
+    groups.set(how, [...(groups.get(how) ?? []), `\`${name}\``])
+  }
+  const lines = [...groups].map(([how, names]) => `${names.join(", ")}: ${how}.`)
+  return lines.length === 0 ? "Nothing has been measured." : lines.join("\n")
+}
+
+/** Puts generated text between `<!-- NAME -->` and `<!-- /NAME -->`. @throws Error when a pair of marks is missing. */
+export function between(document: string, parts: Readonly<Record<string, string>>): string {
+  let text = document
+  for (const [name, part] of Object.entries(parts)) {
+    const open = `<!-- ${name} -->`
+    const close = `<!-- /${name} -->`
+    const from = text.indexOf(open)
+    const to = text.indexOf(close)
+    if (from === -1 || to < from) throw new Error(`the document has no ${open} … ${close}`)
+    text = `${text.slice(0, from + open.length)}\n${part}\n${text.slice(to)}`
+  }
+  return text
+}
+
+/** Everything of docs/choosing.md that is generated. */
+export function generatedParts(
+  policies: Policies,
+  results: ChoosingResults,
+): Readonly<Record<string, string>> {
+  return {
+    policies: policyTable(policies),
+    bounds: boundsTable(results),
+    "capacity-1": capacityTable(results, policies, 1),
+    "capacity-8": capacityTable(results, policies, 8),
+    provenance: provenance(results),
+  }
+}
+
+/** @param numeric how many columns from the second on hold numbers, which stand to the right. */
+function markdownTable(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  numeric: number,
+): string {
+  const rule = head.map((_, column) => (column > 0 && column <= numeric ? "---:" : "---"))
+  return [head, rule, ...rows]
+    .map((cells) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`)
+    .join("\n")
+}

@@ -1,0 +1,90 @@
+import assert from "node:assert/strict"
+import { createServer, type RequestListener } from "node:http"
+import type { AddressInfo } from "node:net"
+import { test, type TestContext } from "node:test"
+import { memberAt, until } from "../../test/support/relay.ts"
+import type { Member } from "../cluster/snapshot.ts"
+import type { LoadReport } from "../core/load-report.ts"
+import { resourcesDefault } from "../core/resources.ts"
+import { seeded } from "../core/rng.ts"
+import { Dialer } from "../proxy/dial.ts"
+import { systemClock, systemTimers } from "../system.ts"
+import { LoadPolls } from "./load-polls.ts"
+
+const nobodyTrusted = { ca: undefined, verify: true, serverName: undefined, cert: undefined, key: undefined }
+
+async function backend(t: TestContext, slot: number, listener: RequestListener): Promise<Member> {
+  const server = createServer(listener)
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  t.after(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  const { port } = server.address() as AddressInfo
+  return memberAt(slot, { host: "127.0.0.1", port }, { compute: 1, storage: 1 })
+}
+
+function polling(
+  t: TestContext,
+  members: readonly Member[],
+): { polls: LoadPolls; reports: Map<string, LoadReport[]> } {
+  const reports = new Map<string, LoadReport[]>()
+  const polls = new LoadPolls({
+    path: "/load",
+    intervalMs: 60,
+    resources: resourcesDefault,
+    dialer: new Dialer({ nameTtlMs: 1_000, proxyProtocol: "none", tls: nobodyTrusted }, systemClock),
+    clock: systemClock,
+    rng: seeded(1),
+    timers: systemTimers,
+    onReport: (id, report) => reports.set(id, [...(reports.get(id) ?? []), report]),
+  })
+  t.after(() => polls.close())
+  polls.follow({ version: 1, members, eligible: members })
+  return { polls, reports }
+}
+
+test("backends are asked again and again, and what they report is passed on", async (t) => {
+  const asked: (string | undefined)[] = []
+  const member = await backend(t, 0, (request, response) => {
+    asked.push(request.url)
+    response.setHeader("endpoint-load-metrics", "TEXT utilization.compute=0.5, utilization.storage:0.25")
+    response.end("x".repeat(100_000))
+  })
+  const { polls, reports } = polling(t, [member])
+  await until("three reports came", () => (reports.get("b0")?.length ?? 0) >= 3)
+  assert.deepEqual([...reports.get("b0")![0]!.utilization], [0.5, 0.25])
+  assert.deepEqual(new Set(asked), new Set(["/load"]))
+  assert.equal(polls.errorOf(member.id), undefined)
+
+  polls.follow({ version: 2, members: [], eligible: [] })
+  const before = asked.length
+  await new Promise((resolve) => setTimeout(resolve, 150))
+  assert.ok(asked.length <= before + 1, "who has left is asked no more")
+})
+
+test("what goes wrong with one backend is said, and keeps no other from being asked", async (t) => {
+  const members = await Promise.all([
+    backend(t, 0, (_, response) => response.writeHead(404).end()),
+    backend(t, 1, (_, response) => response.setHeader("endpoint-load-metrics", "nonsense").end()),
+    backend(t, 2, () => {}),
+    backend(t, 3, (request) => request.socket.destroy()),
+    backend(t, 4, (_, response) =>
+      response.setHeader("endpoint-load-metrics", "utilization.compute=1").end(),
+    ),
+  ])
+  const { polls, reports } = polling(t, members)
+  await until("all have been asked", () =>
+    members.slice(0, 4).every(({ id }) => polls.errorOf(id) !== undefined),
+  )
+  await until("one has reported", () => reports.has("b4"))
+  const errors = members.map(({ id }) => polls.errorOf(id))
+  assert.deepEqual(errors, [
+    "GET /load was answered with 404",
+    "GET /load was answered without a usable load report",
+    "no answer within 60 ms",
+    "connection reset",
+    undefined,
+  ])
+  assert.deepEqual([...reports.keys()], ["b4"])
+})

@@ -1,0 +1,123 @@
+/**
+ * What keeps requests together: a key of the request, or a cookie that names the backend. Hot path only where the
+ * operator asked for it; each request then costs a string or two.
+ *
+ * A cookie holds no backend's id, which may say more of the inside than outsiders should know, but a keyed hash of it.
+ * Whoever changes it gets another backend at most: it grants nothing.
+ */
+import { createHmac } from "node:crypto"
+import type { BackendId } from "../core/backend.ts"
+import { xxhash32 } from "../core/hash.ts"
+import { equals, fields } from "../http1/field-names.ts"
+import type { Head } from "../http1/head.ts"
+import type { AffinityOptions } from "./options.ts"
+
+const tokenLength = 22
+
+/** The cookies of one thread: which backend each names. */
+export class Bindings {
+  readonly #key: string
+  #tokens = new Map<BackendId, string>()
+  #ids = new Map<string, BackendId>()
+
+  constructor(key: string) {
+    this.#key = key
+  }
+
+  /** Cold: the backends there are now. A cookie of one that has left names nobody. */
+  replace(members: Iterable<BackendId>): void {
+    const tokens = new Map<BackendId, string>()
+    for (const id of members) tokens.set(id, this.#tokens.get(id) ?? this.#make(id))
+    this.#tokens = tokens
+    this.#ids = new Map([...tokens].map(([id, token]) => [token, id]))
+  }
+
+  idOf(token: string): BackendId | undefined {
+    return this.#ids.get(token)
+  }
+
+  /** Of any backend, also of one that has left while it still answered. */
+  tokenOf(id: BackendId): string {
+    return this.#tokens.get(id) ?? this.#make(id)
+  }
+
+  #make(id: BackendId): string {
+    return createHmac("sha256", this.#key).update(id).digest("base64url").slice(0, tokenLength)
+  }
+}
+
+/** The field line that binds a client to a backend. Not readable by scripts, and sent with requests of this site only. */
+export function bindingLine(name: string, token: string, isSecure: boolean): string {
+  return `Set-Cookie: ${name}=${token}; Path=/; HttpOnly; SameSite=Lax${isSecure ? "; Secure" : ""}\r\n`
+}
+
+/** The value of the first cookie of this name (RFC 6265 4.2.1), over all Cookie fields; undefined when there is none. */
+export function cookieOf(head: Head, name: string): string | undefined {
+  for (let field = 0; field < head.count; field++) {
+    if (head.ids[field] !== fields.cookie) continue
+    const value = valueIn(head.value(field), name, ";")
+    if (value !== undefined) return value
+  }
+  return undefined
+}
+
+/** The hash (uint32) of what `kind` says of the request; undefined where it says nothing. */
+export function affinityHashOf(
+  { kind, name }: AffinityOptions,
+  head: Head,
+  client: string | undefined,
+): number | undefined {
+  const key = keyOf(kind, name, head, client)
+  return key === undefined ? undefined : xxhash32(key)
+}
+
+function keyOf(
+  kind: AffinityOptions["kind"],
+  name: string,
+  head: Head,
+  client: string | undefined,
+): string | undefined {
+  switch (kind) {
+    case "header":
+      return namedField(head, name)
+    case "address":
+      return client
+    case "path":
+    case "query": {
+      const target = head.bytes.toString("latin1", head.pathStart, head.pathEnd)
+      const mark = target.indexOf("?")
+      if (kind === "path") return mark === -1 ? target : target.slice(0, mark)
+      return mark === -1 ? undefined : valueIn(target.slice(mark + 1), name, "&")
+    }
+    case "cookie":
+    case "none":
+      return undefined
+  }
+}
+
+/** The value of the first field with this name, given in lower case. */
+function namedField(head: Head, name: string): string | undefined {
+  const { bytes, offsets } = head
+  for (let field = 0; field < head.count; field++) {
+    const start = offsets[field * 4]!
+    const end = offsets[field * 4 + 1]!
+    if (end - start !== name.length) continue
+    if (equals(bytes, start, end, name)) return head.value(field)
+  }
+  return undefined
+}
+
+/** The value behind `name=` in `a=1; b=2`, or in `a=1&b=2`. */
+function valueIn(text: string, name: string, separator: string): string | undefined {
+  let start = 0
+  while (start <= text.length) {
+    let end = text.indexOf(separator, start)
+    if (end === -1) end = text.length
+    while (text.charCodeAt(start) === 0x20) start++
+    if (text.startsWith(name, start) && text[start + name.length] === "=") {
+      return text.slice(start + name.length + 1, end).trimEnd()
+    }
+    start = end + 1
+  }
+  return undefined
+}

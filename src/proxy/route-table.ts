@@ -1,0 +1,113 @@
+/**
+ * Hot path: what a thread knows of each route, by its number: who serves it, what its requests need, whom they stick
+ * to. All of it is worked out when something has been learned or configured; a request costs one lookup.
+ */
+import type { RouteFinder, RouteList } from "../cluster/routes.ts"
+import { type Knowledge, nothingKnown } from "../core/knowledge.ts"
+import type { ResourceVector } from "../core/resources.ts"
+import type { Head } from "../http1/head.ts"
+import type { Demand, Fleet, Group } from "./fleet.ts"
+import type { AffinityOptions, RouteOptions, RoutingOptions } from "./options.ts"
+
+/** What a declared demand may be of the learned mean, at least and at most. */
+const clampFactor = 8
+
+/** One route, as requests on it are treated. Replaced, never changed. */
+export interface Route {
+  /** In `Knowledge.routes`; 0 is the rest. */
+  readonly number: number
+  readonly group: Group
+  /** Of a request that declares nothing: what its rule says, else what has been learned, else the default. */
+  readonly demand: Demand
+  /** What a request may declare at least and at most, by resource; undefined: anything. */
+  readonly bounds: { readonly least: ResourceVector; readonly most: ResourceVector } | undefined
+  /** Undefined: requests stick to nothing. */
+  readonly affinity: AffinityOptions | undefined
+}
+
+export class RouteTable {
+  readonly #fleet: Fleet
+  readonly #finder: RouteFinder
+  readonly #demandDefault: Readonly<ResourceVector>
+  #routing: RoutingOptions
+  #knowledge: Knowledge = nothingKnown
+  #routes: readonly Route[] = []
+
+  constructor(
+    fleet: Fleet,
+    finder: RouteFinder,
+    demandDefault: Readonly<ResourceVector>,
+    routing: RoutingOptions,
+  ) {
+    this.#fleet = fleet
+    this.#finder = finder
+    this.#demandDefault = demandDefault
+    this.#routing = routing
+    this.#renew()
+  }
+
+  /** Hot: the route of a request. One that is known by name and not yet by its numbers counts as the rest. */
+  of(head: Head): Route {
+    const { bytes, offsets, hostField } = head
+    let hostStart = head.authorityStart
+    let hostEnd = head.authorityEnd
+    if (hostStart === hostEnd && hostField !== -1) {
+      hostStart = offsets[hostField * 4 + 2]!
+      hostEnd = offsets[hostField * 4 + 3]!
+    }
+    return this.at(this.#finder.find(head.method, bytes, head.pathStart, head.pathEnd, hostStart, hostEnd))
+  }
+
+  /** Hot: the route of this number as it is treated now. */
+  at(number: number): Route {
+    return this.#routes[number] ?? this.#routes[0]!
+  }
+
+  /** Cold: other groups or rules. The groups of the fleet have been renewed before. */
+  reroute(routing: RoutingOptions): void {
+    this.#routing = routing
+    this.#renew()
+  }
+
+  /** Cold: what has been learned, and which routes there are. */
+  learn(knowledge: Knowledge, list: RouteList): void {
+    this.#knowledge = knowledge
+    this.#finder.replace(list)
+    this.#renew()
+  }
+
+  #renew(): void {
+    const { routes, affinity } = this.#routing
+    const count = Math.max(1, routes.length + 1, this.#knowledge.routes.length)
+    this.#routes = Array.from({ length: count }, (_, number) =>
+      this.#make(number, number === 0 ? undefined : routes[number - 1], affinity),
+    )
+  }
+
+  #make(number: number, rule: RouteOptions | undefined, affinityDefault: AffinityOptions): Route {
+    const known = this.#knowledge.routes[number] ?? this.#knowledge.routes[0]
+    const mean = known?.mean ?? this.#demandDefault
+    const demand = Float64Array.from(mean, (amount, r) => {
+      const ruled = rule?.demand?.[r] ?? NaN
+      return Number.isNaN(ruled) ? amount : ruled
+    })
+    const affinity = rule?.affinity ?? affinityDefault
+    return {
+      number,
+      group: this.#fleet.groups[rule?.group ?? 0]!,
+      demand: this.#fleet.demandOf(demand),
+      bounds: rule?.isTrusted === true || known?.isLearned !== true ? undefined : this.#boundsOf(mean),
+      affinity: affinity.kind === "none" ? undefined : affinity,
+    }
+  }
+
+  /** A resource that the route has never been seen to need is measured by what all requests need of it. */
+  #boundsOf(mean: Readonly<ResourceVector>): Route["bounds"] {
+    const overall = this.#knowledge.routes[0]?.mean ?? mean
+    const base = Float64Array.from(mean, (amount, r) => (amount > 0 ? amount : overall[r]!))
+    return {
+      least: Float64Array.from(mean, (amount) => amount / clampFactor),
+      most: base.map((amount) => (amount > 0 ? amount * clampFactor : Infinity)),
+    }
+  }
+}

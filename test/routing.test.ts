@@ -1,0 +1,421 @@
+/** Where requests go, what they are taken to need, and what is told of them: a whole data plane before scripted backends. */
+import assert from "node:assert/strict"
+import { test, type TestContext } from "node:test"
+import { nothingKnown, type Knowledge } from "../src/core/knowledge.ts"
+import type { BackendId } from "../src/core/backend.ts"
+import { cellFields } from "../src/cluster/observer.ts"
+import type { RouteRule } from "../src/cluster/routes.ts"
+import { plainPolicy, policies, policyNames } from "../src/policies/index.ts"
+import type { PolicyEntry } from "../src/policies/policy.ts"
+import type { AffinityOptions, PoolMatch, RouteOptions, RoutingOptions } from "../src/proxy/options.ts"
+import { get, ok } from "./support/messages.ts"
+import {
+  answering,
+  noAffinity,
+  relay,
+  routingOf,
+  type Relay,
+  type ScriptedBackend,
+  until,
+} from "./support/relay.ts"
+
+/** Backends that answer at once with whatever `fields` says. */
+function plain(t: TestContext, count: number, fields = ""): Promise<ScriptedBackend[]> {
+  return Promise.all(Array.from({ length: count }, () => answering(t, () => ok("here", fields))))
+}
+
+function declares(path: string, compute: number, storage: number): string {
+  return get(path, `Linebacker-Demand: compute=${compute}, storage=${storage}\r\n`)
+}
+
+function only(id: string): PoolMatch {
+  return { labels: {}, zone: undefined, ids: [id] }
+}
+
+/** Answers only when `release` is called. */
+async function holding(t: TestContext): Promise<{ backend: ScriptedBackend; release: () => void }> {
+  const waiting: (() => void)[] = []
+  const backend = await answering(t, () => new Promise((resolve) => waiting.push(() => resolve(ok("late")))))
+  return { backend, release: () => waiting.splice(0).forEach((answer) => answer()) }
+}
+
+function ruleOf(path: string, change: Partial<RouteRule> = {}): RouteRule {
+  return { name: path, method: undefined, host: undefined, path, ...change }
+}
+
+function routeOf(path: string, change: Partial<RouteOptions> = {}): RouteOptions {
+  return {
+    rule: ruleOf(path),
+    group: 0,
+    demand: undefined,
+    isTrusted: false,
+    affinity: noAffinity,
+    ...change,
+  }
+}
+
+/** What is known when the routes of these rules need this much, (compute, storage) each; the first is the rest. */
+function known(...means: readonly (readonly [number, number])[]): Knowledge {
+  const routes = means.map(([compute, storage], index) => ({
+    name: String(index),
+    mean: Float64Array.of(compute, storage),
+    rate: 1,
+    isLearned: true,
+  }))
+  return { ...nothingKnown, version: 1, routes }
+}
+
+function learn({ plane }: Relay, knowledge: Knowledge, routes: readonly RouteOptions[]): void {
+  plane.learn(knowledge, { version: 1, rules: routes.map(({ rule }) => rule), learned: [] })
+}
+
+/** What one request holds while it runs. */
+async function heldBy(t: TestContext, at: Relay, request: string, release: () => void): Promise<number[]> {
+  const wire = await at.client()
+  wire.send(request)
+  await until("it is in flight", () => at.table.inFlight(0) === 1)
+  const held = [at.table.reserved(0, 0), at.table.reserved(0, 1)]
+  await until("the backend has it", () => {
+    release()
+    return at.table.inFlight(0) === 0
+  })
+  await wire.response()
+  t.diagnostic(`held ${held.join(", ")}`)
+  return held
+}
+
+async function servedBy(at: Relay, request: string): Promise<string | undefined> {
+  const wire = await at.client()
+  wire.send(request)
+  const response = await wire.response()
+  wire.socket.end()
+  return response.field("x-linebacker-backend")
+}
+
+test("a request needs what it declares, else what its rule says, else what was learned of its route", async (t) => {
+  const { backend, release } = await holding(t)
+  const routes = [routeOf("/ruled", { demand: Float64Array.of(7, NaN) }), routeOf("/learned")]
+  const routing = { ...routingOf("round-robin"), routes }
+  const at = await relay(t, [backend], { routing, capacity: { compute: 1_000, storage: 1_000 } })
+  assert.deepEqual(await heldBy(t, at, get("/learned"), release), [1, 1], "nothing is known")
+  assert.deepEqual(await heldBy(t, at, get("/ruled"), release), [7, 1])
+  learn(at, known([2, 3], [20, 30], [4, 5]), routes)
+  assert.deepEqual(await heldBy(t, at, get("/elsewhere"), release), [2, 3])
+  assert.deepEqual(await heldBy(t, at, get("/learned"), release), [4, 5])
+  assert.deepEqual(
+    await heldBy(t, at, get("/ruled"), release),
+    [7, 30],
+    "what the rule leaves open is learned",
+  )
+  const declared = get("/learned", "Linebacker-Demand: storage=6\r\n")
+  assert.deepEqual(await heldBy(t, at, declared, release), [4, 6])
+  const broken = get("/learned", "Linebacker-Demand: storage=6;;\r\n")
+  assert.deepEqual(await heldBy(t, at, broken, release), [4, 5])
+})
+
+test("what is declared is at most eight times what was learned, and at least an eighth, unless it is trusted", async (t) => {
+  const { backend, release } = await holding(t)
+  const routes = [routeOf("/any"), routeOf("/trusted", { isTrusted: true }), routeOf("/no-storage")]
+  const routing = { ...routingOf("round-robin"), routes }
+  const capacity = { compute: 1_000, storage: 1_000 }
+  const at = await relay(t, [backend], { routing, capacity })
+  assert.deepEqual(await heldBy(t, at, declares("/any", 500, 0), release), [500, 0], "nothing to go by yet")
+  learn(at, known([2, 2], [4, 4], [4, 4], [4, 0]), routes)
+  assert.deepEqual(await heldBy(t, at, declares("/any", 500, 0), release), [32, 0.5])
+  assert.deepEqual(await heldBy(t, at, declares("/any", 10, 1), release), [10, 1])
+  assert.deepEqual(await heldBy(t, at, declares("/trusted", 500, 0), release), [500, 0])
+  // What the route has never been seen to need is measured by all requests.
+  assert.deepEqual(await heldBy(t, at, declares("/no-storage", 4, 500), release), [4, 16])
+
+  const trusting = await relay(t, [backend], { routing, capacity, trustedDemand: ["127.0.0.0/8"] })
+  learn(trusting, known([2, 2], [4, 4], [4, 4], [4, 0]), routes)
+  assert.deepEqual(await heldBy(t, trusting, declares("/any", 500, 0), release), [500, 0])
+})
+
+test("a rule's requests go to its pool; a pool without members has no backend, and does not stop the others", async (t) => {
+  const backends = await plain(t, 3)
+  const choosing = { policy: plainPolicy("round-robin") }
+  const match = { labels: {}, zone: undefined, ids: undefined }
+  const routing: RoutingOptions = {
+    affinity: noAffinity,
+    groups: [
+      { pool: "", match: undefined, choosing },
+      { pool: "zone", match: { ...match, zone: "a" }, choosing },
+      { pool: "label", match: { ...match, labels: { role: "db" } }, choosing },
+      { pool: "ids", match: { ...match, ids: ["b0", "b2"] }, choosing },
+      { pool: "nobody", match: { ...match, zone: "elsewhere" }, choosing },
+    ],
+    routes: ["/all", "/zone/*", "/label", "/ids", "/nobody"].map((path, group) => routeOf(path, { group })),
+  }
+  const at = await relay(t, backends, { routing })
+  const [b0, b1, b2] = at.members
+  const members = [{ ...b0!, zone: "a" }, { ...b1!, labels: { role: "db" } }, b2!]
+  at.apply(members)
+  const served = async (path: string): Promise<string[]> => {
+    const by = new Set<string>()
+    for (let i = 0; i < 6; i++) by.add((await servedBy(at, get(path))) ?? "nobody")
+    return [...by].toSorted()
+  }
+  assert.deepEqual(await served("/all"), ["b0", "b1", "b2"])
+  assert.deepEqual(await served("/zone/1"), ["b0"])
+  assert.deepEqual(await served("/label"), ["b1"])
+  assert.deepEqual(await served("/ids?x=1"), ["b0", "b2"])
+  const answer = await at.ask(get("/nobody", "Connection: close\r\n"))
+  assert.match(answer, /^HTTP\/1\.1 503 [^]*"no_backend"/)
+  // As everywhere, suspects serve where nobody else does.
+  const suspect = { ...members[0]!, state: "suspect" as const }
+  at.plane.apply({ version: 9, members: [suspect, members[1]!, b2!], eligible: [members[1]!, b2!] })
+  assert.deepEqual(await served("/zone/1"), ["b0"])
+  assert.deepEqual(await served("/all"), ["b1", "b2"])
+})
+
+test("a request that waits for one pool does not hold up those of another", async (t) => {
+  const { backend: slow, release } = await holding(t)
+  const quick = await answering(t, () => ok("quick"))
+  const choosing = { policy: plainPolicy("round-robin") }
+  const routing: RoutingOptions = {
+    affinity: noAffinity,
+    groups: [
+      { pool: "slow", match: only("b0"), choosing },
+      { pool: "quick", match: only("b1"), choosing },
+    ],
+    routes: [routeOf("/slow"), routeOf("/quick", { group: 1 })],
+  }
+  const at = await relay(t, [slow, quick], { routing, limits: { connectionsPerBackendMax: 1 } })
+  const [first, second] = [await at.client(), await at.client()]
+  first.send(get("/slow"))
+  await until("it is in flight", () => at.table.inFlight(0) === 1)
+  second.send(get("/slow"))
+  assert.equal(await servedBy(at, get("/quick")), "b1")
+  assert.equal(second.received, 0)
+  await until("both are answered", () => {
+    release()
+    return first.received > 0 && second.received > 0
+  })
+})
+
+test("a cookie binds a client to its backend, says nothing of it, and is given anew when that has gone", async (t) => {
+  const backends = await plain(t, 3)
+  const base = routingOf("round-robin")
+  const choosing = { policy: plainPolicy("round-robin"), bind: true }
+  const affinity: AffinityOptions = { kind: "cookie", name: "lb" }
+  const routing = { ...base, affinity, groups: [{ ...base.groups[0]!, choosing }] }
+  const at = await relay(t, backends, { routing, trustedProxies: ["127.0.0.1"] })
+  const ask = async (
+    fields: string,
+  ): Promise<{ backend: string | undefined; cookie: string | undefined }> => {
+    const wire = await at.client()
+    wire.send(get("/", fields))
+    const response = await wire.response()
+    return { backend: response.field("x-linebacker-backend"), cookie: response.field("set-cookie") }
+  }
+  const { backend, cookie = "" } = await ask("")
+  assert.match(cookie, /^lb=[A-Za-z0-9_-]{22}; Path=\/; HttpOnly; SameSite=Lax$/)
+  const pair = cookie.slice(0, cookie.indexOf(";"))
+  for (let i = 0; i < 10; i++) {
+    const bound = await ask(`Cookie: other=1; ${pair}; last=2\r\n`)
+    assert.deepEqual(bound, { backend, cookie: undefined })
+  }
+  assert.equal((await ask(`Cookie: a=b\r\nCookie: ${pair}\r\n`)).backend, backend, "in a field of its own")
+  const others = new Set<string | undefined>()
+  for (let i = 0; i < 3; i++) others.add((await ask("Cookie: lb=AAAAAAAAAAAAAAAAAAAAAA; xlb=1\r\n")).backend)
+  assert.equal(others.size, 3, "what we never gave binds nobody")
+  assert.match((await ask("X-Forwarded-Proto: https\r\n")).cookie ?? "", /; Secure$/)
+
+  at.apply(at.members.filter(({ id }) => id !== backend))
+  const moved = await ask(`Cookie: ${pair}\r\n`)
+  assert.notEqual(moved.backend, backend)
+  assert.ok(moved.cookie !== undefined && !moved.cookie.startsWith(pair))
+})
+
+test("requests of one key go to one backend, and many keys to all of them", async (t) => {
+  const backends = await plain(t, 3)
+  const kinds: readonly (readonly [AffinityOptions, (key: string) => string])[] = [
+    [{ kind: "header", name: "x-user" }, (key) => get("/", `X-User: ${key}\r\n`)],
+    [{ kind: "query", name: "user" }, (key) => get(`/?a=1&user=${key}&b=2`)],
+    [{ kind: "path", name: "" }, (key) => get(`/${key}?x=${Math.random()}`)],
+    [{ kind: "address", name: "" }, (key) => get("/", `X-Forwarded-For: 10.0.0.${key}\r\n`)],
+  ]
+  for (const [affinity, request] of kinds) {
+    const at = await relay(t, backends, {
+      routing: { ...routingOf("rendezvous"), affinity },
+      trustedProxies: ["127.0.0.1"],
+    })
+    const all = new Set<string | undefined>()
+    for (let key = 1; key <= 20; key++) {
+      const first = await servedBy(at, request(String(key)))
+      assert.equal(await servedBy(at, request(String(key))), first, `${affinity.kind} ${key}`)
+      all.add(first)
+    }
+    // All twenty keys would miss one of three backends with probability 3·(2/3)^20 < 0.001.
+    assert.equal(all.size, 3, affinity.kind)
+  }
+})
+
+test("reports in the head and in the trailer section are heard, and reach the client only where they shall", async (t) => {
+  const fields =
+    'endpoint-load-metrics: JSON {"request_cost":{"compute":3},"utilization":{"storage":0.5}}\r\n'
+  const [inHead] = await plain(t, 1, fields)
+  const trailing = await answering(
+    t,
+    () =>
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: endpoint-load-metrics\r\n\r\n" +
+      `2\r\nhi\r\n0\r\nX-Other: 1\r\n${fields}\r\n`,
+  )
+  for (const pass of [false, true]) {
+    for (const ask of ["none", "TEXT", "JSON"] as const) {
+      for (const backend of [inHead!, trailing]) {
+        const asked: (string | undefined)[] = []
+        const at = await relay(t, [backend], { loadReports: { ask, pass } })
+        const wire = await at.client()
+        wire.send(get("/", "endpoint-load-metrics-format: BIN\r\n"))
+        const response = await wire.response()
+        if (backend === inHead) assert.equal(response.field("endpoint-load-metrics") !== undefined, pass)
+        asked.push(response.body.toString())
+        const observed = at.plane.takeObserved()
+        const samples = [...(observed?.batch?.samples.values ?? [])]
+        assert.deepEqual(samples.slice(1), [3, NaN], `cost, ${ask} ${pass}`)
+        assert.deepEqual([...(observed?.batch?.loads.utilization ?? [])], [NaN, 0.5])
+      }
+    }
+  }
+})
+
+test("backends are asked for reports in the form that is wanted, and not in the client's", async (t) => {
+  const forms: (string | undefined)[] = []
+  const backend = await answering(t, (request) => {
+    forms.push(
+      request.fields
+        .filter(([name]) => name.toLowerCase() === "endpoint-load-metrics-format")
+        .map(([, value]) => value)
+        .join("|"),
+    )
+    return ok("here")
+  })
+  for (const loadReports of [
+    { ask: "none", pass: false },
+    { ask: "TEXT", pass: false },
+    { ask: "JSON", pass: true },
+    { ask: "none", pass: true },
+  ] as const) {
+    const at = await relay(t, [backend], { loadReports })
+    await servedBy(at, get("/", "Endpoint-Load-Metrics-Format: BIN\r\n"))
+  }
+  assert.deepEqual(forms, ["", "TEXT", "JSON", "BIN"])
+})
+
+test("what comes of attempts is told by backend and route", async (t) => {
+  const good = await answering(t, () => ok("here"))
+  const bad = await answering(t, () => "HTTP/1.1 500 Broken\r\nContent-Length: 0\r\n\r\n")
+  const choosing = { policy: plainPolicy("round-robin") }
+  const routing: RoutingOptions = {
+    affinity: noAffinity,
+    groups: [
+      { pool: "good", match: only("b0"), choosing },
+      { pool: "bad", match: only("b1"), choosing },
+    ],
+    routes: [routeOf("/good"), routeOf("/bad", { group: 1 })],
+  }
+  const at = await relay(t, [good, bad], { routing })
+  for (let i = 0; i < 3; i++) await servedBy(at, get("/good"))
+  for (let i = 0; i < 2; i++) await servedBy(at, get("/bad"))
+  await servedBy(at, get("/users/1234"))
+  await servedBy(at, get("/users/5678"))
+  const observed = at.plane.takeObserved()
+  const { slots, routes, values } = observed!.batch!.cells
+  const stride = values.length / slots.length
+  const seen = [...slots].map((slot, row) => {
+    const [served, failed] = [cellFields.served, cellFields.failed].map(
+      (field) => values[row * stride + field],
+    )
+    return `slot ${slot}, route ${routes[row]}: ${served} served, ${failed} failed`
+  })
+  assert.deepEqual(
+    new Set(seen),
+    new Set([
+      "slot 0, route 1: 3 served, 0 failed",
+      "slot 1, route 2: 0 served, 2 failed",
+      // Of no rule, so of the first group.
+      "slot 0, route 0: 2 served, 0 failed",
+    ]),
+  )
+  assert.deepEqual(observed!.unknown, [["GET /users/*", 2]])
+  assert.equal(at.plane.takeObserved(), undefined)
+})
+
+test("a correction gives no backend more space than it registered", async (t) => {
+  const { backend, release } = await holding(t)
+  const resources = [{ name: "slots", kind: "space" as const, resolution: 1 / 1024 }]
+  const at = await relay(t, [backend], { resources, capacity: { slots: 1 } })
+  const capacities = new Map([["b0" as BackendId, Float64Array.of(10)]])
+  at.plane.learn({ ...nothingKnown, version: 1, capacities }, { version: 1, rules: [], learned: [] })
+  const wires = [await at.client(), await at.client()]
+  for (const wire of wires) wire.send(get())
+  await until("one runs", () => at.table.inFlight(0) === 1)
+  await until("all are answered, one after the other", () => {
+    assert.ok(at.table.inFlight(0) <= 1)
+    release()
+    return wires.every((wire) => wire.received > 0)
+  })
+})
+
+test("a corrected capacity is what is chosen by", async (t) => {
+  const backends = await plain(t, 2)
+  const at = await relay(t, backends, { routing: routingOf("price") })
+  const count = async (): Promise<number> => {
+    let first = 0
+    for (let i = 0; i < 30; i++) if ((await servedBy(at, get())) === "b0") first++
+    return first
+  }
+  const equal = await count()
+  // 30 fair coins give 2 to 28 heads but for one time in 10^7.
+  assert.ok(equal > 1 && equal < 29, `${equal} of 30`)
+  const capacities = new Map([["b0" as BackendId, Float64Array.of(10, 10)]])
+  learn(at, { ...known([1, 1]), capacities }, [])
+  assert.equal(await count(), 0)
+  learn(at, known([1, 1]), [])
+  assert.ok((await count()) > 1, "what is no longer corrected is as it was registered")
+})
+
+test("the policy is changed under load, to every other one and back, and nothing is lost", async (t) => {
+  let answered = 0
+  const backends = await Promise.all(
+    [1, 2, 3].map(() =>
+      answering(t, async () => {
+        await new Promise((resolve) => setTimeout(resolve, 2))
+        answered++
+        return ok("here")
+      }),
+    ),
+  )
+  const at = await relay(t, backends, { limits: { queueMax: 100, connectionsPerBackendMax: 4 } })
+  const resources = [
+    { name: "compute", kind: "rate" as const, resolution: 1 / 1024 },
+    { name: "storage", kind: "rate" as const, resolution: 1 / 1024 },
+  ]
+  const names = policyNames.filter((name) => {
+    const entry: PolicyEntry = policies[name]
+    return entry.unsuitable?.(resources) === undefined
+  })
+  let changes = 0
+  const clients = await Promise.all(Array.from({ length: 24 }, () => at.client()))
+  const talking = { isOver: false }
+  let asked = 0
+  const talks = clients.map(async (wire, index) => {
+    while (!talking.isOver) {
+      asked++
+      wire.send(get(`/${index}`))
+      const response = await wire.response()
+      assert.equal(response.status, 200)
+    }
+  })
+  for (const name of [...names, ...names.toReversed()]) {
+    at.plane.reroute(routingOf(name))
+    changes++
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  talking.isOver = true
+  await Promise.all(talks)
+  t.diagnostic(`${asked} requests, ${changes} changes`)
+  assert.equal(answered, asked)
+})
