@@ -101,6 +101,21 @@ export class LiveStage {
   }
 
   /**
+   * Requests of the scenario that nobody counts, for so long (real ms) and with nothing going wrong: the balancer learns
+   * once a real second, which is a long time in the scenario, and code is slower the first times that it runs.
+   */
+  async practise(rate: number, ms: Millis): Promise<void> {
+    const { scenario, seed, speed } = this.#options
+    const requests = Math.max(1, Math.round((rate * speed * ms) / 1_000))
+    const { classes, list, durationMs } = scenarioLoad({ scenario, rate, requests, seed: seed + 1, speed })
+    await this.#run(
+      this.#plan({ classes, load: { kind: "listed", list, waitingMax }, durationMs, warmUpMs: 0 }),
+      [],
+    )
+    await this.#untilDrained()
+  }
+
+  /**
    * Plays one load: `requests` at `rate` (in the scenario's time), with all that happens meanwhile. Resolves when all
    * requests have ended and nothing is left in flight.
    */

@@ -49,6 +49,9 @@ const loadDefault = 0.7
 const loadsDefault = [0.3, 0.5, 0.7, 0.8, 0.9, 1] as const
 const durationDefault = "15s"
 const requestsMax = 1_000_000
+/** Before the first load that counts: how much, and how long. */
+const practiceLoad = 0.4
+const practiceMs = 6_000
 /** Of the run, what is left behind the last thing that happens to the fleet. */
 const afterPart = 0.2
 
@@ -95,6 +98,7 @@ export async function runScenarioLive(given: Given, io: Io): Promise<ExitCode> {
           tell(`${policy.name}: starting ${plan.present.length} backends`)
           stage = new LiveStage({ ...asked, policy, io })
           if (!stopped) await stage.start(plan.present)
+          if (!stopped) await stage.practise(practiceLoad * asked.bounds.thetaStar, practiceMs)
           if (!stopped) relayMs[policy.name] ??= await stage.relayMs()
         }
         if (stopped) break

@@ -6,13 +6,17 @@ import { type Expectation, parseExpectations, shownVerdict, verdictsOf } from ".
 import { ownFields, readMix } from "../spam/mix-file.ts"
 import type { SpamPlan, SpamProgress } from "../spam/plan.ts"
 import { parseTarget, preflight } from "../spam/preflight.ts"
-import { parseRate } from "../spam/rate.ts"
+import { parseRate, ratePerSecondMax } from "../spam/rate.ts"
+import { recordedList } from "../spam/recorded-list.ts"
+import { spamFiles } from "../spam/spam-page.ts"
+import type { RequestTrace } from "../sim/trace.ts"
+import { traceOf } from "./sim-source.ts"
 import type { RequestClass } from "../spam/requests.ts"
 import { Schedule } from "../spam/schedule.ts"
 import { startSpam } from "../spam/spam.ts"
 import { summaryText } from "../spam/summary.ts"
 import { systemRng } from "../system.ts"
-import { runScenarioLive } from "./spam-scenario.ts"
+import { runScenarioLive, writeReport } from "./spam-scenario.ts"
 import { type Command, type ExitCode, type Given, type Io, text, texts, UsageError } from "./command.ts"
 
 const durationDefault = "10s"
@@ -63,6 +67,12 @@ export const spam: Command = {
     },
     body: { type: "string", value: "TEXT", about: "What every request carries." },
     threads: { type: "string", value: "N", about: "Threads that send. Default 1." },
+    trace: {
+      type: "string",
+      value: "FILE",
+      about:
+        "Sends when recorded requests came, faster or slower so that --rate is the mean; as recorded without it.",
+    },
     seed: { type: "string", value: "N", about: "Makes the run repeatable; printed with every result." },
     insecure: { type: "boolean", about: "Takes any certificate." },
     "no-spin": {
@@ -124,7 +134,9 @@ export const spam: Command = {
     const { target, host, path } = parsed.value
     const classes = classesOf(given, io, path)
     if (typeof classes === "number") return classes
-    const plan = planOf(given, { target, host, classes })
+    const trace = await recordedOf(given, io)
+    if (typeof trace === "number") return trace
+    const plan = planOf(given, { target, host, classes }, trace)
     const reached = await preflight(target, plan.timeoutMs)
     if (!reached.ok) {
       io.err(`linebacker spam: ${reached.error}\n`)
@@ -188,6 +200,11 @@ async function play(
     io.out(summaryText(result))
     for (const verdict of verdicts) io.out(`${shownVerdict(verdict)}\n`)
   }
+  const folder = text(given, "report")
+  if (folder !== undefined) {
+    const code = writeReport(folder, spamFiles(result, verdicts.map(shownVerdict)), io)
+    if (code !== 0) return code
+  }
   return verdicts.every(({ holds }) => holds) ? 0 : 1
 }
 
@@ -244,7 +261,23 @@ function singleClass(given: Given, path: string): RequestClass {
   }
 }
 
-function planOf(given: Given, about: Pick<SpamPlan, "target" | "host" | "classes">): SpamPlan {
+/** When recorded requests came; undefined without `--trace`. */
+async function recordedOf(given: Given, io: Io): Promise<RequestTrace | undefined | ExitCode> {
+  const file = text(given, "trace")
+  if (file === undefined) return undefined
+  if (given.values["poisson"] === true) throw new UsageError("--poisson: --trace says when requests are due")
+  const trace = await traceOf(file, io)
+  if (typeof trace === "number") return trace
+  if (trace.kind === "requests") return trace
+  throw new UsageError(`--trace: "${file}" is a recording of machines, not of requests`)
+}
+
+function planOf(
+  given: Given,
+  about: Pick<SpamPlan, "target" | "host" | "classes">,
+  trace: RequestTrace | undefined,
+): SpamPlan {
+  if (trace !== undefined) return recordedPlanOf(given, about, trace)
   const asked = text(given, "rate")
   const duration = time(given, "duration", durationDefault, 1)
   const warmUpMs = time(given, "warm-up", "0s", 0)
@@ -287,6 +320,40 @@ function planOf(given: Given, about: Pick<SpamPlan, "target" | "host" | "classes
     timeoutMs: time(given, "timeout", "10s", 1),
     failedFrom: Infinity,
     seed: whole(given, "seed", systemRng().below(2 ** 31), 0, Number.MAX_SAFE_INTEGER),
+    spins: given.values["no-spin"] !== true,
+    sliceMs: Math.max(1_000, Math.ceil((durationMs - warmUpMs) / slicesMax)),
+  }
+}
+
+function recordedPlanOf(
+  given: Given,
+  about: Pick<SpamPlan, "target" | "host" | "classes">,
+  trace: RequestTrace,
+): SpamPlan {
+  const asked = text(given, "rate")
+  const rate = asked === undefined ? undefined : Number(asked)
+  if (rate !== undefined && !(/^[0-9]*\.?[0-9]+$/.test(asked!) && rate > 0 && rate <= ratePerSecondMax)) {
+    throw new UsageError(`--rate: with --trace expected one number above 0, found "${asked}"`)
+  }
+  const seed = whole(given, "seed", systemRng().below(2 ** 31), 0, Number.MAX_SAFE_INTEGER)
+  const list = recordedList(trace, about.classes, rate, seed)
+  const lengthMs = list.atMs.at(-1)! + 1
+  const durationMs = given.values["duration"] === undefined ? lengthMs : time(given, "duration", "", 1)
+  const warmUpMs = time(given, "warm-up", "0s", 0)
+  if (warmUpMs >= durationMs)
+    throw new UsageError(`--warm-up: nothing is left of ${durationMs} ms to be counted`)
+  const threads = whole(given, "threads", 1, 1, Math.max(16, availableParallelism()))
+  return {
+    ...about,
+    load: { kind: "listed", list, waitingMax },
+    connections: whole(given, "connections", connectionsOpen, threads, 1_000_000),
+    threads,
+    durationMs,
+    requestsMax: whole(given, "requests", Infinity, 1, Number.MAX_SAFE_INTEGER),
+    warmUpMs,
+    timeoutMs: time(given, "timeout", "10s", 1),
+    failedFrom: Infinity,
+    seed,
     spins: given.values["no-spin"] !== true,
     sliceMs: Math.max(1_000, Math.ceil((durationMs - warmUpMs) / slicesMax)),
   }
