@@ -12,6 +12,8 @@ const startMs = 50
 const readyMsMax = 60_000
 /** How long after the last request may have timed out a thread that says nothing is ended. */
 const graceMs = 5_000
+/** The longest that a timer can wait. */
+const timerMsMax = 2 ** 31 - 1
 
 export interface SpamRun {
   /** When the first request may leave, in time of `systemClock`; known when all threads are ready. */
@@ -52,7 +54,7 @@ export function startSpam(
     for (const worker of threads) {
       worker.postMessage({ kind: "start", startsAt: clockOrigin + at } satisfies ToSpamWorker)
     }
-    late = setTimeout(endAll, startMs + plan.durationMs + 2 * plan.timeoutMs + graceMs)
+    late = setTimeout(endAll, Math.min(startMs + plan.durationMs + 2 * plan.timeoutMs + graceMs, timerMsMax))
     start(at)
   }
   const reports = threads.map(
