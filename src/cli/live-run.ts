@@ -144,10 +144,11 @@ export class LiveStage {
   async #run(plan: SpamPlan, cues: readonly Cue[]): Promise<LiveResult> {
     const run = startSpam(plan, "a scenario")
     const cancels: (() => void)[] = []
-    void run.startsAt.then((startsAt) => {
-      const wait = startsAt - systemClock.now()
+    const schedule = async (): Promise<void> => {
+      const wait = (await run.startsAt) - systemClock.now()
       for (const cue of cues) cancels.push(systemTimers.set(wait + cue.atMs, () => this.#perform(cue)))
-    })
+    }
+    void schedule()
     this.#stopRun = () => run.stop()
     if (this.#isStopped) run.stop()
     try {

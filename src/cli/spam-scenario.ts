@@ -63,7 +63,7 @@ interface Asked {
   readonly seed: number
   readonly speed: number
   readonly remarks: readonly string[]
-  requestsAt(load: number): number
+  readonly requestsAt: (load: number) => number
 }
 
 /** Plays it and prints both sides. Options that make no sense with a scenario have been refused by the caller. */
