@@ -41,7 +41,7 @@ export function comparisonText(comparison: Comparison): string {
 }
 
 function beware({ policy, load, warnings }: ComparedRun): string[] {
-  return warnings.map((warning) => `${policy} at ${load}: ${warning}`)
+  return warnings.map((warning) => `${policy} at ${load}: ${warning.replace(/\.$/, "")}`)
 }
 
 function runRow(run: ComparedRun): string[] {
