@@ -58,7 +58,12 @@ const rooms: Readonly<Record<string, Room>> = {
     packages: ["highs", "yaml", "zod"],
   },
   backend: { imports: ["core", "sim"], types: ["control"], node: true },
-  spam: { imports: ["core", "http1", "metrics", "settings", "sim"], packages: ["zod"], node: true },
+  spam: {
+    imports: ["core", "http1", "metrics", "settings", "sim"],
+    types: ["backend"],
+    packages: ["zod"],
+    node: true,
+  },
 }
 /** May import anything. */
 const openRooms: readonly string[] = ["cli"]

@@ -501,3 +501,79 @@ test("refuses a capacity or speed that makes no sense", async (t) => {
   }
   for (const speed of [0, -1, NaN, Infinity]) await assert.rejects(arrange(t, { speed }), RangeError)
 })
+
+test("who finds no room waits in order, and work begins only inside", async (t) => {
+  const { backend, time } = await arrange(t, { capacity: { compute: 10, memory: 10 }, spaces: ["memory"] })
+  const ask2 = (memory: number, path: string): Promise<Answer> =>
+    ask(backend, { path, headers: { Compute: "10", Memory: String(memory) } })
+  const first = ask2(8, "/first")
+  await eventually(() => backend.stats().running === 1)
+  const second = ask2(4, "/second")
+  await eventually(() => backend.stats().running === 2)
+  // It would fit, but must not pass the one before it.
+  const third = ask2(2, "/third")
+  await eventually(() => backend.stats().running === 3)
+  assert.equal(backend.stats().utilization["memory"], 0.8)
+  time.pass(1_000)
+  assert.equal((await first).json["serviceMs"], 1_000)
+  assert.equal(backend.stats().utilization["memory"], 0.6)
+  time.pass(2_000)
+  assert.deepEqual([(await second).json["serviceMs"], (await third).json["serviceMs"]], [3_000, 3_000])
+})
+
+test("refuses what it could never hold, and what it cannot any more", async (t) => {
+  const { backend } = await arrange(t, { capacity: { memory: 10 }, spaces: ["memory"] })
+  const tooLarge = await ask(backend, { headers: { Memory: "11" } })
+  assert.equal(tooLarge.status, 503)
+  assert.match(tooLarge.text, /"this backend has not so much memory"/)
+  await job(backend, 0, 0, { headers: { Memory: "4", Hold: "1000" } })
+  const waiting = ask(backend, { headers: { Memory: "8" } })
+  await eventually(() => backend.stats().running === 2)
+  backend.setCondition({ taken: { memory: 0.5 } })
+  assert.equal((await waiting).status, 503)
+  assert.deepEqual([backend.stats().running, backend.stats().aborted, backend.stats().requests], [1, 0, 0])
+})
+
+test("in order of arrival, as many are served as there are lanes", async (t) => {
+  const { backend, time } = await arrange(t, {
+    capacity: { compute: 20 },
+    lane: { compute: 10 },
+    discipline: "fifo",
+  })
+  const answers: Promise<Answer>[] = []
+  for (let i = 1; i <= 3; i++) {
+    answers.push(ask(backend, { headers: { Compute: "10" } }))
+    await eventually(() => backend.stats().running === i)
+  }
+  time.pass(1_000)
+  assert.deepEqual(
+    [(await answers[0]!).json["serviceMs"], (await answers[1]!).json["serviceMs"]],
+    [1_000, 1_000],
+  )
+  assert.equal(backend.stats().running, 1)
+  time.pass(1_000)
+  assert.equal((await answers[2]!).json["serviceMs"], 2_000)
+})
+
+test("a neighbour takes capacity but leaves a lane as fast as it was; to be slow is another matter", async (t) => {
+  const { backend, time } = await arrange(t, { capacity: { compute: 20 }, lane: { compute: 10 } })
+  backend.setCondition({ taken: { compute: 0.5 } })
+  const alone = ask(backend, { headers: { Compute: "10" } })
+  await eventually(() => backend.stats().running === 1)
+  time.pass(1_000)
+  assert.equal((await alone).json["serviceMs"], 1_000)
+  backend.setCondition({ taken: { compute: 0 }, speeds: { compute: 0.5 } })
+  const slow = ask(backend, { headers: { Compute: "10" } })
+  await eventually(() => backend.stats().running === 1)
+  time.pass(2_000)
+  assert.equal((await slow).json["serviceMs"], 2_000)
+})
+
+test("fails the part of its requests that it is told to, without working", async (t) => {
+  const { backend } = await arrange(t)
+  backend.setCondition({ failing: 1 })
+  assert.equal((await ask(backend, { headers: { Compute: "10" } })).status, 503)
+  assert.equal(backend.stats().running, 0)
+  backend.setCondition({ failing: 0 })
+  assert.equal((await ask(backend)).status, 200)
+})

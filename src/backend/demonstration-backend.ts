@@ -10,9 +10,11 @@ import { hostname } from "node:os"
 import type { Clock, Millis } from "../core/clock.ts"
 import { demandHeader, resourcesMax, type NamedAmounts } from "../core/resources.ts"
 import { fail, ok, type Result } from "../core/result.ts"
-import { ProcessorSharing } from "../sim/processor-sharing.ts"
-import { systemClock, systemTimers, type Timers } from "../system.ts"
+import type { Rng } from "../core/rng.ts"
+import { systemClock, systemRng, systemTimers, type Timers } from "../system.ts"
 import { announce, type AnnounceOptions, type Announcement } from "./announce.ts"
+import { AssemblyLine, type Job } from "./assembly-line.ts"
+import { WaitingRoom } from "./waiting-room.ts"
 
 export interface DemonstrationOptions {
   readonly id: string
@@ -26,8 +28,15 @@ export interface DemonstrationOptions {
   readonly speed?: number
   /** The most of a resource that one job can use, units a second: the speed of one core. No bound by default. */
   readonly lane?: NamedAmounts
-  /** Resources that a job does not work on but holds until it is answered, whatever the speed. None by default. */
+  /** Whether a rate serves all jobs at once, or one a lane in order of arrival. Default sharing. */
+  readonly discipline?: "sharing" | "fifo"
+  /**
+   * Resources that a job does not work on but holds until it is answered, whatever the speed. None by default. Jobs that
+   * find no room wait before their work begins, first come, first served.
+   */
   readonly spaces?: readonly string[]
+  /** What it says that it has, where that is not the truth. */
+  readonly registers?: NamedAmounts
   /** What answers say: cost and utilization, utilization alone, or nothing. Default all. */
   readonly reports?: LoadReports
   /** Whom to announce to, once the backend listens; nobody by default. */
@@ -35,6 +44,8 @@ export interface DemonstrationOptions {
   readonly log?: (line: string) => void
   readonly clock?: Clock
   readonly timers?: Timers
+  /** Which requests fail where a part of them is to. */
+  readonly rng?: Rng
 }
 
 export type LoadReports = "costs" | "utilization" | "none"
@@ -43,7 +54,11 @@ export type LoadReports = "costs" | "utilization" | "none"
 export interface Condition {
   /** By resource, the part of its speed at which it works; 0 stands still. */
   readonly speeds?: Readonly<Record<string, number>>
-  /** Utilization is reported as this many times the truth. */
+  /** By resource, the part that somebody else uses: of a rate what is left is as fast for one job as before. */
+  readonly taken?: Readonly<Record<string, number>>
+  /** This part of its requests is answered with an error at once. */
+  readonly failing?: number
+  /** Costs and utilization are reported as this many times the truth. */
   readonly reportFactor?: number
   /** Utilization is reported as it was when this began. */
   readonly reportsFrozen?: boolean
@@ -90,8 +105,6 @@ const workMax = 1_000_000
 const drainMsMax = 10_000
 /** Longer than the balancer keeps an idle connection (55 s), so it is never this side that closes first. */
 const keepAliveMs = 75_000
-/** Mean age of what the utilization is made of, as a window of one second has; 86 % of it is younger than 1 s. */
-const utilizationMsMean = 500
 /** For answers on their way when the server closes in order. */
 const flushMsMax = 1_000
 
@@ -115,13 +128,9 @@ export async function startDemonstrationBackend(
   return backend
 }
 
-interface Job {
-  /** By resource; 0 of those that are only held. */
-  readonly work: readonly number[]
-  /** Called when all its work is done. */
-  readonly done: () => void
-  /** Index of the resource that it occupies. */
-  stage: number
+/** A job that may have to wait for room, and can be told that there will be none. */
+interface RoomJob extends Job {
+  readonly refuse: (error: Refusal) => void
 }
 
 class Demonstration implements DemonstrationBackend {
@@ -133,10 +142,15 @@ class Demonstration implements DemonstrationBackend {
   readonly #headers: readonly string[]
   readonly #line: AssemblyLine
   readonly #speed: number
-  /** By resource, whether it is only held; and how much of it is. */
+  /** By resource, whether it is only held. */
   readonly #isSpace: readonly boolean[]
-  readonly #held: number[]
+  readonly #room: WaitingRoom<RoomJob>
   readonly #totals: number[]
+  /** Of each resource: of its speed, and of that what is not somebody else's. */
+  readonly #speeds: number[]
+  readonly #taken: number[]
+  #failing = 0
+  readonly #rng: Rng
   #reportFactor = 1
   #frozenReport: NamedAmounts | undefined
   readonly #server: Server
@@ -159,14 +173,21 @@ class Demonstration implements DemonstrationBackend {
     this.#headers = this.#names.map(demandHeader)
     if (!(speed > 0 && speed < Infinity)) throw new RangeError(`the speed must be above 0; found ${speed}`)
     this.#speed = speed
-    const { lane = {}, spaces = [] } = options
+    const { discipline = "sharing", lane = {}, spaces = [], registers = {} } = options
     checkNames("lane", Object.keys(lane), this.#names)
     checkNames("spaces", spaces, this.#names)
+    checkNames("registers", Object.keys(registers), this.#names)
     this.#isSpace = this.#names.map((name) => spaces.includes(name))
-    this.#held = this.#names.map(() => 0)
+    this.#room = new WaitingRoom(
+      this.#names.map((name, r) => (this.#isSpace[r] === true ? capacity[name]! : 0)),
+    )
+    this.#speeds = this.#names.map(() => 1)
+    this.#taken = this.#names.map(() => 0)
+    this.#rng = options.rng ?? systemRng()
     const stages = this.#names.map((name, index) => ({
       rate: this.#isSpace[index] === true ? 0 : capacity[name]! * speed,
       lane: (lane[name] ?? Infinity) * speed,
+      discipline,
     }))
     this.#line = new AssemblyLine(stages, this.#clock, this.#timers)
     this.#totals = this.#names.map(() => 0)
@@ -188,7 +209,7 @@ class Demonstration implements DemonstrationBackend {
       ...to,
       timers: this.#timers,
       id,
-      capacity,
+      capacity: { ...capacity, ...this.#options.registers },
       report: () => ({
         ...(this.#options.reports === "none" ? {} : { utilization: this.#reported() }),
         inFlight: this.#running,
@@ -225,12 +246,20 @@ class Demonstration implements DemonstrationBackend {
     }
   }
 
-  setCondition({ speeds, reportFactor, reportsFrozen }: Condition): void {
-    checkNames("speeds", Object.keys(speeds ?? {}), this.#names)
-    for (const [name, part] of Object.entries(speeds ?? {})) {
-      const index = this.#names.indexOf(name)
-      if (this.#isSpace[index] !== true) this.#line.setRate(index, this.#capacity(index) * this.#speed * part)
+  setCondition(condition: Condition): void {
+    const { speeds = {}, taken = {}, failing, reportFactor, reportsFrozen } = condition
+    checkNames("speeds", Object.keys(speeds), this.#names)
+    checkNames("taken", Object.keys(taken), this.#names)
+    for (const [index, name] of this.#names.entries()) {
+      const speed = speeds[name] ?? this.#speeds[index]!
+      const part = taken[name] ?? this.#taken[index]!
+      if (speed === this.#speeds[index] && part === this.#taken[index]) continue
+      this.#speeds[index] = speed
+      this.#taken[index] = part
+      if (this.#isSpace[index] === true) this.#setRoom(index, part)
+      else this.#line.setSpeed(index, speed, part)
     }
+    this.#failing = failing ?? this.#failing
     this.#reportFactor = reportFactor ?? this.#reportFactor
     if (reportsFrozen !== undefined) this.#frozenReport = reportsFrozen ? this.#reported() : undefined
   }
@@ -285,8 +314,13 @@ class Demonstration implements DemonstrationBackend {
     if (!work.ok) return sendJson(response, work.error.status, { error: work.error })
     const lacking = work.value.findIndex((amount, index) => amount > 0 && this.#capacity(index) === 0)
     if (lacking !== -1) return sendJson(response, 503, { error: lacks(this.#headers[lacking]!) })
+    const tooLarge = this.#room.lacking(work.value)
+    if (tooLarge !== -1)
+      return sendJson(response, 503, { error: lacks(this.#headers[tooLarge]!, "not so much") })
     const hold = amountOf(request.headers, "Hold")
     if (!hold.ok) return sendJson(response, hold.error.status, { error: hold.error })
+    if (this.#failing > 0 && this.#rng.next() < this.#failing)
+      return sendJson(response, 503, { error: fails })
     this.#run(request, response, work.value, hold.value / this.#speed)
   }
 
@@ -298,7 +332,7 @@ class Demonstration implements DemonstrationBackend {
     let gone = false
     const partDone = (): void => {
       if (gone || --missing > 0) return
-      this.#settle("completed", work)
+      this.#settle("completed", job, work)
       this.#complete(request, response, { work, bodyBytes, serviceMs: this.#clock.now() - arrivedAt })
     }
     let cancelHold: (() => void) | undefined
@@ -306,13 +340,18 @@ class Demonstration implements DemonstrationBackend {
       if (holdMs > 0) cancelHold = this.#timers.set(holdMs, partDone)
       else partDone()
     }
-    const job: Job = {
+    const job: RoomJob = {
       work: work.map((amount, index) => (this.#isSpace[index] === true ? 0 : amount)),
       done: workDone,
+      refuse: (error) => {
+        gone = true
+        missing = 0
+        this.#settle("refused", job, work)
+        sendJson(response, error.status, { error })
+      },
       stage: 0,
     }
     this.#running++
-    for (const [index, amount] of work.entries()) this.#held[index]! += amount
     request.on("data", (chunk: Buffer) => (bodyBytes += chunk.length))
     request.on("end", partDone)
     response.on("close", () => {
@@ -320,16 +359,26 @@ class Demonstration implements DemonstrationBackend {
       gone = true
       cancelHold?.()
       this.#line.remove(job)
-      this.#settle("aborted", work)
+      this.#settle("aborted", job, work)
     })
-    this.#line.add(job)
+    if (this.#room.enter(job, work)) this.#line.add(job)
   }
 
-  #settle(how: "completed" | "aborted", work: readonly number[]): void {
+  #setRoom(index: number, taken: number): void {
+    this.#begin(this.#room.setTaken(index, taken))
+    for (const job of this.#room.unfit()) job.refuse(lacks(this.#headers[index]!, "not so much"))
+  }
+
+  /** There is room now for jobs that had to wait for it. */
+  #begin(jobs: readonly RoomJob[]): void {
+    for (const job of jobs) this.#line.add(job)
+  }
+
+  #settle(how: "completed" | "aborted" | "refused", job: RoomJob, work: readonly number[]): void {
     this.#running--
-    for (const [index, amount] of work.entries()) this.#held[index]! -= amount
+    this.#begin(this.#room.leave(job))
     if (how === "aborted") this.#aborted++
-    else {
+    if (how === "completed") {
       this.#requests++
       for (const [index, amount] of work.entries()) this.#totals[index]! += amount
     }
@@ -360,7 +409,10 @@ class Demonstration implements DemonstrationBackend {
     }
     // JSON and not TEXT: Envoy's parser of the TEXT form throws a report with request_cost away.
     if (reports !== "none") {
-      const report = { ...(reports === "costs" ? { request_cost: job } : {}), utilization: this.#reported() }
+      const report = {
+        ...(reports === "costs" ? { request_cost: this.#lied(job) } : {}),
+        utilization: this.#reported(),
+      }
       response.setHeader("endpoint-load-metrics", `JSON ${JSON.stringify(report)}`)
     }
     if (headers.accept?.includes("text/html") === true) {
@@ -379,143 +431,31 @@ class Demonstration implements DemonstrationBackend {
   #utilization(): NamedAmounts {
     const busy = this.#line.utilization()
     return this.#named(
-      busy.map((part, index) =>
-        rounded(this.#isSpace[index] === true ? this.#held[index]! / this.#capacity(index) : part),
-      ),
+      busy.map((part, index) => {
+        const taken = this.#taken[index]!
+        // What it sees of itself is of the whole machine, so it includes what its neighbours use.
+        if (this.#isSpace[index] !== true) return rounded(part * (1 - taken) + taken)
+        return rounded(this.#room.held(index) / this.#capacity(index) + taken)
+      }),
     )
   }
 
   /** What it says of its utilization, which may be wrong on purpose. */
   #reported(): NamedAmounts {
     if (this.#frozenReport !== undefined) return this.#frozenReport
-    const truth = this.#utilization()
-    if (this.#reportFactor === 1) return truth
+    const utilization = this.#lied(this.#utilization())
+    return Object.fromEntries(Object.entries(utilization).map(([name, part]) => [name, Math.min(1, part)]))
+  }
+
+  #lied(amounts: NamedAmounts): NamedAmounts {
+    if (this.#reportFactor === 1) return amounts
     return Object.fromEntries(
-      Object.entries(truth).map(([name, part]) => [name, rounded(Math.min(1, part * this.#reportFactor))]),
+      Object.entries(amounts).map(([name, amount]) => [name, rounded(amount * this.#reportFactor)]),
     )
   }
 
   #named(amounts: readonly number[]): NamedAmounts {
     return Object.fromEntries(this.#names.map((name, index) => [name, amounts[index]!]))
-  }
-}
-
-/**
- * Shared resources in a row. Each completion is worked through at its own time, in order over all resources,
- * even when the timer is late: lateness delays an answer but loses no capacity.
- */
-class AssemblyLine {
-  readonly #clock: Clock
-  readonly #timers: Timers
-  readonly #stages: readonly ProcessorSharing<Job>[]
-  readonly #busy: readonly BusyFraction[]
-  /** The time up to which all is accounted for. */
-  #at: Millis
-  #cancelTimer: () => void = () => {}
-
-  /** Of each resource its rate and the most of it that one job can use, units a second. */
-  constructor(
-    stages: readonly { readonly rate: number; readonly lane: number }[],
-    clock: Clock,
-    timers: Timers,
-  ) {
-    this.#clock = clock
-    this.#timers = timers
-    this.#at = clock.now()
-    this.#stages = stages.map(({ rate, lane }) => new ProcessorSharing<Job>(rate, lane))
-    this.#busy = stages.map(() => new BusyFraction(this.#at))
-  }
-
-  /** One resource works at another rate from now on, units a second. */
-  setRate(index: number, rate: number): void {
-    this.#catchUp()
-    this.#stages[index]!.setCapacity(rate, this.#at)
-    this.#setTimer()
-  }
-
-  add(job: Job): void {
-    this.#catchUp()
-    this.#enter(job, this.#at)
-    this.#catchUp()
-    this.#setTimer()
-  }
-
-  /** Takes a job out wherever it is; does nothing when it is done. */
-  remove(job: Job): void {
-    this.#catchUp()
-    this.#stages[job.stage]?.remove(job, this.#at)
-    this.#setTimer()
-  }
-
-  /** Busy fraction of each resource over about the last second. */
-  utilization(): readonly number[] {
-    this.#catchUp()
-    return this.#busy.map((busy) => busy.value)
-  }
-
-  #catchUp(): void {
-    const now = this.#clock.now()
-    const done: Job[] = []
-    for (let next = this.#next(); next !== undefined && next.at <= now; next = this.#next()) {
-      this.#observe(next.at)
-      for (const job of next.stage.advance(next.at)) {
-        job.stage++
-        if (job.stage === this.#stages.length) done.push(job)
-        else this.#enter(job, next.at)
-      }
-    }
-    this.#observe(now)
-    for (const job of done) job.done()
-  }
-
-  #enter(job: Job, at: Millis): void {
-    this.#stages[job.stage]!.add(job, job.work[job.stage]!, at)
-  }
-
-  #next(): { readonly at: Millis; readonly stage: ProcessorSharing<Job> } | undefined {
-    let earliest: { readonly at: Millis; readonly stage: ProcessorSharing<Job> } | undefined
-    for (const stage of this.#stages) {
-      const at = stage.nextCompletionAt(this.#at)
-      if (at !== undefined && (earliest === undefined || at < earliest.at)) earliest = { at, stage }
-    }
-    return earliest
-  }
-
-  #observe(at: Millis): void {
-    this.#at = at
-    for (const [index, stage] of this.#stages.entries()) this.#busy[index]!.observe(stage.busyMs(at), at)
-  }
-
-  #setTimer(): void {
-    this.#cancelTimer()
-    const next = this.#next()
-    if (next === undefined) return
-    const work = (): void => {
-      this.#catchUp()
-      this.#setTimer()
-    }
-    this.#cancelTimer = this.#timers.set(Math.max(0, next.at - this.#clock.now()), work, { unref: true })
-  }
-}
-
-/** The busy fraction of the recent past, older times counting exponentially less. */
-class BusyFraction {
-  value = 0
-  #at: Millis
-  #busyMs: Millis = 0
-
-  constructor(now: Millis) {
-    this.#at = now
-  }
-
-  observe(busyMs: Millis, now: Millis): void {
-    const passed = now - this.#at
-    if (passed <= 0) return
-    const fraction = Math.min(1, (busyMs - this.#busyMs) / passed)
-    const kept = Math.exp(-passed / utilizationMsMean)
-    this.value = this.value * kept + fraction * (1 - kept)
-    this.#at = now
-    this.#busyMs = busyMs
   }
 }
 
@@ -570,9 +510,12 @@ function checkNames(what: string, names: readonly string[], known: readonly stri
   throw new RangeError(`${what} names "${unknown}", of which it has no capacity; it has ${known.join(", ")}`)
 }
 
-function lacks(header: string): Refusal {
-  return { status: 503, code: "no_capacity", message: `this backend has no ${header.toLowerCase()}`, header }
+function lacks(header: string, what: "no" | "not so much" = "no"): Refusal {
+  const message = `this backend has ${what} ${header.toLowerCase()}`
+  return { status: 503, code: "no_capacity", message, header }
 }
+
+const fails = { status: 503, code: "failing", message: "this backend has been told to fail" }
 
 function sendJson(response: ServerResponse, status: number, value: unknown): void {
   send(response, status, "application/json", `${JSON.stringify(value)}\n`)

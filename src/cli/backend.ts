@@ -39,6 +39,19 @@ export const backend: Command = {
       value: "AMOUNTS",
       about: "The most of a resource that one request can use a second: compute=1. No bound without it.",
     },
+    discipline: {
+      type: "string",
+      value: "HOW",
+      about: "sharing: all requests at once; fifo: one a lane, in order of arrival. Default sharing.",
+    },
+    registers: {
+      type: "string",
+      value: "AMOUNTS",
+      about: "What it announces where that is not what it has.",
+    },
+    weight: { type: "string", value: "N", about: "What it announces as its weight." },
+    zone: { type: "string", value: "NAME", about: "What it announces as its zone." },
+    tier: { type: "string", value: "N", about: "What it announces as its label tier." },
     spaces: {
       type: "string",
       value: "NAMES",
@@ -85,6 +98,14 @@ export const backend: Command = {
       throw new UsageError(`--reports: expected costs, utilization or none, found "${reports}"`)
     }
     const spaces = text(given, "spaces")?.split(",") ?? []
+    const discipline = text(given, "discipline") ?? "sharing"
+    if (discipline !== "sharing" && discipline !== "fifo") {
+      throw new UsageError(`--discipline: expected sharing or fifo, found "${discipline}"`)
+    }
+    const registers = text(given, "registers")
+    const weight = numberOf(given, "weight", Number.MIN_VALUE)
+    const zone = text(given, "zone")
+    const tier = text(given, "tier")
     try {
       const running = await startDemonstrationBackend({
         id,
@@ -96,12 +117,22 @@ export const backend: Command = {
             : parseAmounts("--capacity", capacityText),
         ...(speed === undefined ? {} : { speed }),
         ...(laneText === undefined ? {} : { lane: parseAmounts("--lane", laneText) }),
+        discipline,
         spaces,
         reports,
+        ...(registers === undefined ? {} : { registers: parseAmounts("--registers", registers) }),
         log: (line) => io.out(`${line}\n`),
         ...(balancer === undefined
           ? {}
-          : { announce: { balancer, ...(token === undefined ? {} : { token }) } }),
+          : {
+              announce: {
+                balancer,
+                ...(token === undefined ? {} : { token }),
+                ...(weight === undefined ? {} : { weight }),
+                ...(zone === undefined ? {} : { zone }),
+                ...(tier === undefined ? {} : { labels: { tier } }),
+              },
+            }),
       })
       // Started by another process (the demonstration), it ends with it, however that ends.
       process.on("message", (condition: Condition) => running.setCondition(condition))
@@ -125,7 +156,9 @@ export const backend: Command = {
       }
       // Of what it is given, only the amounts are not checked above.
       if (error instanceof RangeError) {
-        throw new UsageError(/^(lane|spaces) /.test(message) ? `--${message}` : `--capacity: ${message}`)
+        throw new UsageError(
+          /^(lane|spaces|registers) /.test(message) ? `--${message}` : `--capacity: ${message}`,
+        )
       }
       throw error
     }

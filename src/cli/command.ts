@@ -10,6 +10,8 @@ export interface Io {
 export interface Option {
   readonly type: "string" | "boolean"
   readonly short?: string
+  /** It may be given several times; `texts` has all of them. */
+  readonly multiple?: true
   /** What stands for the value in the help. */
   readonly value?: string
   readonly about: string
@@ -17,7 +19,7 @@ export interface Option {
 
 /** What was given on the command line, as the table of options says. */
 export interface Given {
-  readonly values: Readonly<Record<string, string | boolean | undefined>>
+  readonly values: Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>
   readonly positionals: readonly string[]
 }
 
@@ -58,9 +60,9 @@ export function parseCommandLine(command: Command, words: readonly string[]): Gi
     const { values, positionals } = parseArgs({
       args: [...words],
       options: Object.fromEntries(
-        Object.entries(options).map(([name, { type, short }]) => [
+        Object.entries(options).map(([name, { type, short, multiple = false }]) => [
           name,
-          short === undefined ? { type } : { type, short },
+          short === undefined ? { type, multiple } : { type, multiple, short },
         ]),
       ),
       allowPositionals: true,
@@ -92,4 +94,10 @@ export function helpOf(command: Command): string {
 export function text(given: Given, name: string): string | undefined {
   const value = given.values[name]
   return typeof value === "string" ? value : undefined
+}
+
+/** All texts of a string option that may be given several times, in order. */
+export function texts(given: Given, name: string): readonly string[] {
+  const values = given.values[name]
+  return Array.isArray(values) ? values.filter((value) => typeof value === "string") : []
 }

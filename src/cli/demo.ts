@@ -1,27 +1,35 @@
-import { type ChildProcess, fork } from "node:child_process"
-import { fileURLToPath } from "node:url"
+import { availableParallelism } from "node:os"
 import { type Balancer, createBalancer, StartError } from "../balancer.ts"
 import type { Config } from "../control/config.ts"
 import { formatEndpoint } from "../core/endpoint.ts"
+import type { NamedAmounts } from "../core/resources.ts"
 import { seeded } from "../core/rng.ts"
-import { systemTimers } from "../system.ts"
+import { ratePerSecondMax } from "../spam/rate.ts"
+import { type SpamRun, startSpam } from "../spam/spam.ts"
 import { drawCapacity } from "./backend.ts"
-import { type Command, type Given, type Io, text, UsageError } from "./command.ts"
+import { type Command, type Given, text, UsageError } from "./command.ts"
 import { balancerOptions, configOf } from "./config-source.ts"
+import { DemonstrationFleet, untilReady } from "./demonstration-fleet.ts"
 import { explainStartError } from "./start-error.ts"
 import { untilSignal } from "./until-signal.ts"
 
 /** Draws three fleets that differ visibly; any other whole number does as well. */
 const seedDefault = 54
 const backendsMax = 64
-/** How long the backends may take until all of them get traffic. */
-const readyMsMax = 20_000
-const pollMs = 20
+/** Of `--spam`: the part of what the fleet carries, and the most requests a second for each core. */
+const demoLoad = 0.6
+const demoRatePerCore = 100
+/** What simulated requests need of each resource on average: uniform on 1..10. */
+const demandMean = 5.5
+/** The backends' own. */
+const speedDefault = 50
+/** Longer than anybody watches; within what a timer can wait. */
+const foreverMs = 14 * 24 * 3_600_000
 
 export const demo: Command = {
   name: "demo",
   summary: "Run the whole demonstration: balancer, three backends that announce themselves, page.",
-  usage: "[--backends 3] [--seed N] [-o :5252] [-i :9797] [-f :9494]",
+  usage: "[--backends 3] [--seed N] [--spam [--rate R]] [-o :5252] [-i :9797] [-f :9494]",
   positionalsMax: 0,
   options: {
     backends: { type: "string", value: "N", about: "How many backends. Default 3." },
@@ -30,12 +38,20 @@ export const demo: Command = {
       value: "PORT",
       about: "The first backend's port; the others follow. Default 5453.",
     },
+    spam: { type: "boolean", about: "Load it at once, so that the page comes alive; ends with it." },
+    rate: {
+      type: "string",
+      value: "R",
+      about: `With --spam: requests a second. Default: ${demoLoad * 100} % of what the fleet carries, at most ${demoRatePerCore} a core.`,
+    },
     ...balancerOptions,
   },
   async run(given, io) {
     const count = wholeNumber(given, "backends", 3, 1, backendsMax)
     const firstPort = wholeNumber(given, "backend-port", 5453, 1, 65_535 - backendsMax)
     const seed = wholeNumber(given, "seed", seedDefault, 0, Number.MAX_SAFE_INTEGER)
+    const spams = given.values["spam"] === true
+    const rate = rateOf(given, spams)
     const base = configOf(given, io)
     if (typeof base === "number") return base
     const config: Config = {
@@ -48,7 +64,10 @@ export const demo: Command = {
     try {
       const balancer = await createBalancer(config, (line) => io.err(`${line}\n`))
       const fleet = new DemonstrationFleet(io)
+      let load: SpamRun | undefined
       const stop = async (): Promise<void> => {
+        load?.stop()
+        await load?.result.catch((error: unknown) => io.err(`the load ended: ${String(error)}\n`))
         await fleet.stop()
         await balancer.stop()
       }
@@ -56,22 +75,23 @@ export const demo: Command = {
       const announce = `http://${formatEndpoint(balancer.listeners.registration)}`
       for (let i = 0; i < count; i++) {
         const { compute, storage } = drawCapacity(rng)
-        fleet.start([
-          `--id=backend-${i + 1}`,
+        fleet.start(`backend-${i + 1}`, [
           `--port=${firstPort + i}`,
           `--capacity=compute=${compute},storage=${storage}`,
           `--announce=${announce}`,
           ...(config.registration.token === undefined ? [] : [`--token=${config.registration.token}`]),
         ])
         // One after the other, so that they are members in the order of their names.
-        if (!(await until(() => balancer.state().backends.length > i, fleet))) break
+        if (!(await untilReady(() => balancer.state().backends.length > i, fleet))) break
       }
-      if (!(await until(() => balancer.state().totals.eligible >= count, fleet))) {
+      if (!(await untilReady(() => balancer.state().totals.eligible >= count, fleet))) {
         await stop()
         io.err(`linebacker demo: a backend did not start, see above; other ports with --backend-port\n`)
         return 1
       }
-      io.out(welcome(balancer, seed))
+      const loadRate = spams ? (rate ?? demoRate(balancer.state().backends)) : undefined
+      if (loadRate !== undefined) load = startLoad(balancer, loadRate, seed)
+      io.out(welcome(balancer, seed, loadRate))
       await untilSignal(io, stop)
       io.out("stopped\n")
       return 0
@@ -83,60 +103,68 @@ export const demo: Command = {
   },
 }
 
-/** Backends in processes of their own, so that each can be killed, frozen and started again by itself. */
-class DemonstrationFleet {
-  readonly #io: Io
-  readonly #children = new Set<ChildProcess>()
-  #stopping = false
-  /** One has ended although nobody asked it to. */
-  hasFailed = false
-
-  constructor(io: Io) {
-    this.#io = io
-  }
-
-  start(args: readonly string[]): void {
-    const main = fileURLToPath(
-      new URL(import.meta.url.endsWith(".ts") ? "./main.ts" : "./main.js", import.meta.url),
-    )
-    const child = fork(main, ["backend", ...args], { stdio: ["ignore", "ignore", "pipe", "ipc"] })
-    this.#children.add(child)
-    child.stderr?.on("data", (chunk: Buffer) => {
-      if (!this.#stopping) this.#io.err(chunk.toString())
-    })
-    child.on("exit", (code, signal) => {
-      this.#children.delete(child)
-      if (this.#stopping) return
-      this.hasFailed = true
-      this.#io.err(`${args[0]?.replace("--id=", "")} ended (${signal ?? `exit code ${code}`})\n`)
-    })
-  }
-
-  async stop(): Promise<void> {
-    this.#stopping = true
-    await Promise.all(
-      [...this.#children].map(
-        (child) =>
-          new Promise<void>((resolve) => {
-            child.once("exit", () => resolve())
-            child.kill("SIGTERM")
-          }),
-      ),
-    )
-  }
+/**
+ * The rate at which `--spam` loads the demonstration: six tenths of what the fleet carries at most (of each resource the
+ * capacities at the backends' speed over the mean demand; the scarcest counts), so that queues form and vanish on the
+ * page, and at most 100 requests a second for each core. One request costs up to 1.7 ms of CPU of backends, balancer and
+ * generator together (measured on two slow cores), so that is a sixth of the machine at most.
+ */
+export function demoRate(
+  backends: readonly { readonly capacity: NamedAmounts }[],
+  cores: number = availableParallelism(),
+): number {
+  const names = Object.keys(backends[0]?.capacity ?? {})
+  const carried = names.map(
+    (name) =>
+      (backends.reduce((sum, { capacity }) => sum + (capacity[name] ?? 0), 0) * speedDefault) / demandMean,
+  )
+  return Math.max(1, Math.round(Math.min(demoLoad * Math.min(...carried), demoRatePerCore * cores)))
 }
 
-/** Waits until it holds; false when a backend has ended meanwhile, or it takes too long. */
-async function until(holds: () => boolean, fleet: DemonstrationFleet): Promise<boolean> {
-  for (let waited = 0; waited < readyMsMax; waited += pollMs) {
-    if (holds()) return true
-    if (fleet.hasFailed) return false
-    await new Promise<void>((resolve) => void systemTimers.set(pollMs, resolve))
-  }
-  return false
+function rateOf(given: Given, spams: boolean): number | undefined {
+  const value = text(given, "rate")
+  if (value === undefined) return undefined
+  if (!spams) throw new UsageError("--rate: only with --spam")
+  const rate = Number(value)
+  if (/^[0-9]*\.?[0-9]+$/.test(value) && rate > 0 && rate <= ratePerSecondMax) return rate
+  throw new UsageError(`--rate: expected a number above 0, up to ${ratePerSecondMax}, found "${value}"`)
 }
 
-function welcome(balancer: Balancer, seed: number): string {
+/** Independent requests until it is stopped. It does not spin: a millisecond of lateness is nothing here. */
+function startLoad(balancer: Balancer, rate: number, seed: number): SpamRun {
+  const { traffic } = balancer.listeners
+  const host = traffic.host === "" ? "127.0.0.1" : traffic.host
+  const paths = ["/", "/search", "/upload"]
+  return startSpam(
+    {
+      target: { host, address: host, port: traffic.port, secure: false, verify: false },
+      host: formatEndpoint({ host, port: traffic.port }),
+      classes: paths.map((path) => {
+        return { name: path, method: "GET", path, fields: [], body: undefined, weight: 1 }
+      }),
+      load: {
+        kind: "open",
+        phases: [{ from: rate, to: rate, ms: foreverMs }],
+        arrivals: "poisson",
+        waitingMax: 10_000,
+      },
+      connections: 200,
+      threads: 1,
+      durationMs: foreverMs,
+      requestsMax: Infinity,
+      // Nobody reads what it records: it keeps no time series.
+      warmUpMs: foreverMs,
+      timeoutMs: 60_000,
+      failedFrom: Infinity,
+      seed,
+      spins: false,
+      sliceMs: foreverMs,
+    },
+    "the demonstration",
+  )
+}
+
+function welcome(balancer: Balancer, seed: number, rate: number | undefined): string {
   const { traffic, admin, registration } = balancer.listeners
   const { backends } = balancer.state()
   const host = traffic.host === "" ? "localhost" : traffic.host
@@ -150,7 +178,7 @@ Linebacker is running (seed ${seed}).
   traffic        http://${formatEndpoint({ host, port: traffic.port })}/   every request goes where it fits
   page           http://${formatEndpoint(admin)}/   watch the load on all backends
   registration   http://${formatEndpoint(registration)}/   backends announce themselves here
-${rows.join("\n")}
+${rows.join("\n")}${rate === undefined ? "" : `\n  load           ${rate} requests a second, already under way: watch the page`}
 
 Try:
   curl -i http://${formatEndpoint({ host, port: traffic.port })}/

@@ -64,7 +64,8 @@ export async function scenarioOf(
   return { ...traced.value, summary: `${traced.value.summary} With ${recordings}.`.trim() }
 }
 
-async function traceOf(file: string, io: Io): Promise<Trace | ExitCode> {
+/** One recording, or the exit code of what was said to be wrong with it. */
+export async function traceOf(file: string, io: Io): Promise<Trace | ExitCode> {
   try {
     const trace = await readTrace(file, createReadStream(file, { encoding: "utf8" }) as AsyncIterable<string>)
     if (trace.ok) return trace.value

@@ -3,16 +3,21 @@ import { parseDuration } from "../core/duration.ts"
 import { readTextFile } from "../control/config-file.ts"
 import { formatProblem } from "../settings/problem.ts"
 import { type Expectation, parseExpectations, shownVerdict, verdictsOf } from "../spam/expect.ts"
-import { readMix } from "../spam/mix-file.ts"
+import { ownFields, readMix } from "../spam/mix-file.ts"
 import type { SpamPlan, SpamProgress } from "../spam/plan.ts"
 import { parseTarget, preflight } from "../spam/preflight.ts"
-import { parseRate } from "../spam/rate.ts"
+import { parseRate, ratePerSecondMax } from "../spam/rate.ts"
+import { recordedList } from "../spam/recorded-list.ts"
+import { spamFiles } from "../spam/spam-page.ts"
+import type { RequestTrace } from "../sim/trace.ts"
+import { traceOf } from "./sim-source.ts"
 import type { RequestClass } from "../spam/requests.ts"
 import { Schedule } from "../spam/schedule.ts"
 import { startSpam } from "../spam/spam.ts"
 import { summaryText } from "../spam/summary.ts"
 import { systemRng } from "../system.ts"
-import { type Command, type ExitCode, type Given, type Io, text, UsageError } from "./command.ts"
+import { runScenarioLive, writeReport } from "./spam-scenario.ts"
+import { type Command, type ExitCode, type Given, type Io, text, texts, UsageError } from "./command.ts"
 
 const durationDefault = "10s"
 const connectionsClosed = 64
@@ -24,7 +29,9 @@ const slicesMax = 120
 export const spam: Command = {
   name: "spam",
   summary: "Load a target with requests, and tell the truth about how it took them.",
-  usage: "URL [--rate R | --connections C] [--duration 30s] [--json] [--expect 'p99<50ms,errors<0.1%']",
+  usage:
+    "URL [--rate R | --connections C] [--duration 30s] [--json] [--expect 'p99<50ms,errors<0.1%']\n" +
+    "       linebacker spam --scenario NAME|FILE [--policy NAME | --compare a,b] [--load 0.5,0.9] [--report DIR]",
   positionalsMax: 1,
   options: {
     rate: {
@@ -51,9 +58,21 @@ export const spam: Command = {
     timeout: { type: "string", value: "TIME", about: "The longest that one request may take. Default 10s." },
     mix: { type: "string", value: "FILE", about: "Requests of several kinds, a YAML file." },
     method: { type: "string", short: "X", value: "METHOD", about: "Of every request. Default GET." },
-    header: { type: "string", short: "H", value: "'NAME: VALUE'", about: "One field of every request." },
+    header: {
+      type: "string",
+      short: "H",
+      multiple: true,
+      value: "'NAME: VALUE'",
+      about: "A field of every request; may be given several times.",
+    },
     body: { type: "string", value: "TEXT", about: "What every request carries." },
     threads: { type: "string", value: "N", about: "Threads that send. Default 1." },
+    trace: {
+      type: "string",
+      value: "FILE",
+      about:
+        "Sends when recorded requests came, faster or slower so that --rate is the mean; as recorded without it.",
+    },
     seed: { type: "string", value: "N", about: "Makes the run repeatable; printed with every result." },
     insecure: { type: "boolean", about: "Takes any certificate." },
     "no-spin": {
@@ -65,10 +84,49 @@ export const spam: Command = {
       value: "WHAT",
       about: "Exit code 1 unless all of it holds: p99<50ms,errors<0.1%.",
     },
+    scenario: {
+      type: "string",
+      value: "NAME|FILE",
+      about: "Instead of a URL: plays a scenario with a process for each backend, beside the simulator.",
+    },
+    compare: {
+      type: "string",
+      value: "POLICIES",
+      about: "Plays it with each of these in turn: price,least-connections. Default scenario dozen.",
+    },
+    policy: {
+      type: "string",
+      value: "NAME",
+      about: "Of a scenario: how a backend is chosen. Default price.",
+    },
+    load: {
+      type: "string",
+      value: "LOADS",
+      about:
+        "Of a scenario: shares of the most that any policy can carry. Default 0.7, of --compare 0.3 to 1.",
+    },
+    speed: {
+      type: "string",
+      value: "FACTOR",
+      about:
+        "Of a scenario: its seconds in a real one. Default: 200 requests/s a core at load 1, at most 50.",
+    },
     json: { type: "boolean", about: "Print the result as JSON." },
+    report: { type: "string", value: "DIR", about: "Write a page with figures there, and the numbers." },
   },
   async run(given, io) {
     const url = given.positionals[0]
+    if (text(given, "scenario") !== undefined || text(given, "compare") !== undefined) {
+      refuse(
+        given,
+        Object.keys(spam.options).filter((flag) => !scenarioFlags.includes(flag)),
+        "--scenario",
+      )
+      if (url !== undefined)
+        throw new UsageError(`a scenario brings its own target; "${url}" is one too many`)
+      return runScenarioLive(given, io)
+    }
+    refuse(given, ["policy", "load", "speed"], undefined)
     if (url === undefined) throw new UsageError("which URL?")
     const expectations = expectationsOf(given)
     const parsed = parseTarget(url, given.values["insecure"] !== true)
@@ -76,7 +134,9 @@ export const spam: Command = {
     const { target, host, path } = parsed.value
     const classes = classesOf(given, io, path)
     if (typeof classes === "number") return classes
-    const plan = planOf(given, { target, host, classes })
+    const trace = await recordedOf(given, io)
+    if (typeof trace === "number") return trace
+    const plan = planOf(given, { target, host, classes }, trace)
     const reached = await preflight(target, plan.timeoutMs)
     if (!reached.ok) {
       io.err(`linebacker spam: ${reached.error}\n`)
@@ -84,6 +144,31 @@ export const spam: Command = {
     }
     return play({ ...plan, target: reached.value }, url, expectations, given, io)
   },
+}
+
+/** Options that a scenario takes; all others are of a plain load. */
+const scenarioFlags: readonly string[] = [
+  "scenario",
+  "compare",
+  "policy",
+  "load",
+  "speed",
+  "duration",
+  "requests",
+  "seed",
+  "trace",
+  "json",
+  "report",
+]
+
+/** Flags that mean nothing beside a scenario, or without one. */
+function refuse(given: Given, flags: readonly string[], beside: "--scenario" | undefined): void {
+  for (const flag of flags) {
+    if (given.values[flag] === undefined) continue
+    throw new UsageError(
+      beside === undefined ? `--${flag}: only with --scenario` : `--${flag}: means nothing beside ${beside}`,
+    )
+  }
 }
 
 /** Runs the plan to its end, with a line of progress for who watches a terminal, and prints what came of it. */
@@ -114,6 +199,11 @@ async function play(
   } else {
     io.out(summaryText(result))
     for (const verdict of verdicts) io.out(`${shownVerdict(verdict)}\n`)
+  }
+  const folder = text(given, "report")
+  if (folder !== undefined) {
+    const code = writeReport(folder, spamFiles(result, verdicts.map(shownVerdict)), io)
+    if (code !== 0) return code
   }
   return verdicts.every(({ holds }) => holds) ? 0 : 1
 }
@@ -148,12 +238,14 @@ function classesOf(given: Given, io: Io, path: string): readonly RequestClass[] 
 }
 
 function singleClass(given: Given, path: string): RequestClass {
-  const header = text(given, "header")
-  const [, name, value] =
-    /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):\s*([\t\x20-\x7e\x80-\xff]*)$/.exec(header ?? "") ?? []
-  if (header !== undefined && name === undefined) {
-    throw new UsageError(`--header: expected 'NAME: VALUE', found "${header}"`)
-  }
+  const fields = texts(given, "header").map((header): [string, string] => {
+    const [, name, value] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):\s*([\t\x20-\x7e\x80-\xff]*)$/.exec(header) ?? []
+    if (name === undefined) throw new UsageError(`--header: expected 'NAME: VALUE', found "${header}"`)
+    if (ownFields.includes(name.toLowerCase())) {
+      throw new UsageError(`--header: ${name} is the generator's own to write`)
+    }
+    return [name, value ?? ""]
+  })
   const method = text(given, "method") ?? "GET"
   if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}$/.test(method)) {
     throw new UsageError(`--method: expected a method like GET, found "${method}"`)
@@ -163,13 +255,29 @@ function singleClass(given: Given, path: string): RequestClass {
     name: `${method} ${path}`,
     method,
     path,
-    fields: name === undefined ? [] : [[name, value ?? ""]],
+    fields,
     body: body === undefined ? undefined : Buffer.from(body, "utf8"),
     weight: 1,
   }
 }
 
-function planOf(given: Given, about: Pick<SpamPlan, "target" | "host" | "classes">): SpamPlan {
+/** When recorded requests came; undefined without `--trace`. */
+async function recordedOf(given: Given, io: Io): Promise<RequestTrace | undefined | ExitCode> {
+  const file = text(given, "trace")
+  if (file === undefined) return undefined
+  if (given.values["poisson"] === true) throw new UsageError("--poisson: --trace says when requests are due")
+  const trace = await traceOf(file, io)
+  if (typeof trace === "number") return trace
+  if (trace.kind === "requests") return trace
+  throw new UsageError(`--trace: "${file}" is a recording of machines, not of requests`)
+}
+
+function planOf(
+  given: Given,
+  about: Pick<SpamPlan, "target" | "host" | "classes">,
+  trace: RequestTrace | undefined,
+): SpamPlan {
+  if (trace !== undefined) return recordedPlanOf(given, about, trace)
   const asked = text(given, "rate")
   const duration = time(given, "duration", durationDefault, 1)
   const warmUpMs = time(given, "warm-up", "0s", 0)
@@ -210,7 +318,42 @@ function planOf(given: Given, about: Pick<SpamPlan, "target" | "host" | "classes
     requestsMax: whole(given, "requests", Infinity, 1, Number.MAX_SAFE_INTEGER),
     warmUpMs,
     timeoutMs: time(given, "timeout", "10s", 1),
+    failedFrom: Infinity,
     seed: whole(given, "seed", systemRng().below(2 ** 31), 0, Number.MAX_SAFE_INTEGER),
+    spins: given.values["no-spin"] !== true,
+    sliceMs: Math.max(1_000, Math.ceil((durationMs - warmUpMs) / slicesMax)),
+  }
+}
+
+function recordedPlanOf(
+  given: Given,
+  about: Pick<SpamPlan, "target" | "host" | "classes">,
+  trace: RequestTrace,
+): SpamPlan {
+  const asked = text(given, "rate")
+  const rate = asked === undefined ? undefined : Number(asked)
+  if (rate !== undefined && !(/^[0-9]*\.?[0-9]+$/.test(asked!) && rate > 0 && rate <= ratePerSecondMax)) {
+    throw new UsageError(`--rate: with --trace expected one number above 0, found "${asked}"`)
+  }
+  const seed = whole(given, "seed", systemRng().below(2 ** 31), 0, Number.MAX_SAFE_INTEGER)
+  const list = recordedList(trace, about.classes, rate, seed)
+  const lengthMs = list.atMs.at(-1)! + 1
+  const durationMs = given.values["duration"] === undefined ? lengthMs : time(given, "duration", "", 1)
+  const warmUpMs = time(given, "warm-up", "0s", 0)
+  if (warmUpMs >= durationMs)
+    throw new UsageError(`--warm-up: nothing is left of ${durationMs} ms to be counted`)
+  const threads = whole(given, "threads", 1, 1, Math.max(16, availableParallelism()))
+  return {
+    ...about,
+    load: { kind: "listed", list, waitingMax },
+    connections: whole(given, "connections", connectionsOpen, threads, 1_000_000),
+    threads,
+    durationMs,
+    requestsMax: whole(given, "requests", Infinity, 1, Number.MAX_SAFE_INTEGER),
+    warmUpMs,
+    timeoutMs: time(given, "timeout", "10s", 1),
+    failedFrom: Infinity,
+    seed,
     spins: given.values["no-spin"] !== true,
     sliceMs: Math.max(1_000, Math.ceil((durationMs - warmUpMs) / slicesMax)),
   }

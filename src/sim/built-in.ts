@@ -14,6 +14,7 @@ export const builtInNames = [
   "noisy-neighbour",
   "lying",
   "flapping",
+  "dozen",
 ] as const
 
 export type BuiltInName = (typeof builtInNames)[number]

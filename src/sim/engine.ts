@@ -779,7 +779,7 @@ interface Probe {
 }
 
 /** What requests say of themselves, where they do. */
-class Declaring {
+export class Declaring {
   readonly #errors: readonly (Sampler | undefined)[]
   readonly #biases: readonly number[]
   readonly #rng: Rng

@@ -129,6 +129,10 @@ export function checkFaults(scenario: Scenario, backends: readonly FleetBackend[
     }
     switch (fault.kind) {
       case "slow":
+        // One that stands still for good would never let its requests end.
+        if (!(fault.factor > 0 || fault.forMs !== undefined)) throw wrong(fault, "factor 0 for good")
+        if (!(fault.factor >= 0 && fault.factor < Infinity)) throw wrong(fault, `factor ${fault.factor}`)
+        break
       case "lying-reports":
         if (!(fault.factor > 0 && fault.factor < Infinity)) throw wrong(fault, `factor ${fault.factor}`)
         break

@@ -19,7 +19,7 @@ import type { Millis } from "../core/clock.ts"
  */
 export class ProcessorSharing<Job> {
   #capacity: number
-  readonly #laneMax: number
+  #laneMax: number
   readonly #heap: Entry<Job>[] = []
   readonly #entries = new Map<Job, Entry<Job>>()
   /** Completed, not yet handed out by `advance`. */
@@ -86,12 +86,15 @@ export class ProcessorSharing<Job> {
    * From now on it works at another speed; jobs keep what they have received.
    *
    * @param capacity work units a second, finite, ≥ 0. With 0 all stand still until it changes again.
+   * @param laneMax ≥ 0; as before when absent.
    * @throws RangeError on another number.
    */
-  setCapacity(capacity: number, now: Millis): void {
+  setCapacity(capacity: number, now: Millis, laneMax: number = this.#laneMax): void {
     if (!(capacity >= 0 && capacity < Infinity)) throw new RangeError(`capacity is ${capacity}`)
+    if (!(laneMax >= 0)) throw new RangeError(`laneMax is ${laneMax}`)
     this.#catchUp(now)
     this.#capacity = capacity
+    this.#laneMax = laneMax
   }
 
   /** Lets time pass and hands out the jobs completed since the last call, in order of completion. */

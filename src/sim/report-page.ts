@@ -5,12 +5,12 @@ import type { Provenance, Rehearsal } from "./rehearsal.ts"
 import { writeScenario } from "./scenario-file.ts"
 import { escapeXml, plotCss } from "./svg.ts"
 
-/** One page that needs nothing from elsewhere. It holds no script and forbids any; all text from outside is escaped. */
-export function reportPage(rehearsal: Rehearsal, provenance: Provenance, figures: readonly Figure[]): string {
-  const { scenario } = rehearsal
-  const { versions, command } = provenance
-  const main = figures.filter(({ name }) => !name.startsWith("routing-"))
-  const routing = figures.filter(({ name }) => name.startsWith("routing-"))
+/**
+ * A page with the look of all reports, that needs nothing from elsewhere. It holds no script and forbids any.
+ *
+ * @param body HTML; what stands in it from outside must have been escaped.
+ */
+export function pageOf(title: string, body: string): string {
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -18,12 +18,26 @@ export function reportPage(rehearsal: Rehearsal, provenance: Provenance, figures
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>${escapeXml(scenario.name)} · Linebacker</title>
+<title>${escapeXml(title)} · Linebacker</title>
 <style>${pageCss}
 ${plotCss}</style>
 </head>
 <body>
-<header>
+${body}
+</body>
+</html>
+`
+}
+
+/** One page that needs nothing from elsewhere; all text from outside is escaped. */
+export function reportPage(rehearsal: Rehearsal, provenance: Provenance, figures: readonly Figure[]): string {
+  const { scenario } = rehearsal
+  const { versions, command } = provenance
+  const main = figures.filter(({ name }) => !name.startsWith("routing-"))
+  const routing = figures.filter(({ name }) => name.startsWith("routing-"))
+  return pageOf(
+    scenario.name,
+    `<header>
 <p class="over">Linebacker · rehearsal</p>
 <h1>${escapeXml(scenario.name)}</h1>
 <p class="lead">${escapeXml(scenario.summary)}</p>
@@ -44,10 +58,8 @@ ${excluded(provenance)}
 <p class="small">Linebacker ${escapeXml(versions.linebacker)}, Node.js ${escapeXml(versions.node)}, seed ${rehearsal.seed}. The numbers are in <code>results.json</code> beside this page.</p>
 <details><summary>The scenario</summary><pre>${escapeXml(writeScenario(scenario))}</pre></details>
 </section>
-</main>
-</body>
-</html>
-`
+</main>`,
+  )
 }
 
 function facts(rehearsal: Rehearsal): string {

@@ -142,6 +142,15 @@ function faultIssues({ faults, backends, resources }: ScenarioDraft): ConfigIssu
       const path = ["faults", index, "backend", ...(typeof fault.backend === "string" ? [] : [place])]
       issues.push(value(path, unknownBackend(name, backends)))
     }
+    if (fault.kind === "slow" && fault.factor === 0 && fault.for === undefined) {
+      issues.push(
+        value(
+          ["faults", index, "factor"],
+          "expected a number above 0, or for: how long it stands still",
+          "0",
+        ),
+      )
+    }
     if (fault.kind === "noisy-neighbour") {
       const resource = resources.find(({ name }) => name === fault.resource)
       const path = ["faults", index, "resource"]

@@ -173,7 +173,7 @@ const fault = z.discriminatedUnion(
   "kind",
   [
     mapping({ kind: z.literal("crash"), ...common }),
-    mapping({ kind: z.literal("slow"), ...common, factor: positive }),
+    mapping({ kind: z.literal("slow"), ...common, factor: notNegative }),
     mapping({ kind: z.literal("flapping"), ...common, every: span }),
     mapping({
       kind: z.literal("noisy-neighbour"),

@@ -24,6 +24,8 @@ export interface Line {
   readonly isStrong: boolean
   /** Which of the styles; lines of one number look alike in all figures. */
   readonly style: number
+  /** How it is drawn: points that a line joins, the line alone, or the points alone. Default both. */
+  readonly draws?: "both" | "line" | "points"
 }
 
 /** A line of reference across the plot. */
@@ -135,13 +137,14 @@ export function linePlot({ title, x, y, lines, marks }: LinePlot): string {
   for (const line of [...lines].sort((a, b) => Number(a.isStrong) - Number(b.isStrong))) {
     parts.push(drawnLine(line, x, y, toX, toY))
   }
-  const legend = lines.map(({ name, style, isStrong }, index) => {
+  const legend = lines.map(({ name, style, isStrong, draws = "both" }, index) => {
     const at = top + 6 + index * 18
     const from = width - right + 18
     const weight = isStrong ? " top" : ""
+    const path = draws === "points" ? "" : `<path class="line${weight}"${dash(style)} d="M${from} ${at}h26"/>`
+    const dot = draws === "line" ? "" : marker(style, from + 13, at, weight)
     return (
-      `<g class="c${colour(style)}"><path class="line${weight}"${dash(style)} d="M${from} ${at}h26"/>` +
-      `${marker(style, from + 13, at, weight)}</g>` +
+      `<g class="c${colour(style)}">${path}${dot}</g>` +
       text(from + 34, at + 4, name, isStrong ? "strong" : "", "start")
     )
   })
@@ -150,7 +153,7 @@ export function linePlot({ title, x, y, lines, marks }: LinePlot): string {
 
 /** Outside of the axes a line is cut where it leaves them, and its points there are not drawn. */
 function drawnLine(line: Line, x: Axis, y: Axis, toX: Scaled, toY: Scaled): string {
-  const { points, style, isStrong } = line
+  const { points, style, isStrong, draws = "both" } = line
   const isInside = (p: Point) => p.x >= x.min && p.x <= x.max && p.y >= y.min && p.y <= y.max
   const runs: Point[][] = []
   let run: Point[] = []
@@ -171,11 +174,13 @@ function drawnLine(line: Line, x: Axis, y: Axis, toX: Scaled, toY: Scaled): stri
   }
   if (run.length > 0) runs.push(run)
   const weight = isStrong ? " top" : ""
-  const paths = runs.map((part) => {
+  const paths = (draws === "points" ? [] : runs).map((part) => {
     const d = part.map((p, index) => `${index === 0 ? "M" : "L"}${n(toX(p.x))} ${n(toY(p.y))}`).join("")
     return `<path class="line${weight}"${dash(style)} d="${d}"/>`
   })
-  const dots = points.filter(isInside).map((p) => marker(style, toX(p.x), toY(p.y), weight))
+  const dots = (draws === "line" ? [] : points.filter(isInside)).map((p) =>
+    marker(style, toX(p.x), toY(p.y), weight),
+  )
   return `<g class="c${colour(style)}"><title>${escapeXml(line.name)}</title>${paths.join("")}${dots.join("")}</g>`
 }
 

@@ -9,6 +9,7 @@ export const spamErrors = {
   reset: "The connection was reset in mid-request.",
   closed_early: "The connection was closed before the whole response had come.",
   malformed_response: "What came back is no HTTP response.",
+  refused: "The answer says that it failed.",
   not_sent: "No connection was free until the end, or too many requests waited for one already.",
   unfinished: "It was still running when the run ended.",
 } as const

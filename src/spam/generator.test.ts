@@ -118,7 +118,7 @@ async function run(
   const target = new Target(options)
   const { clock } = target
   const { phases, poisson, warmUpMs = 0, ...more } = given
-  const recorder = new Recorder({ classes: 1, warmUpMs, sliceMs: 1_000 })
+  const recorder = new Recorder({ classes: 1, warmUpMs, sliceMs: 1_000, failedFrom: Infinity })
   const requests = new PreparedRequests(
     [{ name: "a", method: "GET", path: "/", fields: [], body: undefined, weight: 1 }],
     "x",

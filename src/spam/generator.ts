@@ -131,6 +131,8 @@ export class Generator implements ChannelOwner<Channel> {
     const { connections, schedule } = this.#options
     for (let i = 0; i < connections; i++) this.#lanes.push(new Lane())
     return new Promise((resolve) => {
+      // Stopped before it began.
+      if (this.#ended) return resolve()
       this.#finish = resolve
       this.#sweepLater()
       if (schedule === undefined) {

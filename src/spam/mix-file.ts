@@ -6,7 +6,7 @@ import { type ConfigProblem, inOrder, problemsIn } from "../settings/problem.ts"
 import { issuesOf } from "../settings/schema-issues.ts"
 import { mapping, matching } from "../settings/schema-words.ts"
 import { readYaml } from "../settings/yaml.ts"
-import type { RequestClass } from "./requests.ts"
+import { demandOf, type RequestClass } from "./requests.ts"
 
 const classesMax = 256
 const bodyBytesMax = 1024 * 1024
@@ -17,7 +17,15 @@ const fieldValue = matching(/^[\t\x20-\x7e\x80-\xff]*$/, "a value in one line").
   error: "a value of at most 8192 characters",
 })
 /** Fields that frame a request: the generator writes them itself. */
-const ownFields = ["content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect"]
+export const ownFields: readonly string[] = [
+  "content-length",
+  "transfer-encoding",
+  "connection",
+  "upgrade",
+  "te",
+  "trailer",
+  "expect",
+]
 
 const amount = z.number({ error: "a number of at least 0" }).min(0, { error: "a number of at least 0" })
 const resourceKey = /^[a-z*][a-z0-9_.*-]{0,63}$/
@@ -133,7 +141,8 @@ function crossIssues(requests: Readonly<Record<string, Written>>): ConfigIssue[]
 function classOf(name: string, written: Written): RequestClass {
   const { method, path, weight, headers, body, bodyBytes, demand } = written
   const fields = Object.entries(headers)
-  if (demand !== undefined) fields.push(["Linebacker-Demand", declared(demand)])
+  if (demand !== undefined)
+    fields.push(["Linebacker-Demand", demandOf(Object.keys(demand), Object.values(demand), 0)])
   return {
     name,
     method,
@@ -147,13 +156,6 @@ function classOf(name: string, written: Written): RequestClass {
           : Buffer.alloc(bodyBytes, "x")
         : Buffer.from(body, "utf8"),
   }
-}
-
-/** Amounts as the dictionary of decimals that the field is (RFC 9651 3.2, 3.3.2: three digits behind the point). */
-export function declared(demand: Readonly<Record<string, number>>): string {
-  return Object.entries(demand)
-    .map(([resource, amount]) => `${resource}=${Math.round(amount * 1_000) / 1_000}`)
-    .join(", ")
 }
 
 /** JSON Schema (draft 2020-12) of a mix file, for editors. */

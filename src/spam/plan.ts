@@ -19,6 +19,8 @@ export interface SpamPlan {
   readonly requestsMax: number
   readonly warmUpMs: Millis
   readonly timeoutMs: Millis
+  /** Answers with this status or a higher one count as failed, and have no latency; Infinity counts none. */
+  readonly failedFrom: number
   readonly seed: number
   /** Whether the generator may take a core by itself to be on time. */
   readonly spins: boolean
@@ -50,12 +52,17 @@ export interface SpamBirth {
   readonly plan: SpamPlan
   /** Which thread this is, from 0 on. */
   readonly index: number
-  /** When to start, ms since 1970 with fractions. */
-  readonly startsAt: number
 }
+
+/** What a thread is told. */
+export type ToSpamWorker =
+  /** When to start, ms since 1970 with fractions. */
+  { readonly kind: "start"; readonly startsAt: number } | { readonly kind: "stop" }
 
 /** What a thread says. */
 export type FromSpamWorker =
+  /** It can start at once. */
+  | { readonly kind: "ready" }
   | { readonly kind: "progress"; readonly progress: SpamProgress }
   | {
       readonly kind: "done"

@@ -60,6 +60,8 @@ export interface RecorderOptions {
   readonly warmUpMs: Millis
   /** Of the time series. */
   readonly sliceMs: Millis
+  /** Answers with this status or a higher one count as failed, and have no latency. */
+  readonly failedFrom: number
 }
 
 export class Recorder {
@@ -127,11 +129,15 @@ export class Recorder {
     backend: string,
   ): void {
     if (intended < this.#options.warmUpMs) return
-    this.#answered++
     this.#bytesReceived += bytes
+    this.#statuses.set(status, (this.#statuses.get(status) ?? 0) + 1)
+    if (status >= this.#options.failedFrom) {
+      this.onError(kind, intended, "refused", String(status))
+      return
+    }
+    this.#answered++
     this.#fromIntended.record(now - intended)
     this.#fromSent.record(now - sentAt)
-    this.#statuses.set(status, (this.#statuses.get(status) ?? 0) + 1)
     let counts = this.#backends.get(backend)
     if (counts === undefined) {
       counts = Array.from({ length: this.#options.classes }, () => 0)

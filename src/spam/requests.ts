@@ -75,6 +75,8 @@ export interface RequestList {
   /** Fields with numbers that each carries, and their values, one row a request; NaN leaves the field out. */
   readonly names: readonly string[]
   readonly amounts: Float64Array
+  /** What each declares in Linebacker-Demand: one amount a resource and request, in rows. */
+  readonly declared: { readonly resources: readonly string[]; readonly amounts: Float64Array } | undefined
 }
 
 /** Every `threads`-th request of a list, in order: when it is due and what it says. Makes its head when it is drawn. */
@@ -121,12 +123,16 @@ export class ListedRequests implements RequestSource, DueTimes {
   }
 
   bytes(): Buffer {
-    const { amounts, kinds, names } = this.#list
+    const { amounts, declared, kinds, names } = this.#list
     const kind = kinds[this.#drawn]!
     let lines = this.#heads[kind]!
     for (const [column, name] of names.entries()) {
       const amount = amounts[this.#drawn * names.length + column]!
       if (!Number.isNaN(amount)) lines += `${name}: ${Number(amount.toFixed(6))}\r\n`
+    }
+    if (declared !== undefined) {
+      const from = this.#drawn * declared.resources.length
+      lines += `Linebacker-Demand: ${demandOf(declared.resources, declared.amounts, from)}\r\n`
     }
     return joined(lines, this.#bodies[kind])
   }
@@ -134,6 +140,11 @@ export class ListedRequests implements RequestSource, DueTimes {
   isHead(): boolean {
     return this.#isHead[this.#list.kinds[this.#drawn]!]!
   }
+}
+
+/** Amounts as the dictionary of decimals that the field is (RFC 9651 3.2, 3.3.2: three digits behind the point). */
+export function demandOf(resources: readonly string[], amounts: ArrayLike<number>, from: number): string {
+  return resources.map((name, r) => `${name}=${Math.round(amounts[from + r]! * 1_000) / 1_000}`).join(", ")
 }
 
 /** A request as it goes over the wire. */

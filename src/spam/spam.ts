@@ -1,17 +1,26 @@
 /** Runs the load generator: threads that start together, progress while they run, one result in the end. */
 import { Worker } from "node:worker_threads"
+import type { Millis } from "../core/clock.ts"
 import { clockOrigin, systemClock } from "../system.ts"
-import type { FromSpamWorker, SpamBirth, SpamPlan, SpamProgress } from "./plan.ts"
-import { sumOf } from "./recorder.ts"
+import type { FromSpamWorker, SpamBirth, SpamPlan, SpamProgress, ToSpamWorker } from "./plan.ts"
+import { type Records, sumOf } from "./recorder.ts"
 import { resultOf, type SpamResult, type ThreadReport } from "./result.ts"
 
-/** Threads need this long until all of them can start at the same moment. */
-const startMs = 250
+/** Threads that are ready need this long to hear when they start. */
+const startMs = 50
+/** A thread may take this long until it is ready, on a machine that is busy with something else. */
+const readyMsMax = 60_000
 /** How long after the last request may have timed out a thread that says nothing is ended. */
 const graceMs = 5_000
+/** The longest that a timer can wait. */
+const timerMsMax = 2 ** 31 - 1
 
 export interface SpamRun {
+  /** When the first request may leave, in time of `systemClock`; known when all threads are ready. */
+  readonly startsAt: Promise<Millis>
   readonly result: Promise<SpamResult>
+  /** All that was recorded, of which the result is a summary. */
+  readonly records: Promise<Records>
   /** Sends no more; what is under way counts as unfinished. */
   stop(): void
 }
@@ -26,18 +35,34 @@ export function startSpam(
   targetText: string,
   onProgress: (progress: SpamProgress) => void = () => {},
 ): SpamRun {
-  const startsAt = clockOrigin + systemClock.now() + startMs
   const progress: SpamProgress[] = []
   const threads = Array.from({ length: plan.threads }, (_, index) => {
-    const birth: SpamBirth = { plan, index, startsAt }
+    const birth: SpamBirth = { plan, index }
     const entry = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url)
     return new Worker(entry, { workerData: birth, name: `linebacker-spam-${index}` })
   })
+  const { promise: startsAt, resolve: start } = Promise.withResolvers<Millis>()
+  let unready = threads.length
+  let late: NodeJS.Timeout | undefined
+  const endAll = (): void => {
+    for (const worker of threads) void worker.terminate()
+  }
+  const onReady = (): void => {
+    if (--unready > 0) return
+    clearTimeout(late)
+    const at = systemClock.now() + startMs
+    for (const worker of threads) {
+      worker.postMessage({ kind: "start", startsAt: clockOrigin + at } satisfies ToSpamWorker)
+    }
+    late = setTimeout(endAll, Math.min(startMs + plan.durationMs + 2 * plan.timeoutMs + graceMs, timerMsMax))
+    start(at)
+  }
   const reports = threads.map(
     (worker, index) =>
       new Promise<ThreadReport>((resolve, reject) => {
         worker.on("message", (message: FromSpamWorker) => {
           if (message.kind === "done") resolve(message)
+          else if (message.kind === "ready") onReady()
           else {
             progress[index] = message.progress
             onProgress(totalOf(progress))
@@ -47,25 +72,27 @@ export function startSpam(
         worker.once("exit", () => reject(new Error(`generator thread ${index} ended without a result`)))
       }),
   )
-  const finish = async (): Promise<SpamResult> => {
-    const late = setTimeout(
-      () => {
-        for (const worker of threads) void worker.terminate()
-      },
-      startMs + plan.durationMs + 2 * plan.timeoutMs + graceMs,
-    )
+  const finish = async (): Promise<{ readonly result: SpamResult; readonly records: Records }> => {
+    late = setTimeout(endAll, readyMsMax)
     try {
       const all = await Promise.all(reports)
       const ranMs = Math.max(...all.map((report) => report.ranMs))
-      return resultOf(plan, targetText, sumOf(all.map(({ records }) => records)), all, ranMs)
+      const records = sumOf(all.map((report) => report.records))
+      return { result: resultOf(plan, targetText, records, all, ranMs), records }
     } finally {
       clearTimeout(late)
     }
   }
+  const finished = finish()
+  const records = finished.then((all) => all.records)
+  // Who looks at the result alone hears of a failure there.
+  records.catch(() => {})
   return {
-    result: finish(),
+    startsAt,
+    result: finished.then(({ result }) => result),
+    records,
     stop: () => {
-      for (const worker of threads) worker.postMessage("stop")
+      for (const worker of threads) worker.postMessage({ kind: "stop" } satisfies ToSpamWorker)
     },
   }
 }

@@ -6,7 +6,7 @@ import { clockOrigin, systemClock, systemTimers } from "../system.ts"
 import { dialerOf } from "./connection.ts"
 import { Generator } from "./generator.ts"
 import { SystemPacer } from "./pacer.ts"
-import type { FromSpamWorker, SpamBirth, SpamPlan } from "./plan.ts"
+import type { FromSpamWorker, SpamBirth, SpamPlan, ToSpamWorker } from "./plan.ts"
 import { Recorder } from "./recorder.ts"
 import { ListedRequests, PreparedRequests } from "./requests.ts"
 import { Schedule } from "./schedule.ts"
@@ -16,7 +16,7 @@ const progressMs = 250
 const port = parentPort
 if (port === null) throw new Error("a generator thread cannot run by itself")
 
-const { plan, index, startsAt } = workerData as SpamBirth
+const { plan, index } = workerData as SpamBirth
 const { load, threads, seed } = plan
 const tell = (message: FromSpamWorker): void => port.postMessage(message)
 /** Each thread draws its own chance, the same again with the same seed; and each stream its own of that. */
@@ -29,6 +29,7 @@ const recorder = new Recorder({
   classes: plan.classes.length,
   warmUpMs: plan.warmUpMs,
   sliceMs: plan.sliceMs,
+  failedFrom: plan.failedFrom,
 })
 const generator = new Generator({
   clock: systemClock,
@@ -45,7 +46,13 @@ const generator = new Generator({
   waitingMax: load.kind === "closed" ? 0 : partOf(load.waitingMax),
 })
 
-port.on("message", () => generator.stop())
+const start = await new Promise<number>((resolve) => {
+  port.on("message", (message: ToSpamWorker) => {
+    if (message.kind === "start") resolve(message.startsAt - clockOrigin)
+    else generator.stop()
+  })
+  tell({ kind: "ready" })
+})
 const ticking = setInterval(() => {
   const { sent, answered, failed } = recorder
   tell({ kind: "progress", progress: { sent, answered, failed, pending: generator.pending } })
@@ -53,7 +60,6 @@ const ticking = setInterval(() => {
 
 const before = performance.eventLoopUtilization()
 const cpuBefore = process.threadCpuUsage()
-const start = startsAt - clockOrigin
 await generator.run(start)
 const { user, system } = process.threadCpuUsage(cpuBefore)
 clearInterval(ticking)

@@ -1,0 +1,156 @@
+/** What happens to the backends of a scenario, and when: its joins, leaves and faults as things to do to processes. */
+import type { Condition as Told } from "../backend/demonstration-backend.ts"
+import type { Millis } from "../core/clock.ts"
+import type { NamedAmounts } from "../core/resources.ts"
+import { backendsOf, checkFaults, Condition, type FleetBackend } from "../sim/fleet.ts"
+import type { Fault, Scenario } from "../sim/scenario.ts"
+
+/** `start`: it joins, or comes back; `retire`: it drains and ends; `kill`: as a power failure; `freeze`: until `thaw`. */
+export type Deed =
+  | { readonly kind: "start" | "retire" | "kill" | "freeze" | "thaw" }
+  | { readonly kind: "tell"; readonly condition: Told }
+
+export interface Cue {
+  /** Real milliseconds from the start. */
+  readonly atMs: Millis
+  readonly backend: string
+  readonly deed: Deed
+}
+
+export interface Timeline {
+  /** Who is there at the start. */
+  readonly present: readonly string[]
+  /** In order of time; a backend that comes back is told how it is behind its start. */
+  readonly cues: readonly Cue[]
+}
+
+/** When a fault begins or ends, or a backend joins or leaves, in the scenario's time. */
+interface Turn {
+  readonly atMs: Millis
+  readonly change: (state: State) => void
+}
+
+interface State {
+  isThere: boolean
+  isLeaving: boolean
+  readonly condition: Condition
+}
+
+/**
+ * The timeline of a run of this length (ms of the scenario's time) at this speed. Flapping backends are down for the first half of each
+ * period, as in the simulator. At equal times changes come in the order of the scenario, and only what differs from
+ * before becomes a cue.
+ *
+ * @throws RangeError as `checkFaults`.
+ */
+export function timelineOf(scenario: Scenario, lengthMs: Millis, speed: number): Timeline {
+  const backends = backendsOf(scenario)
+  checkFaults(scenario, backends)
+  const present: string[] = []
+  const cues: Cue[] = []
+  for (const backend of backends) {
+    const turns = turnsOf(backend, scenario.faults, lengthMs).toSorted((a, b) => a.atMs - b.atMs)
+    const isThere = backend.group.joinsAtMs <= 0
+    const state: State = { isThere, isLeaving: false, condition: new Condition(scenario.resources) }
+    if (isThere) present.push(backend.name)
+    let before = standingOf(scenario, backend, { ...state, condition: new Condition(scenario.resources) })
+    for (const { atMs, change } of turns) {
+      change(state)
+      const after = standingOf(scenario, backend, state)
+      for (const deed of deedsOf(before, after, state.isLeaving)) {
+        cues.push({ atMs: atMs / speed, backend: backend.name, deed })
+      }
+      before = after
+    }
+  }
+  return { present, cues: cues.toSorted((a, b) => a.atMs - b.atMs) }
+}
+
+function turnsOf({ group, name }: FleetBackend, faults: readonly Fault[], lengthMs: Millis): Turn[] {
+  const turns: Turn[] = []
+  const { joinsAtMs, leavesAtMs } = group
+  if (joinsAtMs > 0) turns.push({ atMs: joinsAtMs, change: (state) => (state.isThere = true) })
+  for (const fault of faults) {
+    if (fault.backend !== name) continue
+    const { atMs, forMs = Infinity } = fault
+    const begin = (state: State): void => state.condition.begin(fault)
+    const end = (state: State): void => state.condition.end(fault)
+    const endsAt = atMs + forMs
+    if (fault.kind === "flapping") {
+      for (let at = atMs; at < Math.min(endsAt, lengthMs); at += fault.everyMs) {
+        turns.push(
+          { atMs: at, change: begin },
+          { atMs: Math.min(at + fault.everyMs / 2, endsAt), change: end },
+        )
+      }
+    } else {
+      turns.push({ atMs, change: begin })
+      if (endsAt < Infinity) turns.push({ atMs: endsAt, change: end })
+    }
+  }
+  if (leavesAtMs !== undefined) {
+    const leave = (state: State): void => {
+      state.isThere = false
+      state.isLeaving = true
+    }
+    turns.push({ atMs: leavesAtMs, change: leave })
+  }
+  return turns.filter(({ atMs }) => atMs < lengthMs)
+}
+
+/** What a process has to be like. */
+interface Standing {
+  readonly runs: boolean
+  readonly isFrozen: boolean
+  readonly told: Required<Told>
+}
+
+function standingOf(scenario: Scenario, { group }: FleetBackend, state: State): Standing {
+  const { isDown, speed, taken, failing, lie, isStale } = state.condition
+  const has = (name: string): boolean => Object.hasOwn(group.actual ?? group.capacity, name)
+  const named = scenario.resources.map(({ name }) => name).filter(has)
+  const speeds: NamedAmounts = Object.fromEntries(named.map((name) => [name, speed === 0 ? 1 : speed]))
+  const parts: NamedAmounts = Object.fromEntries(
+    scenario.resources.flatMap(({ name }, r) => (has(name) ? [[name, taken[r]!] as const] : [])),
+  )
+  return {
+    runs: state.isThere && !isDown,
+    isFrozen: speed === 0,
+    told: { speeds, taken: parts, failing, reportFactor: lie, reportsFrozen: isStale },
+  }
+}
+
+function deedsOf(before: Standing, after: Standing, isLeaving: boolean): Deed[] {
+  const deeds: Deed[] = []
+  const toldBefore = JSON.stringify(before.told)
+  const told = JSON.stringify(after.told)
+  if (before.runs && !after.runs) {
+    // Who is frozen hears of nothing, not even of its end.
+    return before.isFrozen && isLeaving
+      ? [{ kind: "thaw" }, { kind: "retire" }]
+      : [{ kind: isLeaving ? "retire" : "kill" }]
+  }
+  if (!after.runs) return []
+  const isNew = !before.runs
+  if (isNew) deeds.push({ kind: "start" })
+  if (before.isFrozen && !after.isFrozen && !isNew) deeds.push({ kind: "thaw" })
+  if (isNew ? told !== unharmed(after.told) : told !== toldBefore) {
+    deeds.push({ kind: "tell", condition: after.told })
+  }
+  if (after.isFrozen && (isNew || !before.isFrozen)) deeds.push({ kind: "freeze" })
+  return deeds
+}
+
+/** How the same backend is when nothing is wrong. */
+function unharmed({ speeds, taken }: Required<Told>): string {
+  const all = (amounts: NamedAmounts, value: number): NamedAmounts =>
+    Object.fromEntries(Object.keys(amounts).map((name) => [name, value]))
+  const well: Required<Told> = {
+    speeds: all(speeds, 1),
+    taken: all(taken, 0),
+    failing: 0,
+    reportFactor: 1,
+    reportsFrozen: false,
+  }
+  return JSON.stringify(well)
+}
