@@ -2,9 +2,11 @@ import assert from "node:assert/strict"
 import { existsSync } from "node:fs"
 import { after, before, test } from "node:test"
 import { type Browser, chromium, type Page } from "playwright-core"
-import { fail } from "../src/core/result.ts"
-import { type Admin, startAdmin } from "../src/control/admin-api.ts"
-import type { BackendView, StateView } from "../src/control/state-view.ts"
+import { resourcesDefault } from "../src/core/resources.ts"
+import { fail, ok } from "../src/core/result.ts"
+import { type Admin, type AdminOptions, startAdmin } from "../src/control/admin-api.ts"
+import { type PolicyChange, policyViews } from "../src/control/policy-desk.ts"
+import type { BackendView, RouteView, StateView } from "../src/control/state-view.ts"
 import { systemTimers } from "../src/system.ts"
 import { backendView, stateView } from "./support/state-views.ts"
 
@@ -37,6 +39,7 @@ async function showing(
   width: number,
   state: () => StateView,
   act: (page: Page, admin: Admin) => Promise<void>,
+  change: Partial<AdminOptions> = {},
 ): Promise<void> {
   const admin = await startAdmin({
     host: "127.0.0.1",
@@ -46,6 +49,7 @@ async function showing(
     changePolicy: () => fail({ path: "", message: "" }),
     ready: () => true,
     timers: systemTimers,
+    ...change,
   })
   const page = await browser!.newPage({ viewport: { width, height: 900 } })
   const complaints: string[] = []
@@ -166,4 +170,68 @@ test("bars of capacity are in proportion to one common scale", { skip }, async (
       assert.ok(Math.abs(smallStorage! / bigStorage! - 0.25) < 0.02, widths.join(", "))
     },
   )
+})
+
+test(
+  "what routes need is shown with how surely it is known, the busiest first and twelve at most",
+  { skip },
+  async () => {
+    const need = { samples: 100, variation: null, bySize: null }
+    const demand = (mean: number): RouteView["demand"] => [
+      { ...need, resource: "compute", source: "utilization", mean, standardError: 0.125 },
+      { ...need, resource: "storage", source: "configured", mean: 4, standardError: null },
+    ]
+    const routes = Array.from({ length: 20 }, (_, i) => {
+      return { name: i === 0 ? "" : `GET /route-${i}/*`, rate: i, demand: demand(i) }
+    })
+    const fleet = [backendView("a", { capacityCorrected: { compute: 14, storage: 20 }, penalty: 2 })]
+    await showing(
+      360,
+      () => stateView(fleet, { routes }),
+      async (page) => {
+        await page.locator(".route").first().waitFor()
+        const rows = await page.locator(".route").allInnerTexts()
+        assert.equal(rows.length, 12)
+        assert.match(
+          rows[0]!,
+          /GET \/route-19\/\*\s+19\/s\s+compute\s+19\s±\s0.13\s+from utilization\s+storage 4\s+as configured/,
+        )
+        assert.match(await page.locator("#routes-more").innerText(), /8 more/)
+        const card = await page.locator(".card").innerText()
+        assert.match(card, /counts as 14/)
+        assert.match(card, /counts 2 times as loaded for its failures/)
+        const width = await page.evaluate(() => document.documentElement.scrollWidth)
+        assert.ok(width <= 360, `the page is ${width} px wide`)
+      },
+    )
+  },
+)
+
+test("the policy is changed from the page only with the token", { skip }, async () => {
+  const changes: string[] = []
+  const options = {
+    token: "a-token",
+    changePolicy: ({ name }: PolicyChange) => {
+      changes.push(name)
+      return ok({ pool: "", name, parameters: {} })
+    },
+    policies: policyViews(resourcesDefault),
+  }
+  await showing(
+    1_200,
+    () => stateOf([backendView("a")]),
+    async (page) => {
+      await page.locator("#policy-panel summary").click()
+      const button = page.locator("#policy-panel button")
+      await page.locator("#policy-panel option", { hasText: "random" }).first().waitFor({ state: "attached" })
+      assert.equal(await page.locator("#policy-panel select").inputValue(), "price", "the present one")
+      await page.locator("#policy-panel select").selectOption("random")
+      assert.ok(await button.isDisabled())
+      await page.locator("#policy-panel input").fill("a-token")
+      await button.click()
+      await page.locator(".policy-words", { hasText: "by random now" }).waitFor({ timeout: 5_000 })
+    },
+    options,
+  )
+  assert.deepEqual(changes, ["random"])
 })

@@ -20,7 +20,7 @@ export interface PageAsset {
 export type PageAssets = ReadonlyMap<string, PageAsset>
 
 /** Closed: nothing else of the folder is ever served. `page` goes by the name `page.js`, which the HTML asks for. */
-const scripts = ["page", "card", "dom", "trail", "words"] as const
+const scripts = ["page", "card", "dom", "policy", "routes", "trail", "words"] as const
 
 /** The most that the erased scripts may be together. */
 const scriptBytesMax = 4 * 1024 * 1024

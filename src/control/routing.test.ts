@@ -1,7 +1,9 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { fileURLToPath } from "node:url"
 import { fail } from "../core/result.ts"
 import { policies } from "../policies/index.ts"
+import { loadConfig } from "./config-file.ts"
 import { parseConfig } from "./config-parse.ts"
 import type { Config } from "./config.ts"
 import { PolicyDesk, policyViews } from "./policy-desk.ts"
@@ -120,4 +122,16 @@ test("every policy is shown with its parameters, and why it cannot work here", (
   assert.notEqual(byName.get("seed-ratio")?.unsuitable, undefined)
   assert.equal(byName.get("price")?.unsuitable, undefined)
   assert.equal(byName.get("mix")?.parameters["samples"]?.max, 8)
+})
+
+test("the example of a configuration is valid, and leads where it says", () => {
+  const file = fileURLToPath(new URL("../../examples/routes.yaml", import.meta.url))
+  const config = loadConfig(file, { policies, env: {} })
+  assert.ok(config.ok, JSON.stringify(config))
+  const { groups, routes } = routingOf(config.value)
+  assert.deepEqual(
+    routes.map(({ group }) => `${groups[group]!.pool} ${groups[group]!.choosing.policy.name}`),
+    ["gpu mix", "static round-robin", " rendezvous", " auto"],
+  )
+  assert.equal(groups[0]!.choosing.bind, true)
 })

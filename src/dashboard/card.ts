@@ -208,7 +208,11 @@ class Meter {
     widen(this.#used, proportion(utilization ?? 0, 1) * share)
     say(this.#amount, `${amount(reserved)} of ${amount(capacity)}`)
     const reported = utilization === undefined ? "" : `, reports ${percent(utilization)} used`
-    say(this.#note, `${pressure(kind, reserved, capacity)}${reported}`)
+    const corrected = view.capacityCorrected[name] ?? capacity
+    // What is within a hundredth is the same to the eye.
+    const differs = Math.abs(corrected - capacity) > capacity / 100
+    const counted = differs ? `, counts as ${amount(corrected)}` : ""
+    say(this.#note, `${pressure(kind, reserved, corrected)}${reported}${counted}`)
     mark(this.#meter, "data-over", String(reserved > capacity))
     widen(this.#carried, proportion(total, scales.total.get(name) ?? 0))
     say(this.#sumAmount, amount(total))
@@ -226,6 +230,7 @@ function whereabouts(view: BackendView): string {
   if (view.zone !== undefined) words.push(view.zone)
   if (view.version !== undefined) words.push(view.version)
   if (view.weight !== 1) words.push(`weight ${amount(view.weight)}`)
+  if (view.penalty > 1.05) words.push(`counts ${amount(view.penalty)} times as loaded for its failures`)
   const labels = Object.entries(view.labels)
   for (const [name, value] of labels.slice(0, labelsMax)) words.push(`${name}=${value}`)
   if (labels.length > labelsMax) words.push(`and ${labels.length - labelsMax} more labels`)

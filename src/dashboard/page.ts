@@ -8,6 +8,8 @@
 import type { BackendView, StateView } from "../control/state-view.ts"
 import { Card, marks, type Scales } from "./card.ts"
 import { copyOf, mark, part, say, widen } from "./dom.ts"
+import { preparePolicyPanel } from "./policy.ts"
+import { drawRoutes } from "./routes.ts"
 import { Trail } from "./trail.ts"
 import { amount, announceCommand, count, duration, fillOf, pressure, scales, verdict } from "./words.ts"
 
@@ -75,6 +77,7 @@ const watcher = new IntersectionObserver(
 
 connect()
 setInterval(tick, tickMs)
+preparePolicyPanel(part(document, "#policy-panel", HTMLDetailsElement))
 part(document, "#copy", HTMLButtonElement).addEventListener("click", () => void copyCommand())
 
 function connect(): void {
@@ -148,6 +151,7 @@ function show(state: StateView): void {
   drawSummary(state)
   drawResources(state)
   drawFilters(state)
+  drawRoutes(byId("routes"), byId("routes-more"), state.routes)
   turn = (turn + 1) % unseenTurns
   let place = 0
   for (const card of cards.values()) {
@@ -243,6 +247,7 @@ function drawSummary(state: StateView): void {
   byId("empty").hidden = !empty
   byId("fleet").hidden = empty
   byId("amounts").hidden = empty
+  byId("needs").hidden = empty
   if (empty) say(byId("command"), announceCommand(state, location.hostname))
 }
 

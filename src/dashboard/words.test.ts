@@ -16,6 +16,8 @@ import {
   ratio,
   scales,
   verdict,
+  demandWords,
+  sourceWords,
 } from "./words.ts"
 
 /** With plain spaces: those that keep a number and its unit together are for the eye. */
@@ -190,4 +192,14 @@ test("a check says when it was, and why it failed", () => {
   const failed = { lastPassed: false, lastAgoMs: 100, lastError: "connection refused" }
   assert.equal(plain(checkWords(failed, 1_300)), "check failed 1.3 s ago: connection refused")
   assert.equal(checkWords({ ...check, lastPassed: undefined }, undefined), "not checked yet")
+})
+
+test("a demand is said with its standard error where there is one, and with where it is from", () => {
+  const known = { resource: "compute", samples: 9, variation: null, bySize: null }
+  const learned = { ...known, source: "utilization", mean: 0.9249, standardError: 0.1 } as const
+  assert.equal(demandWords(learned), "0.92\u00a0±\u00a00.1")
+  assert.equal(sourceWords(learned), "from utilization")
+  const prior = { ...known, source: "prior", mean: 1, standardError: null } as const
+  assert.equal(demandWords(prior), "1")
+  assert.equal(sourceWords(prior), "not known yet")
 })

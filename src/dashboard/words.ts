@@ -1,6 +1,6 @@
 /** How the page says things: numbers, durations, proportions and sentences. Pure; nothing here touches the page. */
 
-import type { BackendView, StateView } from "../control/state-view.ts"
+import type { BackendView, DemandView, StateView } from "../control/state-view.ts"
 
 type ResourceKind = StateView["resources"][number]["kind"]
 
@@ -92,6 +92,24 @@ export function scales(
     largest.set(name, max)
   }
   return largest
+}
+
+/** What a request needs and how surely that is known: `0.92 ± 0.1`. */
+export function demandWords({ mean, standardError }: DemandView): string {
+  return standardError === null ? amount(mean) : `${amount(mean)}${nb}±${nb}${amount(standardError)}`
+}
+
+const sources: Readonly<Record<DemandView["source"], string>> = {
+  configured: "as configured",
+  reported: "from reported costs",
+  utilization: "from utilization",
+  "service-time": "guessed from times",
+  prior: "not known yet",
+}
+
+/** From what it is known. */
+export function sourceWords({ source }: DemandView): string {
+  return sources[source]
 }
 
 /** How the fleet is, at a glance. */

@@ -252,3 +252,18 @@ test("whatever a trusted proxy sends, the lines that go on are well-formed, and 
     { numRuns: 3_000 },
   )
 })
+
+test("the client is the peer, or whom the trusted proxy before us names last", () => {
+  const from = (hops: string): Head => headOf([`X-Forwarded-For: ${hops}`])
+  const stranger = rules().of("203.0.113.5", false)
+  assert.equal(stranger.clientOf(from("198.51.100.7")), "203.0.113.5")
+  assert.deepEqual([...stranger.clientBytesOf(headOf([]))!], [203, 0, 113, 5])
+  const trusted = rules().of(proxy, false)
+  assert.equal(trusted.clientOf(from("192.0.2.9, 198.51.100.7")), "198.51.100.7")
+  assert.equal(trusted.clientOf(from("198.51.100.7:1234")), "198.51.100.7")
+  assert.equal(trusted.clientOf(from("[2001:db8::7]:99")), "2001:db8::7")
+  assert.equal(trusted.clientBytesOf(from("2001:db8::7"))!.length, 16)
+  assert.equal(trusted.clientOf(headOf([])), proxy)
+  assert.equal(trusted.clientOf(from("unknown")), undefined)
+  assert.equal(rules().of(undefined, false).clientBytesOf(headOf([])), undefined)
+})

@@ -6,7 +6,7 @@
  * is to hold. The largest total rate with the scenario's mix of classes is a linear program with one variable for each
  * class and group. No policy is stable above its optimum. The bound says nothing about delay.
  */
-import loadHighs, { type Highs } from "highs"
+import type { Highs } from "highs"
 import { namedOf, type NamedAmounts, type ResourceTable } from "../core/resources.ts"
 import type { FluidBounds } from "./results.ts"
 import { meanOf } from "./mean-of.ts"
@@ -122,8 +122,6 @@ function blindRates({ parts, capacity, use }: FluidProblem): number[] {
   )
 }
 
-// The package's types describe its CommonJS form, in which the loader is one level deeper than where it is.
-const load = loadHighs as unknown as (typeof loadHighs)["default"]
 let loading: Promise<Highs> | undefined
 
 /**
@@ -164,7 +162,7 @@ export async function solveFluid(problem: FluidProblem): Promise<FluidSolution> 
   if (rows.length === 0) throw new Error("requests that need nothing have no bound")
   const text = ["Maximize", " all: theta", "Subject To", ...mix, ...rows, "End", ""].join("\n")
 
-  loading ??= load()
+  loading ??= loadHighs()
   const solution = (await loading).solve(text, { output_flag: false })
   if (solution.Status !== "Optimal") throw new Error(`the linear program is ${solution.Status}: ${text}`)
   const primal = (name: string): number => {
@@ -211,4 +209,11 @@ function scaleOf(
     if (needed > 0) least = Math.min(least, total / needed)
   }
   return least === Infinity ? 1 : least
+}
+
+/** The solver is three megabytes of code, which a program that solves nothing does without. */
+async function loadHighs(): Promise<Highs> {
+  const { default: load } = await import("highs")
+  // The package's types describe its CommonJS form, in which the loader is one level deeper than where it is.
+  return (load as unknown as (typeof load)["default"])()
 }

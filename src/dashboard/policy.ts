@@ -1,0 +1,64 @@
+/** The change of the policy, for whoever has the token. The page keeps neither; it asks the API as curl would. */
+
+import { part, say } from "./dom.ts"
+
+interface Known {
+  readonly current: string
+  readonly policies: readonly {
+    readonly name: string
+    readonly summary: string
+    readonly unsuitable?: string
+  }[]
+}
+
+/** Readies the panel: it asks for the policies when it is opened for the first time. */
+export function preparePolicyPanel(panel: HTMLDetailsElement): void {
+  const select = part(panel, "select", HTMLSelectElement)
+  const token = part(panel, "input", HTMLInputElement)
+  const button = part(panel, "button", HTMLButtonElement)
+  const words = part(panel, ".policy-words", HTMLElement)
+  const summaries = new Map<string, string>()
+  const ready = (): void => {
+    button.disabled = token.value === "" || select.value === ""
+    say(words, summaries.get(select.value) ?? "")
+  }
+  panel.addEventListener("toggle", () => {
+    if (!panel.open || summaries.size > 0) return
+    void fillIn(select, summaries).then(ready, () => say(words, "The list of policies could not be loaded."))
+  })
+  select.addEventListener("change", ready)
+  token.addEventListener("input", ready)
+  part(panel, "form", HTMLFormElement).addEventListener("submit", (event) => {
+    event.preventDefault()
+    void change(select.value, token, words)
+  })
+  ready()
+}
+
+async function fillIn(select: HTMLSelectElement, summaries: Map<string, string>): Promise<void> {
+  const answer = await fetch("api/v1/policies")
+  const { current, policies } = (await answer.json()) as Known
+  for (const { name, summary, unsuitable } of policies) {
+    if (unsuitable !== undefined) continue
+    summaries.set(name, summary)
+    select.append(new Option(name, name, false, name === current))
+  }
+}
+
+async function change(name: string, token: HTMLInputElement, words: HTMLElement): Promise<void> {
+  say(words, "Asking…")
+  try {
+    const answer = await fetch("api/v1/policy", {
+      method: "POST",
+      headers: { "Content-Type": "application/json", Authorization: `Bearer ${token.value}` },
+      body: JSON.stringify({ name }),
+    })
+    const body = (await answer.json()) as { readonly error?: { readonly message: string } }
+    say(
+      words,
+      answer.ok ? `Requests are chosen for by ${name} now.` : (body.error?.message ?? "It was refused."),
+    )
+  } catch {
+    say(words, "The balancer did not answer.")
+  }
+}
