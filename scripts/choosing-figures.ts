@@ -2,7 +2,9 @@
  * What `npm run figures` does: runs the simulator for scenarios × policies, and writes the figures and tables of
  * docs/choosing.md. Nothing there is typed by hand. Results are kept in docs/choosing/SCENARIO.json, so that one scenario can
  * be measured again (`npm run figures -- --only skewed`), or only the tables written (`npm run figures -- --tables`).
- * Scenarios are measured in processes of their own, `--jobs` at a time.
+ * Scenarios are measured in processes of their own, `--jobs` at a time. `npm run figures -- --live` instead plays a scenario
+ * with real processes (some six minutes of a machine that does nothing else) for docs/spam.md; `--live-tables` only writes
+ * its table again.
  */
 import { spawn } from "node:child_process"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
@@ -16,8 +18,10 @@ import { capacityFigure, latencyFigure, reportFigures } from "../src/sim/figures
 import { contestant, rehearse } from "../src/sim/rehearse.ts"
 import { readScenario } from "../src/sim/scenario-file.ts"
 import { standalone } from "../src/sim/svg.ts"
+import { comparisonFigure } from "../src/spam/comparison-page.ts"
 import { readResults } from "./choosing-results.ts"
 import { between, type ChoosingResult, generatedParts } from "./choosing-tables.ts"
+import { liveTable, readComparison } from "./live-table.ts"
 
 const root = join(import.meta.dirname, "..")
 const folder = join(root, "docs", "choosing")
@@ -41,6 +45,8 @@ const plotted = [
   "seed-ratio",
 ]
 
+const livePolicies = ["price", "least-connections", "power-of-two"]
+
 const { values } = parseArgs({
   options: {
     only: { type: "string" },
@@ -49,6 +55,8 @@ const { values } = parseArgs({
     requests: { type: "string", default: "60000" },
     jobs: { type: "string", default: String(Math.max(1, availableParallelism() - 1)) },
     tables: { type: "boolean", default: false },
+    live: { type: "boolean", default: false },
+    "live-tables": { type: "boolean", default: false },
     // For the processes that this one starts.
     "measure-only": { type: "boolean", default: false },
   },
@@ -63,7 +71,13 @@ if (scenarios.length === 0 || names.length === 0) throw new Error("there is no s
 
 mkdirSync(folder, { recursive: true })
 if (values["measure-only"]) await measure(scenarios[0]!)
-else {
+else if (values.live || values["live-tables"]) {
+  if (values.live) await playLive()
+  const comparison = readComparison(readFileSync(join(folder, "dozen-live.json"), "utf8"))
+  write("dozen-live", comparisonFigure(comparison))
+  const spam = join(root, "docs", "spam.md")
+  writeFileSync(spam, between(readFileSync(spam, "utf8"), { live: liveTable(comparison) }))
+} else {
   if (!values.tables) await measureAll()
   const parts = generatedParts(policies, readResults(folder))
   writeFileSync(document, between(readFileSync(document, "utf8"), parts))
@@ -75,6 +89,18 @@ async function measureAll(): Promise<void> {
     for (let name = pending.shift(); name !== undefined; name = pending.shift()) await inProcess(name)
   })
   await Promise.all(jobs)
+}
+
+async function playLive(): Promise<void> {
+  const args = ["spam", "--scenario=dozen", `--compare=${livePolicies.join(",")}`, "--json"]
+  const child = spawn(process.execPath, [join(root, "bin", "linebacker"), ...args], {
+    stdio: ["ignore", "pipe", "inherit"],
+  })
+  let json = ""
+  child.stdout.on("data", (data: Buffer) => (json += data.toString()))
+  const code = await new Promise<number | null>((resolve) => void child.once("close", resolve))
+  if (code !== 0) throw new Error(`the scenario could not be played: exit code ${code}`)
+  writeFileSync(join(folder, "dozen-live.json"), json)
 }
 
 async function inProcess(name: string): Promise<void> {

@@ -11,6 +11,7 @@ import {
   generatedParts,
   policyTable,
 } from "../scripts/choosing-tables.ts"
+import { liveTable, readComparison } from "../scripts/live-table.ts"
 import { readResults } from "../scripts/choosing-results.ts"
 import { main } from "../src/cli/main.ts"
 import { policies, policyNames } from "../src/policies/index.ts"
@@ -48,6 +49,12 @@ test("the figures that docs/choosing.md shows are there", () => {
   const files = readdirSync(join(docs, "choosing"))
   assert.ok(shown.length > 0)
   for (const name of shown) assert.ok(files.includes(name), name)
+})
+
+test("the live table of docs/spam.md is current: npm run figures -- --live-tables writes it", () => {
+  const comparison = readComparison(readFileSync(join(docs, "choosing", "dozen-live.json"), "utf8"))
+  const spam = readFileSync(join(docs, "spam.md"), "utf8")
+  assert.equal(between(spam, { live: liveTable(comparison) }), spam)
 })
 
 function capacity(share: number): PolicyCapacity {

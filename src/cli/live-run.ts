@@ -57,6 +57,7 @@ export class LiveStage {
   #balancer: Balancer | undefined
   #stopRun: (() => void) | undefined
   #isStopped = false
+  #end: Promise<void> | undefined
 
   constructor(options: LiveOptions) {
     this.#options = options
@@ -118,6 +119,8 @@ export class LiveStage {
   /**
    * Plays one load: `requests` at `rate` (in the scenario's time), with all that happens meanwhile. Resolves when all
    * requests have ended and nothing is left in flight.
+   *
+   * @throws StageError when a backend ended that should not have.
    */
   async play(rate: number, requests: number): Promise<LiveResult> {
     const { scenario, seed, speed } = this.#options
@@ -126,28 +129,31 @@ export class LiveStage {
     const plan = this.#plan({ classes, load: { kind: "listed", list, waitingMax }, durationMs, warmUpMs })
     const finished = await this.#run(plan, cues)
     await this.#untilDrained()
+    if (this.#fleet.hasFailed) throw new StageError("a backend ended in the middle of a run, see above")
     return finished
   }
 
-  /** Ends it, also in the middle of something. */
-  async stop(): Promise<void> {
+  /** Ends it, also in the middle of something; once, however often it is asked for. */
+  stop(): Promise<void> {
+    this.#end ??= this.#stop()
+    return this.#end
+  }
+
+  async #stop(): Promise<void> {
     this.#isStopped = true
     this.#stopRun?.()
     await this.#fleet.stop()
     await this.#balancer?.stop()
   }
 
-  get isStopped(): boolean {
-    return this.#isStopped
-  }
-
   async #run(plan: SpamPlan, cues: readonly Cue[]): Promise<LiveResult> {
     const run = startSpam(plan, "a scenario")
     const cancels: (() => void)[] = []
-    void run.startsAt.then((startsAt) => {
-      const wait = startsAt - systemClock.now()
+    const schedule = async (): Promise<void> => {
+      const wait = (await run.startsAt) - systemClock.now()
       for (const cue of cues) cancels.push(systemTimers.set(wait + cue.atMs, () => this.#perform(cue)))
-    })
+    }
+    void schedule()
     this.#stopRun = () => run.stop()
     if (this.#isStopped) run.stop()
     try {

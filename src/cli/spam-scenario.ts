@@ -34,6 +34,8 @@ import {
   toleranceOf,
   twins,
 } from "../spam/comparison.ts"
+import { type SpamError, spamErrors } from "../spam/channel.ts"
+import type { SpamResult } from "../spam/result.ts"
 import { comparisonFiles } from "../spam/comparison-page.ts"
 import { comparisonText } from "../spam/comparison-text.ts"
 import { type ExitCode, type Given, type Io, text, UsageError } from "./command.ts"
@@ -63,7 +65,7 @@ interface Asked {
   readonly seed: number
   readonly speed: number
   readonly remarks: readonly string[]
-  requestsAt(load: number): number
+  readonly requestsAt: (load: number) => number
 }
 
 /** Plays it and prints both sides. Options that make no sense with a scenario have been refused by the caller. */
@@ -158,8 +160,15 @@ async function comparedRun(
     live,
     simulated: meanSide(sides),
     tolerance: toleranceOf(sides, relayMs, stages, speed),
-    warnings: result.generator.warnings,
+    warnings: [...result.generator.warnings, ...failuresOf(result)],
   }
+}
+
+/** What failed live, by kind. */
+function failuresOf({ errors }: SpamResult): string[] {
+  return Object.entries(errors).map(([kind, { count, detail }]) => {
+    return `${count} requests failed: ${spamErrors[kind as SpamError]}${detail === "" ? "" : ` (${detail})`}`
+  })
 }
 
 /** The simulator with the same arrivals and sizes, several times: see `toleranceOf`. The first is exactly the same run. */

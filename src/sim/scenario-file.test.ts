@@ -221,7 +221,11 @@ test("a mistake says where it stands, what was found and what is allowed", () =>
     ],
     [
       `${least}faults: [{kind: slow, backend: a-1}]`,
-      ['s.yaml:4:10: faults[0].factor: "factor" is missing: expected a number above 0'],
+      ['s.yaml:4:10: faults[0].factor: "factor" is missing: expected a number of at least 0'],
+    ],
+    [
+      `${least}faults: [{kind: slow, backend: a-1, factor: 0}]`,
+      ["s.yaml:4:45: faults[0].factor: expected a number above 0, or for: how long it stands still, found 0"],
     ],
     [
       `${least}faults: [{kind: noisy-neighbour, backend: a-1, resource: gpu, part: 0.5}]`,

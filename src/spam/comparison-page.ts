@@ -132,12 +132,15 @@ function runRow(run: ComparedRun): string {
   return `<tr${isBad ? ' class="bad"' : ""}><th scope="row">${escapeXml(policy)}</th><td>${load}</td><td>${live.requests}</td><td>${live.failed}</td>${cells.join("")}</tr>`
 }
 
+function share(side: Side, name: string, group: string): string {
+  return percent(side.shares[name]?.[group] ?? 0)
+}
+
 function sharesTable({ live, load, policy, simulated }: ComparedRun): string {
   const groups = Object.keys(Object.values(live.shares)[0] ?? {}).slice(0, 16)
-  const cells = (side: Side, name: string, group: string): string => percent(side.shares[name]?.[group] ?? 0)
   const rows = Object.keys(live.shares).map((name) => {
     const row = groups.map(
-      (group) => `<td>${cells(live, name, group)}</td><td class="soft">${cells(simulated, name, group)}</td>`,
+      (group) => `<td>${share(live, name, group)}</td><td class="soft">${share(simulated, name, group)}</td>`,
     )
     return `<tr><th scope="row">${escapeXml(name)}</th>${row.join("")}</tr>`
   })

@@ -41,7 +41,7 @@ export function comparisonText(comparison: Comparison): string {
 }
 
 function beware({ policy, load, warnings }: ComparedRun): string[] {
-  return warnings.map((warning) => `${policy} at ${load}: ${warning}`)
+  return warnings.map((warning) => `${policy} at ${load}: ${warning.replace(/\.$/, "")}`)
 }
 
 function runRow(run: ComparedRun): string[] {
@@ -62,10 +62,11 @@ function sharesText({ live, load, policy, simulated }: ComparedRun): string {
   const groups = Object.keys(rows[0]?.[1] ?? {}).slice(0, 8)
   return aligned([
     [`${policy} at ${load}`, ...groups.flatMap((group) => [group, "simulated"])],
-    ...rows.map(([name, row]) => [
-      name,
-      ...groups.flatMap((group) => [percent(row[group] ?? 0), percent(simulated.shares[name]?.[group] ?? 0)]),
-    ]),
+    ...rows.map(([name, row]) =>
+      [name].concat(
+        groups.flatMap((group) => [percent(row[group] ?? 0), percent(simulated.shares[name]?.[group] ?? 0)]),
+      ),
+    ),
   ])
 }
 

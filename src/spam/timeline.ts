@@ -143,14 +143,16 @@ function deedsOf(before: Standing, after: Standing, isLeaving: boolean): Deed[] 
 
 /** How the same backend is when nothing is wrong. */
 function unharmed({ speeds, taken }: Required<Told>): string {
-  const all = (amounts: NamedAmounts, value: number): NamedAmounts =>
-    Object.fromEntries(Object.keys(amounts).map((name) => [name, value]))
   const well: Required<Told> = {
-    speeds: all(speeds, 1),
-    taken: all(taken, 0),
+    speeds: filled(speeds, 1),
+    taken: filled(taken, 0),
     failing: 0,
     reportFactor: 1,
     reportsFrozen: false,
   }
   return JSON.stringify(well)
+}
+
+function filled(amounts: NamedAmounts, value: number): NamedAmounts {
+  return Object.fromEntries(Object.keys(amounts).map((name) => [name, value]))
 }

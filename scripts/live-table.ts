@@ -1,0 +1,37 @@
+/** The table of docs/spam.md that shows a scenario played live beside the simulator. */
+import { agrees, compared, type Comparison } from "../src/spam/comparison.ts"
+import { carriedText, shownSpeed } from "../src/spam/comparison-text.ts"
+import { duration } from "../src/sim/human.ts"
+
+/** From its JSON, in which what has no end is null. */
+export function readComparison(json: string): Comparison {
+  return JSON.parse(json, (_, value: unknown) => value ?? Infinity) as Comparison
+}
+
+/** Markdown: who carried how much, then every run, then how it was measured. */
+export function liveTable(comparison: Comparison): string {
+  const { carried, command, loads, runs, scenario, seed, speed } = comparison
+  const carriedRows = Object.entries(carried).map(
+    ([policy, { live, simulated }]) =>
+      `| \`${policy}\` | ${carriedText(live, loads)} | ${carriedText(simulated, loads)} |`,
+  )
+  const runRows = runs.map((run) => {
+    const { live, load, policy, simulated, tolerance } = run
+    const times = compared.map((key) => {
+      return `${duration(live[key])} | ${duration(simulated[key])} ± ${duration(tolerance[key])}`
+    })
+    const isWithin = compared.every((key) => agrees(run, key))
+    return `| \`${policy}\` | ${load} | ${live.failed} | ${times.join(" | ")} | ${isWithin ? "yes" : "no"} |`
+  })
+  return [
+    "| policy | carried live | carried in the simulator |",
+    "| --- | ---: | ---: |",
+    ...carriedRows,
+    "",
+    `| policy | load | failed | ${compared.map((key) => `${key}, live | simulated`).join(" | ")} | agree |`,
+    `| --- | ---: | ---: | ${compared.map(() => "---: | ---:").join(" | ")} | --- |`,
+    ...runRows,
+    "",
+    `\`${command}\`: the scenario ${scenario} at ${shownSpeed(speed)} its speed, seed ${seed}, times in the scenario's.`,
+  ].join("\n")
+}
