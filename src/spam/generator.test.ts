@@ -331,3 +331,13 @@ test("every request that was due ends as an answer or as one error, whatever hap
     assert.equal(records.target.open, 0, `seed ${seed}`)
   }
 })
+
+test("no more connections are opened than requests wait for one, however many there might be", async () => {
+  // Connections take 200 ms to open, so ten requests or so wait at first, over several looks at the lanes.
+  const { target, answered } = await run(
+    { serve: (now) => now + 10, opensAfterMs: 200 },
+    { phases: [{ from: 50, to: 50, ms: 2_000 }], connections: 1_000 },
+  )
+  assert.equal(answered, 100)
+  assert.ok(target.opened <= 20, `${target.opened} were opened`)
+})

@@ -112,6 +112,8 @@ export class Generator implements ChannelOwner<Channel> {
   #startedAt: Millis = 0
   #drawn = 0
   #underWay = 0
+  /** Connections that are being opened for whoever waits. */
+  #dialling = 0
   #ended = false
   #finish: (() => void) | undefined
   #stopSweep: (() => void) | undefined
@@ -161,6 +163,7 @@ export class Generator implements ChannelOwner<Channel> {
     if (lane === undefined) return
     lane.open = true
     lane.deadline = Infinity
+    if (!lane.busy) this.#dialling--
     // A request that was cut off by a connection which had been closed already.
     if (lane.busy) this.#send(lane)
     else this.#onFree(lane)
@@ -216,6 +219,7 @@ export class Generator implements ChannelOwner<Channel> {
   #dial(lane: Lane): void {
     const { dial, recorder, timeoutMs } = this.#options
     lane.deadline = this.#now() + timeoutMs
+    if (!lane.busy) this.#dialling++
     const channel = dial(this)
     recorder.onConnection()
     lane.channel = channel
@@ -241,6 +245,7 @@ export class Generator implements ChannelOwner<Channel> {
 
   #forget(lane: Lane, channel: Channel): void {
     this.#laneOf.delete(channel)
+    if (!lane.open && !lane.busy) this.#dialling--
     if (lane.open && !lane.busy) {
       const at = this.#free.indexOf(lane)
       if (at !== -1) this.#free.splice(at, 1)
@@ -254,7 +259,8 @@ export class Generator implements ChannelOwner<Channel> {
   #replace(lane: Lane): void {
     if (this.#ended || lane.redialAt > this.#now()) return
     const { schedule } = this.#options
-    if (schedule === undefined ? this.#mayDraw() : this.#waiting.length > 0) this.#dial(lane)
+    // No more than there are requests that wait for one.
+    if (schedule === undefined ? this.#mayDraw() : this.#waiting.length > this.#dialling) this.#dial(lane)
   }
 
   #mayDraw(): boolean {
@@ -341,6 +347,7 @@ export class Generator implements ChannelOwner<Channel> {
     }
     this.#waiting.push(kind, intended, requests.bytes(), requests.isHead())
     // One more connection for each that waits, as long as there may be more.
+    if (this.#waiting.length <= this.#dialling) return
     const now = this.#now()
     const idle = this.#lanes.find((lane) => lane.channel === undefined && lane.redialAt <= now)
     if (idle !== undefined) this.#dial(idle)
