@@ -3,7 +3,6 @@
  * (registration, leases, checks, page); the data-plane threads relay and never wait for it.
  */
 import { randomBytes } from "node:crypto"
-import { readFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
 import { Registry } from "./cluster/registry.ts"
 import { LoadTable, SlotAllocator } from "./cluster/load-table.ts"
@@ -36,6 +35,7 @@ import { MixPlanner } from "./policies/mix-planner.ts"
 import type { DataPlaneOptions, RoutingOptions } from "./proxy/options.ts"
 import { Dialer } from "./proxy/dial.ts"
 import { ListenError, Threads } from "./proxy/threads.ts"
+import { packageVersion } from "./version.ts"
 import { systemClock, systemRng, systemTimers, wallClock } from "./system.ts"
 
 /** How often leases are looked at. Nothing waits for it longer than this. */
@@ -398,10 +398,4 @@ function dataPlaneOptions(
     upgrade: requests.upgrade,
     backendHeader: response.backendHeader,
   }
-}
-
-/** The version in package.json, two folders up from the sources and from the published files alike. */
-export function packageVersion(): string {
-  const text = readFileSync(new URL("../package.json", import.meta.url), "utf8")
-  return (JSON.parse(text) as { version: string }).version
 }

@@ -126,6 +126,8 @@ test("the demonstration, from its start to Ctrl-C", async (t) => {
     async (t) => {
       const [port] = await freePorts(1)
       const load = openLoop(traffic, agent, 200)
+      // Or a failure would leave it running, and this process with it.
+      t.after(() => void load.stop())
       const joined = linebacker(
         { after: (clean) => t.after(clean) },
         "backend",
@@ -155,6 +157,8 @@ test("the demonstration, from its start to Ctrl-C", async (t) => {
     const victim = childrenOf(demo.pid).find(({ words }) => words.includes("--id=backend-2"))
     assert.ok(victim !== undefined, "backend-2 is a process of its own")
     const load = openLoop(traffic, agent, 200)
+    // Or a failure would leave it running, and this process with it.
+    t.after(() => void load.stop())
     await new Promise((resolve) => setTimeout(resolve, 2_000))
     assert.ok((await backendOf(admin, "backend-2"))!.requests > 0)
     process.kill(victim.pid, "SIGKILL")

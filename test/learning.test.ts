@@ -35,15 +35,26 @@ function demandOf(balancer: Balancer, name: string): RouteView["demand"] {
 }
 
 // What a request on each route really needs, units of compute and of storage.
-const works = { light: [1, 4], heavy: [6, 1] } as const
+const works = { light: [2, 5], heavy: [6, 2] } as const
 type Kind = keyof typeof works
 
-test("from nothing but utilization, the demand of each route is known within 20 % after 2,000 requests", async (t) => {
+/** How late a request may be sent, and how often it is begun anew, on a machine that has other things to do. */
+const lateMsMax = 150
+const tries = 3
+
+interface Run {
+  readonly balancer: Balancer
+  /** How late the latest request was sent. */
+  readonly lateMs: number
+}
+
+/** 2,000 requests before two backends that report nothing but utilization. */
+async function run(t: TestContext): Promise<Run> {
   const balancer = await balancerOf(t, {})
   const announceTo = `http://127.0.0.1:${balancer.listeners.registration.port}`
   for (const [index, capacity] of [
-    { compute: 500, storage: 350 },
-    { compute: 350, storage: 450 },
+    { compute: 350, storage: 550 },
+    { compute: 450, storage: 350 },
   ].entries()) {
     const backend = await startDemonstrationBackend({
       id: `b${index}`,
@@ -69,26 +80,46 @@ test("from nothing but utilization, the demand of each route is known within 20 
       if (response.statusCode === 200) answered++
     })
   }
-  // 100 a second, as a Poisson process; twice as many light ones as heavy ones: 2.7 of 8.5 hundreds of compute a second.
+  // 100 a second, as a Poisson process. Which part of them is heavy changes every two seconds, from a sixth to two thirds:
+  // of a mix that never changes only the sum could be known, and the standard error would say so.
   const rng = seeded(7)
   const start = systemClock.now()
+  let lateMs = 0
   for (let sent = 0, dueAt = start; sent < 2_000; sent++) {
     dueAt += -Math.log(1 - rng.next()) * 10
     const wait = dueAt - systemClock.now()
     if (wait > 0) await pause(wait)
-    ask(rng.below(3) === 0 ? "heavy" : "light")
+    lateMs = Math.max(lateMs, systemClock.now() - dueAt)
+    const heavySixths = (dueAt - start) % 4_000 < 2_000 ? 1 : 4
+    ask(rng.below(6) < heavySixths ? "heavy" : "light")
   }
   await until("all are answered", () => answered === 2_000)
   await pause(1_500)
+  return { balancer, lateMs }
+}
+
+test("from nothing but utilization, the demand of each route is known within 20 % after 2,000 requests", async (t) => {
+  let { balancer, lateMs } = await run(t)
+  // Where this process stands still, backends report what was long ago, and the test would measure the machine.
+  for (let n = 1; lateMs > lateMsMax && n < tries; n++) {
+    t.diagnostic(`a request was ${Math.round(lateMs)} ms late: once more`)
+    ;({ balancer, lateMs } = await run(t))
+  }
+  if (lateMs > lateMsMax) {
+    t.skip(`the machine was too busy: a request was ${Math.round(lateMs)} ms late`)
+    return
+  }
   for (const kind of ["light", "heavy"] as const) {
     const demand = demandOf(balancer, `GET /${kind}/*`)
-    for (const [r, true_] of works[kind].entries()) {
-      const { source, mean, standardError } = demand[r]!
-      t.diagnostic(
-        `${kind} ${demand[r]!.resource}: ${mean.toFixed(2)} ± ${standardError?.toFixed(2)}, truly ${true_}`,
-      )
+    for (const [r, truth] of works[kind].entries()) {
+      const { resource, source, mean, standardError } = demand[r]!
+      const known = `${mean.toFixed(2)} ± ${standardError?.toFixed(2)}`
+      t.diagnostic(`${kind} ${resource}: ${known}, truly ${truth}`)
       assert.equal(source, "utilization")
-      assert.ok(Math.abs(mean / true_ - 1) < 0.2, `${kind}: ${mean} is not within 20 % of ${true_}`)
+      assert.ok(
+        Math.abs(mean / truth - 1) < 0.2,
+        `${kind} ${resource}: ${known} is not within 20 % of ${truth}`,
+      )
     }
   }
 })

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, test } from "node:test"
 import { policyDefault, policyNames } from "../policies/index.ts"
-import { commands } from "./commands.ts"
+import { commands as entries } from "./commands.ts"
 import { main } from "./main.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "linebacker-"))
@@ -26,6 +26,15 @@ function file(name: string, text: string): string {
   writeFileSync(path, text)
   return path
 }
+
+const commands = await Promise.all(entries.map((entry) => entry.load()))
+
+test("every command is found by its own name", () => {
+  assert.deepEqual(
+    commands.map(({ name }) => name),
+    entries.map(({ name }) => name),
+  )
+})
 
 test("help lists every command with its summary", async () => {
   for (const word of ["--help", "-h", "help"]) {

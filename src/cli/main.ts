@@ -1,5 +1,5 @@
 /** The `linebacker` command: finds the subcommand, runs it, and says how it went by its exit code. */
-import { packageVersion } from "../balancer.ts"
+import { packageVersion } from "../version.ts"
 import { didYouMean } from "../core/suggest.ts"
 import { type ExitCode, helpOf, type Io, parseCommandLine, UsageError } from "./command.ts"
 import { commands } from "./commands.ts"
@@ -8,19 +8,20 @@ import { commands } from "./commands.ts"
 export async function main(words: readonly string[], io: Io): Promise<ExitCode> {
   const [name, ...rest] = words
   if (name === undefined || name === "--help" || name === "-h" || name === "help") {
-    io.out(overview())
+    io.out(await overview())
     return name === undefined ? 2 : 0
   }
   if (name === "--version" || name === "-v") {
     io.out(`linebacker ${packageVersion()}, Node.js ${process.versions.node}\n`)
     return 0
   }
-  const command = commands.find((candidate) => candidate.name === name)
-  if (command === undefined) {
+  const entry = commands.find((candidate) => candidate.name === name)
+  if (entry === undefined) {
     const names = commands.map((candidate) => candidate.name)
     io.err(`linebacker: there is no command "${name}"${didYouMean(name, names)}\nTry: linebacker --help\n`)
     return 2
   }
+  const command = await entry.load()
   try {
     const given = parseCommandLine(command, rest)
     if (given.values["help"] === true) {
@@ -35,9 +36,10 @@ export async function main(words: readonly string[], io: Io): Promise<ExitCode> 
   }
 }
 
-function overview(): string {
+async function overview(): Promise<string> {
+  const all = await Promise.all(commands.map((entry) => entry.load()))
   const width = Math.max(...commands.map(({ name }) => name.length)) + 2
-  const lines = commands.map(({ name, summary }) => `  ${name.padEnd(width)}${summary}`)
+  const lines = all.map(({ name, summary }) => `  ${name.padEnd(width)}${summary}`)
   return `Linebacker, the HTTP load balancer that knows what a request weighs.
 
 Usage: linebacker COMMAND [OPTIONS]

@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { packageVersion } from "../balancer.ts"
+import { packageVersion } from "../version.ts"
 import { didYouMean } from "../core/suggest.ts"
 import { builtInNames, isBuiltInName } from "../sim/built-in.ts"
 import { fluidBounds } from "../sim/fluid.ts"

@@ -25,8 +25,9 @@ function pass(
         seconds: 1,
         at: now,
         utilization,
-        slowUtilization: utilization,
-        served: { now: Float64Array.of(1_000), averaged: [], slow: new Float64Array(1) },
+        isQuiet: false,
+        unseen: 0,
+        served: { now: Float64Array.of(1_000), averaged: [], usual: new Float64Array(1) },
         held: undefined,
         work: Float64Array.of(50 * unit),
       }

@@ -2,7 +2,6 @@
 import type { BackendId } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
 import type { ResourceTable, ResourceVector } from "../core/resources.ts"
-import type { ClosedSecond } from "./work-ledger.ts"
 
 /** Corrected capacity over registered capacity, at least and at most. */
 export const correctionMin = 0.25
@@ -10,8 +9,14 @@ export const correctionMax = 1.5
 /** After its first report a backend's capacity stays as registered for so long, and again so long after its last. */
 const blackoutMs = 10_000
 const expiryMs = 180_000
-/** Work and utilization count for about this long. */
-const windowMs = 5_000
+/** Work and utilization count for as long as so many requests take to come; within these bounds. */
+const windowRequests = 400
+const windowMinMs = 5_000
+const windowMaxMs = 60_000
+/** Standard errors that a ratio has to be away from the usual one before it counts, and this much is taken off it. */
+const errorsMin = 2
+/** What is taken off more where all work is only believed: demands that were fitted are off in ways of their own. */
+const belief = 0.15
 /** A correction moves down, and up, by all but 1/e of the way in this time. */
 const downMs = 2_000
 const upMs = 20_000
@@ -20,10 +25,26 @@ const utilizationMin = 0.05
 /** A smaller change is not worth that all policies prepare anew. */
 const changeMin = 0.05
 
+/** What a backend was given to do in some seconds. */
+export interface GivenWork {
+  readonly seconds: number
+  readonly requests: number
+  readonly utilization: Readonly<ResourceVector>
+  /** By resource, in the unit of demand. */
+  readonly work: Readonly<ResourceVector>
+  /** Which part of it was reported by the backend, 0 to 1; the rest is what requests are believed to need. */
+  readonly reported: Readonly<ResourceVector>
+}
+
+/** Sums by resource over the window. */
 interface Estimate {
   readonly work: ResourceVector
   readonly busy: ResourceVector
   readonly requests: ResourceVector
+  readonly believed: ResourceVector
+  readonly workSquare: ResourceVector
+  readonly busySquare: ResourceVector
+  readonly product: ResourceVector
   /** As it moves, and as it was published last. */
   readonly moving: ResourceVector
   readonly published: ResourceVector
@@ -35,12 +56,13 @@ interface Estimate {
  * Corrections of the capacities of rate resources; spaces are as registered.
  *
  * For each backend and resource: the ratio of the work it was given a second to utilization × registered capacity, over
- * about five seconds. What counts is that ratio over the fleet's median, so a factor that is common to all (demand in
+ * the time of 400 requests, from five seconds to a minute. What counts is that ratio over the fleet's median, so a factor that is common to all (demand in
  * other units than capacity, background work everywhere) changes nothing, and a single backend is never corrected.
- * The noise of a ratio over n requests is about 1/√n, and that much is taken off each correction towards 1. Down it goes
- * within seconds, up within a minute, within 0.25 to 1.5.
+ * The standard error of a ratio is what its stretches scatter by, at least 1/√n for n requests, and two of it are taken
+ * off each correction towards 1; 15 % more where the work is only believed, for a backend that gets other requests than
+ * most shows the errors of their demands. Down it goes within seconds, up within a minute, within 0.25 to 1.5.
  *
- * Changes of less than 5 % are not published. O(backends · R) a call; 5R numbers a backend.
+ * Changes of less than 5 % are not published. O(backends · R) a call; 9R numbers a backend.
  */
 export class CapacityEstimator {
   readonly #resources: ResourceTable
@@ -51,23 +73,30 @@ export class CapacityEstimator {
     this.#resources = resources
   }
 
-  /** One second of a backend, with the capacity that it registered. */
-  add(id: BackendId, second: ClosedSecond, registered: Readonly<ResourceVector>, now: Millis): void {
+  /** Some seconds of a backend, with the capacity that it registered. */
+  add(id: BackendId, given: GivenWork, registered: Readonly<ResourceVector>, now: Millis): void {
     const estimate = this.#estimateOf(id, now)
     estimate.until = now
-    let requests = 0
-    for (const served of second.served.now) requests += served
-    const kept = Math.exp((-second.seconds * 1_000) / windowMs)
+    const { requests, seconds } = given
+    const aimMs = ((windowRequests * seconds) / requests) * 1_000
+    const kept = Math.exp((-seconds * 1_000) / Math.min(Math.max(aimMs, windowMinMs), windowMaxMs))
     for (const [r, { kind }] of this.#resources.entries()) {
-      const utilization = second.utilization[r]!
+      const utilization = given.utilization[r]!
       if (kind !== "rate" || !(utilization >= utilizationMin) || registered[r] === 0) continue
-      estimate.work[r] = estimate.work[r]! * kept + second.work[r]!
-      estimate.busy[r] = estimate.busy[r]! * kept + utilization * registered[r]! * second.seconds
+      const work = given.work[r]!
+      const busy = utilization * registered[r]! * seconds
+      const { believed, busySquare, product, workSquare } = estimate
+      estimate.work[r] = estimate.work[r]! * kept + work
+      estimate.busy[r] = estimate.busy[r]! * kept + busy
       estimate.requests[r] = estimate.requests[r]! * kept + requests
+      believed[r] = believed[r]! * kept + work * (1 - given.reported[r]!)
+      workSquare[r] = workSquare[r]! * kept + work * work
+      busySquare[r] = busySquare[r]! * kept + busy * busy
+      product[r] = product[r]! * kept + work * busy
     }
   }
 
-  /** Renews the corrections. Call it about once a second. */
+  /** Renews the corrections. Call it about once a stretch. */
   learn(now: Millis): void {
     const passed = Number.isNaN(this.#learnedAt) ? 0 : Math.max(0, now - this.#learnedAt)
     this.#learnedAt = now
@@ -105,9 +134,10 @@ export class CapacityEstimator {
       if (busy[r]! > 0 && work[r]! > 0) ratios.push(work[r]! / busy[r]!)
     }
     const usual = medianOf(ratios)
-    for (const { work, busy, requests, moving, since } of this.#known.values()) {
+    for (const estimate of this.#known.values()) {
+      const { busy, moving, since, work } = estimate
       if (now - since < blackoutMs || !(busy[r]! > 0) || !(work[r]! > 0)) continue
-      const aim = clamped(withoutNoise(work[r]! / busy[r]! / usual, requests[r]!))
+      const aim = clamped(withoutNoise(work[r]! / busy[r]! / usual, noiseOf(estimate, r)))
       const step = 1 - Math.exp(-passed / (aim < moving[r]! ? downMs : upMs))
       moving[r]! += (aim - moving[r]!) * step
     }
@@ -121,6 +151,10 @@ export class CapacityEstimator {
       work: new Float64Array(count),
       busy: new Float64Array(count),
       requests: new Float64Array(count),
+      believed: new Float64Array(count),
+      workSquare: new Float64Array(count),
+      busySquare: new Float64Array(count),
+      product: new Float64Array(count),
       moving: new Float64Array(count).fill(1),
       published: new Float64Array(count).fill(1),
       since: now,
@@ -131,9 +165,20 @@ export class CapacityEstimator {
   }
 }
 
-function withoutNoise(ratio: number, requests: number): number {
+/** What the ratio of work to busy time may be off by, as a part of it. */
+function noiseOf(estimate: Estimate, r: number): number {
+  const work = estimate.work[r]!
+  const ratio = work / estimate.busy[r]!
+  const rest =
+    estimate.workSquare[r]! - 2 * ratio * estimate.product[r]! + ratio * ratio * estimate.busySquare[r]!
+  // Stretches that follow one another are not independent, which about makes up for older ones counting less.
+  const scatter = Math.sqrt(Math.max(0, rest)) / work
+  const fewest = 1 / Math.sqrt(Math.max(1, estimate.requests[r]!))
+  return errorsMin * Math.max(scatter, fewest) + (belief * estimate.believed[r]!) / work
+}
+
+function withoutNoise(ratio: number, noise: number): number {
   const distance = Math.log(ratio)
-  const noise = 1 / Math.sqrt(Math.max(1, requests))
   return Math.exp(Math.sign(distance) * Math.max(0, Math.abs(distance) - noise))
 }
 

@@ -10,7 +10,7 @@ import {
   type ResourceVector,
   vectorOf,
 } from "../core/resources.ts"
-import { CapacityEstimator } from "./capacity-estimator.ts"
+import { CapacityEstimator, type GivenWork } from "./capacity-estimator.ts"
 import { CostEstimator } from "./estimator.ts"
 import { cellCost, cellFields, cellStride, type ObservationBatch } from "./observer.ts"
 import { Penalties } from "./penalties.ts"
@@ -18,7 +18,7 @@ import { routeCount, type RouteList, routeName } from "./routes.ts"
 import { ServiceTimes } from "./service-time.ts"
 import type { Member, Snapshot } from "./snapshot.ts"
 import { regressionRoutesMax, UtilizationRegression } from "./utilization-regression.ts"
-import { averagingsCount, WorkLedger } from "./work-ledger.ts"
+import { averagingsCount, type ClosedStretch, WorkLedger } from "./work-ledger.ts"
 
 /** What works out which part of a route's requests goes where (policies/mix-planner.ts). */
 export interface Planner {
@@ -167,7 +167,9 @@ export class Learner {
 
   /** What a backend said of itself other than on a response: with a renewal, or when it was asked. */
   report(id: BackendId, report: LoadReport, now: Millis): void {
-    this.#ledgerOf(id, report.utilization)?.utilized(report.utilization, 0, 1, now - 1_000, now)
+    const ledger = this.#ledgerOf(id, report.utilization)
+    ledger?.utilized(report.utilization, 0, 1, now - 1_000, now)
+    ledger?.answers(report.rpsFractional, 1, now)
   }
 
   /** Everything that is known now. Call it about once a second. */
@@ -283,18 +285,14 @@ export class Learner {
     since: Millis,
     now: Millis,
   ): void {
-    const { slots, counts, utilization } = batch.loads
+    const { slots, counts, rps, utilization } = batch.loads
     for (const [row, slot] of slots.entries()) {
       const id = idOf.get(slot)
       if (id === undefined) continue
       const at = row * this.#count
-      this.#ledgerOf(id, utilization.subarray(at, at + this.#count))?.utilized(
-        utilization,
-        at,
-        counts[row]!,
-        since,
-        now,
-      )
+      const ledger = this.#ledgerOf(id, utilization.subarray(at, at + this.#count))
+      ledger?.utilized(utilization, at, counts[row]!, since, now)
+      ledger?.answers(rps[row]!, counts[row]!, now)
     }
   }
 
@@ -318,22 +316,51 @@ export class Learner {
       if (id === undefined) continue
       this.#penalties.add(id, served, failed, now)
       const ledger = this.#ledgers.get(id)
+      ledger?.ended(served + failed + values[at + cellFields.ignored]!, now)
       if (ledger === undefined || served === 0) continue
-      this.#workOf(route, values, at)
+      this.#reportedWork(route, values, at)
       ledger.served(route, served, totalMs / served, this.#work, 0, since, now)
     }
   }
 
-  /** What the served requests of a cell needed: as reported, and the mean for those that were not. */
-  #workOf(route: number, values: Float64Array, at: number): void {
+  /**
+   * What the served requests of a cell needed where their costs are reported: as reported, and the mean for the few that
+   * were not. Nothing for a route without costs.
+   */
+  #reportedWork(route: number, values: Float64Array, at: number): void {
     const served = values[at + cellFields.served]!
     const reported = Math.min(served, values[at + cellFields.reported]!)
-    const mean = this.#means[route] ?? this.#options.prior
     for (let r = 0; r < this.#count; r++) {
-      const isReported = (this.#costs[route]?.samples(r) ?? 0) > 0
-      const cost = isReported ? values[at + cellCost(this.#resources) + r]! : 0
-      this.#work[r] = cost + mean[r]! * (isReported ? served - reported : served)
+      const mean = this.#means[route]?.[r] ?? this.#options.prior[r]!
+      const isReported = this.#isReported(route, r)
+      this.#work[r] = isReported
+        ? values[at + cellCost(this.#resources) + r]! + mean * (served - reported)
+        : 0
     }
+  }
+
+  #isReported(route: number, r: number): boolean {
+    return (this.#costs[route]?.samples(r) ?? 0) > 0
+  }
+
+  /** What a backend was given to do. Of routes without costs it is what they are believed to need now. */
+  #given({ seconds, served, unseen, utilization, work }: ClosedStretch): GivenWork {
+    const known = this.#knowledge?.routes
+    let requests = 0
+    for (let route = 0; route < served.now.length; route++) requests += served.now[route]!
+    const all = new Float64Array(this.#count)
+    const reported = new Float64Array(this.#count)
+    for (let r = 0; r < this.#count; r++) {
+      let believed = 0
+      for (let route = 0; route < served.now.length; route++) {
+        if (served.now[route]! === 0 || this.#isReported(route, r)) continue
+        believed += served.now[route]! * (known?.[route]?.mean[r] ?? this.#options.prior[r]!)
+      }
+      const seen = work[r]! + believed
+      all[r] = seen * (1 + unseen)
+      reported[r] = seen > 0 ? work[r]! / all[r]! : 0
+    }
+    return { seconds, requests, utilization, work: all, reported }
   }
 
   /** A route of a list that is not here yet is route 0. */
@@ -373,10 +400,10 @@ export class Learner {
     for (const [id, ledger] of this.#ledgers) {
       const capacity = registered.get(id)!
       const isRegressed = place++ % turns === 0
-      ledger.close(now, (second) => {
+      ledger.close(now, (stretch) => {
         any = true
-        this.#capacities.add(id, second, capacity, now)
-        if (isRegressed) this.#regression.add({ ...second, capacity })
+        this.#capacities.add(id, this.#given(stretch), capacity, now)
+        if (isRegressed) this.#regression.add(stretch, capacity)
       })
     }
     if (any) this.#regression.solve()

@@ -34,6 +34,8 @@ export interface ObservationBatch {
     readonly counts: Float64Array
     /** The mean utilization by resource, NaN where none was reported. */
     readonly utilization: Float64Array
+    /** The mean of the requests a second that it said it answers, whoever sent them; NaN where it said nothing. */
+    readonly rps: Float64Array
   }
 }
 
@@ -102,6 +104,8 @@ export class Observer {
   /** By slot and resource: sum of reported utilizations and their number. */
   readonly #loadSums: Float64Array
   readonly #loadNumbers: Float64Array
+  readonly #rpsSums: Float64Array
+  readonly #rpsCounts: Float64Array
 
   /**
    * @param slots rows of the load table
@@ -116,6 +120,8 @@ export class Observer {
     this.#loadCounts = new Float64Array(slots)
     this.#loadSums = new Float64Array(slots * this.#count)
     this.#loadNumbers = new Float64Array(slots * this.#count)
+    this.#rpsSums = new Float64Array(slots)
+    this.#rpsCounts = new Float64Array(slots)
   }
 
   /** An attempt on the backend with this slot has settled. O(R). `demand` is what was reserved for it. */
@@ -164,6 +170,10 @@ export class Observer {
     if (hasLoad) {
       this.#loadCounts[slot]!++
       this.#dirty = true
+      if (report.rpsFractional >= 0) {
+        this.#rpsSums[slot]! += report.rpsFractional
+        this.#rpsCounts[slot]!++
+      }
     }
     if (!hasCost) return
     const at = this.#cell(slot, route)
@@ -297,6 +307,7 @@ export class Observer {
     const slots = Int32Array.from(found)
     const counts = Float64Array.from(found, (slot) => this.#loadCounts[slot]!)
     const utilization = new Float64Array(found.length * count)
+    const rps = Float64Array.from(found, (slot) => this.#rpsSums[slot]! / this.#rpsCounts[slot]!)
     for (const [row, slot] of found.entries()) {
       for (let r = 0; r < count; r++) {
         const cell = slot * count + r
@@ -306,8 +317,10 @@ export class Observer {
         this.#loadNumbers[cell] = 0
       }
       this.#loadCounts[slot] = 0
+      this.#rpsSums[slot] = 0
+      this.#rpsCounts[slot] = 0
     }
-    return { slots, counts, utilization }
+    return { slots, counts, utilization, rps }
   }
 }
 

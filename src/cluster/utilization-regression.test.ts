@@ -11,8 +11,9 @@ function second(utilization: number, ...served: readonly number[]) {
     seconds: 1,
     capacity: Float64Array.of(100),
     utilization: Float64Array.of(utilization),
-    slowUtilization: Float64Array.of(utilization),
-    served: { averaged: [counts], slow: counts },
+    isQuiet: false,
+    unseen: 0,
+    served: { averaged: [counts], usual: counts },
     held: undefined,
   }
 }
@@ -78,10 +79,9 @@ test("the averaging that fits is found", () => {
     const utilization = (before[0]! * 1 + before[1]! * 3) / 100
     regression.add({
       ...second(utilization, 10, 10),
-      slowUtilization: Float64Array.of(0.4),
       served: {
         averaged: [Float64Array.from(now), Float64Array.from(before)],
-        slow: Float64Array.of(10, 10),
+        usual: Float64Array.of(10, 10),
       },
     })
     before = now
@@ -113,7 +113,6 @@ test("knows nothing of routes and resources that were not seen, and nothing at a
     ...second(0.5, 5),
     capacity: Float64Array.of(100, 0),
     utilization: Float64Array.of(NaN, 0.3),
-    slowUtilization: Float64Array.of(NaN, 0.3),
   })
   regression.solve()
   assert.equal(regression.intervals(0), 0)
@@ -154,9 +153,8 @@ test("a space is held by the requests in flight, not used up by those served", (
       seconds: 1,
       capacity: Float64Array.of(100),
       utilization,
-      slowUtilization: utilization,
-      served: { averaged: [served], slow: served },
-      held: { averaged: [held], slow: held },
+      served: { averaged: [served], usual: served },
+      held: { averaged: [held], usual: held },
     })
   }
   regression.solve()

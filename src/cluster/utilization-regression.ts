@@ -5,34 +5,35 @@
  */
 import type { ResourceTable, ResourceVector } from "../core/resources.ts"
 
-/** What one backend did in one interval: a `ClosedSecond` and what the backend registered. */
+/** What one backend did in one interval: of a `ClosedStretch`. */
 export interface ServedInterval {
   readonly seconds: number
-  readonly capacity: Readonly<ResourceVector>
-  /** Mean over the interval, NaN where it was not reported; and over a longer time. */
+  /** Mean over the interval, NaN where it was not reported. */
   readonly utilization: Readonly<ResourceVector>
-  readonly slowUtilization: Readonly<ResourceVector>
+  /** Hardly any requests were there, and by no accident: what is used now is used without them. */
+  readonly isQuiet: boolean
+  /** Requests of others for each one seen here, 0 when there are none or nobody says. */
+  readonly unseen: number
   /** Requests served in it, by route, for rates. */
   readonly served: Exposure
   /** Requests in flight, the mean by route, for spaces. */
   readonly held: Exposure | undefined
 }
 
-/** Amounts by route: in several rows, one for each way in which utilization may have been averaged; and slowly. */
+/** Amounts by route: in several rows, one for each way in which utilization may have been averaged; and as is usual. */
 export interface Exposure {
   readonly averaged: readonly Float64Array[]
-  readonly slow: Float64Array
+  readonly usual: Float64Array
 }
 
 /** Routes that are told apart; those beyond count as route 0. */
 export const regressionRoutesMax = 128
 /** After this time an interval counts half. */
 const halfLifeSeconds = 300
-/** The prior's standard deviation, of a route's demand over the mean of all, and of what all use in common. */
+/** The prior's standard deviation, of a route's demand over the mean of all. */
 const priorSpread = 1
-const backgroundSpread = 0.05
-/** What a slow average of one second counts, since it repeats most of the one before: (1 - 0.9) / (1 + 0.9). */
-const slowWeight = 0.053
+/** As if so many quiet seconds without any background had been seen. */
+const quietAssumed = 3
 /** The least that a reported utilization is believed to be off. */
 const noiseMin = 0.005
 const sweepsMax = 50
@@ -47,19 +48,26 @@ const closeEnough = 1e-5
  * That is for rates. A space is held, so there it is requests in flight over capacity; `overall` is then the mean over
  * what is in flight, in which requests that last count more.
  *
- * b is what uses the backends beside the requests seen here (other balancers' requests, background work), the same
- * for all. Each d has the mean over all routes for its prior, with that mean for its standard deviation too, so routes
- * that never come apart (their counts always move together) share their work evenly, and their standard error stays
- * large. The noise is what the fit leaves over.
+ * Each d has the mean over all routes for its prior, with that mean for its standard deviation too, so routes that
+ * never come apart (their counts always move together) share their work evenly, and their standard error stays large.
+ * The noise is what the fit leaves over.
  *
- * Nobody knows how a backend averages its utilization, and comparing it with requests of another stretch of time makes
- * all demands look small and b large. Two things are done about it. Several guesses at the averaging are fitted side by
- * side, and the one that leaves least over counts. And only the ratios between routes are taken from it: b, and how
- * high the demands are together, come from averages over ten seconds, in which a second more or less is little.
+ * b is what uses the backends without requests, the same for all. It is what is seen in quiet seconds, and nothing
+ * until there are such. A fit would find it in every load that is steady: counts of requests tell the work of a second
+ * only roughly, requests being of different sizes and lasting into the next, and what a regressor is off by takes from
+ * its slope and gives to the constant. The steadier the load (and the better the balancing), the more: all demands
+ * would go towards zero, slowly and together. Without a constant in the fit, errors of the counts weigh little.
+ *
+ * Requests that other balancers have sent are taken to be of the kinds that this one has sent to the same backend of
+ * late: `unseen` times those. When backends do not tell how many they are, demand comes out too large by as much, for
+ * all routes and resources alike, which changes no choice but where spaces are short.
+ *
+ * Nobody knows how a backend averages its utilization. Several guesses at it are fitted side by side, and the one that
+ * leaves least over counts. How high the demands are together comes from the sums over all seconds, in which a second
+ * more or less is nothing.
  *
  * Demand comes out in units of capacity seconds as registered. If all backends registered half of what they have, all
- * demands come out half as large, and nothing changes in who fits where. So it is with a b that never varies: it cannot
- * be told from demand. Demand and the true capacity of each backend cannot both be known from this either: the
+ * demands come out half as large, and nothing changes in who fits where. Demand and the true capacity of each backend cannot both be known from this either: the
  * registered capacities are believed on the whole.
  *
  * `add` is O(A·K²), `solve` O(K³) with K routes seen and A guesses. Memory a resource: (A + 1)·K² numbers,
@@ -71,7 +79,6 @@ export class UtilizationRegression {
   /** By resource one system for each way of averaging, and which of them fits best. */
   readonly #systems: readonly (readonly System[])[]
   readonly #best: System[]
-  readonly #slow: readonly System[]
   readonly #resources: ResourceTable
   #turn = 0
 
@@ -80,28 +87,26 @@ export class UtilizationRegression {
     this.#resources = resources
     this.#systems = resources.map(() => Array.from({ length: averagings }, () => new System()))
     this.#best = this.#systems.map((ways) => ways[0]!)
-    this.#slow = this.#systems.map(() => new System())
   }
 
-  /** Takes one interval. Intervals without a request count too: they tell what b is. */
-  add(interval: ServedInterval): void {
+  /** Takes one interval of a backend that registered this capacity. Intervals without a request count too: they tell what b is. */
+  add(interval: ServedInterval, capacity: Readonly<ResourceVector>): void {
     for (const [r, ways] of this.#systems.entries()) {
-      const { seconds, utilization, slowUtilization } = interval
+      const { isQuiet, seconds, unseen, utilization } = interval
       const isRate = this.#resources[r]!.kind === "rate"
       const exposure = isRate ? interval.served : interval.held
-      const room = interval.capacity[r]! * (isRate ? seconds : 1)
+      const room = capacity[r]! * (isRate ? seconds : 1)
       if (exposure === undefined || !(utilization[r]! >= 0) || room === 0) continue
       for (const [way, system] of ways.entries()) {
-        system.add(utilization[r]!, exposure.averaged[way]!, room, seconds)
+        system.add(utilization[r]!, exposure.averaged[way]!, exposure.usual, unseen, room, seconds, isQuiet)
       }
-      this.#slow[r]!.add(slowUtilization[r]!, exposure.slow, room, seconds * slowWeight)
     }
   }
 
   /** Time passes: what was added before counts less. */
   forget(seconds: number): void {
     const kept = 0.5 ** (seconds / halfLifeSeconds)
-    for (const ways of [...this.#systems, this.#slow]) for (const system of ways) system.forget(kept)
+    for (const ways of this.#systems) for (const system of ways) system.forget(kept)
   }
 
   /**
@@ -117,7 +122,6 @@ export class UtilizationRegression {
         .filter(({ isSolved }) => isSolved)
         .reduce((best, one) => (one.noise < best.noise ? one : best))
       this.#best[r] = best
-      best.level(this.#slow[r]!)
     }
   }
 
@@ -152,12 +156,15 @@ export class UtilizationRegression {
   }
 }
 
-/** The normal equations of one resource. Unknown 0 is b; then the routes in the order in which they appeared. */
+/** The normal equations of one resource. Row 0 is the constant; then the routes in the order in which they appeared. */
 class System {
   /** Σ z zᵀ as a full square of `regressionRoutesMax + 1`, made larger as routes appear. */
   #gram = new Float64Array(16)
   #size = 4
   #moments = new Float64Array(4)
+  /** Σ z over quiet seconds, and Σ u. */
+  #quiet = new Float64Array(4)
+  #quietUtilization = 0
   #square = 0
   #count = 1
   /** By route its unknown, 0 when it has none yet. */
@@ -167,7 +174,6 @@ class System {
   #workSeen = 0
   #servedSeen = 0
   #factor = 1
-  #background = 0
   rows = 0
 
   /** The noise's variance, by the last fit. */
@@ -179,7 +185,7 @@ class System {
   }
 
   get background(): number {
-    return this.#background
+    return this.#solution[0]!
   }
 
   mean(route: number): number {
@@ -187,60 +193,27 @@ class System {
     return unknown === 0 ? NaN : this.#solution[unknown]! * this.#factor
   }
 
-  /** Takes the background, and with it the height of all demands, from a slower view of the same requests. */
-  level(slow: System): void {
-    const { overall } = this
-    if (!(overall > 0)) return
-    const explained = slow.#explained(this)
-    const [count, sum, square, moment, total, totalSquare] = explained
-    // u = b + g · w with a prior of 0 for b.
-    let noise = 0.02 ** 2
-    let b = 0
-    let g = 1
-    for (let round = 0; round < 3; round++) {
-      const p = noise / backgroundSpread ** 2
-      const determinant = (count + p) * square - sum * sum
-      if (!(determinant > 0)) break
-      b = Math.max(0, (total * square - sum * moment) / determinant)
-      g = (moment - b * sum) / square
-      const rest =
-        totalSquare - 2 * b * total - 2 * g * moment + b * b * count + 2 * b * g * sum + g * g * square
-      noise = Math.max(noiseMin ** 2, rest / Math.max(1, count - 1))
-    }
-    this.#background = b
-    this.#factor = Math.max(0, g)
-  }
-
-  /** Sums over the rows here of 1, w, w², w·u, u, u², with w the work that `other` sees in them. */
-  #explained(other: System): readonly [number, number, number, number, number, number] {
-    const weights = new Float64Array(this.#count)
-    for (const [route, unknown] of this.#unknownOf.entries()) {
-      const theirs = other.#unknownOf[route]!
-      if (unknown > 0 && theirs > 0) weights[unknown] = other.#solution[theirs]!
-    }
-    let sum = 0
-    let square = 0
-    let moment = 0
-    for (let i = 1; i < this.#count; i++) {
-      sum += weights[i]! * this.#gram[i * this.#size]!
-      moment += weights[i]! * this.#moments[i]!
-      for (let j = 1; j < this.#count; j++)
-        square += weights[i]! * weights[j]! * this.#gram[i * this.#size + j]!
-    }
-    return [this.rows, sum, square, moment, this.#moments[0]!, this.#square]
-  }
-
   forget(kept: number): void {
     for (let i = 0; i < this.#gram.length; i++) this.#gram[i]! *= kept
     for (let i = 0; i < this.#moments.length; i++) this.#moments[i]! *= kept
+    for (let i = 0; i < this.#quiet.length; i++) this.#quiet[i]! *= kept
+    this.#quietUtilization *= kept
     this.#square *= kept
     this.#workSeen *= kept
     this.#servedSeen *= kept
     this.rows *= kept
   }
 
-  add(utilization: number, served: Float64Array, work: number, weight: number): void {
-    const features = this.#featuresOf(served, work)
+  add(
+    utilization: number,
+    served: Float64Array,
+    usual: Float64Array,
+    unseen: number,
+    room: number,
+    weight: number,
+    isQuiet: boolean,
+  ): void {
+    const features = this.#featuresOf(served, usual, unseen, room)
     const size = this.#size
     for (let i = 0; i < this.#count; i++) {
       const value = features[i]! * weight
@@ -250,8 +223,11 @@ class System {
     }
     this.#square += weight * utilization * utilization
     this.rows += weight
-    this.#workSeen += utilization * work
-    for (let route = 0; route < served.length; route++) this.#servedSeen += served[route]!
+    this.#workSeen += utilization * room
+    for (let i = 1; i < this.#count; i++) this.#servedSeen += features[i]! * room
+    if (!isQuiet) return
+    this.#quietUtilization += weight * utilization
+    for (let i = 0; i < this.#count; i++) this.#quiet[i]! += weight * features[i]!
   }
 
   solve(): void {
@@ -264,32 +240,50 @@ class System {
     }
     // The noise decides how much the prior counts, and the fit what the noise is: three rounds are enough.
     for (let round = 0; round < roundsMax; round++) {
+      this.#findBackground()
       this.#fit(overall)
       const before = this.noise
       this.noise = Math.max(noiseMin ** 2, this.#residual() / Math.max(1, this.rows - this.#count))
       if (Math.abs(this.noise / before - 1) < 0.05) break
     }
+    this.#level()
   }
 
-  /** The exact minimum with what came out negative held at zero, then made sure of coordinate by coordinate. */
+  /** What quiet seconds use beyond their requests, by the last solution. */
+  #findBackground(): void {
+    let rest = this.#quietUtilization
+    for (let i = 1; i < this.#count; i++) rest -= this.#solution[i]! * this.#quiet[i]!
+    this.#solution[0] = Math.max(0, rest) / (this.#quiet[0]! + quietAssumed)
+  }
+
+  /** Makes the sum of what is fitted that of what was measured: what the prior has moved all demands by. */
+  #level(): void {
+    let fitted = 0
+    for (let i = 1; i < this.#count; i++) fitted += this.#solution[i]! * this.#gram[i * this.#size]!
+    const measured = this.#moments[0]! - this.#solution[0]! * this.rows
+    this.#factor = fitted > 0 ? Math.max(0, measured) / fitted : 1
+  }
+
+  /** The exact minimum with what came out negative held at zero, then made sure of coordinate by coordinate; b is as it is. */
   #fit(overall: number): void {
     const count = this.#count
     const gram = this.#gram
     const size = this.#size
     const solution = this.#solution
-    let free = Array.from({ length: count }, (_, i) => i)
+    const background = solution[0]!
+    const precision = this.#precision(overall)
+    let free = Array.from({ length: count - 1 }, (_, i) => i + 1)
     while (free.length > 0) {
       const n = free.length
       const matrix = new Float64Array(n * n)
       const right = new Float64Array(n)
       for (const [a, i] of free.entries()) {
         for (const [b, j] of free.entries()) matrix[a * n + b] = gram[i * size + j]!
-        const precision = this.#precision(i, overall)
         matrix[a * n + a]! += precision
-        right[a] = this.#moments[i]! + precision * (i === 0 ? 0 : overall)
+        right[a] = this.#moments[i]! - background * gram[i * size]! + precision * overall
       }
       solve(matrix, right, n)
-      solution.fill(0)
+      solution.fill(0, 1)
       for (const [a, i] of free.entries()) solution[i] = Math.max(0, right[a]!)
       const positive = free.filter((_, a) => right[a]! > 0)
       if (positive.length === n) break
@@ -297,12 +291,11 @@ class System {
     }
     for (let sweep = 0; sweep < sweepsMax; sweep++) {
       let moved = 0
-      for (let i = 0; i < count; i++) {
-        const precision = this.#precision(i, overall)
-        let rest = this.#moments[i]! + precision * (i === 0 ? 0 : overall)
+      for (let i = 1; i < count; i++) {
+        let rest = this.#moments[i]! + precision * overall
         for (let j = 0; j < count; j++) if (j !== i) rest -= gram[i * size + j]! * solution[j]!
         const next = Math.max(0, rest / (gram[i * size + i]! + precision))
-        moved = Math.max(moved, Math.abs(next - solution[i]!) / (i === 0 ? 1 : overall))
+        moved = Math.max(moved, Math.abs(next - solution[i]!) / overall)
         solution[i] = next
       }
       if (moved < closeEnough) break
@@ -313,23 +306,24 @@ class System {
     const overall = this.overall
     const errors = new Float64Array(routes).fill(NaN)
     if (!(overall > 0)) return errors
-    const count = this.#count
+    const count = this.#count - 1
+    const precision = this.#precision(overall)
     const posterior = new Float64Array(count * count)
     for (let i = 0; i < count; i++) {
-      for (let j = 0; j < count; j++) posterior[i * count + j] = this.#gram[i * this.#size + j]!
-      posterior[i * count + i]! += this.#precision(i, overall)
+      for (let j = 0; j < count; j++) posterior[i * count + j] = this.#gram[(i + 1) * this.#size + j + 1]!
+      posterior[i * count + i]! += precision
     }
     const inverse = inverseDiagonal(posterior, count)
     for (let route = 0; route < routes; route++) {
       const unknown = this.#unknownOf[route < regressionRoutesMax ? route : 0]!
-      if (unknown > 0) errors[route] = Math.sqrt(this.noise * inverse[unknown]!) * this.#factor
+      if (unknown > 0) errors[route] = Math.sqrt(this.noise * inverse[unknown - 1]!) * this.#factor
     }
     return errors
   }
 
   /** Of the prior, in the gram matrix's own scale: the noise's variance over that of the prior. */
-  #precision(unknown: number, overall: number): number {
-    const spread = unknown === 0 ? backgroundSpread : priorSpread * overall
+  #precision(overall: number): number {
+    const spread = priorSpread * overall
     return this.noise / (spread * spread)
   }
 
@@ -344,7 +338,7 @@ class System {
     return Math.max(0, residual)
   }
 
-  #featuresOf(served: Float64Array, work: number): Float64Array {
+  #featuresOf(served: Float64Array, usual: Float64Array, unseen: number, room: number): Float64Array {
     for (let route = 0; route < served.length; route++) {
       const known = route < regressionRoutesMax ? route : 0
       if (served[route]! > 0 && this.#unknownOf[known] === 0) this.#appear(known)
@@ -354,7 +348,7 @@ class System {
     features[0] = 1
     for (let route = 0; route < served.length; route++) {
       const unknown = this.#unknownOf[route < regressionRoutesMax ? route : 0]!
-      if (served[route]! > 0) features[unknown]! += served[route]! / work
+      if (unknown > 0) features[unknown]! += (served[route]! + unseen * usual[route]!) / room
     }
     return features
   }
@@ -370,6 +364,7 @@ class System {
       }
       this.#gram = gram
       this.#moments = widened(this.#moments, size)
+      this.#quiet = widened(this.#quiet, size)
       this.#solution = widened(this.#solution, size)
       this.#features = new Float64Array(size)
       this.#size = size

@@ -2,11 +2,11 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { resourcesOf } from "../../test/support/backends.ts"
 import type { ResourceKind } from "../core/resources.ts"
-import { type ClosedSecond, WorkLedger } from "./work-ledger.ts"
+import { type ClosedStretch, WorkLedger } from "./work-ledger.ts"
 
 /** A ledger of one resource and two routes that has settled: the seconds before 3 s do not count. */
 function settled(kind: ResourceKind = "rate"): WorkLedger {
-  const ledger = new WorkLedger(resourcesOf(kind))
+  const ledger = new WorkLedger(resourcesOf(kind), 0)
   ledger.routes = 2
   for (let s = 0; s < 3; s++) ledger.utilized(Float64Array.of(0.5), 0, 1, s * 1_000, (s + 1) * 1_000)
   return ledger
@@ -17,8 +17,8 @@ function report(ledger: WorkLedger, from: number, to: number, utilization = 0.5)
     ledger.utilized(Float64Array.of(utilization), 0, 1, s * 1_000, (s + 1) * 1_000)
 }
 
-function closed(ledger: WorkLedger, now: number): ClosedSecond[] {
-  const seconds: ClosedSecond[] = []
+function closed(ledger: WorkLedger, now: number): ClosedStretch[] {
+  const seconds: ClosedStretch[] = []
   ledger.close(now, (second) => seconds.push(second))
   return seconds
 }

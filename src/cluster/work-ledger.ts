@@ -13,17 +13,23 @@ const aheadMax = 2 * binsMax
 /** Requests that end within a stretch of time are taken to end at so many points of it. */
 const pointsPerBatch = 4
 
-/** One second of one backend, closed: nothing more comes in. Keep nothing of it: it is used again. */
-export interface ClosedSecond {
+/**
+ * Some seconds of one backend that are over: nothing more comes in. They follow one another, but that those without a
+ * report are left out. Keep nothing of it: it is used again.
+ */
+export interface ClosedStretch {
   readonly seconds: number
+  /** When the last of them ended. */
   readonly at: Millis
   /** Mean utilization by resource; NaN where none was reported. */
   readonly utilization: Readonly<ResourceVector>
-  /** The same over about the last ten seconds. */
-  readonly slowUtilization: Readonly<ResourceVector>
-  /** Requests by route: of each the part of its duration that fell into this second. */
+  /** Hardly any requests were there, nor in the seconds before, and by no accident. */
+  readonly isQuiet: boolean
+  /** Requests that others sent it for each that was seen here; 0 when it does not say how many it has. */
+  readonly unseen: number
+  /** Requests by route: of each the part of its duration that fell into these seconds. */
   readonly served: Presence
-  /** Requests in flight by route, the mean over the second; undefined where there is no space resource to hold. */
+  /** Requests in flight by route, the mean over these seconds; undefined where there is no space resource to hold. */
   readonly held: Presence | undefined
   /** The work they needed, as far as it is known, by resource. */
   readonly work: Readonly<ResourceVector>
@@ -34,8 +40,8 @@ export interface Presence {
   readonly now: Float64Array
   /** As backends may have averaged it, in each of several ways (`averagingsCount`). */
   readonly averaged: readonly Float64Array[]
-  /** Over about the last ten seconds, averaged as `slowUtilization` is. */
-  readonly slow: Float64Array
+  /** What is usual in so many seconds. */
+  readonly usual: Float64Array
 }
 
 /** How a utilization may have been averaged: y(k) = (1 − kept) · ((1 − late) · x(k) + late · x(k − 1)) + kept · y(k − 1). */
@@ -59,10 +65,25 @@ const averagings: readonly Averaging[] = [
 
 /** The first seconds of a ledger do not count: requests that were under way when it was begun are not in it. */
 const settling = 3
-/** Of the slow averages this much is left after a second. */
-export const slowKept = 0.9
+/** A stretch has so many requests, if they come within so many seconds. */
+const requestsDefault = 20
+const secondsMax = 10
+/** What is usual is a mean over so many requests; within these bounds, in seconds. */
+const usualRequests = 200
+const usualSecondsMin = 10
+const usualSecondsMax = 120
+/** How long the rates count that tell how many requests others send. */
+const rateMs = 60_000
+/** Others are there when the backend has more requests than were seen by this factor: windows and failures differ. */
+const unseenMin = 1.15
+/** A second is quiet with less than this part of the usual requests, after so many seconds and so many missing. */
+const quietPart = 0.1
+const quietSeconds = 3
+const quietMissing = 20
+/** Of the usual number of requests this much is left after a second with fewer. */
+const usualKept = 0.999
 
-/** How many rows `ClosedSecond.averaged` has. */
+/** How many rows `Presence.averaged` has. */
 export const averagingsCount: number = averagings.length
 
 interface Bin {
@@ -78,8 +99,9 @@ interface Bin {
  * in it: exact when it is worked on evenly, and never out by more than one request at either end. One that took longer
  * than the bins reach back is spread over those there are.
  *
- * A bin is closed once requests as long as those of late can no longer end in it, after 16 s at the latest.
- * Memory: 8 numbers a route for the averages and one or two more in each open bin, of which there are three while
+ * A bin is closed once requests as long as those of late can no longer end in it, after 16 s at the latest. Closed
+ * seconds are handed out in stretches, in which requests that began before or end later matter less.
+ * Memory: 16 numbers a route for the averages and their sums, and one or two more in each open bin, of which there are three while
  * requests are short.
  */
 export class WorkLedger {
@@ -92,15 +114,21 @@ export class WorkLedger {
   /** Seconds over since the ledger was begun, and seconds with a report among them. */
   #passed = 0
   #reported = 0
-  readonly #slowUtilization: ResourceVector
+  readonly #requestsMin: number
+  #stretch: Stretch | undefined
+  readonly #rates = new RatesSeen()
+  /** Requests in a second of much load, and how long there have been hardly any. */
+  #usual = 0
+  #quiet = 0
   readonly #served = new PresenceAverages()
   readonly #held: PresenceAverages | undefined
   /** How long requests take of late. */
   #durationMs = 0
 
-  constructor(resources: ResourceTable) {
+  /** @param requestsMin when a stretch is long enough; at 0 each is one second. */
+  constructor(resources: ResourceTable, requestsMin: number = requestsDefault) {
+    this.#requestsMin = requestsMin
     this.#resources = resources.length
-    this.#slowUtilization = new Float64Array(resources.length).fill(NaN)
     this.#held = resources.some(({ kind }) => kind === "space") ? new PresenceAverages() : undefined
   }
 
@@ -139,6 +167,16 @@ export class WorkLedger {
     }
   }
 
+  /** So many attempts ended since this was called last, however they ended. */
+  ended(count: number, now: Millis): void {
+    this.#rates.ended(count, now)
+  }
+
+  /** The backend says how many requests it answers a second, whoever sent them. NaN is not said. */
+  answers(rps: number, weight: number, now: Millis): void {
+    if (rps >= 0) this.#rates.answers(rps, weight, now)
+  }
+
   /** Reports spoke of the time between `since` and `until`; `weight` is how many they were. NaN is not reported. */
   utilized(utilization: Float64Array, at: number, weight: number, since: Millis, until: Millis): void {
     this.#open(since)
@@ -158,8 +196,8 @@ export class WorkLedger {
     }
   }
 
-  /** Hands out the seconds that are over, the oldest first. Those without a report are left out. */
-  close(now: Millis, take: (second: ClosedSecond) => void): void {
+  /** Hands out the stretches that are over, the oldest first. */
+  close(now: Millis, take: (stretch: ClosedStretch) => void): void {
     if (Number.isNaN(this.#first)) return
     const open = Math.min(binsMax, 2 + Math.ceil((1.5 * this.#durationMs) / binMs))
     const last = Math.floor(now / binMs) - open
@@ -170,31 +208,51 @@ export class WorkLedger {
       const isFirst = this.#passed === 0
       this.#served.pass(bin?.served, this.routes, isFirst)
       this.#held?.pass(bin?.held, this.routes, isFirst)
+      this.#listen(bin)
       if (++this.#passed > settling && bin?.weights.some((weight) => weight > 0) === true) {
-        take(this.#closed(bin))
+        this.#join(bin, take)
       }
       this.#first++
       if (this.#bins.length === 0) this.#first = Math.max(this.#first, last + 1)
     }
   }
 
-  #closed(bin: Bin): ClosedSecond {
-    const utilization = bin.utilization.map((sum, r) => sum / bin.weights[r]!)
+  /** One more second with a report joins the stretch, which may be over with it. */
+  #join(bin: Bin, take: (stretch: ClosedStretch) => void): void {
+    const isQuiet = this.#quiet > quietSeconds && this.#quiet * this.#usual > quietMissing
+    if (this.#stretch !== undefined && this.#stretch.isQuiet !== isQuiet) this.#end(take)
+    const stretch = (this.#stretch ??= new Stretch(this.#resources, isQuiet))
+    const span = Math.min(Math.max(usualRequests / this.#rates.seen, usualSecondsMin), usualSecondsMax)
     // The mean of all while there are few.
-    const gain = Math.max(1 - slowKept, 1 / ++this.#reported)
-    for (const [r, value] of utilization.entries()) {
-      const before = this.#slowUtilization[r]!
-      if (value >= 0) this.#slowUtilization[r] = before >= 0 ? before + gain * (value - before) : value
-    }
-    return {
-      seconds: binMs / 1_000,
-      at: (this.#first + 1) * binMs,
-      utilization,
-      slowUtilization: this.#slowUtilization,
-      served: this.#served.closed(bin.served, gain),
-      held: this.#held?.closed(bin.held!, gain),
-      work: bin.work,
-    }
+    const gain = Math.max(1 / (span > 0 ? span : usualSecondsMin), 1 / ++this.#reported)
+    this.#served.join(bin.served, gain)
+    if (bin.held !== undefined) this.#held!.join(bin.held, gain)
+    stretch.join(bin, (this.#first + 1) * binMs)
+    if (stretch.requests >= this.#requestsMin || stretch.seconds >= secondsMax) this.#end(take)
+  }
+
+  #end(take: (stretch: ClosedStretch) => void): void {
+    const stretch = this.#stretch!
+    this.#stretch = undefined
+    take({
+      seconds: stretch.seconds,
+      at: stretch.at,
+      utilization: stretch.utilization(),
+      isQuiet: stretch.isQuiet,
+      unseen: this.#rates.unseen,
+      served: this.#served.take(1),
+      held: this.#held?.take(stretch.seconds),
+      work: stretch.work,
+    })
+  }
+
+  /** Whether it is quiet. */
+  #listen(bin: Bin | undefined): void {
+    let served = 0
+    if (bin !== undefined)
+      for (let route = 0; route < bin.served.length; route++) served += bin.served[route]!
+    this.#usual = Math.max(this.#usual * usualKept, served)
+    this.#quiet = served < quietPart * this.#usual ? this.#quiet + 1 : 0
   }
 
   #open(since: Millis): void {
@@ -224,35 +282,144 @@ export class WorkLedger {
   }
 }
 
-/** Averages of what was there, second by second. */
+/** How many requests a backend has, by its own account and as seen here, over about a minute. */
+class RatesSeen {
+  #count = 0
+  #seconds = 0
+  #at: Millis = NaN
+  #sum = 0
+  #weight = 0
+  #saidAt: Millis = NaN
+
+  ended(count: number, now: Millis): void {
+    if (Number.isNaN(this.#at)) this.#at = now - 1_000
+    const passed = Math.max(0, now - this.#at)
+    const kept = Math.exp(-passed / rateMs)
+    this.#count = this.#count * kept + count
+    this.#seconds = this.#seconds * kept + ((1 - kept) * rateMs) / 1_000
+    this.#at = now
+  }
+
+  answers(rps: number, weight: number, now: Millis): void {
+    const kept = Number.isNaN(this.#saidAt) ? 1 : Math.exp(-Math.max(0, now - this.#saidAt) / rateMs)
+    this.#sum = this.#sum * kept + rps * weight
+    this.#weight = this.#weight * kept + weight
+    this.#saidAt = now
+  }
+
+  /** Attempts a second, as seen here; NaN before the first. */
+  get seen(): number {
+    return this.#count / this.#seconds
+  }
+
+  /** Requests of others for each one seen. */
+  get unseen(): number {
+    const ratio = this.#sum / this.#weight / this.seen
+    return ratio > unseenMin && ratio < Infinity ? ratio - 1 : 0
+  }
+}
+
+/** Sums over the seconds of a stretch. */
+class Stretch {
+  readonly isQuiet: boolean
+  readonly work: ResourceVector
+  seconds = 0
+  at: Millis = NaN
+  requests = 0
+  readonly #sums: ResourceVector
+  readonly #weights: ResourceVector
+
+  constructor(resources: number, isQuiet: boolean) {
+    this.isQuiet = isQuiet
+    this.work = new Float64Array(resources)
+    this.#sums = new Float64Array(resources)
+    this.#weights = new Float64Array(resources)
+  }
+
+  join(bin: Bin, at: Millis): void {
+    this.seconds += binMs / 1_000
+    this.at = at
+    for (let route = 0; route < bin.served.length; route++) this.requests += bin.served[route]!
+    for (let r = 0; r < this.work.length; r++) {
+      this.work[r]! += bin.work[r]!
+      if (bin.weights[r] === 0) continue
+      // Every second counts the same, however many reports there were.
+      this.#sums[r]! += bin.utilization[r]! / bin.weights[r]!
+      this.#weights[r]!++
+    }
+  }
+
+  utilization(): ResourceVector {
+    return this.#sums.map((sum, r) => sum / this.#weights[r]!)
+  }
+}
+
+/** What was there, averaged second by second and summed up by stretch. */
 class PresenceAverages {
   #before = new Float64Array(0)
-  #slow = new Float64Array(0)
+  #usual = new Float64Array(0)
   readonly #averaged: Float64Array[] = averagings.map(() => new Float64Array(0))
+  #sum = new Float64Array(0)
+  #usualSum = new Float64Array(0)
+  readonly #sums: Float64Array[] = averagings.map(() => new Float64Array(0))
 
   /** One more second has passed; undefined when nothing was there. */
   pass(now: Float64Array | undefined, routes: number, isFirst: boolean): void {
-    if (this.#before.length < routes) {
-      this.#before = widened(this.#before, routes)
-      this.#slow = widened(this.#slow, routes)
-      for (const [i, one] of this.#averaged.entries()) this.#averaged[i] = widened(one, routes)
-    }
-    for (const [i, { late, kept }] of averagings.entries()) {
-      const averaged = this.#averaged[i]!
+    if (this.#before.length < routes) this.#widen(routes)
+    const before = this.#before
+    for (let way = 0; way < averagings.length; way++) {
+      const { kept, late } = averagings[way]!
+      const averaged = this.#averaged[way]!
       for (let route = 0; route < averaged.length; route++) {
-        const mixed = (1 - late) * (now?.[route] ?? 0) + late * this.#before[route]!
+        const mixed = (1 - late) * (now?.[route] ?? 0) + late * before[route]!
         averaged[route] = isFirst ? mixed : (1 - kept) * mixed + kept * averaged[route]!
       }
     }
-    for (let route = 0; route < this.#before.length; route++) this.#before[route] = now?.[route] ?? 0
+    for (let route = 0; route < before.length; route++) before[route] = now?.[route] ?? 0
   }
 
-  /** The second that passed last had a report; it counts for `gain` in the slow average. */
-  closed(now: Float64Array, gain: number): Presence {
-    for (let route = 0; route < now.length; route++)
-      this.#slow[route]! += gain * (now[route]! - this.#slow[route]!)
-    return { now, averaged: this.#averaged, slow: this.#slow }
+  /** The second that passed last had a report; it moves what is usual by `gain`. */
+  join(now: Float64Array, gain: number): void {
+    const usual = this.#usual
+    for (let route = 0; route < usual.length; route++) {
+      const value = now[route] ?? 0
+      usual[route]! += gain * (value - usual[route]!)
+      this.#sum[route]! += value
+      this.#usualSum[route]! += usual[route]!
+    }
+    for (let way = 0; way < averagings.length; way++) {
+      const sums = this.#sums[way]!
+      const averaged = this.#averaged[way]!
+      for (let route = 0; route < sums.length; route++) sums[route]! += averaged[route]!
+    }
   }
+
+  /** The sums over the seconds that joined since it was called last, over `by`. */
+  take(by: number): Presence {
+    return {
+      now: taken(this.#sum, by),
+      averaged: this.#sums.map((sums) => taken(sums, by)),
+      usual: taken(this.#usualSum, by),
+    }
+  }
+
+  #widen(routes: number): void {
+    this.#before = widened(this.#before, routes)
+    this.#usual = widened(this.#usual, routes)
+    this.#sum = widened(this.#sum, routes)
+    this.#usualSum = widened(this.#usualSum, routes)
+    for (let way = 0; way < averagings.length; way++) {
+      this.#averaged[way] = widened(this.#averaged[way]!, routes)
+      this.#sums[way] = widened(this.#sums[way]!, routes)
+    }
+  }
+}
+
+/** Divided by `by`; the sums begin anew. */
+function taken(sums: Float64Array, by: number): Float64Array {
+  const mean = sums.map((sum) => sum / by)
+  sums.fill(0)
+  return mean
 }
 
 function widened(old: Float64Array, size: number): Float64Array<ArrayBuffer> {

@@ -187,6 +187,36 @@ test("requests wait at the balancer while all room is taken, a limited number fo
   assert.ok(Math.abs(full.utilization["r0"]! - 1) < 0.01)
 })
 
+test("who waits is served as in production: small requests pass a large one that does not fit, but not for ever", () => {
+  const narrow = scenario({
+    resources: resourcesOf("space"),
+    backends: [group({ capacity: { r0: 10 } })],
+    classes: [
+      kind([], {
+        name: "small",
+        share: 0.99,
+        demand: { r0: { kind: "constant", mean: 1 } },
+        holdMs: exponentialOf(100),
+      }),
+      kind([], {
+        name: "large",
+        share: 0.01,
+        demand: { r0: { kind: "constant", mean: 10 } },
+        holdMs: { kind: "constant", mean: 1 },
+      }),
+    ],
+    requests: 20_000,
+    warmUp: 0,
+  })
+  const result = run(narrow, { load: 0.8, limits: { queueMs: 1e9, queueMax: 1e6 } })
+  const [small, large] = result.classes
+  assert.equal(result.completed, 20_000)
+  // In order of arrival the small ones would wait for the backend to become empty as the large ones do.
+  assert.ok(small!.mean < large!.mean / 3, `small ${small!.mean}, large ${large!.mean}`)
+  // 64 small ones at ten in a tenth of a second, then what is there must end.
+  assert.ok(large!.mean < 2_000, `${large!.mean}`)
+})
+
 test("what a backend does not have at all is answered with an error, and a request larger than a backend too", () => {
   const lacking = scenario({
     resources: resourcesOf("rate", "space"),

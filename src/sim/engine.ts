@@ -213,6 +213,7 @@ export class Engine {
         tiers,
         prior: priorOf(resources),
         routes: classes.length + 1,
+        queueMax: this.#limits.queueMax,
       })
     })
     this.#serving = new Uint8Array(balancers)
@@ -302,9 +303,12 @@ export class Engine {
       this.#nextArrivalAt = arrivals.at
     } else this.#nextArrivalAt = Infinity
 
-    // Who comes later must not pass those that wait.
-    if (this.balancers[balancer]!.queue.size > 0) this.#wait(request)
-    else this.#place(request, undefined)
+    if (this.balancers[balancer]!.queue.length === 0) {
+      this.#place(request, undefined)
+      return
+    }
+    // Small requests would keep a large one waiting for ever: whether this one may pass, the queue says.
+    if (!this.#wait(request)) this.#serveNew(balancer)
   }
 
   #declare(request: number): void {
@@ -342,7 +346,9 @@ export class Engine {
       const { index } = attempt.backend as SeenBackend
       requests.backend[request] = index
       this.#reporting.inFlight[index]!++
+      if (this.rooms !== undefined) balancer.queue.begun(choice.route, choice.demand)
       balancer.policy.onBegun?.(attempt.backend, choice)
+      if (this.rooms !== undefined) balancer.queue.begun(choice.route, choice.demand)
       const failed = this.#start(request, index)
       if (failed === undefined) return true
       if (!this.#failAttempt(request, failed)) return true
@@ -468,6 +474,7 @@ export class Engine {
     requests.attempt[request] = undefined
     requests.phase[request] = phases.ended
     requests.epoch[request]!++
+    if (this.rooms !== undefined) balancer.queue.ended(outcome.route, requests.demand[request]!)
     attempt.settle(result, this.now)
     if (--this.#reporting.inFlight[backend]! === 0 && this.#membership.isDraining(backend)) {
       this.#membership.leave(backend, this.now)
@@ -509,33 +516,42 @@ export class Engine {
   #wait(request: number): boolean {
     const requests = this.#requests
     if (requests.phase[request] === phases.queued) return false
-    const { queue } = this.balancers[requests.balancer[request]!]!
-    if (queue.size >= this.#limits.queueMax) {
+    const balancer = this.balancers[requests.balancer[request]!]!
+    const until = this.now + this.#limits.queueMs
+    this.#fill(request, balancer)
+    const { demand, route } = balancer.choice
+    if (balancer.queue.push(request, route, demand, until) === undefined) {
       this.#fail(request, "queue_full")
       return true
     }
     requests.phase[request] = phases.queued
     requests.hasWaited[request] = 1
-    const until = this.now + this.#limits.queueMs
-    requests.waitsUntil[request] = until
-    queue.push(request)
     this.#events.push(until, kinds.queue, requests.balancer[request]!, 0)
     return false
   }
 
-  /** Gives room to whoever has waited longest, until somebody does not fit; gives up those whose time is over. */
+  /** There may be room: gives it to those who are next as long as they fit; gives up those whose time is over. */
   #serveQueue(index: number): void {
     const { queue } = this.balancers[index]!
-    if (queue.size === 0 || this.#serving[index] === 1) return
+    if (queue.length === 0 || this.#serving[index] === 1) return
     this.#serving[index] = 1
-    const requests = this.#requests
-    while (queue.size > 0) {
-      const request = queue.peek()
-      if (requests.waitsUntil[request]! <= this.now) {
-        queue.shift()
-        this.#fail(request, "queue_timeout")
-      } else if (this.#place(request, undefined)) queue.shift()
-      else break
+    for (let late = queue.expired(this.now); late !== undefined; late = queue.expired(this.now)) {
+      queue.remove(late)
+      this.#fail(late.item, "queue_timeout")
+    }
+    this.#serving[index] = 0
+    queue.roomFreed()
+    this.#serveNew(index)
+  }
+
+  /** Asks those in the queue that have not been asked since there was room. */
+  #serveNew(index: number): void {
+    const { queue } = this.balancers[index]!
+    if (this.#serving[index] === 1) return
+    this.#serving[index] = 1
+    for (let place = queue.next(); place !== undefined; place = queue.next()) {
+      if (this.#place(place.item, undefined)) queue.take(place)
+      else queue.refuse(place)
     }
     this.#serving[index] = 0
   }

@@ -44,8 +44,7 @@ export class Requests {
   /** The virtual time at which its station completes it, and where in the heap of that station it is. */
   finish = new Float64Array(0)
   order = new Float64Array(0)
-  /** Until when it waits for room at the balancer, and whether it ever has. */
-  waitsUntil = new Float64Array(0)
+  /** Whether it has ever waited for room at the balancer. */
   hasWaited = new Uint8Array(0)
   /** Where requests say what they need: as they say it. */
   readonly declared: Float64Array[] = []
@@ -102,7 +101,6 @@ export class Requests {
     this.epoch = ints(this.epoch, size)
     this.finish = floats(this.finish, size)
     this.order = floats(this.order, size)
-    this.waitsUntil = floats(this.waitsUntil, size)
     this.hasWaited = bytes(this.hasWaited, size)
     this.phase = bytes(this.phase, size)
     for (let request = before; request < size; request++) {

@@ -11,6 +11,7 @@ import {
   type PlacedBackend,
   roomUnitsOf,
 } from "../cluster/attempts.ts"
+import { FairQueue } from "../cluster/fair-queue.ts"
 import { LoadTable } from "../cluster/load-table.ts"
 import type { Member, Snapshot } from "../cluster/snapshot.ts"
 import type { Backend, BackendId, BackendLoad } from "../core/backend.ts"
@@ -18,7 +19,6 @@ import type { Millis } from "../core/clock.ts"
 import { type Knowledge, nothingKnown } from "../core/knowledge.ts"
 import type { ResourceTable, ResourceVector } from "../core/resources.ts"
 import type { AttemptResult, Outcome, PickRequest, Policy } from "../policies/policy.ts"
-import { NumberQueue } from "./stations.ts"
 
 /** How long a backend that refused a connection is passed over while another will do: as in production. */
 const avoidMs = 1_000
@@ -156,13 +156,15 @@ export interface SimulatedBalancerOptions {
   /** Of each route, what is taken for its requests' demand while nothing is known. */
   readonly prior: Readonly<ResourceVector>
   readonly routes: number
+  /** Requests that may wait for room. */
+  readonly queueMax: number
 }
 
 export class SimulatedBalancer {
   readonly policy: Policy
   readonly table: LoadTable
   /** Requests that wait for room. */
-  readonly queue = new NumberQueue()
+  readonly queue: FairQueue<number>
   readonly choice: Choice
   readonly outcome = new SettledOutcome()
   knowledge: Knowledge = nothingKnown
@@ -176,10 +178,11 @@ export class SimulatedBalancer {
   #seen = new Map<BackendId, Seen>()
 
   constructor(options: SimulatedBalancerOptions) {
-    const { policy, prior, resources, routes, slots } = options
+    const { policy, prior, queueMax, resources, routes, slots } = options
     this.#options = options
     this.policy = policy
     this.table = LoadTable.create(resources, slots, 1)
+    this.queue = new FairQueue(resources, queueMax)
     this.choice = new Choice(resources)
     this.#attempts = new Attempts(this.table, 0, resources.length, this.#onSettled)
     this.#prior = prior
@@ -200,7 +203,7 @@ export class SimulatedBalancer {
     }
     this.#seen = seen
     this.eligible = Array.from(seen.values(), ({ backend }) => backend)
-    this.policy.rebuild(this.eligible)
+    this.#rebuild()
   }
 
   /** Cold: takes what was learned. */
@@ -217,7 +220,12 @@ export class SimulatedBalancer {
     for (const backend of this.eligible) {
       if (backend.correct(knowledge.capacities.get(backend.id))) isOther = true
     }
-    if (isOther) this.policy.rebuild(this.eligible)
+    if (isOther) this.#rebuild()
+  }
+
+  #rebuild(): void {
+    this.policy.rebuild(this.eligible)
+    this.queue.rebuild(this.eligible)
   }
 
   demandOf(route: number): Readonly<ResourceVector> {
