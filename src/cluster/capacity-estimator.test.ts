@@ -23,12 +23,9 @@ function pass(
       const utilization = Float64Array.of(Math.min(1, 0.5 / speed(j)))
       const second = {
         seconds: 1,
-        at: now,
         utilization,
-        isQuiet: false,
-        unseen: 0,
-        served: { now: Float64Array.of(1_000), averaged: [], usual: new Float64Array(1) },
-        held: undefined,
+        requests: 1_000,
+        reported: Float64Array.of(1),
         work: Float64Array.of(50 * unit),
       }
       estimator.add(ids[j]!, second, registered, now)

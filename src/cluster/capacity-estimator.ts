@@ -13,9 +13,9 @@ const expiryMs = 180_000
 const windowRequests = 400
 const windowMinMs = 5_000
 const windowMaxMs = 60_000
-/** Standard errors that a ratio has to be away from the usual one before it counts, and this much is taken off it. */
+/** Standard errors that a ratio has to be away from the usual one before it counts. */
 const errorsMin = 2
-/** What is taken off more where all work is only believed: demands that were fitted are off in ways of their own. */
+/** How far more where all work is only believed: demands that were fitted are off in ways of their own. */
 const belief = 0.15
 /** A correction moves down, and up, by all but 1/e of the way in this time. */
 const downMs = 2_000
@@ -58,8 +58,8 @@ interface Estimate {
  * For each backend and resource: the ratio of the work it was given a second to utilization × registered capacity, over
  * the time of 400 requests, from five seconds to a minute. What counts is that ratio over the fleet's median, so a factor that is common to all (demand in
  * other units than capacity, background work everywhere) changes nothing, and a single backend is never corrected.
- * The standard error of a ratio is what its stretches scatter by, at least 1/√n for n requests, and two of it are taken
- * off each correction towards 1; 15 % more where the work is only believed, for a backend that gets other requests than
+ * The standard error of a ratio is what its stretches scatter by, at least 1/√n for n requests; a correction
+ * within two of it is none. Where the work is only believed it is 15 % more, for a backend that gets other requests than
  * most shows the errors of their demands. Down it goes within seconds, up within a minute, within 0.25 to 1.5.
  *
  * Changes of less than 5 % are not published. O(backends · R) a call; 9R numbers a backend.
@@ -177,9 +177,11 @@ function noiseOf(estimate: Estimate, r: number): number {
   return errorsMin * Math.max(scatter, fewest) + (belief * estimate.believed[r]!) / work
 }
 
+/** Nothing of a distance within the noise, nearly all of one far beyond it (James and Stein's shrinking, held at 0). */
 function withoutNoise(ratio: number, noise: number): number {
   const distance = Math.log(ratio)
-  return Math.exp(Math.sign(distance) * Math.max(0, Math.abs(distance) - noise))
+  if (distance === 0) return 1
+  return Math.exp(distance * Math.max(0, 1 - (noise / distance) ** 2))
 }
 
 function clamped(ratio: number): number {

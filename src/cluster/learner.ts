@@ -344,7 +344,7 @@ export class Learner {
   }
 
   /** What a backend was given to do. Of routes without costs it is what they are believed to need now. */
-  #given({ seconds, served, unseen, utilization, work }: ClosedStretch): GivenWork {
+  #given({ others, seconds, served, utilization, work }: ClosedStretch): GivenWork {
     const known = this.#knowledge?.routes
     let requests = 0
     for (let route = 0; route < served.now.length; route++) requests += served.now[route]!
@@ -357,7 +357,7 @@ export class Learner {
         believed += served.now[route]! * (known?.[route]?.mean[r] ?? this.#options.prior[r]!)
       }
       const seen = work[r]! + believed
-      all[r] = seen * (1 + unseen)
+      all[r] = seen * (1 + others)
       reported[r] = seen > 0 ? work[r]! / all[r]! : 0
     }
     return { seconds, requests, utilization, work: all, reported }
@@ -402,7 +402,9 @@ export class Learner {
       const isRegressed = place++ % turns === 0
       ledger.close(now, (stretch) => {
         any = true
-        this.#capacities.add(id, this.#given(stretch), capacity, now)
+        const given = this.#given(stretch)
+        // What others send is a guess, and a guess at what it needs is no measure of a backend.
+        if (stretch.others < 1) this.#capacities.add(id, given, capacity, now)
         if (isRegressed) this.#regression.add(stretch, capacity)
       })
     }

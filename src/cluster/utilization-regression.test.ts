@@ -2,20 +2,25 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { resourcesOf } from "../../test/support/backends.ts"
 import { seeded } from "../core/rng.ts"
-import { regressionRoutesMax, UtilizationRegression } from "./utilization-regression.ts"
+import { regressionRoutesMax, type ServedInterval, UtilizationRegression } from "./utilization-regression.ts"
 
 /** One second of a backend with capacity 100 on which so many requests of each route were served. */
-function second(utilization: number, ...served: readonly number[]) {
+function second(utilization: number, ...served: readonly number[]): ServedInterval {
   const counts = Float64Array.from(served)
   return {
     seconds: 1,
-    capacity: Float64Array.of(100),
     utilization: Float64Array.of(utilization),
     isQuiet: false,
-    unseen: 0,
+    others: 0,
+    span: 10,
+    usualUtilization: Float64Array.of(utilization),
     served: { averaged: [counts], usual: counts },
     held: undefined,
   }
+}
+
+function add(regression: UtilizationRegression, interval: ServedInterval, capacity = [100]): void {
+  regression.add(interval, Float64Array.from(capacity))
 }
 
 /** Seconds in which `demand` is used exactly, with counts drawn by lot. */
@@ -25,7 +30,8 @@ function fitted(seconds: number, demand: readonly number[], background = 0): Uti
   for (let i = 0; i < seconds; i++) {
     const served = demand.map(() => rng.below(20))
     const work = served.reduce((sum, count, route) => sum + count * demand[route]!, 0)
-    regression.add(second(background + work / 100, ...served))
+    add(regression, second(background + work / 100, ...served))
+    if (i % 5 === 0) add(regression, { ...second(background, ...demand.map(() => 0)), isQuiet: true })
   }
   regression.solve()
   return regression
@@ -40,7 +46,7 @@ test("finds the demands that explain the utilization", () => {
   }
 })
 
-test("what uses a backend beside the requests becomes no demand, once the load has varied", () => {
+test("what uses a backend beside the requests becomes no demand, once there have been quiet seconds", () => {
   const regression = fitted(200, [1, 2], 0.2)
   assert.ok(Math.abs(regression.background(0) - 0.2) < 0.03, `background ${regression.background(0)}`)
   assert.ok(Math.abs(regression.mean(0, 1) - 2) < 0.15, `demand ${regression.mean(0, 1)}`)
@@ -59,7 +65,7 @@ test("routes that never come apart share their work and are unsure of it", () =>
     const other = rng.below(20)
     // Noise of 2 %, so that there is something to be unsure of.
     const noise = (rng.next() - 0.5) * 0.04
-    together.add(second((count * (1 + 3) + other * 2) / 100 + 0.1 + noise, count, count, other))
+    add(together, second((count * (1 + 3) + other * 2) / 100 + noise, count, count, other))
   }
   together.solve()
   const [a, b] = [together.mean(0, 0), together.mean(0, 1)]
@@ -77,7 +83,7 @@ test("the averaging that fits is found", () => {
     const now = [rng.below(20), rng.below(20)]
     // Reports are of the second before, which is the second way.
     const utilization = (before[0]! * 1 + before[1]! * 3) / 100
-    regression.add({
+    add(regression, {
       ...second(utilization, 10, 10),
       served: {
         averaged: [Float64Array.from(now), Float64Array.from(before)],
@@ -98,7 +104,7 @@ test("follows when a demand changes, since what is old counts less", () => {
   const rng = seeded(2)
   for (let i = 0; i < 60; i++) {
     const [a, b] = [rng.below(20), rng.below(20)]
-    regression.add(second((a + 4 * b) / 100, a, b))
+    add(regression, second((a + 4 * b) / 100, a, b))
   }
   regression.solve()
   assert.ok(Math.abs(regression.mean(0, 1) - 4) < 0.4, `${regression.mean(0, 1)}`)
@@ -109,11 +115,7 @@ test("knows nothing of routes and resources that were not seen, and nothing at a
   regression.solve()
   assert.equal(regression.mean(0, 0), NaN)
   assert.equal(regression.overall(0), NaN)
-  regression.add({
-    ...second(0.5, 5),
-    capacity: Float64Array.of(100, 0),
-    utilization: Float64Array.of(NaN, 0.3),
-  })
+  add(regression, { ...second(0.5, 5), utilization: Float64Array.of(NaN, 0.3) }, [100, 0])
   regression.solve()
   assert.equal(regression.intervals(0), 0)
   assert.equal(regression.intervals(1), 0, "a backend that has none of a resource tells nothing of it")
@@ -127,7 +129,7 @@ test("routes beyond the bound are route 0 together", () => {
     const served = new Float64Array(regressionRoutesMax + 10)
     served[regressionRoutesMax + 5] = rng.below(20)
     served[1] = rng.below(20)
-    regression.add(second((served[regressionRoutesMax + 5]! * 2 + served[1]) / 100, ...served))
+    add(regression, second((served[regressionRoutesMax + 5]! * 2 + served[1]) / 100, ...served))
   }
   regression.solve()
   assert.ok(Math.abs(regression.mean(0, 0) - 2) < 0.1)
@@ -136,7 +138,7 @@ test("routes beyond the bound are route 0 together", () => {
 
 test("idle seconds make no demand", () => {
   const regression = new UtilizationRegression(resourcesOf("rate"), 1)
-  for (let i = 0; i < 20; i++) regression.add(second(0, 0, 0))
+  for (let i = 0; i < 20; i++) add(regression, second(0, 0, 0))
   regression.solve()
   assert.equal(regression.mean(0, 1), NaN)
   assert.equal(regression.overall(0), NaN)
@@ -149,10 +151,8 @@ test("a space is held by the requests in flight, not used up by those served", (
     const held = Float64Array.of(rng.below(10), rng.below(10))
     const utilization = Float64Array.of((held[0]! * 2 + held[1]! * 5) / 100)
     const served = Float64Array.of(rng.below(50), rng.below(50))
-    regression.add({
-      seconds: 1,
-      capacity: Float64Array.of(100),
-      utilization,
+    add(regression, {
+      ...second(utilization[0]!),
       served: { averaged: [served], usual: served },
       held: { averaged: [held], usual: held },
     })

@@ -10,10 +10,13 @@ export interface ServedInterval {
   readonly seconds: number
   /** Mean over the interval, NaN where it was not reported. */
   readonly utilization: Readonly<ResourceVector>
+  readonly usualUtilization: Readonly<ResourceVector>
   /** Hardly any requests were there, and by no accident: what is used now is used without them. */
   readonly isQuiet: boolean
-  /** Requests of others for each one seen here, 0 when there are none or nobody says. */
-  readonly unseen: number
+  /** Requests that others send for each one sent from here; 0 when there are none or nobody says. */
+  readonly others: number
+  /** What is usual is a mean over about so many seconds. */
+  readonly span: number
   /** Requests served in it, by route, for rates. */
   readonly served: Exposure
   /** Requests in flight, the mean by route, for spaces. */
@@ -34,6 +37,12 @@ const halfLifeSeconds = 300
 const priorSpread = 1
 /** As if so many quiet seconds without any background had been seen. */
 const quietAssumed = 3
+/** What others' work at one backend may be off by when it is taken to be as ours, as a part of what it would be. */
+const othersSpread = 0.2
+/** Of utilization over a second, where others are there: what is not understood. */
+const usualNoise = 0.15
+/** As if so many seconds had been off by a tenth: a few may fit by accident. */
+const noiseAssumed = 5
 /** The least that a reported utilization is believed to be off. */
 const noiseMin = 0.005
 const sweepsMax = 50
@@ -59,12 +68,18 @@ const closeEnough = 1e-5
  * would go towards zero, slowly and together. Without a constant in the fit, errors of the counts weigh little.
  *
  * Requests that other balancers have sent are taken to be of the kinds that this one has sent to the same backend of
- * late: `unseen` times those. When backends do not tell how many they are, demand comes out too large by as much, for
- * all routes and resources alike, which changes no choice but where spaces are short.
+ * late. That may be wrong: who believes something false sends accordingly, and would take the others' work for a proof
+ * of it. So the more others send, the more of what is usual at a backend comes off both sides, and what is left are the
+ * comings and goings of requests sent from here (a random effect for each backend). Then it takes minutes to tell routes
+ * apart. When backends do not tell how many requests they have, demand comes out too large by as much, for all routes
+ * and resources alike, which changes no choice but where spaces are short.
  *
  * Nobody knows how a backend averages its utilization. Several guesses at it are fitted side by side, and the one that
  * leaves least over counts. How high the demands are together comes from the sums over all seconds, in which a second
  * more or less is nothing.
+ *
+ * Utilization that is told with responses alone is that of moments in which work ends. Where there are fewer than some
+ * a second of them it is more than the usual, and demand comes out larger by as much (by 30 % with two a second).
  *
  * Demand comes out in units of capacity seconds as registered. If all backends registered half of what they have, all
  * demands come out half as large, and nothing changes in who fits where. Demand and the true capacity of each backend cannot both be known from this either: the
@@ -92,13 +107,21 @@ export class UtilizationRegression {
   /** Takes one interval of a backend that registered this capacity. Intervals without a request count too: they tell what b is. */
   add(interval: ServedInterval, capacity: Readonly<ResourceVector>): void {
     for (const [r, ways] of this.#systems.entries()) {
-      const { isQuiet, seconds, unseen, utilization } = interval
+      const { seconds, usualUtilization, utilization } = interval
       const isRate = this.#resources[r]!.kind === "rate"
       const exposure = isRate ? interval.served : interval.held
       const room = capacity[r]! * (isRate ? seconds : 1)
       if (exposure === undefined || !(utilization[r]! >= 0) || room === 0) continue
       for (const [way, system] of ways.entries()) {
-        system.add(utilization[r]!, exposure.averaged[way]!, exposure.usual, unseen, room, seconds, isQuiet)
+        system.add(
+          utilization[r]!,
+          exposure,
+          way,
+          interval,
+          usualUtilization[r]!,
+          room,
+          (isRate ? seconds : 1) / room,
+        )
       }
     }
   }
@@ -171,6 +194,9 @@ class System {
   readonly #unknownOf = new Int32Array(regressionRoutesMax)
   #solution = new Float64Array(4)
   #features = new Float64Array(4)
+  /** Σ z as it was seen, and Σ u. */
+  #totals = new Float64Array(4)
+  #totalUtilization = 0
   #workSeen = 0
   #servedSeen = 0
   #factor = 1
@@ -199,6 +225,8 @@ class System {
     for (let i = 0; i < this.#quiet.length; i++) this.#quiet[i]! *= kept
     this.#quietUtilization *= kept
     this.#square *= kept
+    for (let i = 0; i < this.#totals.length; i++) this.#totals[i]! *= kept
+    this.#totalUtilization *= kept
     this.#workSeen *= kept
     this.#servedSeen *= kept
     this.rows *= kept
@@ -206,28 +234,39 @@ class System {
 
   add(
     utilization: number,
-    served: Float64Array,
-    usual: Float64Array,
-    unseen: number,
+    exposure: Exposure,
+    way: number,
+    interval: ServedInterval,
+    usualUtilization: number,
     room: number,
-    weight: number,
-    isQuiet: boolean,
+    usualTime: number,
   ): void {
-    const features = this.#featuresOf(served, usual, unseen, room)
+    const weight = interval.seconds
+    const features = this.#featuresOf(exposure.averaged[way]!, room)
+    for (let i = 0; i < this.#count; i++) this.#totals[i]! += weight * features[i]!
+    this.#totalUtilization += weight * utilization
+    this.#workSeen += utilization * room
+    for (let i = 1; i < this.#count; i++) this.#servedSeen += features[i]! * room
+    if (interval.isQuiet) {
+      this.#quietUtilization += weight * utilization
+      for (let i = 0; i < this.#count; i++) this.#quiet[i]! += weight * features[i]!
+    }
+    let measured = utilization
+    if (interval.others > 0) {
+      const { usual } = exposure
+      for (let route = 0; route < usual.length; route++)
+        this.#servedSeen += interval.others * usual[route]! * usualTime * room
+      measured -= (1 - this.#addOthers(usual, interval, usualTime)) * usualUtilization
+    }
     const size = this.#size
     for (let i = 0; i < this.#count; i++) {
       const value = features[i]! * weight
       if (value === 0) continue
-      this.#moments[i]! += value * utilization
+      this.#moments[i]! += value * measured
       for (let j = 0; j < this.#count; j++) this.#gram[i * size + j]! += value * features[j]!
     }
-    this.#square += weight * utilization * utilization
+    this.#square += weight * measured * measured
     this.rows += weight
-    this.#workSeen += utilization * room
-    for (let i = 1; i < this.#count; i++) this.#servedSeen += features[i]! * room
-    if (!isQuiet) return
-    this.#quietUtilization += weight * utilization
-    for (let i = 0; i < this.#count; i++) this.#quiet[i]! += weight * features[i]!
   }
 
   solve(): void {
@@ -243,7 +282,10 @@ class System {
       this.#findBackground()
       this.#fit(overall)
       const before = this.noise
-      this.noise = Math.max(noiseMin ** 2, this.#residual() / Math.max(1, this.rows - this.#count))
+      this.noise = Math.max(
+        noiseMin ** 2,
+        (this.#residual() + noiseAssumed * 0.1 ** 2) / (this.rows + noiseAssumed),
+      )
       if (Math.abs(this.noise / before - 1) < 0.05) break
     }
     this.#level()
@@ -259,8 +301,8 @@ class System {
   /** Makes the sum of what is fitted that of what was measured: what the prior has moved all demands by. */
   #level(): void {
     let fitted = 0
-    for (let i = 1; i < this.#count; i++) fitted += this.#solution[i]! * this.#gram[i * this.#size]!
-    const measured = this.#moments[0]! - this.#solution[0]! * this.rows
+    for (let i = 1; i < this.#count; i++) fitted += this.#solution[i]! * this.#totals[i]!
+    const measured = this.#totalUtilization - this.#solution[0]! * this.rows
     this.#factor = fitted > 0 ? Math.max(0, measured) / fitted : 1
   }
 
@@ -338,7 +380,28 @@ class System {
     return Math.max(0, residual)
   }
 
-  #featuresOf(served: Float64Array, usual: Float64Array, unseen: number, room: number): Float64Array {
+  /**
+   * Others' requests go into the features, and what is usual comes off, as far as others are unsure. Answers what is
+   * left of the usual. `usualTime` is what a usual request counts, in the unit of the features.
+   */
+  #addOthers(usual: Float64Array, { others, seconds, span }: ServedInterval, usualTime: number): number {
+    const features = this.#features
+    let sum = 0
+    for (let route = 0; route < usual.length; route++) sum += usual[route]! * usualTime
+    const doubt = this.overall > 0 ? othersSpread * others * sum * this.overall : 0
+    const left = Math.sqrt(1 / (1 + (doubt * doubt * span) / (usualNoise * usualNoise)))
+    for (let route = 0; route < usual.length; route++) {
+      const unknown = this.#unknownOf[route < regressionRoutesMax ? route : 0]!
+      if (unknown === 0) continue
+      const own = usualTime * usual[route]!
+      this.#totals[unknown]! += seconds * others * own
+      features[unknown]! += left * others * own - (1 - left) * own
+    }
+    features[0] = left
+    return left
+  }
+
+  #featuresOf(served: Float64Array, room: number): Float64Array {
     for (let route = 0; route < served.length; route++) {
       const known = route < regressionRoutesMax ? route : 0
       if (served[route]! > 0 && this.#unknownOf[known] === 0) this.#appear(known)
@@ -348,7 +411,7 @@ class System {
     features[0] = 1
     for (let route = 0; route < served.length; route++) {
       const unknown = this.#unknownOf[route < regressionRoutesMax ? route : 0]!
-      if (unknown > 0) features[unknown]! += (served[route]! + unseen * usual[route]!) / room
+      if (unknown > 0) features[unknown]! += served[route]! / room
     }
     return features
   }
@@ -367,6 +430,7 @@ class System {
       this.#quiet = widened(this.#quiet, size)
       this.#solution = widened(this.#solution, size)
       this.#features = new Float64Array(size)
+      this.#totals = widened(this.#totals, size)
       this.#size = size
     }
     const overall = this.overall

@@ -25,8 +25,11 @@ export interface ClosedStretch {
   readonly utilization: Readonly<ResourceVector>
   /** Hardly any requests were there, nor in the seconds before, and by no accident. */
   readonly isQuiet: boolean
-  /** Requests that others sent it for each that was seen here; 0 when it does not say how many it has. */
-  readonly unseen: number
+  /** Requests that others sent it for each one sent from here; 0 when it does not say how many it has. */
+  readonly others: number
+  /** Mean utilization over a longer time, and what that and `usual` are means over. */
+  readonly usualUtilization: Readonly<ResourceVector>
+  readonly span: number
   /** Requests by route: of each the part of its duration that fell into these seconds. */
   readonly served: Presence
   /** Requests in flight by route, the mean over these seconds; undefined where there is no space resource to hold. */
@@ -40,7 +43,7 @@ export interface Presence {
   readonly now: Float64Array
   /** As backends may have averaged it, in each of several ways (`averagingsCount`). */
   readonly averaged: readonly Float64Array[]
-  /** What is usual in so many seconds. */
+  /** The mean a second over a longer time. */
   readonly usual: Float64Array
 }
 
@@ -75,13 +78,13 @@ const usualSecondsMax = 120
 /** How long the rates count that tell how many requests others send. */
 const rateMs = 60_000
 /** Others are there when the backend has more requests than were seen by this factor: windows and failures differ. */
-const unseenMin = 1.15
+const othersMin = 1.15
 /** A second is quiet with less than this part of the usual requests, after so many seconds and so many missing. */
 const quietPart = 0.1
 const quietSeconds = 3
 const quietMissing = 20
-/** Of the usual number of requests this much is left after a second with fewer. */
-const usualKept = 0.999
+/** The newest second counts for this part in the usual number, at least. */
+const usualGain = 0.005
 
 /** How many rows `Presence.averaged` has. */
 export const averagingsCount: number = averagings.length
@@ -117,8 +120,11 @@ export class WorkLedger {
   readonly #requestsMin: number
   #stretch: Stretch | undefined
   readonly #rates = new RatesSeen()
-  /** Requests in a second of much load, and how long there have been hardly any. */
+  readonly #usualUtilization: ResourceVector
+  #span = 1
+  /** Mean requests in a second that is not quiet, of how many such seconds; and how long there have been hardly any. */
   #usual = 0
+  #loud = 0
   #quiet = 0
   readonly #served = new PresenceAverages()
   readonly #held: PresenceAverages | undefined
@@ -129,6 +135,7 @@ export class WorkLedger {
   constructor(resources: ResourceTable, requestsMin: number = requestsDefault) {
     this.#requestsMin = requestsMin
     this.#resources = resources.length
+    this.#usualUtilization = new Float64Array(resources.length).fill(NaN)
     this.#held = resources.some(({ kind }) => kind === "space") ? new PresenceAverages() : undefined
   }
 
@@ -219,12 +226,20 @@ export class WorkLedger {
 
   /** One more second with a report joins the stretch, which may be over with it. */
   #join(bin: Bin, take: (stretch: ClosedStretch) => void): void {
-    const isQuiet = this.#quiet > quietSeconds && this.#quiet * this.#usual > quietMissing
+    const isQuiet =
+      this.#quiet > quietSeconds && this.#quiet * this.#usual > quietMissing && this.#rates.others === 0
     if (this.#stretch !== undefined && this.#stretch.isQuiet !== isQuiet) this.#end(take)
     const stretch = (this.#stretch ??= new Stretch(this.#resources, isQuiet))
-    const span = Math.min(Math.max(usualRequests / this.#rates.seen, usualSecondsMin), usualSecondsMax)
+    const seconds = usualRequests / this.#rates.seen
+    const span = Math.min(Math.max(seconds >= 0 ? seconds : 0, usualSecondsMin), usualSecondsMax)
     // The mean of all while there are few.
-    const gain = Math.max(1 / (span > 0 ? span : usualSecondsMin), 1 / ++this.#reported)
+    this.#span = Math.min(span, ++this.#reported)
+    const gain = 1 / this.#span
+    for (let r = 0; r < this.#resources; r++) {
+      const value = bin.utilization[r]! / bin.weights[r]!
+      const before = this.#usualUtilization[r]!
+      if (value >= 0) this.#usualUtilization[r] = before >= 0 ? before + gain * (value - before) : value
+    }
     this.#served.join(bin.served, gain)
     if (bin.held !== undefined) this.#held!.join(bin.held, gain)
     stretch.join(bin, (this.#first + 1) * binMs)
@@ -239,7 +254,9 @@ export class WorkLedger {
       at: stretch.at,
       utilization: stretch.utilization(),
       isQuiet: stretch.isQuiet,
-      unseen: this.#rates.unseen,
+      others: this.#rates.others,
+      usualUtilization: this.#usualUtilization,
+      span: this.#span,
       served: this.#served.take(1),
       held: this.#held?.take(stretch.seconds),
       work: stretch.work,
@@ -251,8 +268,10 @@ export class WorkLedger {
     let served = 0
     if (bin !== undefined)
       for (let route = 0; route < bin.served.length; route++) served += bin.served[route]!
-    this.#usual = Math.max(this.#usual * usualKept, served)
     this.#quiet = served < quietPart * this.#usual ? this.#quiet + 1 : 0
+    if (this.#quiet > 0) return
+    this.#loud++
+    this.#usual += Math.max(usualGain, 1 / this.#loud) * (served - this.#usual)
   }
 
   #open(since: Millis): void {
@@ -312,10 +331,10 @@ class RatesSeen {
     return this.#count / this.#seconds
   }
 
-  /** Requests of others for each one seen. */
-  get unseen(): number {
+  /** Requests that others send for each one seen. */
+  get others(): number {
     const ratio = this.#sum / this.#weight / this.seen
-    return ratio > unseenMin && ratio < Infinity ? ratio - 1 : 0
+    return ratio > othersMin && ratio < Infinity ? ratio - 1 : 0
   }
 }
 
@@ -360,7 +379,6 @@ class PresenceAverages {
   #usual = new Float64Array(0)
   readonly #averaged: Float64Array[] = averagings.map(() => new Float64Array(0))
   #sum = new Float64Array(0)
-  #usualSum = new Float64Array(0)
   readonly #sums: Float64Array[] = averagings.map(() => new Float64Array(0))
 
   /** One more second has passed; undefined when nothing was there. */
@@ -385,7 +403,6 @@ class PresenceAverages {
       const value = now[route] ?? 0
       usual[route]! += gain * (value - usual[route]!)
       this.#sum[route]! += value
-      this.#usualSum[route]! += usual[route]!
     }
     for (let way = 0; way < averagings.length; way++) {
       const sums = this.#sums[way]!
@@ -399,7 +416,7 @@ class PresenceAverages {
     return {
       now: taken(this.#sum, by),
       averaged: this.#sums.map((sums) => taken(sums, by)),
-      usual: taken(this.#usualSum, by),
+      usual: this.#usual,
     }
   }
 
@@ -407,7 +424,6 @@ class PresenceAverages {
     this.#before = widened(this.#before, routes)
     this.#usual = widened(this.#usual, routes)
     this.#sum = widened(this.#sum, routes)
-    this.#usualSum = widened(this.#usualSum, routes)
     for (let way = 0; way < averagings.length; way++) {
       this.#averaged[way] = widened(this.#averaged[way]!, routes)
       this.#sums[way] = widened(this.#sums[way]!, routes)

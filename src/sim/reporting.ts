@@ -10,6 +10,12 @@ import type { Stations } from "./stations.ts"
 /** The time of an attempt counts for so much in the smoothed time of its backend. */
 const latelyGain = 1 / 20
 
+/**
+ * The scalars of a report are averages over about this long, as backends make them: gRPC and Envoy ask every 10 s by
+ * default. Rates counted over a second in which four requests end are noise, and weights made of them follow it.
+ */
+const scalarMs = 10_000
+
 /** A report with the cost of one request. Reused. */
 class CostReport implements LoadReport {
   readonly requestCost: ResourceVector
@@ -59,6 +65,10 @@ export class Reporting {
   readonly #nothing: Readonly<ResourceVector>
   /** How many resources are rates, each a station of every backend. */
   readonly #rates: number
+  /** Averages: of utilization by backend and resource, of requests and errors a second by backend. */
+  readonly #smooth: Float64Array
+  readonly #rps: Float64Array
+  readonly #eps: Float64Array
   #measuredAt: Millis = 0
   /** Measured and on their way. */
   readonly #underway: Reports[] = []
@@ -81,6 +91,9 @@ export class Reporting {
     this.#ended = new Float64Array(backends.length)
     this.#failed = new Float64Array(backends.length)
     this.#busyMs = new Float64Array(backends.length * scenario.resources.length)
+    this.#smooth = new Float64Array(this.#busyMs.length)
+    this.#rps = new Float64Array(backends.length)
+    this.#eps = new Float64Array(backends.length)
     this.#cost = new CostReport(scenario.resources.length)
     this.#nothing = new Float64Array(scenario.resources.length).fill(NaN)
     this.#rates = scenario.resources.filter(({ kind }) => kind === "rate").length
@@ -129,12 +142,18 @@ export class Reporting {
     return this.#last
   }
 
+  /** What the newest interval counts for; while it has not run for long, its part of all that was. */
+  #gainOf(passed: Millis, now: Millis): number {
+    return Math.max(1 - Math.exp(-passed / scalarMs), passed / now)
+  }
+
   #measure(backend: number, { lie, taken }: Condition, passed: Millis, now: Millis): LoadReport {
     const resources = this.#resources
     const utilization = new Float64Array(resources.length)
     let rate = 0
     let busiestRate = NaN
     let fullestSpace = NaN
+    const gain = this.#gainOf(passed, now)
     for (const [r, { kind }] of resources.entries()) {
       const cell = backend * resources.length + r
       let busyMs: Millis
@@ -145,11 +164,14 @@ export class Reporting {
       // What it sees of itself is of the whole machine, so it includes what its neighbours use.
       const all = kind === "space" ? own + taken[r]! : own * (1 - taken[r]!) + taken[r]!
       utilization[r] = all * lie
-      if (kind === "space") fullestSpace = larger(fullestSpace, all * lie)
-      else busiestRate = larger(busiestRate, all * lie)
+      const smooth = (this.#smooth[cell]! += gain * (all - this.#smooth[cell]!))
+      if (kind === "space") fullestSpace = larger(fullestSpace, smooth * lie)
+      else busiestRate = larger(busiestRate, smooth * lie)
     }
-    const ended = this.#ended[backend]!
-    const failed = this.#failed[backend]!
+    const rps = (this.#ended[backend]! / passed) * 1_000
+    const eps = (this.#failed[backend]! / passed) * 1_000
+    const smoothRps = (this.#rps[backend]! += gain * (rps - this.#rps[backend]!))
+    const smoothEps = (this.#eps[backend]! += gain * (eps - this.#eps[backend]!))
     this.#ended[backend] = 0
     this.#failed[backend] = 0
     return {
@@ -158,8 +180,8 @@ export class Reporting {
       cpuUtilization: busiestRate,
       memUtilization: fullestSpace,
       applicationUtilization: larger(busiestRate, fullestSpace),
-      rpsFractional: (ended / passed) * 1_000 * lie,
-      eps: (failed / passed) * 1_000 * lie,
+      rpsFractional: smoothRps * lie,
+      eps: smoothEps * lie,
       namedMetrics: new Map(),
     }
   }
