@@ -21,7 +21,7 @@ import { standalone } from "../src/sim/svg.ts"
 import { comparisonFigure } from "../src/spam/comparison-page.ts"
 import { readResults } from "./choosing-results.ts"
 import { between, type ChoosingResult, generatedParts } from "./choosing-tables.ts"
-import { liveTable, readComparison } from "./live-table.ts"
+import { carriedTable, liveTable, readComparison } from "./live-table.ts"
 
 const root = join(import.meta.dirname, "..")
 const folder = join(root, "docs", "choosing")
@@ -77,6 +77,8 @@ else if (values.live || values["live-tables"]) {
   write("dozen-live", comparisonFigure(comparison))
   const spam = join(root, "docs", "spam.md")
   writeFileSync(spam, between(readFileSync(spam, "utf8"), { live: liveTable(comparison) }))
+  const carried = { "carried-live": carriedTable(comparison) }
+  writeFileSync(document, between(readFileSync(document, "utf8"), carried))
 } else {
   if (!values.tables) await measureAll()
   const parts = generatedParts(policies, readResults(folder))

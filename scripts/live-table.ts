@@ -1,4 +1,4 @@
-/** The table of docs/spam.md that shows a scenario played live beside the simulator. */
+/** The tables of docs/spam.md and docs/choosing.md that show a scenario played live beside the simulator. */
 import { agrees, compared, type Comparison } from "../src/spam/comparison.ts"
 import { carriedText, shownSpeed } from "../src/spam/comparison-text.ts"
 import { duration } from "../src/sim/human.ts"
@@ -8,13 +8,18 @@ export function readComparison(json: string): Comparison {
   return JSON.parse(json, (_, value: unknown) => value ?? Infinity) as Comparison
 }
 
-/** Markdown: who carried how much, then every run, then how it was measured. */
-export function liveTable(comparison: Comparison): string {
-  const { carried, command, loads, runs, scenario, seed, speed } = comparison
-  const carriedRows = Object.entries(carried).map(
+/** Markdown: who carried how much. */
+export function carriedTable({ carried, loads }: Comparison): string {
+  const rows = Object.entries(carried).map(
     ([policy, { live, simulated }]) =>
       `| \`${policy}\` | ${carriedText(live, loads)} | ${carriedText(simulated, loads)} |`,
   )
+  return ["| policy | carried live | carried in the simulator |", "| --- | ---: | ---: |", ...rows].join("\n")
+}
+
+/** Markdown: who carried how much, then every run, then how it was measured. */
+export function liveTable(comparison: Comparison): string {
+  const { command, runs, scenario, seed, speed } = comparison
   const runRows = runs.map((run) => {
     const { live, load, policy, simulated, tolerance } = run
     const times = compared.map((key) => {
@@ -24,9 +29,7 @@ export function liveTable(comparison: Comparison): string {
     return `| \`${policy}\` | ${load} | ${live.failed} | ${times.join(" | ")} | ${isWithin ? "yes" : "no"} |`
   })
   return [
-    "| policy | carried live | carried in the simulator |",
-    "| --- | ---: | ---: |",
-    ...carriedRows,
+    carriedTable(comparison),
     "",
     `| policy | load | failed | ${compared.map((key) => `${key}, live | simulated`).join(" | ")} | agree |`,
     `| --- | ---: | ---: | ${compared.map(() => "---: | ---:").join(" | ")} | --- |`,

@@ -11,7 +11,7 @@ import {
   generatedParts,
   policyTable,
 } from "../scripts/choosing-tables.ts"
-import { liveTable, readComparison } from "../scripts/live-table.ts"
+import { carriedTable, liveTable, readComparison } from "../scripts/live-table.ts"
 import { readResults } from "../scripts/choosing-results.ts"
 import { main } from "../src/cli/main.ts"
 import { policies, policyNames } from "../src/policies/index.ts"
@@ -51,10 +51,11 @@ test("the figures that docs/choosing.md shows are there", () => {
   for (const name of shown) assert.ok(files.includes(name), name)
 })
 
-test("the live table of docs/spam.md is current: npm run figures -- --live-tables writes it", () => {
+test("the live tables of docs/spam.md and docs/choosing.md are current: npm run figures -- --live-tables writes them", () => {
   const comparison = readComparison(readFileSync(join(docs, "choosing", "dozen-live.json"), "utf8"))
   const spam = readFileSync(join(docs, "spam.md"), "utf8")
   assert.equal(between(spam, { live: liveTable(comparison) }), spam)
+  assert.equal(between(document, { "carried-live": carriedTable(comparison) }), document)
 })
 
 function capacity(share: number): PolicyCapacity {
