@@ -353,8 +353,9 @@ export class Learner {
     for (let r = 0; r < this.#count; r++) {
       let believed = 0
       for (let route = 0; route < served.now.length; route++) {
-        if (served.now[route]! === 0 || this.#isReported(route, r)) continue
-        believed += served.now[route]! * (known?.[route]?.mean[r] ?? this.#options.prior[r]!)
+        const count = served.now[route]!
+        if (count === 0 || this.#isReported(route, r)) continue
+        believed += count * (known?.[route]?.mean[r] ?? this.#options.prior[r]!)
       }
       const seen = work[r]! + believed
       all[r] = seen * (1 + others)
