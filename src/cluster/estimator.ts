@@ -55,7 +55,7 @@ export class RunningMean {
     return Math.sqrt(this.#spread() / counted)
   }
 
-  /** A finite amount ≥ 0. O(1), every 32nd time a sort of 256. */
+  /** A finite amount ≥ 0. O(1), every 32nd time a pass over 256. */
   add(amount: number): void {
     this.#recent[this.#samples % recentMax] = amount
     const count = ++this.#samples
@@ -74,13 +74,41 @@ export class RunningMean {
   #cutAnew(count: number): void {
     // With fewer samples the percentile is the largest of them, and cuts nothing worth cutting.
     if (count < recentMax / 4) return
-    const sorted = this.#recent.subarray(0, Math.min(count, recentMax)).toSorted()
-    this.#cut = sorted[Math.floor(quantile * (sorted.length - 1))]!
+    const size = Math.min(count, recentMax)
+    // The one that `above` others are larger than or equal to: `above` is 3 at most, so one pass finds it.
+    const above = size - 1 - Math.floor(quantile * (size - 1))
+    this.#cut = largest(this.#recent, size, above)
   }
 
   #spread(): number {
     return this.#variance + Math.max(0, this.#excessSquare - this.#excess * this.#excess)
   }
+}
+
+/** The largest, in `size` values, but for `above`, which is at most 3. */
+function largest(values: Float64Array, size: number, above: number): number {
+  let first = -Infinity
+  let second = -Infinity
+  let third = -Infinity
+  let fourth = -Infinity
+  for (let i = 0; i < size; i++) {
+    const value = values[i]!
+    if (value <= fourth) continue
+    if (value > first) {
+      fourth = third
+      third = second
+      second = first
+      first = value
+    } else if (value > second) {
+      fourth = third
+      third = second
+      second = value
+    } else if (value > third) {
+      fourth = third
+      third = value
+    } else fourth = value
+  }
+  return above === 0 ? first : above === 1 ? second : above === 2 ? third : fourth
 }
 
 /** What requests of one route cost, by resource. Memory: about 2 KB a resource. */

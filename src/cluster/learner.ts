@@ -102,6 +102,8 @@ const rateKept = 0.7
 const ledgersMax = 1_024
 /** Backends whose seconds go into the regression at a time; with more, they take turns. */
 const regressedMax = 64
+/** Where its demand is not needed the regression is fitted only every so many calls. */
+const solveEvery = 10
 /** Reported seconds before the regression is believed. */
 const intervalsMin = 5
 
@@ -353,8 +355,9 @@ export class Learner {
     for (let r = 0; r < this.#count; r++) {
       let believed = 0
       for (let route = 0; route < served.now.length; route++) {
-        if (served.now[route]! === 0 || this.#isReported(route, r)) continue
-        believed += served.now[route]! * (known?.[route]?.mean[r] ?? this.#options.prior[r]!)
+        const count = served.now[route]!
+        if (count === 0 || this.#isReported(route, r)) continue
+        believed += count * (known?.[route]?.mean[r] ?? this.#options.prior[r]!)
       }
       const seen = work[r]! + believed
       all[r] = seen * (1 + others)
@@ -408,7 +411,18 @@ export class Learner {
         if (isRegressed) this.#regression.add(stretch, capacity)
       })
     }
-    if (any) this.#regression.solve()
+    // Where costs tell of all routes it is only looked at, and need not be new.
+    const isNeeded = this.#turn % solveEvery === 0 || !this.#knowsAllCosts()
+    if (any && isNeeded) this.#regression.solve()
+  }
+
+  /** Whether the cost of each resource was reported for every route that has requests of late. */
+  #knowsAllCosts(): boolean {
+    for (let route = 0; route < this.#rates.length; route++) {
+      if (this.#rates[route]! < 1e-3 && this.#requests[route] === 0) continue
+      for (let r = 0; r < this.#count; r++) if (!this.#isReported(route, r)) return false
+    }
+    return true
   }
 
   #countRates(now: Millis): void {

@@ -97,6 +97,8 @@ export class Observer {
   /** By route: its block of `samplesMax` samples, from 1 on. */
   readonly #blockOf = new Int32Array(sampledRoutesMax)
   #blocks = 0
+  /** By block, from 0 on: its route. */
+  readonly #sampledRoutes = new Int32Array(sampledRoutesMax)
   #seen = new Float64Array(4)
   #samples: Float64Array
 
@@ -254,6 +256,7 @@ export class Observer {
     if (block < 0) {
       block = this.#blocks++
       this.#blockOf[route] = block + 1
+      this.#sampledRoutes[block] = route
       if (block === this.#seen.length) {
         this.#seen = grown(this.#seen, block * 2)
         this.#samples = grown(this.#samples, block * 2 * samplesMax * width)
@@ -286,9 +289,8 @@ export class Observer {
     const routes = new Int32Array(total)
     const values = new Float64Array(total * width)
     let row = 0
-    for (let route = 0; route < sampledRoutesMax; route++) {
-      const block = this.#blockOf[route]! - 1
-      if (block < 0) continue
+    for (let block = 0; block < this.#blocks; block++) {
+      const route = this.#sampledRoutes[block]!
       const start = block * samplesMax * width
       values.set(this.#samples.subarray(start, start + lengths[block]! * width), row * width)
       routes.fill(route, row, row + lengths[block]!)

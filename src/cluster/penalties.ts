@@ -5,8 +5,10 @@ import type { Millis } from "../core/clock.ts"
 /** What was seen counts for about this long. */
 const memoryMs = 10_000
 /** As if every backend had these successes behind it, so that one failure among few says little. */
-const successesAssumed = 5
+const successesAssumed = 10
 export const penaltyMax = 16
+/** By this power an attempt that fails is worse than one that has to be made again: most are not, and somebody sees it. */
+const severity = 4
 /** A smaller penalty is none, and a smaller change is not published. */
 const changeMin = 0.05
 
@@ -18,9 +20,11 @@ interface FailureRecord {
 }
 
 /**
- * The penalty of a backend is the number of attempts that one success takes there: 1 / (1 − part of attempts that
- * failed), at most 16, over about ten seconds. Half of all failing doubles what a request seems to cost. Attempts that
- * clients cut off count neither way. When the failures end it goes back to 1 with the seconds.
+ * The penalty of a backend is the fourth power of the number of attempts that one success takes there:
+ * (1 − part of attempts that failed)⁻⁴, at most 16, over about ten seconds. One in twenty failing makes a request seem to
+ * cost a quarter more, one in three five times as much, one in two sixteen. Attempts that clients cut off count neither
+ * way. When the failures end it goes back to 1 with the seconds; and at 16 so few are sent there that it goes back until
+ * the next ones tell. Where all backends fail alike all look dearer alike, which changes no choice.
  *
  * One entry a backend.
  *
@@ -47,7 +51,7 @@ export class Penalties {
     for (const [id, record] of this.#records) {
       decay(record, now)
       const attempts = record.succeeded + record.failed + successesAssumed
-      const penalty = Math.min(penaltyMax, attempts / (attempts - record.failed))
+      const penalty = Math.min(penaltyMax, (attempts / (attempts - record.failed)) ** severity)
       if (Math.abs(penalty / record.published - 1) >= changeMin) record.published = penalty
       if (penalty < 1 + changeMin) record.published = 1
       if (record.published > 1) penalties.set(id, record.published)

@@ -31,7 +31,7 @@ function fitted(seconds: number, demand: readonly number[], background = 0): Uti
     const served = demand.map(() => rng.below(20))
     const work = served.reduce((sum, count, route) => sum + count * demand[route]!, 0)
     add(regression, second(background + work / 100, ...served))
-    if (i % 5 === 0) add(regression, { ...second(background, ...demand.map(() => 0)), isQuiet: true })
+    if (i % 2 === 0) add(regression, { ...second(background, ...demand.map(() => 0)), isQuiet: true })
   }
   regression.solve()
   return regression

@@ -36,7 +36,7 @@ const halfLifeSeconds = 300
 /** The prior's standard deviation, of a route's demand over the mean of all. */
 const priorSpread = 1
 /** As if so many quiet seconds without any background had been seen. */
-const quietAssumed = 3
+const quietAssumed = 5
 /** What others' work at one backend may be off by when it is taken to be as ours, as a part of what it would be. */
 const othersSpread = 0.2
 /** Of utilization over a second, where others are there: what is not understood. */

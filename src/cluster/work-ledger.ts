@@ -79,10 +79,11 @@ const usualSecondsMax = 120
 const rateMs = 60_000
 /** Others are there when the backend has more requests than were seen by this factor: windows and failures differ. */
 const othersMin = 1.15
-/** A second is quiet with less than this part of the usual requests, after so many seconds and so many missing. */
+/** A second is quiet with less than this part of the usual requests, after so many seconds and usual durations, and so many missing. */
 const quietPart = 0.1
 const quietSeconds = 3
-const quietMissing = 20
+const quietDurations = 5
+const quietMissing = 30
 /** The newest second counts for this part in the usual number, at least. */
 const usualGain = 0.005
 
@@ -130,6 +131,8 @@ export class WorkLedger {
   readonly #held: PresenceAverages | undefined
   /** How long requests take of late. */
   #durationMs = 0
+  /** The same over a quarter of an hour: one that takes some times as long may be there and has not ended. */
+  #longestMs = 0
 
   /** @param requestsMin when a stretch is long enough; at 0 each is one second. */
   constructor(resources: ResourceTable, requestsMin: number = requestsDefault) {
@@ -156,6 +159,7 @@ export class WorkLedger {
   ): void {
     this.#open(since)
     this.#durationMs = Math.max(this.#durationMs, durationMs)
+    this.#longestMs = Math.max(this.#longestMs, durationMs)
     const part = 1 / pointsPerBatch
     for (let point = 0; point < pointsPerBatch; point++) {
       const end = since + (until - since) * (point + 0.5) * part
@@ -210,6 +214,7 @@ export class WorkLedger {
     const last = Math.floor(now / binMs) - open
     // Long requests of the past do not hold later seconds up for ever.
     this.#durationMs *= 0.9
+    this.#longestMs *= 0.999
     while (this.#first <= last) {
       const bin = this.#bins.shift()
       const isFirst = this.#passed === 0
@@ -226,8 +231,7 @@ export class WorkLedger {
 
   /** One more second with a report joins the stretch, which may be over with it. */
   #join(bin: Bin, take: (stretch: ClosedStretch) => void): void {
-    const isQuiet =
-      this.#quiet > quietSeconds && this.#quiet * this.#usual > quietMissing && this.#rates.others === 0
+    const isQuiet = this.#isQuiet() && this.#rates.others === 0
     if (this.#stretch !== undefined && this.#stretch.isQuiet !== isQuiet) this.#end(take)
     const stretch = (this.#stretch ??= new Stretch(this.#resources, isQuiet))
     const seconds = usualRequests / this.#rates.seen
@@ -263,15 +267,20 @@ export class WorkLedger {
     })
   }
 
-  /** Whether it is quiet. */
+  /** Hears whether there are any requests. What is usual is of all seconds until it is quiet. */
   #listen(bin: Bin | undefined): void {
     let served = 0
     if (bin !== undefined)
       for (let route = 0; route < bin.served.length; route++) served += bin.served[route]!
     this.#quiet = served < quietPart * this.#usual ? this.#quiet + 1 : 0
-    if (this.#quiet > 0) return
+    if (this.#isQuiet()) return
     this.#loud++
     this.#usual += Math.max(usualGain, 1 / this.#loud) * (served - this.#usual)
+  }
+
+  #isQuiet(): boolean {
+    const patience = quietSeconds + (quietDurations * this.#longestMs) / binMs
+    return this.#quiet > patience && this.#quiet * this.#usual > quietMissing
   }
 
   #open(since: Millis): void {

@@ -140,6 +140,7 @@ export class Engine {
   /** One backend of each group: a request alone is as fast as on the fastest of these. */
   readonly #kinds: readonly FleetBackend[]
   readonly #ended = new Ended()
+  readonly #probed = new Float64Array(2)
   readonly #probes: (Probe | undefined)[] = []
   readonly #known: Known | undefined
   /** One a balancer; none where everything is known. */
@@ -418,9 +419,9 @@ export class Engine {
     const requests = this.#requests
     const backend = requests.backend[request]!
     const ms = this.now - requests.begunAt[request]!
-    this.#reporting.completed(backend, ms)
     if (this.#tellsCosts) this.#tellCost(request, backend)
     this.#settle(request, "success", 200)
+    this.#reporting.completed(backend, ms, this.now)
     const latency = this.now - requests.arrivedAt[request]!
     this.#recorder.completed(this.#describe(request), latency, requests.aloneMs[request]!)
     const balancer = requests.balancer[request]!
@@ -434,7 +435,7 @@ export class Engine {
     const requests = this.#requests
     const backend = requests.backend[request]!
     const isAnswer = failure === "backend_error"
-    this.#reporting.failed(backend)
+    this.#reporting.failed(backend, this.now)
     if (failure === "backend_failed" && requests.phase[request] === phases.ended) {
       // It could not even connect.
       const seen = requests.attempt[request]!.backend as SeenBackend
@@ -785,7 +786,8 @@ export class Engine {
     const { answer, backend } = this.#probes[place]!
     this.#probes[place] = undefined
     if (this.#conditions[backend]!.isDown) return
-    answer(this.#reporting.inFlight[backend]!, this.#reporting.lately[backend]!, this.now)
+    this.#reporting.probe(backend, this.now, this.#probed)
+    answer(this.#probed[0]!, this.#probed[1]!, this.now)
   }
 }
 

@@ -1,14 +1,14 @@
 /** What backends tell of themselves: how busy they are, measured now and then, and what one request has cost. */
+import type { Backend, BackendId, BackendLoad } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
 import type { LoadReport } from "../core/load-report.ts"
 import type { ResourceTable, ResourceVector } from "../core/resources.ts"
+import type { AttemptResult, Outcome } from "../policies/policy.ts"
+import { SelfProber } from "../policies/self-prober.ts"
 import type { Condition, FleetBackend } from "./fleet.ts"
 import type { Rooms } from "./rooms.ts"
 import type { Scenario } from "./scenario.ts"
 import type { Stations } from "./stations.ts"
-
-/** The time of an attempt counts for so much in the smoothed time of its backend. */
-const latelyGain = 1 / 20
 
 /**
  * The scalars of a report are averages over about this long, as backends make them: gRPC and Envoy ask every 10 s by
@@ -51,8 +51,6 @@ type Reports = readonly (LoadReport | undefined)[]
 export class Reporting {
   /** Attempts that each backend works on, of all balancers. */
   readonly inFlight: Int32Array
-  /** Smoothed time of the attempts of each backend, ms. */
-  readonly lately: Float64Array
   readonly #resources: ResourceTable
   readonly #stations: Stations
   readonly #rooms: Rooms | undefined
@@ -70,6 +68,7 @@ export class Reporting {
   readonly #rps: Float64Array
   readonly #eps: Float64Array
   #measuredAt: Millis = 0
+  #probed: ProbedBackends | undefined
   /** Measured and on their way. */
   readonly #underway: Reports[] = []
   /** The last that arrived. */
@@ -87,7 +86,6 @@ export class Reporting {
     this.#rooms = rooms
     this.#conditions = conditions
     this.inFlight = new Int32Array(backends.length)
-    this.lately = new Float64Array(backends.length)
     this.#ended = new Float64Array(backends.length)
     this.#failed = new Float64Array(backends.length)
     this.#busyMs = new Float64Array(backends.length * scenario.resources.length)
@@ -100,17 +98,24 @@ export class Reporting {
     this.#last = backends.map(() => undefined)
   }
 
-  /** Hot: an attempt of this length has ended well. */
-  completed(backend: number, ms: Millis): void {
+  /** Hot: an attempt of this length has ended well, and is not in flight any more. */
+  completed(backend: number, ms: Millis, now: Millis): void {
     this.#ended[backend]!++
-    const lately = this.lately[backend]!
-    this.lately[backend] = lately === 0 ? ms : lately + (ms - lately) * latelyGain
+    this.#probed?.settled(backend, "success", ms, now)
   }
 
-  /** Hot. */
-  failed(backend: number): void {
+  /** Hot: an attempt has failed, and is still in flight. */
+  failed(backend: number, now: Millis): void {
     this.#ended[backend]!++
     this.#failed[backend]!++
+    this.#probed?.settled(backend, "failure", 0, now)
+  }
+
+  /** What a backend answers when it is asked: attempts in flight, and how long those took that had as much company. */
+  probe(backend: number, now: Millis, into: Float64Array): void {
+    // Nobody needs it kept until somebody asks.
+    this.#probed ??= new ProbedBackends(this.inFlight)
+    this.#probed.answer(backend, now, into)
   }
 
   /** Hot: the report on a response. Its costs are `resources` numbers of `work` from `from` on. */
@@ -184,6 +189,53 @@ export class Reporting {
       eps: smoothEps * lie,
       namedMetrics: new Map(),
     }
+  }
+}
+
+/** What the policies' own answers to probes are made of, over the attempts of all balancers. */
+class ProbedBackends {
+  readonly #prober = new SelfProber()
+  readonly #backends: readonly Backend[]
+  readonly #outcome: { -readonly [key in keyof Outcome]: Outcome[key] } = {
+    result: "success",
+    status: 0,
+    firstByteMs: NaN,
+    totalMs: 0,
+    retryAfterMs: NaN,
+    route: 0,
+  }
+
+  constructor(inFlight: Int32Array) {
+    this.#backends = Array.from(inFlight, (_, index): Backend => {
+      const load: BackendLoad = {
+        get inFlight() {
+          return inFlight[index]!
+        },
+        reserved: () => 0,
+      }
+      return {
+        id: `${index}` as BackendId,
+        capacity: new Float64Array(0),
+        weight: 1,
+        zone: undefined,
+        tier: 0,
+        eligibleSince: -Infinity,
+        address: "",
+        load,
+      }
+    })
+    this.#prober.rebuild(this.#backends)
+  }
+
+  settled(backend: number, result: AttemptResult, ms: Millis, now: Millis): void {
+    const outcome = this.#outcome
+    outcome.result = result
+    outcome.totalMs = ms
+    this.#prober.onSettled(this.#backends[backend]!, outcome, now)
+  }
+
+  answer(backend: number, now: Millis, into: Float64Array): void {
+    this.#prober.answer(this.#backends[backend]!, now, into)
   }
 }
 
