@@ -76,6 +76,19 @@ for (const [name, path, list] of [
   )
   if (sum < 0) throw new Error("not possible")
 }
+{
+  // More targets than are remembered, each of them new when it comes again.
+  const targets = Array.from({ length: 4_096 }, (_, i) => Buffer.from(`/users/${1_000_000 + i * 7_919}`))
+  const finder = new RouteFinder({ version: 1, rules: [], learned: ["GET /users/*", ...learned] })
+  row(
+    "route of /users/*, another one each time",
+    nanosOf(
+      200_000,
+      (i) => void finder.find("GET", targets[i & 4_095]!, 0, targets[i & 4_095]!.length, 0, 0),
+    ),
+    "ns",
+  )
+}
 
 for (const backends of [10, 1_000]) {
   const observer = new Observer(resources, backends)

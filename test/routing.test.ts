@@ -113,6 +113,33 @@ test("a request needs what it declares, else what its rule says, else what was l
   assert.deepEqual(await heldBy(t, at, broken, release), [4, 5])
 })
 
+test("a connection that asks for the same again and again sees what is learned with its next request", async (t) => {
+  const { backend, release } = await holding(t)
+  const at = await relay(t, [backend], { capacity: { compute: 1_000, storage: 1_000 } })
+  const wire = await at.client()
+  const held = async (): Promise<number[]> => {
+    wire.send("GET /again HTTP/1.1\r\nHost: x\r\n\r\n")
+    await until("it is in flight", () => at.table.inFlight(0) === 1)
+    const amounts = [at.table.reserved(0, 0), at.table.reserved(0, 1)]
+    await until("the backend has it", () => {
+      release()
+      return at.table.inFlight(0) === 0
+    })
+    await wire.response()
+    return amounts
+  }
+  const says = async (expected: readonly number[]): Promise<void> => {
+    for (let i = 0; i < 3; i++) assert.deepEqual(await held(), expected)
+  }
+  await says([1, 1])
+  at.plane.learn(known([2, 3], [20, 30]), { version: 1, rules: [], learned: ["GET /again"] })
+  await says([20, 30])
+  at.plane.learn(known([2, 3], [40, 50]), { version: 1, rules: [], learned: ["GET /again"] })
+  await says([40, 50])
+  at.plane.learn(known([2, 3], [4, 5], [6, 7]), { version: 2, rules: [], learned: ["GET /x", "GET /again"] })
+  await says([6, 7])
+})
+
 test("what is declared is at most eight times what was learned, and at least an eighth, unless it is trusted", async (t) => {
   const { backend, release } = await holding(t)
   const routes = [routeOf("/any"), routeOf("/trusted", { isTrusted: true }), routeOf("/no-storage")]

@@ -127,6 +127,46 @@ test("rules are matched in order, before what was learned", () => {
   }
 })
 
+test("a request that comes again and again is of the route that it was of at first", () => {
+  const rules = [rule("/users/*", { method: "PUT" }), rule("/files/**")]
+  const learned = ["GET /users/*", "GET /users", "HEAD /users"]
+  const segments = fc.constantFrom("users", "files", "7", "ada", "x")
+  const target = fc.tuple(
+    fc.constantFrom("GET", "PUT", "HEAD"),
+    fc.array(segments, { minLength: 1, maxLength: 2 }).map((parts) => `/${parts.join("/")}`),
+    fc.constantFrom("", "/", "?q=1"),
+  )
+  fc.assert(
+    fc.property(fc.array(target, { minLength: 1, maxLength: 40 }), (requests) => {
+      const finder = new RouteFinder(list(rules, learned))
+      for (const [method, path, end] of [...requests, ...requests, ...requests]) {
+        const fresh = new RouteFinder(list(rules, learned))
+        assert.equal(find(finder, method, path + end), find(fresh, method, path + end), `${method} ${path}`)
+      }
+    }),
+    { seed: 1, numRuns: 200 },
+  )
+})
+
+test("a request that came before is of its new route as soon as the list is another", () => {
+  const finder = new RouteFinder(list([], ["GET /users"]))
+  for (let i = 0; i < 3; i++) assert.equal(find(finder, "GET", "/users"), 1)
+  finder.replace(list([rule("/files")], ["GET /users"]))
+  for (let i = 0; i < 3; i++) assert.equal(find(finder, "GET", "/users"), 2)
+  finder.replace(list([rule("/users")]))
+  assert.equal(find(finder, "GET", "/users"), 1)
+  finder.replace(list([]))
+  assert.equal(find(finder, "GET", "/users"), 0)
+})
+
+test("the same target is of another route for another host, however often it came", () => {
+  const finder = new RouteFinder(list([rule("/chat", { host: "a.example" }), rule("/chat")]))
+  for (let i = 0; i < 4; i++) {
+    assert.equal(find(finder, "GET", "/chat", "a.example"), 1)
+    assert.equal(find(finder, "GET", "/chat", "b.example"), 2)
+  }
+})
+
 test("a learned route is found by its template, and what is not is counted", () => {
   const finder = new RouteFinder(list([rule("/x")], ["GET /users/*", "POST /users"]))
   assert.equal(find(finder, "GET", "/users/17"), 2)

@@ -3,6 +3,7 @@
  * Benchmark: bench/learn.ts.
  */
 import { hashOf, templateBytesMax, TemplateWriter } from "./route-template.ts"
+import { TargetMemo } from "./target-memo.ts"
 
 /** What an operator says of requests that belong together. */
 export interface RouteRule {
@@ -61,6 +62,9 @@ const candidateWays = 4
 export class RouteFinder {
   #rules: readonly CompiledRule[] = []
   #ruleCount = 0
+  /** Some rule asks for a host, so that targets alone tell no route. */
+  #hasHosts = false
+  readonly #memo = new TargetMemo()
   readonly #template = new TemplateWriter()
   /** Open addressing: number of the learned route, from 1 on, 0 where free. */
   #slots = new Int32Array(2)
@@ -77,6 +81,8 @@ export class RouteFinder {
   replace(list: RouteList): void {
     this.#rules = list.rules.map((rule) => new CompiledRule(rule))
     this.#ruleCount = list.rules.length
+    this.#hasHosts = list.rules.some((rule) => rule.host !== undefined)
+    this.#memo.clear()
     const encoder = new TextEncoder()
     const templates = list.learned.map((template) => encoder.encode(template))
     let size = 2
@@ -99,7 +105,8 @@ export class RouteFinder {
 
   /**
    * The route's number, 0 when it is of none: the first rule that matches, else the learned one with its template.
-   * A template that is not known is counted for `takeUnknown`. O(rules + bytes of the path).
+   * A template that is not known is counted for `takeUnknown`. O(rules + bytes of the path); O(bytes) for a target that
+   * came before, where no rule asks for a host.
    *
    * @param method of the request
    * @param bytes hold path and host
@@ -107,6 +114,28 @@ export class RouteFinder {
    * @param hostStart where the host without user information begins; equal to `hostEnd` when there is none
    */
   find(
+    method: string,
+    bytes: Uint8Array,
+    pathStart: number,
+    pathEnd: number,
+    hostStart: number,
+    hostEnd: number,
+  ): number {
+    if (this.#hasHosts) return this.#search(method, bytes, pathStart, pathEnd, hostStart, hostEnd)
+    const known = this.#memo.recall(method, bytes, pathStart, pathEnd)
+    if (known !== -1) return known
+    const route = this.#search(method, bytes, pathStart, pathEnd, hostStart, hostEnd)
+    // What is of no route yet has to be counted each time.
+    if (route > 0) this.#memo.learn(method, bytes, pathStart, pathEnd, route)
+    return route
+  }
+
+  /** Templates that were of no route since the last call, with how often they came, at least. Cold. */
+  takeUnknown(): readonly UnknownRoute[] {
+    return this.#unknown.take()
+  }
+
+  #search(
     method: string,
     bytes: Uint8Array,
     pathStart: number,
@@ -136,11 +165,6 @@ export class RouteFinder {
     }
     this.#unknown.add(template.bytes, length, hash)
     return 0
-  }
-
-  /** Templates that were of no route since the last call, with how often they came, at least. Cold. */
-  takeUnknown(): readonly UnknownRoute[] {
-    return this.#unknown.take()
   }
 
   #isLearned(learned: number, length: number): boolean {

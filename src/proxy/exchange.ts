@@ -286,7 +286,10 @@ export class Exchange implements BackendSide {
 
   /** There may be room now. False while there is none. */
   retryQueued(): boolean {
-    if (this.#state === "queued") this.#place()
+    if (this.#state === "queued") {
+      this.#renewRoute()
+      this.#place()
+    }
     return this.#state !== "queued"
   }
 
@@ -463,6 +466,7 @@ export class Exchange implements BackendSide {
     }
     this.#tried ??= []
     this.#tried.push(backend)
+    this.#renewRoute()
     this.#place(code, detail)
   }
 
@@ -516,12 +520,15 @@ export class Exchange implements BackendSide {
     this.#isSecure = forwarding.isSecure(head)
   }
 
+  /** Groups may have been replaced since the request came, or since its last attempt. */
+  #renewRoute(): void {
+    this.#route = this.#context.routes.at(this.#route.number)
+  }
+
   /** Finds a backend, or a place in the queue, or answers. `after` is what ended the attempt before. */
   #place(after?: ErrorCode, detail = ""): void {
-    const { fleet, placement, routes } = this.#context
-    // Groups may have been replaced since the request came, or since its last attempt.
-    const route = routes.at(this.#route.number)
-    this.#route = route
+    const { fleet, placement } = this.#context
+    const route = this.#route
     const now = fleet.now(route.group)
     placement.assign(this.#demand, route.number, this.#tried, now)
     placement.stick(this.#affinityHash, this.#clientAddress, this.#boundTo)
@@ -579,10 +586,11 @@ export class Exchange implements BackendSide {
     // A response that came before the whole request closes the connection: nobody reads the rest of that.
     if (!this.#requestEnded) this.#keepAlive = false
     let added = head.dateField === -1 ? `Date: ${this.#context.httpDate()}\r\n` : ""
-    this.#firstByteAt = this.#context.fleet.now(this.#route.group)
+    const { affinity, group } = this.#route
+    if (group.measures || head.status === 101) this.#firstByteAt = this.#context.fleet.now(group)
     if (head.reportField !== -1) this.#report(reportIn(head, options.resources))
     if (head.status === 429 || head.status === 503) this.#retryAfterMs = retryAfterIn(head)
-    if (this.#route.affinity?.kind === "cookie") added += this.#bindingLine(this.#route.affinity.name)
+    if (affinity?.kind === "cookie") added += this.#bindingLine(affinity.name)
     if (options.backendHeader) added += `X-Linebacker-Backend: ${this.#attempt!.backend.id}\r\n`
     const drops = head.status === 204 || head.status < 200 ? this.#drops.noLength : this.#drops.usual
     const closes = !this.#keepAlive && head.status !== 101

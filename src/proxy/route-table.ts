@@ -32,6 +32,7 @@ export class RouteTable {
   #routing: RoutingOptions
   #knowledge: Knowledge = nothingKnown
   #routes: readonly Route[] = []
+  #listVersion = -1
 
   constructor(
     fleet: Fleet,
@@ -72,7 +73,9 @@ export class RouteTable {
   /** Cold: what has been learned, and which routes there are. */
   learn(knowledge: Knowledge, list: RouteList): void {
     this.#knowledge = knowledge
-    this.#finder.replace(list)
+    // Lists are new far less often than knowledge, and a replaced finder has to see every target anew.
+    if (list.version !== this.#listVersion) this.#finder.replace(list)
+    this.#listVersion = list.version
     this.#renew()
   }
 
