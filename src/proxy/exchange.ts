@@ -232,6 +232,10 @@ export class Exchange implements BackendSide {
       this.#place()
       return
     }
+    if (!context.fleet.couldHold(this.#demand, this.#route.group)) {
+      this.#answer("no_backend_fits", "")
+      return
+    }
     // Small requests would keep a large one waiting for ever: whether this one may pass, the queue says.
     this.#wait()
     queue.serveNew()
@@ -286,8 +290,7 @@ export class Exchange implements BackendSide {
 
   /** There may be room now. False while there is none. */
   retryQueued(): boolean {
-    if (this.#state === "queued") this.#place()
-    return this.#state !== "queued"
+    return this.#state !== "queued" || this.#place()
   }
 
   giveUpQueued(code: ErrorCode): void {
@@ -516,8 +519,11 @@ export class Exchange implements BackendSide {
     this.#isSecure = forwarding.isSecure(head)
   }
 
-  /** Finds a backend, or a place in the queue, or answers. `after` is what ended the attempt before. */
-  #place(after?: ErrorCode, detail = ""): void {
+  /**
+   * Finds a backend, or a place in the queue, or answers. `after` is what ended the attempt before. False when the
+   * request waits; after an answer the exchange may carry the client's next one already.
+   */
+  #place(after?: ErrorCode, detail = ""): boolean {
     const { fleet, placement, routes } = this.#context
     // Groups may have been replaced since the request came, or since its last attempt.
     const route = routes.at(this.#route.number)
@@ -535,9 +541,16 @@ export class Exchange implements BackendSide {
       this.#status = 0
       this.#attempts++
       this.#connect(this.#take((placed.backend as FleetBackend).pool))
-    } else if (after !== undefined) this.#answer(after, detail)
+      return true
+    }
+    if (after !== undefined) this.#answer(after, detail)
     else if (placed !== "full") this.#answer("no_backend", "")
-    else if (this.#state !== "queued") this.#wait()
+    else if (!fleet.couldHold(this.#demand, route.group)) this.#answer("no_backend_fits", "")
+    else {
+      if (this.#state !== "queued") this.#wait()
+      return false
+    }
+    return true
   }
 
   #wait(): void {
