@@ -147,6 +147,13 @@ const scenarios = {
     const plane = await relay(t, [])
     return { relay: plane, told: [await told(plane, get)] }
   },
+  async no_backend_fits(t) {
+    const resources = [{ name: "memory", kind: "space", resolution: 1 }] as const
+    const capacity = { memory: 4 }
+    const plane = await relay(t, [await after(t, (wire) => void wire.send(ok))], { resources, capacity })
+    const greedy = get.replace("\r\n\r\n", "\r\nLinebacker-Demand: memory=5\r\n\r\n")
+    return { relay: plane, told: [await told(plane, greedy)] }
+  },
   queue_full: (t) => crowded(t, { limits: { queueMax: 0 } }, async (plane) => told(plane, get)),
   queue_timeout: (t) => crowded(t, { timeouts: { queueMs: 20 } }, async (plane) => told(plane, get)),
   shutting_down: (t) =>

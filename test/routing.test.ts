@@ -4,6 +4,7 @@ import { test, type TestContext } from "node:test"
 import { nothingKnown, type Knowledge } from "../src/core/knowledge.ts"
 import type { BackendId } from "../src/core/backend.ts"
 import { cellFields } from "../src/cluster/observer.ts"
+import type { ResourceTable } from "../src/core/resources.ts"
 import type { RouteRule } from "../src/cluster/routes.ts"
 import { plainPolicy, policies, policyNames } from "../src/policies/index.ts"
 import type { PolicyEntry } from "../src/policies/policy.ts"
@@ -157,6 +158,53 @@ test("what is declared is at most eight times what was learned, and at least an 
   const trusting = await relay(t, [backend], { routing, capacity, trustedDemand: ["127.0.0.0/8"] })
   learn(trusting, known([2, 2], [4, 4], [4, 4], [4, 0]), routes)
   assert.deepEqual(await heldBy(t, trusting, declares("/any", 500, 0), release), [500, 0])
+})
+
+test("a rate keeps nobody out, however much of it is declared", async (t) => {
+  const { backend, release } = await holding(t)
+  const at = await relay(t, [backend])
+  const clients = [await at.client(), await at.client(), await at.client()]
+  for (const [index, wire] of clients.entries()) {
+    wire.send(index === 2 ? get("/modest") : declares("/", 1_048_576, 0))
+    await until("it is in flight", () => at.table.inFlight(0) === index + 1)
+  }
+  assert.equal(at.table.reserved(0, 0), 1_048_576, "the table can hold no more of it")
+  assert.equal(at.table.reserved(0, 1), 1)
+  await until("all are answered", () => {
+    release()
+    return clients.every((wire) => wire.received > 0)
+  })
+})
+
+test("more space than any backend has is refused at once and holds up nobody; what is only believed is cut to it", async (t) => {
+  const { backend, release } = await holding(t)
+  const resources: ResourceTable = [{ name: "memory", kind: "space", resolution: 1 / 1024 }]
+  const routes = [routeOf("/ruled", { demand: Float64Array.of(9) }), routeOf("/believed")]
+  const routing = { ...routingOf("price"), routes }
+  const demand = { mode: "declared", default: Float64Array.of(1) } as const
+  // A capacity that is no multiple of the resolution: all of it is a little less.
+  const at = await relay(t, [backend], { resources, routing, demand, capacity: { memory: 4.3 } })
+  const believed = Float64Array.of(50)
+  const route = { name: "", mean: believed, rate: 1, isLearned: true }
+  learn(
+    at,
+    { ...nothingKnown, version: 1, routes: [{ ...route, mean: Float64Array.of(1) }, route, route] },
+    routes,
+  )
+  const refusal = /^HTTP\/1\.1 503 [^]*"no_backend_fits"/
+  assert.match(await at.ask(get("/ruled", "Connection: close\r\n")), refusal)
+  const declared = get("/", "Connection: close\r\nLinebacker-Demand: memory=5\r\n")
+  assert.match(await at.ask(declared), refusal)
+  // While others wait, too.
+  const [first, second] = [await at.client(), await at.client()]
+  first.send(get("/believed"))
+  await until("it has the backend to itself", () => at.table.inFlight(0) === 1)
+  second.send(get("/"))
+  assert.match(await at.ask(declared), refusal)
+  await until("both are answered", () => {
+    release()
+    return first.received > 0 && second.received > 0
+  })
 })
 
 test("a rule's requests go to its pool; a pool without members has no backend, and does not stop the others", async (t) => {

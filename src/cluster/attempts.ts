@@ -28,7 +28,7 @@ export type OnSettled = (attempt: Attempt, result: AttemptResult, now: Millis) =
  */
 export class Attempt {
   readonly backend: PlacedBackend
-  /** The demand in the load table's units. */
+  /** What it holds, in the load table's units. */
   readonly units: Int32Array
   readonly #attempts: Attempts
   #settled = false
@@ -69,13 +69,19 @@ export class Attempts {
   }
 
   /**
-   * Reserves the demand; undefined when a space resource of the backend has no room for it now.
+   * Reserves the demand; undefined when a space resource of the backend has no room for it now. Of a rate of which the
+   * table can hold no more (a million of the default resolution) it holds nothing.
    *
    * @param units the demand in the load table's units (`unitsOf`); must stay as it is until the attempt has settled
    */
   begin(backend: PlacedBackend, units: Int32Array): Attempt | undefined {
-    if (!this.#table.acquire(backend.slot, units, backend.roomUnits, this.#worker)) return undefined
-    return new Attempt(this, backend, units)
+    let held: Int32Array | undefined = units
+    while (!this.#table.acquire(backend.slot, held, backend.roomUnits, this.#worker)) {
+      // With each turn it is fewer rates.
+      held = this.#table.withoutFullRates(backend.slot, held)
+      if (held === undefined) return undefined
+    }
+    return new Attempt(this, backend, held)
   }
 
   /** For `Attempt.settle` only. */

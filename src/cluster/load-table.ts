@@ -76,6 +76,23 @@ export class LoadTable {
     return true
   }
 
+  /**
+   * Cold, for a demand that was not acquired: the same without the rates of which the row can hold no more. A rate may
+   * be any size and keeps nobody out; only its cell has an end, and at that everybody looks as bad as can be.
+   * Undefined when no rate was the reason.
+   */
+  withoutFullRates(slot: number, units: Int32Array): Int32Array | undefined {
+    const row = this.#row(slot)
+    let less: Int32Array | undefined
+    for (const [r, { kind }] of this.#resources.entries()) {
+      if (kind !== "rate" || units[r] === 0) continue
+      if (units[r]! <= unitsMax - Atomics.load(this.#cells, row + 1 + r)) continue
+      less ??= units.slice()
+      less[r] = 0
+    }
+    return less
+  }
+
   /** Takes one attempt with this demand away again: exactly what its `acquire` added. */
   release(slot: number, units: Int32Array, worker: number): void {
     const cells = this.#cells

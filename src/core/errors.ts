@@ -200,6 +200,12 @@ export const errors = {
     "The system had no descriptor, port or memory left for a connection to a backend.",
   ),
   no_backend: row("balancer", 503, "never", "No backend is registered and fit to take requests."),
+  no_backend_fits: row(
+    "balancer",
+    503,
+    "never",
+    "The request declares, or its rule says, that it needs more of a space than any backend has.",
+  ),
   queue_full: row(
     "balancer",
     503,

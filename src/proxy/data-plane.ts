@@ -171,6 +171,7 @@ export class DataPlane {
 
   apply(snapshot: Snapshot): void {
     this.#fleet.apply(snapshot)
+    this.#routes.refit()
     this.#bindings.replace(this.#fleet.members)
     this.#serveQueues()
   }

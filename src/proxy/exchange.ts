@@ -232,6 +232,10 @@ export class Exchange implements BackendSide {
       this.#place()
       return
     }
+    if (!context.fleet.couldHold(this.#demand, this.#route.group)) {
+      this.#answer("no_backend_fits", "")
+      return
+    }
     // Small requests would keep a large one waiting for ever: whether this one may pass, the queue says.
     this.#wait()
     queue.serveNew()
@@ -286,11 +290,9 @@ export class Exchange implements BackendSide {
 
   /** There may be room now. False while there is none. */
   retryQueued(): boolean {
-    if (this.#state === "queued") {
-      this.#renewRoute()
-      this.#place()
-    }
-    return this.#state !== "queued"
+    if (this.#state !== "queued") return true
+    this.#renewRoute()
+    return this.#place()
   }
 
   giveUpQueued(code: ErrorCode): void {
@@ -525,8 +527,11 @@ export class Exchange implements BackendSide {
     this.#route = this.#context.routes.at(this.#route.number)
   }
 
-  /** Finds a backend, or a place in the queue, or answers. `after` is what ended the attempt before. */
-  #place(after?: ErrorCode, detail = ""): void {
+  /**
+   * Finds a backend, or a place in the queue, or answers. `after` is what ended the attempt before. False when the
+   * request waits; after an answer the exchange may carry the client's next one already.
+   */
+  #place(after?: ErrorCode, detail = ""): boolean {
     const { fleet, placement } = this.#context
     const route = this.#route
     const now = fleet.now(route.group)
@@ -542,9 +547,16 @@ export class Exchange implements BackendSide {
       this.#status = 0
       this.#attempts++
       this.#connect(this.#take((placed.backend as FleetBackend).pool))
-    } else if (after !== undefined) this.#answer(after, detail)
+      return true
+    }
+    if (after !== undefined) this.#answer(after, detail)
     else if (placed !== "full") this.#answer("no_backend", "")
-    else if (this.#state !== "queued") this.#wait()
+    else if (!fleet.couldHold(this.#demand, route.group)) this.#answer("no_backend_fits", "")
+    else {
+      if (this.#state !== "queued") this.#wait()
+      return false
+    }
+    return true
   }
 
   #wait(): void {

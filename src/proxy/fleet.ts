@@ -95,9 +95,8 @@ export class Placement implements PickRequest {
     if (this.tried.length > 0 && this.tried.includes(backend as FleetBackend)) return false
     if (this.#avoids && (backend as FleetBackend).avoidUntil > this.now) return false
     if (!(backend as FleetBackend).pool.hasRoom) return false
-    if (!this.hasSpace) return true
     if (this.#full.length > 0 && this.#full.includes(backend)) return false
-    return this.#fits(backend)
+    return !this.hasSpace || this.#fits(backend)
   }
 
   /** Starts a choosing: nobody is known to be full, and `avoids` says whether refusals of late count. */
@@ -131,8 +130,11 @@ export class Placement implements PickRequest {
     this.boundTo = boundTo
   }
 
-  markFull(backend: Backend): void {
+  /** False when it was known already: then whoever chose it does not listen to `admits`. */
+  markFull(backend: Backend): boolean {
+    if (this.#full.includes(backend)) return false
     this.#full.push(backend)
+    return true
   }
 
   #fits(backend: Backend): boolean {
@@ -158,6 +160,8 @@ export class Group {
   /** Of the pool, so that requests that wait stay where they are when the policy changes. */
   readonly queue: WaitingQueue
   eligible: readonly FleetBackend[] = []
+  /** By resource the most that a request can hold at one of them: Infinity for rates, and of nobody. */
+  roomMost: Readonly<ResourceVector> = new Float64Array(0)
 
   constructor(options: GroupOptions, policy: Policy, queue: WaitingQueue) {
     this.options = options
@@ -298,6 +302,15 @@ export class Fleet {
     )
   }
 
+  /** Cold: whether somebody who is eligible would have the space for this demand if nothing else were there. */
+  couldHold({ units }: Demand, { eligible }: Group): boolean {
+    if (eligible.length === 0) return true
+    const { resources } = this.#context.options
+    return eligible.some(({ roomUnits }) =>
+      resources.every(({ kind }, r) => kind === "rate" || units[r]! <= roomUnits[r]!),
+    )
+  }
+
   #tryPlace(placement: Placement, group: Group, avoids: boolean): Attempt | undefined {
     const { policy } = group
     placement.begin(avoids)
@@ -310,7 +323,7 @@ export class Fleet {
         if (placement.hasSpace) group.queue.begun(placement.route, placement.demand)
         return attempt
       }
-      placement.markFull(backend)
+      if (!placement.markFull(backend)) return undefined
     }
   }
 
@@ -328,6 +341,10 @@ export class Fleet {
     const { members, eligible } = this.#snapshot
     const { match } = group.options
     group.eligible = eligibleOf(members, eligible, match).map(({ id }) => this.#members.get(id)!.backend)
+    group.roomMost = Float64Array.from(this.#context.options.resources, ({ kind, resolution }, r) => {
+      if (kind === "rate" || group.eligible.length === 0) return Infinity
+      return group.eligible.reduce((most, { roomUnits }) => Math.max(most, roomUnits[r]!), 0) * resolution
+    })
     group.policy.rebuild(group.eligible)
     group.queue.rebuild(group.eligible)
   }

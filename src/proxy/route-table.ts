@@ -64,6 +64,11 @@ export class RouteTable {
     return this.#routes[number] ?? this.#routes[0]!
   }
 
+  /** Cold: other members, in the groups of the fleet already. */
+  refit(): void {
+    this.#renew()
+  }
+
   /** Cold: other groups or rules. The groups of the fleet have been renewed before. */
   reroute(routing: RoutingOptions): void {
     this.#routing = routing
@@ -90,14 +95,16 @@ export class RouteTable {
   #make(number: number, rule: RouteOptions | undefined, affinityDefault: AffinityOptions): Route {
     const known = this.#knowledge.routes[number] ?? this.#knowledge.routes[0]
     const mean = known?.mean ?? this.#demandDefault
+    const group = this.#fleet.groups[rule?.group ?? 0]!
     const demand = Float64Array.from(mean, (amount, r) => {
       const ruled = rule?.demand?.[r] ?? NaN
-      return Number.isNaN(ruled) ? amount : ruled
+      // What is only believed must not keep a request from all backends: it gets the roomiest to itself.
+      return Number.isNaN(ruled) ? Math.min(amount, group.roomMost[r]!) : ruled
     })
     const affinity = rule?.affinity ?? affinityDefault
     return {
       number,
-      group: this.#fleet.groups[rule?.group ?? 0]!,
+      group,
       demand: this.#fleet.demandOf(demand),
       bounds: rule?.isTrusted === true || known?.isLearned !== true ? undefined : this.#boundsOf(mean),
       affinity: affinity.kind === "none" ? undefined : affinity,

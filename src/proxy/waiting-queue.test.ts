@@ -106,3 +106,29 @@ test("giving up empties the queue with the reason", () => {
   )
   assert.equal(queue.length, 0)
 })
+
+test("a client that is answered at once and waits again, for its next request, keeps the place and time of that one", () => {
+  const queue = new WaitingQueue(10)
+  let asked = 0
+  const givenUp: ErrorCode[] = []
+  const client: Waiting = {
+    retryQueued() {
+      // The first request is answered with an error; the next one begins in that moment, and finds no room.
+      if (++asked > 1) return false
+      queue.push(client, 2_000)
+      queue.serveNew()
+      return true
+    },
+    giveUpQueued(code) {
+      givenUp.push(code)
+    },
+  }
+  queue.push(client, 1_000)
+  queue.serve(0)
+  assert.equal(asked, 2, "each request was asked once")
+  assert.equal(queue.length, 1)
+  queue.serve(1_500)
+  assert.deepEqual(givenUp, [])
+  queue.remove(client)
+  assert.equal(queue.length, 0)
+})

@@ -7,7 +7,7 @@ import type { ResourceTable, ResourceVector } from "../core/resources.ts"
 
 /** Whoever waits. It may have left in the meantime: then it says true to `retryQueued` and nothing to the other. */
 export interface Waiting {
-  /** There may be room now. False while there is none. */
+  /** There may be room now. False while there is none; true after an answer, also when its next request waits already. */
   retryQueued(): boolean
   giveUpQueued(code: ErrorCode): void
 }
@@ -21,6 +21,7 @@ const nothing = new Float64Array(0)
 export class WaitingQueue {
   readonly #queue: FairQueue<Waiting>
   readonly #places = new Map<Waiting, Place<Waiting>>()
+  #isServing = false
 
   constructor(lengthMax: number, resources: ResourceTable = []) {
     this.#queue = new FairQueue(resources, lengthMax)
@@ -68,6 +69,9 @@ export class WaitingQueue {
    * newcomer, unless somebody of its route waits before it or everybody waits for one that does not fit.
    */
   serveNew(): void {
+    // Whoever is answered at once may begin its next request within its turn, and push it: this loop comes to that.
+    if (this.#isServing) return
+    this.#isServing = true
     for (let place = this.#queue.next(); place !== undefined; place = this.#queue.next()) {
       const isServed = place.item.retryQueued()
       // It may have left by itself within its turn.
@@ -77,8 +81,10 @@ export class WaitingQueue {
         continue
       }
       this.#queue.take(place)
-      this.#places.delete(place.item)
+      // It may wait again already, for its next request.
+      if (this.#places.get(place.item) === place) this.#places.delete(place.item)
     }
+    this.#isServing = false
   }
 
   /** Whoever waits here has gone. */
@@ -97,6 +103,6 @@ export class WaitingQueue {
 
   #leave(place: Place<Waiting>): void {
     this.#queue.remove(place)
-    this.#places.delete(place.item)
+    if (this.#places.get(place.item) === place) this.#places.delete(place.item)
   }
 }
