@@ -160,3 +160,44 @@ test("a space is held by the requests in flight, not used up by those served", (
   regression.solve()
   assert.ok(Math.abs(regression.mean(0, 0) - 2) < 0.1 && Math.abs(regression.mean(0, 1) - 5) < 0.2)
 })
+
+test("work of others is counted as theirs, and what comes and goes from here tells the routes apart", () => {
+  // Seven requests of others for each of ours, which are of other kinds than ours: only a third as much of route 0.
+  const rng = seeded(3)
+  const regression = new UtilizationRegression(resourcesOf("rate"), 1)
+  const demand = [1, 3]
+  for (let i = 0; i < 2_000; i++) {
+    const served = Float64Array.of(rng.below(5), rng.below(5))
+    const theirs = 7 * 4 * (0.25 * demand[0]! + 0.75 * demand[1]!) + 8 * (rng.next() - 0.5)
+    const utilization = (served[0]! * demand[0]! + served[1]! * demand[1]! + theirs) / 100
+    add(regression, {
+      ...second(utilization),
+      others: 7,
+      span: 100,
+      usualUtilization: Float64Array.of(0.78),
+      served: { averaged: [served], usual: Float64Array.of(2, 2) },
+    })
+  }
+  regression.solve()
+  const [a, b] = [regression.mean(0, 0), regression.mean(0, 1)]
+  assert.ok(b / a > 2.2 && b / a < 3.8, `${a}, ${b}`)
+  // Together it is what was used, over all requests: 78 for 32.
+  assert.ok(Math.abs(regression.overall(0) - 78 / 32) < 0.05, `${regression.overall(0)}`)
+})
+
+test("a steady load leaves no background, however roughly counts of requests tell the work", () => {
+  const rng = seeded(4)
+  const regression = new UtilizationRegression(resourcesOf("rate"), 1)
+  for (let i = 0; i < 5_000; i++) {
+    regression.forget(1)
+    // Counted and served differ by a quarter, as where requests last from one second into the next.
+    const counts = [20 + rng.below(11) - 5, 20 + rng.below(11) - 5]
+    const work = [20 + rng.below(3) - 1, 20 + rng.below(3) - 1]
+    add(regression, second((work[0]! + 3 * work[1]!) / 100, ...counts))
+    if (i % 100 === 0) regression.solve()
+  }
+  regression.solve()
+  assert.equal(regression.background(0), 0)
+  const sum = regression.mean(0, 0) + regression.mean(0, 1)
+  assert.ok(Math.abs(sum - 4) < 0.2, `${sum}`)
+})

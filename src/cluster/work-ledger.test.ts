@@ -110,3 +110,61 @@ test("what is in flight is known where a resource is held", () => {
   report(rates, 3, 8)
   assert.equal(closed(rates, 60_000)[0]!.held, undefined)
 })
+
+test("seconds join until there are enough requests, or ten of them", () => {
+  for (const [perSecond, expected] of [
+    [50, 1],
+    [8, 3],
+    [1, 10],
+  ] as const) {
+    const ledger = new WorkLedger(resourcesOf("rate"))
+    for (let s = 0; s < 33; s++) {
+      ledger.utilized(Float64Array.of(0.5), 0, 1, s * 1_000, (s + 1) * 1_000)
+      ledger.served(0, perSecond, 0, Float64Array.of(perSecond), 0, s * 1_000 + 1, s * 1_000 + 999)
+    }
+    const [first] = closed(ledger, 60_000)
+    assert.equal(first!.seconds, expected)
+    const { averaged, now } = first!.served
+    assert.ok(Math.abs(now[0]! - expected * perSecond) < 1e-9)
+    assert.ok(Math.abs(averaged[0]![0]! - expected * perSecond) < 1e-9)
+    assert.ok(Math.abs(first!.work[0]! - expected * perSecond) < 1e-9)
+    assert.equal(first!.utilization[0], 0.5)
+  }
+})
+
+/** Quiet seconds of ten without a request, after ninety with so many each. */
+function quietOf(perSecond: number): number {
+  const ledger = new WorkLedger(resourcesOf("rate"), 0)
+  let quiet = 0
+  for (let s = 0; s < 110; s++) {
+    ledger.utilized(Float64Array.of(0.2), 0, 1, s * 1_000, (s + 1) * 1_000)
+    if (s < 90) ledger.served(0, perSecond, 0, Float64Array.of(1), 0, s * 1_000 + 1, s * 1_000 + 999)
+    for (const { at, isQuiet } of closed(ledger, (s + 1) * 1_000)) if (isQuiet && at <= 100_000) quiet++
+  }
+  return quiet
+}
+
+test("it is quiet when requests are missing that would have been there, and not because there never were many", () => {
+  // Of ten seconds the first three are waited for; at two a second twenty are missing in the end, which is too few.
+  assert.equal(quietOf(100), 7)
+  assert.equal(quietOf(2), 0)
+})
+
+/** Requests of others for each of ten that are sent from here a second, where the backend says that it answers so many. */
+function othersOf(rps: number): number {
+  const ledger = new WorkLedger(resourcesOf("rate"), 0)
+  let found = NaN
+  for (let s = 1; s <= 60; s++) {
+    ledger.utilized(Float64Array.of(0.5), 0, 1, (s - 1) * 1_000, s * 1_000)
+    ledger.ended(10, s * 1_000)
+    ledger.answers(rps, 1, s * 1_000)
+    for (const { others } of closed(ledger, s * 1_000)) found = others
+  }
+  return found
+}
+
+test("a backend that says it answers more than it was sent from here has others' requests", () => {
+  assert.ok(Math.abs(othersOf(80) - 7) < 0.2, `${othersOf(80)}`)
+  assert.equal(othersOf(11), 0, "windows differ by as much")
+  assert.equal(othersOf(NaN), 0)
+})

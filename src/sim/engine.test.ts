@@ -284,6 +284,31 @@ test("where backends report utilization it comes every so often, as late as was 
   assert.equal(reportsOf(undefined, { reports: "none" }).length, 0)
 })
 
+test("rates and utilization as one number are averages over ten seconds", () => {
+  const told: number[] = []
+  const listening: PolicyFactory = {
+    name: "listening",
+    make: (context) => {
+      const inner = atRandom.make(context)
+      return {
+        name: "listening",
+        rebuild: (members) => inner.rebuild(members),
+        pick: (request) => inner.pick(request),
+        onReport: (_, { rpsFractional }, now) => {
+          if (now > 30_000) told.push(rpsFractional)
+        },
+      }
+    },
+  }
+  const knowledge = { ...four.knowledge, reports: "utilization" } as const
+  run({ ...four, knowledge }, { policy: listening, requests: 10_000 })
+  const mean = told.reduce((sum, rps) => sum + rps, 0) / told.length
+  const deviation = Math.sqrt(told.reduce((sum, rps) => sum + (rps - mean) ** 2, 0) / told.length)
+  // 25 a second. Counted over a second that is ± 5; an exponential average of 10 s makes it 5 · √(0.095 / 1.905) = 1.1.
+  assert.ok(Math.abs(mean - 25) < 1, `${mean}`)
+  assert.ok(deviation < 1.7, `${deviation}`)
+})
+
 test("lies, staleness and neighbours show in the reports", () => {
   const every = { reports: "utilization" } as const
   const mean = (fault: Fault, id = "b-1"): number => {
@@ -320,7 +345,12 @@ test("who declares its demand is believed, with its error and its bias", () => {
 })
 
 test("who asks backends gets the truth, a moment later, and no answer from one that is down", () => {
-  const answers: { readonly asked: number; readonly at: number; readonly inFlight: number }[] = []
+  const answers: {
+    readonly asked: number
+    readonly at: number
+    readonly inFlight: number
+    readonly latencyMs: number
+  }[] = []
   let asked = 0
   const asking: PolicyFactory = {
     name: "asking",
@@ -334,7 +364,9 @@ test("who asks backends gets the truth, a moment later, and no answer from one t
           const { now } = request
           asked++
           if (backend !== undefined) {
-            context.prober!.probe(backend, (inFlight, _, at) => answers.push({ asked: now, at, inFlight }))
+            context.prober!.probe(backend, (inFlight, latencyMs, at) =>
+              answers.push({ asked: now, at, inFlight, latencyMs }),
+            )
           }
           return backend
         },
@@ -349,6 +381,13 @@ test("who asks backends gets the truth, a moment later, and no answer from one t
   // It sees the request that asked, unless that has ended already: 1 and more in most answers. M/M/1 at a quarter.
   const mean = answers.reduce((sum, { inFlight }) => sum + inFlight, 0) / answers.length
   assert.ok(mean > 1 && mean < 2, `${mean}`)
+  // The more there are the longer those took that had as much company.
+  const latencyWith = (isMeant: (inFlight: number) => boolean): number => {
+    const found = answers.filter(({ inFlight, latencyMs }) => latencyMs > 0 && isMeant(inFlight))
+    return found.reduce((sum, { latencyMs }) => sum + latencyMs, 0) / found.length
+  }
+  const [alone, together] = [latencyWith((n) => n <= 1), latencyWith((n) => n >= 3)]
+  assert.ok(together > 1.2 * alone, `${alone}, ${together}`)
 
   answers.length = 0
   run(
