@@ -133,6 +133,15 @@ test("what is declared is at most eight times what was learned, and at least an 
   assert.deepEqual(await heldBy(t, trusting, declares("/any", 500, 0), release), [500, 0])
 })
 
+test("a resource of which no backend has said anything does not bound what is declared", async (t) => {
+  const { backend, release } = await holding(t)
+  const at = await relay(t, [backend], { capacity: { compute: 1_000, storage: 1_000 } })
+  const { routes } = known([2, 1])
+  learn(at, { ...nothingKnown, version: 1, routes: [{ ...routes[0]!, isMeasured: [true, false] }] }, [])
+  assert.deepEqual(await heldBy(t, at, declares("/", 500, 500), release), [16, 500])
+  assert.deepEqual(await heldBy(t, at, declares("/", 0, 0), release), [0.25, 0])
+})
+
 test("a rate keeps nobody out, however much of it is declared", async (t) => {
   const { backend, release } = await holding(t)
   const at = await relay(t, [backend])
