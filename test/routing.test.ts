@@ -15,6 +15,7 @@ import {
   noAffinity,
   relay,
   routingOf,
+  scripted,
   type Relay,
   type ScriptedBackend,
   until,
@@ -110,6 +111,11 @@ test("a request needs what it declares, else what its rule says, else what was l
   )
   const declared = get("/learned", "Linebacker-Demand: storage=6\r\n")
   assert.deepEqual(await heldBy(t, at, declared, release), [4, 6])
+  const lines = get(
+    "/learned",
+    "Linebacker-Demand: storage=6\r\nA: b\r\nLinebacker-Demand: compute=8, x=1\r\n",
+  )
+  assert.deepEqual(await heldBy(t, at, lines, release), [8, 6], "lines of one name are one field")
   const broken = get("/learned", "Linebacker-Demand: storage=6;;\r\n")
   assert.deepEqual(await heldBy(t, at, broken, release), [4, 5])
 })
@@ -158,6 +164,33 @@ test("what is declared is at most eight times what was learned, and at least an 
   const trusting = await relay(t, [backend], { routing, capacity, trustedDemand: ["127.0.0.0/8"] })
   learn(trusting, known([2, 2], [4, 4], [4, 4], [4, 0]), routes)
   assert.deepEqual(await heldBy(t, trusting, declares("/any", 500, 0), release), [500, 0])
+})
+
+test("a backend that has failed a request is not tried again because its weight has changed", async (t) => {
+  let changed = (): void => {}
+  const seen: number[] = []
+  const failing = (slot: number): Promise<ScriptedBackend> =>
+    scripted(t, (wire) => {
+      wire.socket.once("data", () => {
+        seen.push(slot)
+        if (seen.length === 1) changed()
+        wire.socket.destroy()
+      })
+    })
+  const backends = [await failing(0), await failing(1)]
+  const at = await relay(t, backends, { routing: routingOf("first"), limits: { attemptsMax: 3 } })
+  changed = () => at.apply(at.members.map((member) => ({ ...member, weight: 2 })))
+  assert.match(await at.ask(get("/", "Connection: close\r\n")), /"backend_reset"/)
+  assert.deepEqual(seen, [0, 1])
+})
+
+test("a resource of which no backend has said anything does not bound what is declared", async (t) => {
+  const { backend, release } = await holding(t)
+  const at = await relay(t, [backend], { capacity: { compute: 1_000, storage: 1_000 } })
+  const { routes } = known([2, 1])
+  learn(at, { ...nothingKnown, version: 1, routes: [{ ...routes[0]!, isMeasured: [true, false] }] }, [])
+  assert.deepEqual(await heldBy(t, at, declares("/", 500, 500), release), [16, 500])
+  assert.deepEqual(await heldBy(t, at, declares("/", 0, 0), release), [0.25, 0])
 })
 
 test("a rate keeps nobody out, however much of it is declared", async (t) => {

@@ -56,6 +56,7 @@ test("from utilization with every response, demand is known within 20 % after 2 
   const error = rootMeanSquare(found.flatMap((one) => errorsOf(one)))
   assert.ok(error < 0.15, `${error}`)
   for (const one of found) {
+    assert.deepEqual(one.knowledge.routes[1]!.isMeasured, [true, true])
     const { demand } = one.learner.view(20_000).routes[1]!
     assert.equal(demand[0]!.source, "utilization")
     const [fit] = one.learner.view(20_000).fits
@@ -176,6 +177,8 @@ test("with nothing but answers, demand follows service time in proportion to the
   assert.ok(ratio > 2.5 && ratio < 6, `${ratio}`)
   assert.ok(Math.abs((short[0]! + long[0]!) / 2 - 1) < 0.2)
   assert.equal(learner.view(30_000).routes[1]!.demand[0]!.source, "service-time")
+  const { isLearned, isMeasured } = knowledge.routes[1]!
+  assert.deepEqual([isLearned, isMeasured], [true, [false, false]], "its unit is that of the prior")
 })
 
 test("with utilization alone a slow backend is found too, as far as the mixes let tell", () => {

@@ -356,7 +356,7 @@ export class Learner {
       let believed = 0
       for (let route = 0; route < served.now.length; route++) {
         const count = served.now[route]!
-        if (count === 0 || this.#isReported(route, r)) continue
+        if (!(count > 0) || this.#isReported(route, r)) continue
         believed += count * (known?.[route]?.mean[r] ?? this.#options.prior[r]!)
       }
       const seen = work[r]! + believed
@@ -445,16 +445,19 @@ export class Learner {
     this.#means = []
     return Array.from({ length: this.#rates.length }, (_, route) => {
       const mean = new Float64Array(this.#count)
+      const isMeasured: boolean[] = []
       let isLearned = false
       for (let r = 0; r < this.#count; r++) {
         const source = this.#sourceOf(route, r, overall[r]!)
         mean[r] = this.#mean(route, r, source, overall[r]!, scales[r]!)
+        isMeasured.push(source === "reported" || source === "utilization" || !Number.isNaN(overall[r]))
         if (source !== "prior") isLearned = true
       }
       this.#means.push(mean)
       const holdMs = this.#serviceTimes.meanMs(route)
       const bySize = this.#costs[route]?.sizeHint()
-      return { name: routeName(list, route), mean, rate: this.#rates[route]!, isLearned, holdMs, bySize }
+      const rate = this.#rates[route]!
+      return { name: routeName(list, route), mean, rate, isLearned, isMeasured, holdMs, bySize }
     })
   }
 

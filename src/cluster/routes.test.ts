@@ -4,6 +4,7 @@ import * as fc from "fast-check"
 import { seeded } from "../core/rng.ts"
 import { hashOf, templateBytesMax, TemplateWriter } from "./route-template.ts"
 import {
+  coversRule,
   learnedRoutesDefault,
   RouteBook,
   RouteFinder,
@@ -262,4 +263,45 @@ test("says what is wrong with the path of a rule", () => {
   for (const path of ["/", "/a/*/b", "/a/**", "/**"]) assert.equal(routePathError(path), undefined, path)
   for (const path of ["a", "", "/a?b", "/a b", "/a*", "/a/**/b", "/***"])
     assert.ok(routePathError(path), path)
+})
+
+test("a rule that covers another matches whatever that matches, and one that does not leaves something to it", () => {
+  const covering: readonly (readonly [RouteRule, RouteRule])[] = [
+    [rule("/**"), rule("/", { method: "GET", host: "a.example" })],
+    [rule("/files/**"), rule("/files")],
+    [rule("/files/**"), rule("/files/*/x/**")],
+    [rule("/a/*"), rule("/a/b/")],
+    [rule("/a", { host: "*.example" }), rule("/a", { host: "*.B.example" })],
+  ]
+  for (const [wide, narrow] of covering) {
+    assert.ok(coversRule(wide, narrow), `${wide.path} ${narrow.path}`)
+    assert.ok(!coversRule(narrow, wide), `${narrow.path} ${wide.path}`)
+  }
+  const part = fc.constantFrom("a", "b", "*")
+  const path = fc
+    .tuple(fc.array(part, { maxLength: 3 }), fc.boolean())
+    .map(([parts, isOpen]) => `/${[...parts, ...(isOpen ? ["**"] : [])].join("/")}`)
+  const rules = fc.record({
+    path,
+    method: fc.constantFrom(undefined, "GET"),
+    host: fc.constantFrom(undefined, "*.x", "y.x"),
+  })
+  // All requests of up to four segments that these rules can tell apart.
+  const paths = ["", "a", "b", "c"].flatMap((one) => [one, `${one}/a`, `${one}/b/c`, `${one}/a/a/b`])
+  const hosts = ["x", "y.x", "z.x"]
+  const requests = ["GET", "PUT"].flatMap((method) =>
+    paths.flatMap((one) => hosts.map((host) => [method, `/${one}`, host] as const)),
+  )
+  fc.assert(
+    fc.property(rules, rules, (one, other) => {
+      const first = new RouteFinder(list([{ name: "", ...one }]))
+      const second = new RouteFinder(list([{ name: "", ...other }]))
+      if (!coversRule(one, other)) return
+      for (const [method, target, host] of requests) {
+        const isIn = find(second, method, target, host) === 1
+        assert.ok(!isIn || find(first, method, target, host) === 1, `${method} ${target} ${host}`)
+      }
+    }),
+    { seed: 1, numRuns: 2_000 },
+  )
 })

@@ -55,6 +55,36 @@ export function routePathError(path: string): string | undefined {
   return rest !== -1 && rest !== segments.length - 1 ? 'may have "**" only at its end' : undefined
 }
 
+/** Cold: whether every request that the second rule matches is one that the first matches too. */
+export function coversRule(first: Omit<RouteRule, "name">, second: Omit<RouteRule, "name">): boolean {
+  if (first.method !== undefined && first.method !== second.method) return false
+  return coversHost(first.host, second.host) && coversPath(first.path, second.path)
+}
+
+function coversHost(first: string | undefined, second: string | undefined): boolean {
+  if (first === undefined) return true
+  if (second === undefined) return false
+  const [wide, narrow] = [first.toLowerCase(), second.toLowerCase()]
+  return wide === narrow || (wide.startsWith("*.") && narrow.endsWith(wide.slice(1)))
+}
+
+function coversPath(first: string, second: string): boolean {
+  const wide = segmentsOf(first)
+  const narrow = segmentsOf(second)
+  for (const [index, segment] of wide.entries()) {
+    if (segment === "**") return true
+    const other = narrow[index]
+    if (other === undefined || other === "**") return false
+    if (segment === "*" ? other === "" : other !== segment) return false
+  }
+  return wide.length === narrow.length
+}
+
+/** As `CompiledRule` reads them: a slash at the end says nothing. */
+function segmentsOf(path: string): string[] {
+  return (path.length > 1 ? path.replace(/\/$/, "") : path).split("/").slice(1)
+}
+
 const candidateSets = 64
 const candidateWays = 4
 

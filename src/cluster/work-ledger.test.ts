@@ -168,3 +168,18 @@ test("a backend that says it answers more than it was sent from here has others'
   assert.equal(othersOf(11), 0, "windows differ by as much")
   assert.equal(othersOf(NaN), 0)
 })
+
+test("numbers that no utilization and no rate can be are not taken for one", () => {
+  for (const kind of ["rate", "space"] as const) {
+    const ledger = settled(kind)
+    report(ledger, 3, 8, 0.5)
+    for (const absurd of [1e200, Infinity, kind === "space" ? 1.5 : 101]) report(ledger, 3, 8, absurd)
+    ledger.ended(10, 7_000)
+    ledger.answers(1e300, 1, 7_000)
+    ledger.answers(Infinity, 1, 7_000)
+    ledger.answers(20_000, 1, 7_000)
+    const seconds = closed(ledger, 60_000)
+    assert.equal(seconds.length, 5)
+    for (const { utilization, others } of seconds) assert.deepEqual([utilization[0], others], [0.5, 0])
+  }
+})

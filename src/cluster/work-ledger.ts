@@ -79,6 +79,12 @@ const usualSecondsMax = 120
 const rateMs = 60_000
 /** Others are there when the backend has more requests than were seen by this factor: windows and failures differ. */
 const othersMin = 1.15
+/** No backend answers more requests a second. */
+const rpsMax = 1e9
+/** Beyond it, nobody says how many requests there are. */
+const othersMax = 1_000
+/** Who reports per cent is still understood: all demands come out as much larger, which changes no choice. */
+const rateUtilizationMax = 100
 /** A second is quiet with less than this part of the usual requests, after so many seconds and usual durations, and so many missing. */
 const quietPart = 0.1
 const quietSeconds = 3
@@ -112,6 +118,8 @@ export class WorkLedger {
   /** Routes that are told apart in seconds that begin from now on; those beyond count as route 0. */
   routes = 1
   readonly #resources: number
+  /** By resource: what is more than this is no utilization. */
+  readonly #utilizationMost: Float64Array
   #bins: (Bin | undefined)[] = []
   /** Number of the first bin that is kept, in `binMs` since the clock's zero; NaN before anything came. */
   #first = NaN
@@ -138,6 +146,9 @@ export class WorkLedger {
   constructor(resources: ResourceTable, requestsMin: number = requestsDefault) {
     this.#requestsMin = requestsMin
     this.#resources = resources.length
+    this.#utilizationMost = Float64Array.from(resources, ({ kind }) =>
+      kind === "space" ? 1 : rateUtilizationMax,
+    )
     this.#usualUtilization = new Float64Array(resources.length).fill(NaN)
     this.#held = resources.some(({ kind }) => kind === "space") ? new PresenceAverages() : undefined
   }
@@ -185,10 +196,13 @@ export class WorkLedger {
 
   /** The backend says how many requests it answers a second, whoever sent them. NaN is not said. */
   answers(rps: number, weight: number, now: Millis): void {
-    if (rps >= 0) this.#rates.answers(rps, weight, now)
+    if (rps >= 0 && rps < rpsMax) this.#rates.answers(rps, weight, now)
   }
 
-  /** Reports spoke of the time between `since` and `until`; `weight` is how many they were. NaN is not reported. */
+  /**
+   * Reports spoke of the time between `since` and `until`; `weight` is how many they were. NaN is not reported, and so is
+   * what no utilization can be: more than all of a space, or more than 100 times what a rate has.
+   */
   utilized(utilization: Float64Array, at: number, weight: number, since: Millis, until: Millis): void {
     this.#open(since)
     const begin = Math.max(since, this.#first * binMs)
@@ -200,7 +214,8 @@ export class WorkLedger {
       const bin = this.#bin(index)
       for (let r = 0; r < this.#resources; r++) {
         const value = utilization[at + r]!
-        if (!(value >= 0)) continue
+        // A single absurd number in these sums would stay in all that is learned, for good.
+        if (!(value >= 0 && value <= this.#utilizationMost[r]!)) continue
         bin.utilization[r]! += value * share
         bin.weights[r]! += share
       }
@@ -343,7 +358,7 @@ class RatesSeen {
   /** Requests that others send for each one seen. */
   get others(): number {
     const ratio = this.#sum / this.#weight / this.seen
-    return ratio > othersMin && ratio < Infinity ? ratio - 1 : 0
+    return ratio > othersMin && ratio < othersMax ? ratio - 1 : 0
   }
 }
 

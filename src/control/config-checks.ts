@@ -1,5 +1,6 @@
 /** What draft ask of each other. Each check sees draft that are right by themselves. */
 
+import { coversRule } from "../cluster/routes.ts"
 import { formatDuration } from "../core/duration.ts"
 import { formatEndpoint, isIpv6, isLoopback, type Endpoint } from "../core/endpoint.ts"
 import { vectorOf, type NamedAmounts, type ResourceTable } from "../core/resources.ts"
@@ -105,12 +106,18 @@ function poolIssues({ pools }: ConfigDraft): CrossIssue[] {
 
 function routeIssues({ routes, pools, resources }: ConfigDraft): CrossIssue[] {
   const names = pools.map(({ name }) => name)
-  return routes.flatMap(({ name, pool, demand = {} }, index): CrossIssue[] => {
+  return routes.flatMap((route, index): CrossIssue[] => {
+    const { name, pool, demand = {} } = route
     const issues: CrossIssue[] = []
     const path = ["routes", index]
-    if (routes.findIndex((route) => route.name === name) !== index) {
+    const covering = routes.slice(0, index).findIndex((before) => coversRule(before, route))
+    if (routes.findIndex((other) => other.name === name) !== index) {
       const message = "another route has this name, or matches the same"
       issues.push({ path: [...path, "name"], at: "value", message, found: undefined, about: ["routes"] })
+    } else if (covering !== -1) {
+      const message = `no request comes this far: routes[${covering}] matches all of them, and the first that fits counts`
+      const found = shown(route.path)
+      issues.push({ path: [...path, "path"], at: "value", message, found, about: ["routes"] })
     }
     if (pool !== undefined && !names.includes(pool)) {
       const known = names.length === 0 ? "; there are none" : `; there are ${names.join(", ")}`

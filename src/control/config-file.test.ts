@@ -223,6 +223,11 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
     'lb.yaml:1:48: routes[2].method: expected a method like GET, found "get"',
   ],
   [
+    "routes: [{path: /a/**}, {path: /a/b, host: x.example}, {path: /a, method: GET}]",
+    'lb.yaml:1:32: routes[1].path: no request comes this far: routes[0] matches all of them, and the first that fits counts, found "/a/b"',
+    'lb.yaml:1:63: routes[2].path: no request comes this far: routes[0] matches all of them, and the first that fits counts, found "/a"',
+  ],
+  [
     "routes: [{path: /, affinity: {kind: header}}]",
     'lb.yaml:1:37: routes[0].affinity.kind: "name" is missing: expected the name of the field',
   ],

@@ -27,6 +27,11 @@ export interface RouteKnowledge {
   readonly rate: number
   /** False while the mean is only the prior. */
   readonly isLearned: boolean
+  /**
+   * By resource: whether the mean rests on what backends reported, of this route or of all requests, so that its unit is
+   * theirs; else it is a guess in units of the prior. Absent: all of them where it is learned.
+   */
+  readonly isMeasured?: readonly boolean[] | undefined
   /** How long its requests took of late, from dispatch to end, in the mean: how long they hold space. Where known. */
   readonly holdMs?: number | undefined
   /** How the length of a request's body tells its demand, where it does (cluster/size-hint.ts). */

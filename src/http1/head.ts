@@ -108,6 +108,17 @@ export class Head {
     return -1
   }
 
+  /** The values of this field and of those behind it with the same name, as one list (RFC 9110 5.3). Cold. */
+  list(field: number): string {
+    let list = this.value(field)
+    for (let i = field + 1; i < this.count; i++) {
+      if (this.ids[i] !== this.ids[field]) continue
+      const value = this.value(i)
+      list = list === "" || value === "" ? list + value : `${list}, ${value}`
+    }
+    return list
+  }
+
   /** What Connection nominates, in lower case, its options included. Cold. */
   nominations(): string[] {
     const nominated: string[] = []

@@ -189,3 +189,18 @@ test("weights stay with their backends when others come and go, and a newcomer i
   policy.tick(100)
   near(turns(policy, [a, b, c], 600), [100, 300, 200])
 })
+
+test("numbers beyond all sense are passed over, and the turns of the others stay what they are", () => {
+  for (const absurd of [
+    { rpsFractional: 1e308, cpuUtilization: 1e-10 },
+    { rpsFractional: 1e10, cpuUtilization: 0.5 },
+    { rpsFractional: 100, cpuUtilization: 0.5, eps: 1e308 },
+  ]) {
+    const policy = made({ blackoutMs: 0 })
+    const members = fleet({}, {}, {})
+    policy.rebuild(members)
+    const sane = report({ rpsFractional: 100, cpuUtilization: 0.5 })
+    reporting(policy, members, [report(absurd), sane, sane], 0, 3_000)
+    near(turns(policy, members, 3_000), [1_000, 1_000, 1_000])
+  }
+})

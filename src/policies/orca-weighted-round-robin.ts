@@ -53,6 +53,10 @@ export const orcaParameters = {
   },
 } as const satisfies Record<string, Parameter>
 
+/** Requests a second at full utilization; beyond these nobody has measured anything. */
+const weightMin = 1e-6
+const weightMax = 1e9
+
 /**
  * Turns in proportion to weights that come from what backends report of themselves:
  *
@@ -64,7 +68,7 @@ export const orcaParameters = {
  * median of the others. With fewer than two weights known all get equal turns.
  *
  * A report without a rate or without a utilization above 0 yields no weight and is passed over: as in the originals,
- * zero means "not said". The rate that the balancer itself sends does not take its place. It is only a part of the
+ * zero means "not said". So is one whose weight is beyond all sense. The rate that the balancer itself sends does not take its place. It is only a part of the
  * backend's when others send as well, and then every balancer would see all backends at the utilization of the sum
  * but the rate of a part, and those it happens to send little to would look worst.
  *
@@ -134,9 +138,12 @@ export class OrcaWeightedRoundRobin implements Policy {
     const utilization = this.#utilization(report)
     if (!(rps > 0 && utilization > 0)) return
     const errors = report.eps > 0 ? report.eps / rps : 0
+    const weight = rps / (utilization + this.#parameters["errorPenalty"]! * errors)
+    // Numbers without sense must not make weights of which there are no proportions.
+    if (!(weight >= weightMin && weight <= weightMax)) return
     if (Number.isNaN(this.#since[place])) this.#since[place] = now
     this.#heard[place] = now
-    this.#reported[place] = rps / (utilization + this.#parameters["errorPenalty"]! * errors)
+    this.#reported[place] = weight
   }
 
   tick(now: Millis): void {

@@ -145,3 +145,13 @@ test("a price is a number from 0 to Infinity, never NaN, and never falls when lo
     { seed: 1, numRuns: 2_000 },
   )
 })
+
+test("a request that needs nothing costs the attempts in flight per weight: zeros that were learned are no blindness", () => {
+  const members = fleet(
+    { capacity: [4, 4], reserved: [9, 9], inFlight: 3 },
+    { capacity: [4, 4], inFlight: 8, weight: 2 },
+  )
+  const list = listOf(resourcesOf("rate", "rate"), members)
+  assert.deepEqual(pricesOf(list, 2, [0, 0]), [3, 4])
+  for (let i = 0; i < 20; i++) assert.equal(list.cheapest(request([0, 0])), members[0])
+})

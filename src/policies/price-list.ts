@@ -32,7 +32,8 @@ const hurry = 1 / 4
  * requests. Where the means of all resources are alike this is Σ d_r φ((W_r + d_r/2) / C_r) but for a factor.
  *
  * A resource the request does not need costs nothing, however scarce. One it needs and the backend lacks costs Infinity.
- * A request that needs nothing finds every backend equally cheap. Never NaN.
+ * A request that needs nothing, as when backends report only zeros, costs the attempts in flight per weight: without any
+ * price it would go anywhere. Never NaN.
  *
  * A backend with a penalty p for failing costs p times its price, and (p − 1) times what the request would cost at
  * the mean load of the fleet: failing fast keeps a backend idle, and idle must not look cheap.
@@ -67,6 +68,7 @@ export class PriceList {
   readonly #weights: Float64Array
   readonly #halves: Float64Array
   readonly #atMeanLoad = new Float64Array(1)
+  #needsNothing = false
 
   constructor(resources: ResourceTable, rng: Rng) {
     this.#rng = rng
@@ -129,14 +131,22 @@ export class PriceList {
   /** What the following calls of `of` are about. */
   ask(request: PickRequest): void {
     const { demand } = request
+    let needed = 0
     for (let r = 0; r < this.#count; r++) {
+      needed += demand[r]!
       this.#weights[r] = demand[r]! * this.#inverseMean[r]!
       this.#halves[r] = demand[r]! / 2
     }
+    this.#needsNothing = needed === 0
     if (!this.#hasPenalties) return
     let atMeanLoad = 0
     for (let r = 0; r < this.#count; r++) atMeanLoad += this.#weights[r]! * this.#meanPrice[r]!
     this.#atMeanLoad[0] = atMeanLoad
+  }
+
+  /** What the request needs of this resource, over the mean of what members have: d / K̄. */
+  weightOf(resource: number): number {
+    return this.#weights[resource]!
   }
 
   /** The price at the member with this index. O(resources). */
@@ -149,6 +159,7 @@ export class PriceList {
 
   #plainOf(index: number): number {
     const load = this.#loads[index]!
+    if (this.#needsNothing) return load.inFlight / this.#members[index]!.weight
     const count = this.#count
     let price = 0
     for (let r = 0; r < count; r++) {
@@ -167,7 +178,7 @@ export class PriceList {
   #priceAll(): void {
     const prices = this.#prices
     const loads = this.#loads
-    if (!this.#isPlainPair || this.#hasPenalties) {
+    if (!this.#isPlainPair || this.#hasPenalties || this.#needsNothing) {
       for (let i = 0; i < loads.length; i++) prices[i] = this.of(i)
       return
     }

@@ -107,3 +107,10 @@ test("virtual queues stay with their backends when others come and go", () => {
   policy.rebuild([a, b, c])
   assert.equal(new Set(Array.from({ length: 60 }, () => policy.pick(request()))).size, 3)
 })
+
+test("who lacks what is needed is found when there is nobody else, also where the load has no price", () => {
+  const policy = made({ kappa: 0 })
+  const members = ofCapacity([0, 4])
+  policy.rebuild(members)
+  assert.equal(policy.pick(request([1, 1])), members[0])
+})

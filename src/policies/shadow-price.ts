@@ -1,8 +1,11 @@
 // Hot path. Benchmark: bench/choose.ts.
 import type { Backend, BackendId } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
+import type { Knowledge } from "../core/knowledge.ts"
+import type { Rng } from "../core/rng.ts"
 import { leastOf } from "./least-of.ts"
 import type { Parameter, PickRequest, Policy, PolicyContext } from "./policy.ts"
+import { PriceList } from "./price-list.ts"
 
 export const kappa: Parameter = {
   summary: "Weight of the load that is there now, in seconds of backlog.",
@@ -31,9 +34,9 @@ const shadowSecondsMax = 60
 /**
  * The load that is there and a price that remembers:
  *
- *     Σ_r d_r · (κ · φ_r((W_r + d_r / 2) / C_r) + γ · q_r)     the least wins, ties at random
+ *     κ · price + γ · Σ_r d_r / K̄_r · q_r     the least wins, ties at random
  *
- * κ's part is the price of `price`; with γ = 0 this is that policy. q is a virtual queue, one for each backend and
+ * The price is that of `price`, and so is K̄ (`PriceList`); with γ = 0 and κ > 0 this is that policy. q is a virtual queue, one for each backend and
  * resource of rate kind: every attempt adds the seconds of work it brings, d_r / C_r, and they drain at
  * `targetUtilization` seconds a second, whether the backend works as fast or not. So q is zero wherever the long run
  * of assignments is below the target and grows where it is above, by nothing but the balancer's own bookkeeping: a
@@ -48,7 +51,8 @@ const shadowSecondsMax = 60
  */
 export class ShadowPrice implements Policy {
   readonly name = "shadow-price"
-  readonly #context: PolicyContext
+  readonly #rng: Rng
+  readonly #prices: PriceList
   readonly #isSpace: readonly boolean[]
   readonly #kappa: number
   readonly #gamma: number
@@ -61,7 +65,8 @@ export class ShadowPrice implements Policy {
   #times = new Float64Array(0)
 
   constructor(context: PolicyContext) {
-    this.#context = context
+    this.#rng = context.rng
+    this.#prices = new PriceList(context.resources, context.rng)
     this.#isSpace = context.resources.map(({ kind }) => kind === "space")
     this.#kappa = context.parameters["kappa"]!
     this.#gamma = context.parameters["gamma"]!
@@ -79,6 +84,7 @@ export class ShadowPrice implements Policy {
       times[place] = this.#times[before]!
     }
     this.#members = members
+    this.#prices.rebuild(members)
     this.#values = new Float64Array(members.length)
     this.#queues = queues
     this.#times = times
@@ -89,31 +95,33 @@ export class ShadowPrice implements Policy {
   pick(request: PickRequest): Backend | undefined {
     const members = this.#members
     const values = this.#values
-    const isSpace = this.#isSpace
-    const count = isSpace.length
-    const { demand, now } = request
+    const prices = this.#prices
+    const count = this.#isSpace.length
+    prices.ask(request)
     for (let i = 0; i < members.length; i++) {
-      const backend = members[i]!
-      if (!request.admits(backend)) {
+      if (!request.admits(members[i]!)) {
         values[i] = NaN
         continue
       }
-      const drained = this.#drained(i, now)
-      let price = 0
+      const drained = this.#drained(i, request.now)
+      const present = prices.of(i)
+      // 0 · Infinity would be NaN.
+      let price = present === Infinity ? Infinity : this.#kappa * present
       for (let r = 0; r < count; r++) {
-        const amount = demand[r]!
-        // Skipped rather than multiplied: 0 · Infinity would be NaN.
-        if (amount === 0) continue
-        const midway = (backend.load.reserved(r) + amount / 2) / backend.capacity[r]!
-        if (!isSpace[r]) {
-          const queue = this.#queues[i * count + r]! - drained
-          price += amount * (this.#kappa * midway + (queue > 0 ? this.#gamma * queue : 0))
-        } else if (midway < 1) price += (this.#kappa * amount * midway) / (1 - midway)
-        else price = Infinity
+        const queue = this.#queues[i * count + r]! - drained
+        if (queue > 0) price += prices.weightOf(r) * this.#gamma * queue
       }
       values[i] = price
     }
-    return members[leastOf(values, members.length, this.#context.rng)]
+    return members[leastOf(values, members.length, this.#rng)]
+  }
+
+  learn(knowledge: Knowledge): void {
+    this.#prices.learn(knowledge)
+  }
+
+  tick(): void {
+    this.#prices.refresh()
   }
 
   onBegun(backend: Backend, request: PickRequest): void {

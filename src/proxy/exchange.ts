@@ -492,7 +492,7 @@ export class Exchange implements BackendSide {
       return ""
     }
     const declared = Float64Array.from(demand.vector)
-    if (!parseDeclaredDemand(head.value(field), options.resources, declared)) {
+    if (!parseDeclaredDemand(head.list(field), options.resources, declared)) {
       this.#demand = demand
       return ""
     }

@@ -92,11 +92,18 @@ export class Placement implements PickRequest {
   }
 
   admits(backend: Backend): boolean {
-    if (this.tried.length > 0 && this.tried.includes(backend as FleetBackend)) return false
+    if (this.hasTried(backend as FleetBackend)) return false
     if (this.#avoids && (backend as FleetBackend).avoidUntil > this.now) return false
     if (!(backend as FleetBackend).pool.hasRoom) return false
     if (this.#full.length > 0 && this.#full.includes(backend)) return false
     return !this.hasSpace || this.#fits(backend)
+  }
+
+  /** Whether it is a process that has been tried: by its pool, for a new weight or capacity makes it another object. */
+  hasTried({ pool }: FleetBackend): boolean {
+    const { tried } = this
+    for (let i = 0; i < tried.length; i++) if (tried[i]!.pool === pool) return true
+    return false
   }
 
   /** Starts a choosing: nobody is known to be full, and `avoids` says whether refusals of late count. */
@@ -393,7 +400,7 @@ export class Fleet {
 }
 
 function whyNot(placement: Placement, group: Group): NoPlace {
-  return group.eligible.every((backend) => placement.tried.includes(backend)) ? "exhausted" : "full"
+  return group.eligible.every((backend) => placement.hasTried(backend)) ? "exhausted" : "full"
 }
 
 /** The members of a pool that may be chosen: its serving ones, or its suspects when none of it is serving. */

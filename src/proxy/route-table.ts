@@ -3,7 +3,7 @@
  * to. All of it is worked out when something has been learned or configured; a request costs one lookup.
  */
 import type { RouteFinder, RouteList } from "../cluster/routes.ts"
-import { type Knowledge, nothingKnown } from "../core/knowledge.ts"
+import { type Knowledge, nothingKnown, type RouteKnowledge } from "../core/knowledge.ts"
 import type { ResourceVector } from "../core/resources.ts"
 import type { Head } from "../http1/head.ts"
 import type { Demand, Fleet, Group } from "./fleet.ts"
@@ -106,18 +106,22 @@ export class RouteTable {
       number,
       group,
       demand: this.#fleet.demandOf(demand),
-      bounds: rule?.isTrusted === true || known?.isLearned !== true ? undefined : this.#boundsOf(mean),
+      bounds: rule?.isTrusted === true || known?.isLearned !== true ? undefined : this.#boundsOf(known),
       affinity: affinity.kind === "none" ? undefined : affinity,
     }
   }
 
-  /** A resource that the route has never been seen to need is measured by what all requests need of it. */
-  #boundsOf(mean: Readonly<ResourceVector>): Route["bounds"] {
+  /**
+   * A resource that the route has never been seen to need is measured by what all requests need of it. One of which no
+   * backend has said anything has no bounds: what is believed of it may be in another unit than what is declared.
+   */
+  #boundsOf({ mean, isMeasured }: RouteKnowledge): Route["bounds"] {
     const overall = this.#knowledge.routes[0]?.mean ?? mean
     const base = Float64Array.from(mean, (amount, r) => (amount > 0 ? amount : overall[r]!))
+    const isBounded = (r: number): boolean => isMeasured?.[r] ?? true
     return {
-      least: Float64Array.from(mean, (amount) => amount / clampFactor),
-      most: base.map((amount) => (amount > 0 ? amount * clampFactor : Infinity)),
+      least: Float64Array.from(mean, (amount, r) => (isBounded(r) ? amount / clampFactor : 0)),
+      most: base.map((amount, r) => (isBounded(r) && amount > 0 ? amount * clampFactor : Infinity)),
     }
   }
 }
