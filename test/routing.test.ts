@@ -30,6 +30,10 @@ function declares(path: string, compute: number, storage: number): string {
   return get(path, `Linebacker-Demand: compute=${compute}, storage=${storage}\r\n`)
 }
 
+function post(bytes: number): string {
+  return `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${bytes}\r\n\r\n${"x".repeat(bytes)}`
+}
+
 function only(id: string): PoolMatch {
   return { labels: {}, zone: undefined, ids: [id] }
 }
@@ -167,19 +171,19 @@ test("what is declared is at most eight times what was learned, and at least an 
 })
 
 test("a backend that has failed a request is not tried again because its weight has changed", async (t) => {
-  let changed: (() => void) | undefined
+  const hook: { onFirst?: () => void } = {}
   const seen: number[] = []
   const failing = (slot: number): Promise<ScriptedBackend> =>
     scripted(t, (wire) => {
       wire.socket.once("data", () => {
         seen.push(slot)
-        if (seen.length === 1) changed?.()
+        if (seen.length === 1) hook.onFirst?.()
         wire.socket.destroy()
       })
     })
   const backends = [await failing(0), await failing(1)]
   const at = await relay(t, backends, { routing: routingOf("first"), limits: { attemptsMax: 3 } })
-  changed = () => at.apply(at.members.map((member) => ({ ...member, weight: 2 })))
+  hook.onFirst = () => at.apply(at.members.map((member) => ({ ...member, weight: 2 })))
   assert.match(await at.ask(get("/", "Connection: close\r\n")), /"backend_reset"/)
   assert.deepEqual(seen, [0, 1])
 })
@@ -191,6 +195,20 @@ test("a resource of which no backend has said anything does not bound what is de
   learn(at, { ...nothingKnown, version: 1, routes: [{ ...routes[0]!, isMeasured: [true, false] }] }, [])
   assert.deepEqual(await heldBy(t, at, declares("/", 500, 500), release), [16, 500])
   assert.deepEqual(await heldBy(t, at, declares("/", 0, 0), release), [0.25, 0])
+})
+
+test("where the length of a body tells what it needs, a request of known length is weighed by it", async (t) => {
+  const { backend, release } = await holding(t)
+  const at = await relay(t, [backend], { capacity: { compute: 1_000, storage: 1_000 } })
+  const { routes } = known([8, 4])
+  const bySize = { base: Float64Array.of(2, NaN), perByte: Float64Array.of(0.5, 0) }
+  learn(at, { ...nothingKnown, version: 1, routes: [{ ...routes[0]!, bySize }] }, [])
+  assert.deepEqual(await heldBy(t, at, post(20), release), [12, 4])
+  assert.deepEqual(await heldBy(t, at, get("/"), release), [2, 4])
+  assert.deepEqual(await heldBy(t, at, post(4_000), release), [64, 4], "at most eight times the mean")
+  const chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"
+  assert.deepEqual(await heldBy(t, at, chunked, release), [8, 4], "of unknown length")
+  assert.deepEqual(await heldBy(t, at, declares("/", 3, 3), release), [3, 3], "what is declared comes first")
 })
 
 test("a rate keeps nobody out, however much of it is declared", async (t) => {

@@ -15,6 +15,7 @@ import { parseDeclaredDemand, type SimulatedDemand } from "../cluster/demand.ts"
 import { loadReportOf } from "../cluster/load-report.ts"
 import type { LoadTable } from "../cluster/load-table.ts"
 import type { Observer } from "../cluster/observer.ts"
+import { demandOfSize } from "../cluster/size-hint.ts"
 import type { BackendId } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
 import { type ErrorCode, errors } from "../core/errors.ts"
@@ -474,6 +475,18 @@ export class Exchange implements BackendSide {
 
   // ── within ────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** What a request of this length needs, where the length of its body tells; no body is one of no length. */
+  #ofSize(head: Head, usual: Demand): Demand {
+    const { bySize, group } = this.#route
+    const bytes = this.#requestEnded ? 0 : head.contentLength
+    if (bySize === undefined || bytes < 0) return usual
+    const vector = new Float64Array(usual.vector.length)
+    demandOfSize(usual.vector, bySize, bytes, vector)
+    // As with the mean, what is only believed must not keep a request from all backends.
+    for (let r = 0; r < vector.length; r++) vector[r] = Math.min(vector[r]!, group.roomMost[r]!)
+    return this.#context.fleet.demandOf(vector)
+  }
+
   /** What the request needs; answers the field lines that tell it to the backend. */
   #weigh(head: Head, forwarding: Forwarding): string {
     const { demandLines, demandTrust, fleet, options, simulated, table } = this.#context
@@ -488,7 +501,7 @@ export class Exchange implements BackendSide {
     const field = head.find(fields["linebacker-demand"])
     const { demand, bounds } = this.#route
     if (field === -1) {
-      this.#demand = demand
+      this.#demand = this.#ofSize(head, demand)
       return ""
     }
     const declared = Float64Array.from(demand.vector)

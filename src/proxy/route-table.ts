@@ -3,7 +3,7 @@
  * to. All of it is worked out when something has been learned or configured; a request costs one lookup.
  */
 import type { RouteFinder, RouteList } from "../cluster/routes.ts"
-import { type Knowledge, nothingKnown, type RouteKnowledge } from "../core/knowledge.ts"
+import { type Knowledge, nothingKnown, type RouteKnowledge, type SizeHint } from "../core/knowledge.ts"
 import type { ResourceVector } from "../core/resources.ts"
 import type { Head } from "../http1/head.ts"
 import type { Demand, Fleet, Group } from "./fleet.ts"
@@ -19,6 +19,8 @@ export interface Route {
   readonly group: Group
   /** Of a request that declares nothing: what its rule says, else what has been learned, else the default. */
   readonly demand: Demand
+  /** How the length of a body tells its demand, where it does and no rule says what requests need. */
+  readonly bySize: SizeHint | undefined
   /** What a request may declare at least and at most, by resource; undefined: anything. */
   readonly bounds: { readonly least: ResourceVector; readonly most: ResourceVector } | undefined
   /** Undefined: requests stick to nothing. */
@@ -106,6 +108,7 @@ export class RouteTable {
       number,
       group,
       demand: this.#fleet.demandOf(demand),
+      bySize: rule?.demand === undefined ? known?.bySize : undefined,
       bounds: rule?.isTrusted === true || known?.isLearned !== true ? undefined : this.#boundsOf(known),
       affinity: affinity.kind === "none" ? undefined : affinity,
     }
