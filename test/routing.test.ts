@@ -6,7 +6,8 @@ import type { BackendId } from "../src/core/backend.ts"
 import { cellFields } from "../src/cluster/observer.ts"
 import type { ResourceTable } from "../src/core/resources.ts"
 import type { RouteRule } from "../src/cluster/routes.ts"
-import { plainPolicy, policies, policyNames } from "../src/policies/index.ts"
+import { seeded } from "../src/core/rng.ts"
+import { plainPolicy, policies, policyNames, type PolicyName } from "../src/policies/index.ts"
 import type { PolicyEntry } from "../src/policies/policy.ts"
 import type { AffinityOptions, PoolMatch, RouteOptions, RoutingOptions } from "../src/proxy/options.ts"
 import { get, ok } from "./support/messages.ts"
@@ -168,6 +169,71 @@ test("what is declared is at most eight times what was learned, and at least an 
   const trusting = await relay(t, [backend], { routing, capacity, trustedDemand: ["127.0.0.0/8"] })
   learn(trusting, known([2, 2], [4, 4], [4, 4], [4, 0]), routes)
   assert.deepEqual(await heldBy(t, trusting, declares("/any", 500, 0), release), [500, 0])
+})
+
+test("each request is answered once while members, policies and knowledge change under requests that wait", async (t) => {
+  const resources: ResourceTable = [
+    { name: "compute", kind: "rate", resolution: 1 / 1024 },
+    { name: "memory", kind: "space", resolution: 1 / 1024 },
+  ]
+  const rng = seeded(7)
+  const backends = await Promise.all(
+    Array.from({ length: 3 }, () =>
+      answering(t, async (asked) => {
+        for (let turns = rng.below(3); turns > 0; turns--) await new Promise(setImmediate)
+        return ok(asked.start.split(" ")[1]!)
+      }),
+    ),
+  )
+  const demand = { mode: "declared", default: Float64Array.of(1, 1) } as const
+  const names = policyNames.filter((name) => {
+    const entry: PolicyEntry = policies[name]
+    return entry.unsuitable?.(resources) === undefined
+  })
+  const routes = [routeOf("/one"), routeOf("/two", { demand: Float64Array.of(2, 1.5) })]
+  const of = (name: PolicyName): RoutingOptions => ({ ...routingOf(name), routes })
+  const capacity = { compute: 4, memory: 3.3 }
+  const at = await relay(t, backends, {
+    resources,
+    demand,
+    capacity,
+    routing: of("price"),
+    limits: { queueMax: 100 },
+  })
+  const paths = ["/one", "/two", "/other"]
+  let running = 12
+  const clients = Array.from({ length: running }, async (_, client) => {
+    const wire = await at.client()
+    for (let round = 0; round < 12; round++) {
+      const sent = Array.from({ length: 4 }, () => `${paths[rng.below(3)]!}?${client}`)
+      const fields = sent.map(() =>
+        rng.below(3) === 0 ? `Linebacker-Demand: memory=${1 + rng.below(4)}\r\n` : "",
+      )
+      wire.send(sent.map((target, i) => get(target, fields[i]!)).join(""))
+      for (const target of sent) {
+        const { status, body } = await wire.response()
+        assert.ok(
+          status === 200 ? String(body) === target : status === 503,
+          `${status} ${String(body)} for ${target}`,
+        )
+      }
+    }
+    running--
+  })
+  let version = 10
+  while (running > 0) {
+    const members = at.members.filter(() => rng.below(6) > 0)
+    at.apply(members.map((member) => ({ ...member, weight: 1 + rng.below(3) })))
+    at.plane.reroute(of(names[rng.below(names.length)]!))
+    const mean = Float64Array.of(rng.next(), 4 * rng.next())
+    const route = { name: "", mean, rate: 1, isLearned: true }
+    learn(at, { ...nothingKnown, version: ++version, routes: [route, route, route] }, routes)
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+  await Promise.all(clients)
+  const { no_backend_fits = 0, ...others } = at.counters.errors()
+  t.diagnostic(JSON.stringify(others))
+  assert.ok(no_backend_fits > 0 && at.counters.total("answered") > 12 * 12 * 2)
 })
 
 test("a backend that has failed a request is not tried again because its weight has changed", async (t) => {

@@ -5,6 +5,7 @@ import { formatDuration } from "../core/duration.ts"
 import { formatEndpoint, isIpv6, isLoopback, type Endpoint } from "../core/endpoint.ts"
 import { vectorOf, type NamedAmounts, type ResourceTable } from "../core/resources.ts"
 import { didYouMean, suggest } from "../core/suggest.ts"
+import { fields } from "../http1/field-names.ts"
 import { policySpec, type PolicySpec } from "../policies/index.ts"
 import { shown, valueAt, type ConfigIssue, type ConfigPath } from "../settings/issue.ts"
 import type { ConfigDraft, WrittenPolicy } from "./config-schema.ts"
@@ -142,14 +143,17 @@ function affinityIssues({ affinity, routes }: ConfigDraft): CrossIssue[] {
   })
 }
 
-function resourceIssues({ resources }: ConfigDraft): CrossIssue[] {
+function resourceIssues({ resources, demand }: ConfigDraft): CrossIssue[] {
   const names = resources.map((resource) => resource.name)
-  return names.flatMap((name, index) => {
-    if (names.indexOf(name) === index) return []
-    const message = `the resource "${name}" is there twice`
-    return [
-      { path: ["resources", index, "name"], at: "value", message, found: undefined, about: ["resources"] },
-    ]
+  return names.flatMap((name, index): CrossIssue[] => {
+    const blamed = { path: ["resources", index, "name"], at: "value", found: undefined } as const
+    if (names.indexOf(name) !== index) {
+      return [{ ...blamed, message: `the resource "${name}" is there twice`, about: ["resources"] }]
+    }
+    // The backend would be told of it in a field that means something else, the length of the body perhaps.
+    if (demand.mode !== "simulation" || !Object.hasOwn(fields, name)) return []
+    const message = `"${name}" is a field of HTTP, and in demand.mode simulation backends are told of it in a field of this name`
+    return [{ ...blamed, message, about: ["resources", "demand.mode"] }]
   })
 }
 

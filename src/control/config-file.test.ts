@@ -223,6 +223,10 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
     'lb.yaml:1:48: routes[2].method: expected a method like GET, found "get"',
   ],
   [
+    "demand: {mode: simulation}\nresources: [{name: content-length, kind: rate}]",
+    'lb.yaml:2:20: resources[0].name: "content-length" is a field of HTTP, and in demand.mode simulation backends are told of it in a field of this name',
+  ],
+  [
     "routes: [{path: /a/**}, {path: /a/b, host: x.example}, {path: /a, method: GET}]",
     'lb.yaml:1:32: routes[1].path: no request comes this far: routes[0] matches all of them, and the first that fits counts, found "/a/b"',
     'lb.yaml:1:63: routes[2].path: no request comes this far: routes[0] matches all of them, and the first that fits counts, found "/a"',
