@@ -313,7 +313,8 @@ export class Learner {
       const failed = values[at + cellFields.failed]!
       const totalMs = values[at + cellFields.totalMs]!
       this.#requests[route]! += served + failed + values[at + cellFields.ignored]!
-      this.#serviceTimes.add(route, served, totalMs, values[at + cellFields.firstByteMsMin]!)
+      const answerMs = values[at + cellFields.answerMs]!
+      this.#serviceTimes.add(route, served, totalMs, values[at + cellFields.firstByteMsMin]!, answerMs)
       const id = idOf.get(slots[row]!)
       if (id === undefined) continue
       this.#penalties.add(id, served, failed, now)
@@ -455,9 +456,10 @@ export class Learner {
       }
       this.#means.push(mean)
       const holdMs = this.#serviceTimes.meanMs(route)
+      const answerMs = this.#serviceTimes.meanAnswerMs(route)
       const bySize = this.#costs[route]?.sizeHint()
       const rate = this.#rates[route]!
-      return { name: routeName(list, route), mean, rate, isLearned, isMeasured, holdMs, bySize }
+      return { name: routeName(list, route), mean, rate, isLearned, isMeasured, holdMs, answerMs, bySize }
     })
   }
 

@@ -47,6 +47,7 @@ test("attempts are summed by backend and route", () => {
   assert.equal(of(cellFields.ignored), 1)
   assert.equal(of(cellFields.totalMs), 30)
   assert.equal(of(cellFields.firstByteMsMin), 5)
+  assert.equal(of(cellFields.answerMs), 10 - 8 + 20 - 5)
   assert.deepEqual([of(cellDemand), of(cellDemand + 1)], [4, 6])
   assert.equal(cell(batch, 3, 0, cellFields.served), 1)
   assert.equal(batch.cells.slots.length, 2)

@@ -53,9 +53,11 @@ export const cellFields = {
   firstByteMsMin: 4,
   /** Attempts whose cost was reported. */
   reported: 5,
+  /** Sum over the successful attempts of the time from the first byte of the response to the end. */
+  answerMs: 6,
 } as const
 
-const fieldCount = 6
+const fieldCount = 7
 
 /** Numbers in a row of `ObservationBatch.cells`. */
 export function cellStride(resources: ResourceTable): number {
@@ -78,7 +80,7 @@ const cellsMax = 16_384
 const sampledRoutesMax = 512
 
 /**
- * Counts one thread's settled attempts. Memory: 16 384 cells of 6 + 2R numbers at most (1.3 MB for R = 2), 64 samples
+ * Counts one thread's settled attempts. Memory: 16 384 cells of 7 + 2R numbers at most (1.3 MB for R = 2), 64 samples
  * a route.
  */
 export class Observer {
@@ -151,6 +153,9 @@ export class Observer {
     if (outcome.firstByteMs < values[at + cellFields.firstByteMsMin]!) {
       values[at + cellFields.firstByteMsMin] = outcome.firstByteMs
     }
+    // Comparing is false for NaN.
+    const answerMs = outcome.totalMs - outcome.firstByteMs
+    if (answerMs > 0) values[at + cellFields.answerMs]! += answerMs
     for (let r = 0; r < this.#count; r++) values[at + cellDemand + r]! += demand[r]!
   }
 

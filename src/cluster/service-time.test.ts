@@ -5,8 +5,8 @@ import { ServiceTimes } from "./service-time.ts"
 test("what all routes wait in line is no part of their time", () => {
   const times = new ServiceTimes()
   for (let i = 0; i < 100; i++) {
-    times.add(1, 10, 10 * (10 + 30), 10)
-    times.add(2, 10, 10 * (40 + 30), 40)
+    times.add(1, 10, 10 * (10 + 30), 10, 0)
+    times.add(2, 10, 10 * (40 + 30), 40, 0)
   }
   assert.ok(Math.abs(times.of(2) / times.of(1) - 4) < 0.01)
 })
@@ -14,8 +14,8 @@ test("what all routes wait in line is no part of their time", () => {
 test("where requests share, ratios are those of the means", () => {
   const times = new ServiceTimes()
   for (let i = 0; i < 100; i++) {
-    times.add(1, 10, 10 * 10 * 3, 10)
-    times.add(2, 10, 10 * 100 * 3, 100)
+    times.add(1, 10, 10 * 10 * 3, 10, 0)
+    times.add(2, 10, 10 * 100 * 3, 100, 0)
   }
   // 10 and 280 of 30 and 300: the shortest route is told by its least time.
   assert.ok(Math.abs(times.of(1) - 10) < 0.1)
@@ -24,7 +24,7 @@ test("where requests share, ratios are those of the means", () => {
 
 test("a few requests say nothing", () => {
   const times = new ServiceTimes()
-  times.add(1, 19, 190, 5)
+  times.add(1, 19, 190, 5, 0)
   assert.equal(times.of(1), NaN)
   assert.equal(times.of(2), NaN)
   assert.equal(times.samples(1), 19)

@@ -11,6 +11,7 @@ interface Times {
   samples: number
   meanMs: number
   leastMs: number
+  answerMs: number
 }
 
 /**
@@ -25,18 +26,28 @@ interface Times {
 export class ServiceTimes {
   readonly #routes = new Map<number, Times>()
 
-  /** `count` requests of a route took `totalMs` together; the first byte of the fastest came after `leastMs`. */
-  add(route: number, count: number, totalMs: number, leastMs: number): void {
+  /**
+   * `count` requests of a route took `totalMs` together; the first byte of the fastest came after `leastMs`, and all
+   * their answers took `answerMs` from the first byte on.
+   */
+  add(route: number, count: number, totalMs: number, leastMs: number, answerMs: number): void {
     if (count === 0) return
     const mean = totalMs / count
+    const answer = answerMs / count
     const times = this.#routes.get(route)
     if (times === undefined) {
-      this.#routes.set(route, { samples: count, meanMs: mean, leastMs: Math.min(leastMs, mean) })
+      this.#routes.set(route, {
+        samples: count,
+        meanMs: mean,
+        leastMs: Math.min(leastMs, mean),
+        answerMs: answer,
+      })
       return
     }
     times.samples += count
     const gain = Math.min(1, Math.max(count / times.samples, 1 - (1 - gainMin) ** count))
     times.meanMs += gain * (mean - times.meanMs)
+    times.answerMs += gain * (answer - times.answerMs)
     if (leastMs < Infinity) times.leastMs += leastGain * (leastMs - times.leastMs)
   }
 
@@ -50,6 +61,11 @@ export class ServiceTimes {
   /** From an attempt's begin to its end, in the mean, queueing and all; undefined before the first. */
   meanMs(route: number): number | undefined {
     return this.#routes.get(route)?.meanMs
+  }
+
+  /** Of that, from the first byte of the answer on. */
+  meanAnswerMs(route: number): number | undefined {
+    return this.#routes.get(route)?.answerMs
   }
 
   samples(route: number): number {

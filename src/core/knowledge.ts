@@ -34,6 +34,8 @@ export interface RouteKnowledge {
   readonly isMeasured?: readonly boolean[] | undefined
   /** How long its requests took of late, from dispatch to end, in the mean: how long they hold space. Where known. */
   readonly holdMs?: number | undefined
+  /** Of that, from the first byte of the answer on: what does not grow while others are worked for. Where known. */
+  readonly answerMs?: number | undefined
   /** How the length of a request's body tells its demand, where it does (cluster/size-hint.ts). */
   readonly bySize?: SizeHint | undefined
 }

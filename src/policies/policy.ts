@@ -16,7 +16,10 @@ export interface Policy {
    * when a member's capacity or weight has changed, with the same or another object for it; `id` says who is who.
    */
   rebuild(members: readonly Backend[]): void
-  /** Hot: no allocation, no I/O. `undefined` when the request admits none of the members. */
+  /**
+   * Hot: no allocation, no I/O. `undefined` when the request admits none of the members, or had better wait for one that
+   * lacks room now: it is asked again when an attempt has settled.
+   */
   pick(request: PickRequest): Backend | undefined
   /** Hot: an attempt has begun on this backend, the one picked; its demand is reserved and it counts in flight. */
   onBegun?(backend: Backend, request: PickRequest): void

@@ -72,12 +72,12 @@ test("what a backend lacks costs Infinity when it is needed and nothing when it 
   }
 })
 
-test("a rate's utilization stands beside the fraction of a space: work in flight over what is done in a quarter of the time", () => {
-  // Requests take 8 s. The rate does 20 in a quarter of that and has 10 in flight, the space has half of its 8 held.
-  const members = fleet({ capacity: [10, 8], reserved: [10, 4] })
+test("a rate's utilization stands beside the fraction of a space: work in flight over what is done in the time that requests take", () => {
+  // Requests take 8 s. The rate does 80 in that and has 40 in flight, the space has half of its 8 held.
+  const members = fleet({ capacity: [10, 8], reserved: [40, 4] })
   const list = listOf(resourcesOf("rate", "space"), members, { routes: [route(8_000)] })
   const little = 2 ** -20
-  const [work] = pricesOf(list, 1, [20 * little, 0])
+  const [work] = pricesOf(list, 1, [80 * little, 0])
   const [room] = pricesOf(list, 1, [0, 8 * little])
   assert.ok(Math.abs(work! / little - 0.5) < 1e-4 && Math.abs(room! / little - 1) < 1e-4, `${work}, ${room}`)
 })
@@ -92,9 +92,31 @@ test("until it is known how long requests take a rate counts by the second, and 
     const unknown = pricesOf(listOf(resourcesOf(...kinds), members), 1, [1, 1])
     const ask = (holdMs: number): number[] =>
       pricesOf(listOf(resourcesOf(...kinds), members, { routes: [route(), route(holdMs)] }), 1, [1, 1])
-    assert.deepEqual(ask(4_000), unknown)
+    assert.deepEqual(ask(1_000), unknown)
     assert.equal(ask(9_000)[0] === unknown[0], same)
   }
+})
+
+test("a space counts for as long as requests of the route hold it", () => {
+  const members = fleet({ capacity: [10, 10], reserved: [0, 4] })
+  const routes = [route(), route(1_000), { ...route(9_000), rate: 3 }]
+  const list = listOf(resourcesOf("rate", "space"), members, { routes })
+  // The mean over four requests is 7 s. Half way through the placing half is held: 2/10 · 1, times 1/7, 9/7 and 1.
+  for (const [asked, expected] of [0.2, 0.2 / 7, 1.8 / 7, 0.2].entries()) {
+    list.ask(request([0, 2], undefined, undefined, { route: asked }))
+    assert.ok(Math.abs(list.of(0) - expected) < 1e-12, `route ${asked}: ${list.of(0)}`)
+  }
+})
+
+test("a space counts for longer where the request's work takes longer", () => {
+  const members = fleet({ capacity: [10, 10] }, { capacity: [2, 10] })
+  const list = listOf(resourcesOf("rate", "space"), members, { routes: [route(1_000)] })
+  // Both idle. Work of 5 is half a second on the one and two and a half on the other, of what takes 1 s in the mean.
+  const [fast, slow] = pricesOf(list, 2, [5, 2])
+  const [fastWork, slowWork] = pricesOf(list, 2, [5, 0])
+  const room = 0.2 * (0.1 / 0.9)
+  assert.ok(Math.abs(fast! - fastWork! - room) < 1e-12, `${fast}, ${fastWork}`)
+  assert.ok(Math.abs(slow! - slowWork! - 3 * room) < 1e-12, `${slow}, ${slowWork}`)
 })
 
 test("an idle backend that fails fast is dearer than a loaded one that does not", () => {

@@ -3,14 +3,9 @@ import type { Backend, BackendLoad } from "../core/backend.ts"
 import { type Knowledge, nothingKnown } from "../core/knowledge.ts"
 import type { ResourceTable } from "../core/resources.ts"
 import type { Rng } from "../core/rng.ts"
-import { meanHoldSeconds } from "./hold-time.ts"
+import { HoldTimes } from "./hold-time.ts"
 import type { PickRequest } from "./policy.ts"
-
-/**
- * Which part of the time that requests take counts. Measured (price-scale.test.ts): of 6,000 requests to a fleet bound
- * by its work a quarter refuses 61, a twelfth 74 and all of it 77; to one bound by its space 206, 267 and 712.
- */
-const hurry = 1 / 4
+import { Suitability } from "./suitability.ts"
 
 /**
  * What placing a request would cost at each member of a fleet:
@@ -19,17 +14,18 @@ const hurry = 1 / 4
  *
  * with d the request's demand, W the demand reserved on the backend, K what the backend has, and K̄ the mean of K over
  * the fleet. The argument of φ is the load half way through the placing, so that big requests see that they are big.
+ * φ(u) = u for rates, which may lag behind, and u / (1 − u) for spaces, which may not: Infinity from 1 on.
  *
- * K makes the resources comparable. Of a `space` it is the capacity, so W/K is the fraction held. Of a `rate` it is
- * the work that the backend can do in a quarter of the time that requests take on average, T. By Little's law the
- * work in flight is arrivals times T, so W over capacity times T is the rate's utilization, a fraction of the same
- * meaning. φ(u) = u for rates, which may lag behind, and u / (1 − u) for spaces, which may not: Infinity from 1 on. The
- * quarter makes up for that difference where it matters, at utilizations of 0.8 to 0.95. Where a fleet has only one
- * sort of resource T is a common factor and left out; while it is not known a rate's K is its capacity a second.
+ * So no unit matters. The fleet's mean divides the demand, the own capacity divides the backlog, once: dividing the
+ * demand by the own capacity too makes large backends look cheap for the wrong requests. Where the means of all
+ * resources are alike this is Σ d_r φ((W_r + d_r/2) / C_r) but for a factor.
  *
- * So no unit matters, of no resource and not of time. The fleet's mean divides the demand, the own capacity divides
- * the backlog, once: dividing the demand by the own capacity too makes large backends look cheap for the wrong
- * requests. Where the means of all resources are alike this is Σ d_r φ((W_r + d_r/2) / C_r) but for a factor.
+ * Rates beside spaces are made comparable by time, once it is known how long requests take. Of a rate, K is then the
+ * work that the backend can do in T, the time that requests take on average: by Little's law the work in flight is
+ * arrivals times T, so W/K is the rate's utilization, a fraction of the same meaning as that of a space. And a space
+ * counts for as long as it is held: its term is multiplied by t / T, with t the time that this request will hold it
+ * there (`HoldTimes`). Where some place is far dearer than another that has no room just now, requests wait for that
+ * (`Suitability`).
  *
  * A resource the request does not need costs nothing, however scarce. One it needs and the backend lacks costs Infinity.
  * A request that needs nothing, as when backends report only zeros, costs the attempts in flight per weight: without any
@@ -49,15 +45,19 @@ export class PriceList {
   /** Whether two rates are all there is and no member lacks one of them. */
   #isPlainPair = false
   readonly #hasBoth: boolean
+  readonly #times: HoldTimes
+  readonly #suitability: Suitability
   #knowledge: Knowledge = nothingKnown
   #members: readonly Backend[] = []
   #loads: readonly BackendLoad[] = []
   /** By member and resource: 1 / K. */
   #inverse = new Float64Array(0)
   /** By resource: 1 / K̄. */
-  readonly #inverseMean: Float64Array
+  readonly #inverseMean: Float64Array<ArrayBuffer>
   /** By member, of the last request whose price was asked of all. */
   #prices = new Float64Array(0)
+  /** By member, of the same request: how dear it is. */
+  #dears = new Float64Array(0)
   /** By member. */
   #penalties = new Float64Array(0)
   #hasPenalties = false
@@ -76,6 +76,8 @@ export class PriceList {
     this.#isSpace = resources.map((resource) => resource.kind === "space")
     this.#isPairOfRates = resources.length === 2 && !this.#isSpace.includes(true)
     this.#hasBoth = this.#isSpace.includes(true) && this.#isSpace.includes(false)
+    this.#times = new HoldTimes(resources)
+    this.#suitability = new Suitability(resources, this.#times)
     this.#inverseMean = new Float64Array(resources.length)
     this.#meanPrice = new Float64Array(resources.length)
     this.#weights = new Float64Array(resources.length)
@@ -87,6 +89,7 @@ export class PriceList {
     this.#members = members
     this.#loads = members.map((member) => member.load)
     this.#prices = new Float64Array(members.length)
+    this.#dears = new Float64Array(members.length)
     this.#prepare()
   }
 
@@ -100,7 +103,8 @@ export class PriceList {
     const count = this.#count
     const members = this.#members
     const { routes, penalties } = this.#knowledge
-    const seconds = this.#hasBoth ? (meanHoldSeconds(routes) ?? 1 / hurry) * hurry : 1
+    this.#times.prepare(members, routes)
+    const seconds = this.#times.meanSeconds ?? 1
     const sums = new Float64Array(count)
     this.#inverse = new Float64Array(members.length * count)
     for (const [index, { capacity }] of members.entries()) {
@@ -114,6 +118,7 @@ export class PriceList {
     for (let r = 0; r < count; r++) this.#inverseMean[r] = sums[r]! > 0 ? members.length / sums[r]! : 1
     this.#penalties = Float64Array.from(members, ({ id }) => Math.max(1, penalties.get(id) ?? 1))
     this.#hasPenalties = this.#penalties.some((penalty) => penalty > 1)
+    if (this.#hasBoth) this.#suitability.prepare(members, routes, this.#inverse, this.#inverseMean)
     this.refresh()
   }
 
@@ -130,7 +135,8 @@ export class PriceList {
 
   /** What the following calls of `of` are about. */
   ask(request: PickRequest): void {
-    const { demand } = request
+    const { demand, route } = request
+    if (this.#hasBoth) this.#times.ask(route, demand)
     let needed = 0
     for (let r = 0; r < this.#count; r++) {
       needed += demand[r]!
@@ -161,6 +167,7 @@ export class PriceList {
     const load = this.#loads[index]!
     if (this.#needsNothing) return load.inFlight / this.#members[index]!.weight
     const count = this.#count
+    const time = this.#hasBoth ? this.#times.of(index) : 1
     let price = 0
     for (let r = 0; r < count; r++) {
       const weight = this.#weights[r]!
@@ -168,7 +175,7 @@ export class PriceList {
       if (weight === 0) continue
       const u = (load.reserved(r) + this.#halves[r]!) * this.#inverse[index * count + r]!
       if (!this.#isSpace[r]!) price += weight * u
-      else if (u < 1) price += (weight * u) / (1 - u)
+      else if (u < 1) price += (weight * time * u) / (1 - u)
       else return Infinity
     }
     return price
@@ -195,9 +202,27 @@ export class PriceList {
     }
   }
 
+  /** Places that are too dear get the price NaN. */
+  #withdraw(request: PickRequest): void {
+    const suitability = this.#suitability
+    const dears = this.#dears
+    suitability.ask(request.route, request.demand)
+    let least = Infinity
+    for (let i = 0; i < dears.length; i++) {
+      const dear = suitability.of(i)
+      dears[i] = dear
+      // One that fails is idle, not good.
+      if (dear >= least || this.#penalties[i]! > 1) continue
+      if (suitability.isFull(i) || request.admits(this.#members[i]!)) least = dear
+    }
+    for (let i = 0; i < dears.length; i++) {
+      if (suitability.isTooDear(i, dears[i]!, least)) this.#prices[i] = NaN
+    }
+  }
+
   /**
-   * The cheapest member that the request admits; each of the tied is equally likely. One at Infinity is found only
-   * when all admitted ones are there; `undefined` when none is admitted. O(members · resources).
+   * The cheapest member that the request admits and that is not too dear to it; each of the tied is equally likely. One at Infinity is found only
+   * when all admitted ones are there; `undefined` when none is admitted, or it had better wait. O(members · resources).
    *
    * Only a member that is cheap enough is asked whether it is admitted, which few are: of n in random order ln n.
    * The tie-break is a reservoir of size one: the k-th of the tied replaces the one held with probability 1/k.
@@ -205,6 +230,7 @@ export class PriceList {
   cheapest(request: PickRequest): Backend | undefined {
     this.ask(request)
     this.#priceAll()
+    if (this.#hasBoth && this.#suitability.isKnown) this.#withdraw(request)
     const members = this.#members
     const prices = this.#prices
     let best: Backend | undefined
@@ -212,7 +238,8 @@ export class PriceList {
     let tied = 0
     for (let i = 0; i < members.length; i++) {
       const price = prices[i]!
-      if (price > least) continue
+      // NaN is not at most anything.
+      if (!(price <= least)) continue
       const backend = members[i]!
       if (!request.admits(backend)) continue
       if (price < least) {

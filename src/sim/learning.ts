@@ -134,7 +134,14 @@ function knownRoutes(scenario: Scenario, rate: number): RouteKnowledge[] {
     { name: "", mean: overall, rate: 0, isLearned: true },
     ...means.map(({ demand, holdMs, share }, c): RouteKnowledge => {
       const aloneMs = Math.min(...backends.map((backend) => aloneMsOn(backend, demand, holdMs)))
-      return { name: classes[c]!.name, mean: demand, rate: rate * share, isLearned: true, holdMs: aloneMs }
+      return {
+        name: classes[c]!.name,
+        mean: demand,
+        rate: rate * share,
+        isLearned: true,
+        holdMs: aloneMs,
+        answerMs: holdMs,
+      }
     }),
   ]
 }
