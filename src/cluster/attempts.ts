@@ -2,7 +2,8 @@
 import type { Backend } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
 import { type Resource, type ResourceTable, type ResourceVector, unitsMax } from "../core/resources.ts"
-import type { AttemptResult } from "../policies/policy.ts"
+import type { AttemptResult, Policy } from "../policies/policy.ts"
+import type { Choosing } from "./choosing.ts"
 import type { LoadTable } from "./load-table.ts"
 
 /** A backend with its row in the load table. */
@@ -10,6 +11,8 @@ export interface PlacedBackend extends Backend {
   readonly slot: number
   /** The most fixed-point units that each resource may hold: its capacity for `space`, else no bound that matters. */
   readonly roomUnits: Int32Array
+  /** Until when it is passed over while another will do, after a connection to it could not be made. */
+  readonly avoidUntil: Millis
 }
 
 /** What `PlacedBackend.roomUnits` is for this capacity. A space capacity is rounded down, a demand up. */
@@ -66,6 +69,36 @@ export class Attempts {
     const units = new Int32Array(this.#resourceCount)
     this.#table.toUnits(demand, units)
     return units
+  }
+
+  /**
+   * Chooses by the policy, and reserves these units of what is asked for on whom it picks; undefined when it picks
+   * nobody. A backend that ran full between choosing and reserving (other threads reserve too) is passed over; one that
+   * refused a connection a moment ago is used only when no other will do.
+   *
+   * @param units the demand in the load table's units, as in `begin`
+   */
+  place(policy: Policy, choosing: Choosing<PlacedBackend>, units: Int32Array): Attempt | undefined {
+    return this.#tryPlace(policy, choosing, units, true) ?? this.#tryPlace(policy, choosing, units, false)
+  }
+
+  #tryPlace(
+    policy: Policy,
+    choosing: Choosing<PlacedBackend>,
+    units: Int32Array,
+    avoids: boolean,
+  ): Attempt | undefined {
+    choosing.begin(avoids)
+    for (;;) {
+      const backend = policy.pick(choosing) as PlacedBackend | undefined
+      if (backend === undefined) return undefined
+      const attempt = this.begin(backend, units)
+      if (attempt !== undefined) {
+        policy.onBegun?.(backend, choosing)
+        return attempt
+      }
+      if (!choosing.markFull(backend)) return undefined
+    }
   }
 
   /**

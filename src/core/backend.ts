@@ -1,5 +1,5 @@
 import type { Millis } from "./clock.ts"
-import type { ResourceVector } from "./resources.ts"
+import type { ResourceTable, ResourceVector } from "./resources.ts"
 
 /** The operator's name of a backend: 1 to 128 of `A-Z a-z 0-9 . _ : -`. */
 export type BackendId = string & { readonly "~brand": "BackendId" }
@@ -34,4 +34,16 @@ export interface Backend {
   /** Its address as `host:port` or `unix:/path`, for policies that hash what their originals hash. */
   readonly address: string
   readonly load: BackendLoad
+}
+
+/** Whether a backend has room now for this much of every space. O(resources). */
+export function hasRoomFor(
+  { capacity, load }: Backend,
+  demand: Readonly<ResourceVector>,
+  resources: ResourceTable,
+): boolean {
+  for (let r = 0; r < resources.length; r++) {
+    if (resources[r]!.kind === "space" && load.reserved(r) + demand[r]! > capacity[r]!) return false
+  }
+  return true
 }

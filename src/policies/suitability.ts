@@ -1,5 +1,5 @@
 // Hot path where there are rates and spaces: `ask` once a pick, `of` and `isTooDear` once a candidate.
-import type { Backend, BackendLoad } from "../core/backend.ts"
+import { type Backend, type BackendLoad, hasRoomFor } from "../core/backend.ts"
 import type { RouteKnowledge } from "../core/knowledge.ts"
 import type { ResourceTable, ResourceVector } from "../core/resources.ts"
 import type { HoldTimes } from "./hold-time.ts"
@@ -35,6 +35,7 @@ const partMin = 0.01
  * Nothing is too dear while it is not known how long requests take, nor where all resources are of one kind.
  */
 export class Suitability {
+  readonly #resources: ResourceTable
   readonly #times: HoldTimes
   readonly #isSpace: readonly boolean[]
   readonly #count: number
@@ -49,6 +50,7 @@ export class Suitability {
   #demand: Readonly<ResourceVector> = new Float64Array(0)
 
   constructor(resources: ResourceTable, times: HoldTimes) {
+    this.#resources = resources
     this.#times = times
     this.#count = resources.length
     this.#isSpace = resources.map(({ kind }) => kind === "space")
@@ -132,12 +134,7 @@ export class Suitability {
 
   /** Whether it lacks room for the request now. */
   isFull(index: number): boolean {
-    const load = this.#loads[index]!
-    const { capacity } = this.#members[index]!
-    for (let r = 0; r < this.#count; r++) {
-      if (this.#isSpace[r]! && load.reserved(r) + this.#demand[r]! > capacity[r]!) return true
-    }
-    return false
+    return !hasRoomFor(this.#members[index]!, this.#demand, this.#resources)
   }
 
   /** Whether a request to which this member is so dear had better wait, where the best is `least`. */

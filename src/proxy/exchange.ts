@@ -11,6 +11,7 @@
  * Benchmark: bench/exchange.ts, bench/relay.ts.
  */
 import type { Attempt } from "../cluster/attempts.ts"
+import { avoidMs } from "../cluster/choosing.ts"
 import { parseDeclaredDemand, type SimulatedDemand } from "../cluster/demand.ts"
 import { loadReportOf } from "../cluster/load-report.ts"
 import type { LoadTable } from "../cluster/load-table.ts"
@@ -45,7 +46,7 @@ import type { BackendConnection, BackendSide } from "./backend-connection.ts"
 import type { BackendPool } from "./backend-pool.ts"
 import type { Context } from "./context.ts"
 import type { DemandTrust } from "./demand-trust.ts"
-import { avoidMs, type Demand, type Fleet, type FleetBackend, type Placement } from "./fleet.ts"
+import type { Demand, Fleet, FleetBackend, Placement } from "./fleet.ts"
 import type { Forwarding } from "./forwarding.ts"
 import type { BackendOptions } from "./options.ts"
 import { openingOf, Origin } from "./origin.ts"

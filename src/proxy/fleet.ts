@@ -2,23 +2,21 @@
 import { formatAddress } from "../cluster/address.ts"
 import type { Attempt, Attempts, PlacedBackend } from "../cluster/attempts.ts"
 import { roomUnitsOf } from "../cluster/attempts.ts"
+import { Choosing } from "../cluster/choosing.ts"
 import type { LoadTable } from "../cluster/load-table.ts"
 import { emptySnapshot, type Member, type Snapshot } from "../cluster/snapshot.ts"
-import type { Backend, BackendId, BackendLoad } from "../core/backend.ts"
+import type { BackendId, BackendLoad } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
 import { type Knowledge, nothingKnown } from "../core/knowledge.ts"
 import type { ResourceTable, ResourceVector } from "../core/resources.ts"
 import type { Rng } from "../core/rng.ts"
 import { makeChooser } from "../policies/chooser.ts"
-import type { PickRequest, Policy } from "../policies/policy.ts"
+import type { Policy } from "../policies/policy.ts"
 import { BackendPool } from "./backend-pool.ts"
 import type { Context } from "./context.ts"
 import { destinationOf, isSameDestination } from "./dial.ts"
 import type { GroupOptions, PoolMatch } from "./options.ts"
 import { WaitingQueue } from "./waiting-queue.ts"
-
-/** How long a backend that refused a connection is passed over while another will do. */
-export const avoidMs = 1_000
 
 export class FleetBackend implements PlacedBackend {
   readonly id: BackendId
@@ -33,8 +31,7 @@ export class FleetBackend implements PlacedBackend {
   readonly load: BackendLoad
   readonly roomUnits: Int32Array
   readonly pool: BackendPool
-  /** Until when it is passed over, after a connection to it could not be made. */
-  avoidUntil: Millis = 0
+  avoidUntil: Millis = -Infinity
 
   constructor(member: Member, resources: ResourceTable, load: BackendLoad, pool: BackendPool) {
     this.id = member.id
@@ -65,51 +62,26 @@ export interface Demand {
 const nobody: readonly FleetBackend[] = []
 
 /** What has to be known of a request to place it. One a thread: it is used up within one call of `Fleet.place`. */
-export class Placement implements PickRequest {
-  now: Millis = 0
-  demand: Readonly<ResourceVector>
+export class Placement extends Choosing<FleetBackend> {
   /** The demand in the load table's units. */
   units: Int32Array
-  route = 0
-  affinityHash: number | undefined = undefined
-  clientAddress: Uint8Array | undefined = undefined
-  boundTo: BackendId | undefined = undefined
   /** Backends that this exchange has tried. */
   tried: readonly FleetBackend[] = nobody
 
-  /** Some resource is a space, for which requests may have to wait. */
-  readonly hasSpace: boolean
-  readonly #resources: ResourceTable
-  /** Backends that had no room when it came to reserving. */
-  readonly #full: Backend[] = []
-  #avoids = true
-
   constructor(resources: ResourceTable, { vector, units }: Demand) {
-    this.#resources = resources
-    this.hasSpace = resources.some((resource) => resource.kind === "space")
-    this.demand = vector
+    super(resources, vector)
     this.units = units
   }
 
-  admits(backend: Backend): boolean {
-    if (this.hasTried(backend as FleetBackend)) return false
-    if (this.#avoids && (backend as FleetBackend).avoidUntil > this.now) return false
-    if (!(backend as FleetBackend).pool.hasRoom) return false
-    if (this.#full.length > 0 && this.#full.includes(backend)) return false
-    return !this.hasSpace || this.#fits(backend)
+  override isOpen({ pool }: FleetBackend): boolean {
+    return pool.hasRoom
   }
 
-  /** Whether it is a process that has been tried: by its pool, for a new weight or capacity makes it another object. */
-  hasTried({ pool }: FleetBackend): boolean {
+  /** By its pool, which is the process: for a new weight or capacity makes it another object. */
+  override hasTried({ pool }: FleetBackend): boolean {
     const { tried } = this
     for (let i = 0; i < tried.length; i++) if (tried[i]!.pool === pool) return true
     return false
-  }
-
-  /** Starts a choosing: nobody is known to be full, and `avoids` says whether refusals of late count. */
-  begin(avoids: boolean): void {
-    this.#avoids = avoids
-    if (this.#full.length > 0) this.#full.length = 0
   }
 
   /** The request that is to be placed, and whom it has tried. */
@@ -135,26 +107,6 @@ export class Placement implements PickRequest {
     this.affinityHash = affinityHash
     this.clientAddress = clientAddress
     this.boundTo = boundTo
-  }
-
-  /** False when it was known already: then whoever chose it does not listen to `admits`. */
-  markFull(backend: Backend): boolean {
-    if (this.#full.includes(backend)) return false
-    this.#full.push(backend)
-    return true
-  }
-
-  #fits(backend: Backend): boolean {
-    const resources = this.#resources
-    for (let r = 0; r < resources.length; r++) {
-      if (
-        resources[r]!.kind === "space" &&
-        backend.load.reserved(r) + this.demand[r]! > backend.capacity[r]!
-      ) {
-        return false
-      }
-    }
-    return true
   }
 }
 
@@ -295,18 +247,13 @@ export class Fleet {
     for (const { policy } of this.#groups) policy.tick?.(now)
   }
 
-  /**
-   * Chooses a backend of the group and reserves the demand on it. A backend that ran full between choosing and reserving
-   * (other threads reserve too) is passed over; one that refused a connection a moment ago is used only when no other
-   * will do.
-   */
+  /** Chooses a backend of the group and reserves the demand on it: see `Attempts.place`. */
   place(placement: Placement, group: Group): Attempt | NoPlace {
     if (group.eligible.length === 0) return "empty"
-    return (
-      this.#tryPlace(placement, group, true) ??
-      this.#tryPlace(placement, group, false) ??
-      whyNot(placement, group)
-    )
+    const attempt = this.#attempts.place(group.policy, placement, placement.units)
+    if (attempt === undefined) return whyNot(placement, group)
+    if (placement.hasSpace) group.queue.begun(placement.route, placement.demand)
+    return attempt
   }
 
   /** Cold: whether somebody who is eligible would have the space for this demand if nothing else were there. */
@@ -316,22 +263,6 @@ export class Fleet {
     return eligible.some(({ roomUnits }) =>
       resources.every(({ kind }, r) => kind === "rate" || units[r]! <= roomUnits[r]!),
     )
-  }
-
-  #tryPlace(placement: Placement, group: Group, avoids: boolean): Attempt | undefined {
-    const { policy } = group
-    placement.begin(avoids)
-    for (;;) {
-      const backend = policy.pick(placement) as FleetBackend | undefined
-      if (backend === undefined) return undefined
-      const attempt = this.#attempts.begin(backend, placement.units)
-      if (attempt !== undefined) {
-        policy.onBegun?.(backend, placement)
-        if (placement.hasSpace) group.queue.begun(placement.route, placement.demand)
-        return attempt
-      }
-      if (!placement.markFull(backend)) return undefined
-    }
   }
 
   /** Who may be chosen since now. Those that were there from the start have no start to be careful of. */

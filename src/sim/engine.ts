@@ -347,9 +347,6 @@ export class Engine {
       const { index } = attempt.backend as SeenBackend
       requests.backend[request] = index
       this.#reporting.inFlight[index]!++
-      if (this.rooms !== undefined) balancer.queue.begun(choice.route, choice.demand)
-      balancer.policy.onBegun?.(attempt.backend, choice)
-      if (this.rooms !== undefined) balancer.queue.begun(choice.route, choice.demand)
       const failed = this.#start(request, index)
       if (failed === undefined) return true
       if (!this.#failAttempt(request, failed)) return true
@@ -475,8 +472,7 @@ export class Engine {
     requests.attempt[request] = undefined
     requests.phase[request] = phases.ended
     requests.epoch[request]!++
-    if (this.rooms !== undefined) balancer.queue.ended(outcome.route, requests.demand[request]!)
-    attempt.settle(result, this.now)
+    balancer.settle(attempt, requests.demand[request]!, this.now)
     if (--this.#reporting.inFlight[backend]! === 0 && this.#membership.isDraining(backend)) {
       this.#membership.leave(backend, this.now)
       this.#takeSnapshot()

@@ -11,17 +11,15 @@ import {
   type PlacedBackend,
   roomUnitsOf,
 } from "../cluster/attempts.ts"
+import { avoidMs, Choosing } from "../cluster/choosing.ts"
 import { FairQueue } from "../cluster/fair-queue.ts"
 import { LoadTable } from "../cluster/load-table.ts"
 import type { Member, Snapshot } from "../cluster/snapshot.ts"
-import type { Backend, BackendId, BackendLoad } from "../core/backend.ts"
+import type { BackendId, BackendLoad } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
 import { type Knowledge, nothingKnown } from "../core/knowledge.ts"
 import type { ResourceTable, ResourceVector } from "../core/resources.ts"
-import type { AttemptResult, Outcome, PickRequest, Policy } from "../policies/policy.ts"
-
-/** How long a backend that refused a connection is passed over while another will do: as in production. */
-const avoidMs = 1_000
+import type { AttemptResult, Outcome, Policy } from "../policies/policy.ts"
 
 /** A member as one balancer sees it. */
 export class SeenBackend implements PlacedBackend {
@@ -91,30 +89,14 @@ class SettledOutcome implements Outcome {
   route = 0
 }
 
-/** What has to be known of a request to choose for it. Reused. */
-class Choice implements PickRequest {
-  now: Millis = 0
-  demand: Readonly<ResourceVector> = new Float64Array(0)
-  route = 0
-  affinityHash: number | undefined = undefined
-  readonly clientAddress: Uint8Array = new Uint8Array(4)
-  readonly boundTo: BackendId | undefined = undefined
+/** Its clients have addresses of their own, and its requests have been tried on numbers of backends. */
+class Choice extends Choosing<SeenBackend> {
+  override readonly clientAddress = new Uint8Array(4)
   /** Backends that it has been tried on: `triedCount` numbers from `triedFrom` on. */
   tried = new Int32Array(0)
   triedFrom = 0
   triedCount = 0
-  avoids = true
-  /** Backends that had no room when it came to reserving. */
-  readonly full: Backend[] = []
-  readonly #resources: ResourceTable
-  readonly #hasSpace: boolean
 
-  constructor(resources: ResourceTable) {
-    this.#resources = resources
-    this.#hasSpace = resources.some(({ kind }) => kind === "space")
-  }
-
-  /** An address of its own for each client. */
   setClient(client: number): void {
     const address = this.clientAddress
     address[0] = 10
@@ -123,25 +105,13 @@ class Choice implements PickRequest {
     address[3] = client
   }
 
-  admits(backend: Backend): boolean {
-    const { index, avoidUntil } = backend as SeenBackend
-    for (let i = 0; i < this.triedCount; i++) if (this.tried[this.triedFrom + i] === index) return false
-    if (this.avoids && avoidUntil > this.now) return false
-    return !this.#hasSpace || this.#fits(backend)
+  override isOpen(): boolean {
+    return true
   }
 
-  #fits(backend: Backend): boolean {
-    if (this.full.length > 0 && this.full.includes(backend)) return false
-    const resources = this.#resources
-    for (let r = 0; r < resources.length; r++) {
-      if (
-        resources[r]!.kind === "space" &&
-        backend.load.reserved(r) + this.demand[r]! > backend.capacity[r]!
-      ) {
-        return false
-      }
-    }
-    return true
+  override hasTried({ index }: SeenBackend): boolean {
+    for (let i = 0; i < this.triedCount; i++) if (this.tried[this.triedFrom + i] === index) return true
+    return false
   }
 }
 
@@ -183,7 +153,7 @@ export class SimulatedBalancer {
     this.policy = policy
     this.table = LoadTable.create(resources, slots, 1)
     this.queue = new FairQueue(resources, queueMax)
-    this.choice = new Choice(resources)
+    this.choice = new Choice(resources, prior)
     this.#attempts = new Attempts(this.table, 0, resources.length, this.#onSettled)
     this.#prior = prior
     this.#demands = Array.from({ length: routes }, () => prior)
@@ -241,38 +211,28 @@ export class SimulatedBalancer {
     this.table.toUnits(demand, units)
   }
 
-  /**
-   * Chooses for what is in `choice` and reserves these units; undefined when nobody is admitted. One that refused a
-   * connection a moment ago is used only when no other will do.
-   */
+  /** Chooses for what is in `choice` and reserves these units: see `Attempts.place`. */
   place(units: Int32Array): Attempt | undefined {
+    const { choice } = this
     if (this.eligible.length === 0) return undefined
-    return this.#tryPlace(units, true) ?? this.#tryPlace(units, false)
+    const attempt = this.#attempts.place(this.policy, choice, units)
+    if (attempt !== undefined && choice.hasSpace) this.queue.begun(choice.route, choice.demand)
+    return attempt
+  }
+
+  /** The attempt has gone as `outcome` says; `demand` is what was asked for when it was placed. */
+  settle(attempt: Attempt, demand: Readonly<ResourceVector>, now: Millis): void {
+    if (this.choice.hasSpace) this.queue.ended(this.outcome.route, demand)
+    attempt.settle(this.outcome.result, now)
   }
 
   /** Whether somebody would do who has not been tried, and has only no room now. */
   get isFull(): boolean {
-    const { tried, triedCount, triedFrom } = this.choice
-    return this.eligible.some(
-      ({ index }) => !tried.subarray(triedFrom, triedFrom + triedCount).includes(index),
-    )
+    return this.eligible.some((backend) => !this.choice.hasTried(backend))
   }
 
   avoid(backend: SeenBackend, now: Millis): void {
     backend.avoidUntil = now + avoidMs
-  }
-
-  #tryPlace(units: Int32Array, avoids: boolean): Attempt | undefined {
-    const { choice } = this
-    choice.avoids = avoids
-    if (choice.full.length > 0) choice.full.length = 0
-    for (;;) {
-      const backend = this.policy.pick(choice) as SeenBackend | undefined
-      if (backend === undefined) return undefined
-      const attempt = this.#attempts.begin(backend, units)
-      if (attempt !== undefined) return attempt
-      choice.full.push(backend)
-    }
   }
 
   #see(member: Member, before: SeenBackend | undefined, now: Millis): SeenBackend {
