@@ -148,13 +148,17 @@ class RunningBalancer implements Balancer {
         rise: checks.rise,
       },
     })
+    const planner = new MixPlanner(resources)
     this.#learning = new Learning(
       {
         resources,
         prior: demandDefault(config),
         rules: this.#desk.routing.routes.map(({ rule }) => rule),
         routesMax: config.learning.routesMax,
-        planner: new MixPlanner(resources),
+        planner: {
+          plan: (members, routes) =>
+            this.#desk.readsMix(members.length) ? planner.plan(members, routes) : undefined,
+        },
       },
       this.#registry.snapshot,
     )

@@ -20,7 +20,7 @@ import type { Member, Snapshot } from "./snapshot.ts"
 import { regressionRoutesMax, UtilizationRegression } from "./utilization-regression.ts"
 import { averagingsCount, type ClosedStretch, WorkLedger } from "./work-ledger.ts"
 
-/** What works out which part of a route's requests goes where (policies/mix-planner.ts). */
+/** What works out which part of a route's requests goes where (policies/mix-planner.ts), where that is of use. */
 export interface Planner {
   plan(
     members: readonly {

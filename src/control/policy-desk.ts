@@ -85,6 +85,14 @@ export class PolicyDesk {
     ]
   }
 
+  /** Whether some group's policy chooses by the mix, where there are so many members at most. */
+  readsMix(members: number): boolean {
+    return this.#routing.groups.some(({ choosing }) => {
+      const entry: PolicyEntry = policies[choosing.policy.name]
+      return entry.readsMix?.(members) === true
+    })
+  }
+
   /** Takes the change; what it leads to is in `routing`. Routes with a policy of their own keep it. */
   change({ name, parameters = {}, pool }: PolicyChange): Result<PolicySpec, PolicyChangeError> {
     const spec = policySpec(name, parameters)

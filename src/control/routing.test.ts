@@ -135,3 +135,15 @@ test("the example of a configuration is valid, and leads where it says", () => {
   )
   assert.equal(groups[0]!.choosing.bind, true)
 })
+
+function reads(input: object, members: number): boolean {
+  return new PolicyDesk(configOf(input)).readsMix(members)
+}
+
+test("the mix is planned only where a group chooses by it", () => {
+  assert.equal(reads({}, 64), false)
+  assert.equal(reads({}, 65), true)
+  assert.equal(reads({ policy: "mix" }, 3), true)
+  assert.equal(reads({ policy: "price" }, 1_000), false)
+  assert.equal(reads({ policy: "price", pools, routes: [{ path: "/d", pool: "llm" }] }, 3), true)
+})

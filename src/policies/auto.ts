@@ -7,6 +7,11 @@ import { Price } from "./price.ts"
 /** The largest fleet of which every member is looked at for every request. */
 const scannedMax = 64
 
+/** Whether so many members are drawn from. */
+export function drawsFrom(members: number): boolean {
+  return members > scannedMax
+}
+
 /**
  * The default: `price` up to 64 members, `mix` above. To look at everybody is best where it is cheap; drawing costs the
  * same for any number. Which of the two it is changes only when membership does.
@@ -26,7 +31,7 @@ export class Auto implements Policy {
 
   rebuild(members: readonly Backend[]): void {
     const before = this.#current
-    this.#current = members.length <= scannedMax ? this.#price : this.#mix
+    this.#current = drawsFrom(members.length) ? this.#mix : this.#price
     this.#current.rebuild(members)
     if (this.#current === before) return
     this.#current.learn(this.#knowledge)

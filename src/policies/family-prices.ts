@@ -1,5 +1,5 @@
 /** Policies that give every resource of every backend a price. */
-import { Auto } from "./auto.ts"
+import { Auto, drawsFrom } from "./auto.ts"
 import { betaRate, betaSpace, ExponentialPrice } from "./exponential-price.ts"
 import { Mix, mixParameters } from "./mix.ts"
 import type { PolicyEntry } from "./policy.ts"
@@ -12,6 +12,7 @@ export const prices = {
     make: (context) => new Auto(context),
     parameters: mixParameters,
     seesDemand: true,
+    readsMix: drawsFrom,
   },
   price: {
     summary: "The backend where what the request needs is cheapest now: demand times backlog, by resource.",
@@ -23,6 +24,7 @@ export const prices = {
     make: (context) => new Mix(context),
     parameters: mixParameters,
     seesDemand: true,
+    readsMix: () => true,
   },
   "exponential-price": {
     summary: "As price, with prices that rise exponentially with load: shy of limits.",

@@ -118,4 +118,6 @@ export interface PolicyEntry {
   readonly seesDemand: boolean
   /** Whether it sends requests of one key to one backend; then its mix is an accident of the keys. */
   readonly sticks?: boolean
+  /** Whether it chooses by `Knowledge.mix` among so many members, which is planned only where somebody does. */
+  readsMix?(this: void, members: number): boolean
 }

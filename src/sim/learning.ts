@@ -79,10 +79,7 @@ export class Known {
   }
 }
 
-/**
- * Plans the mix when somebody asks for it. In production that is always, off the hot path; here it would cost more than
- * the whole rest of a run in which the policy has no use for it.
- */
+/** Plans the mix when somebody asks for it: that costs more than the whole rest of a run whose policy has no use for it. */
 class LazyPlanner {
   readonly #resources: ResourceTable
   readonly #planner: MixPlanner
