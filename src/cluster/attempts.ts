@@ -22,6 +22,26 @@ export function roomUnitsOf(resources: ResourceTable, capacity: Readonly<Resourc
   )
 }
 
+/** By resource the most that a request can hold at one of these backends: Infinity for rates, and of nobody. */
+export function roomMostOf(resources: ResourceTable, backends: readonly PlacedBackend[]): ResourceVector {
+  return Float64Array.from(resources, ({ kind, resolution }, r) => {
+    if (kind === "rate" || backends.length === 0) return Infinity
+    return backends.reduce((most, { roomUnits }) => Math.max(most, roomUnits[r]!), 0) * resolution
+  })
+}
+
+/** Cold: whether one of these backends would have the space for so many units if nothing else were there; or there is none. */
+export function couldHold(
+  resources: ResourceTable,
+  backends: readonly PlacedBackend[],
+  units: Int32Array,
+): boolean {
+  if (backends.length === 0) return true
+  return backends.some(({ roomUnits }) =>
+    resources.every(({ kind }, r) => kind === "rate" || units[r]! <= roomUnits[r]!),
+  )
+}
+
 /** Who is told that an attempt has settled, after its demand has been given back. */
 export type OnSettled = (attempt: Attempt, result: AttemptResult, now: Millis) => void
 

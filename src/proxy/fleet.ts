@@ -1,7 +1,13 @@
 /** Hot path: the members as one data-plane thread knows them, and choosing among them. Benchmark: bench/choose.ts. */
 import { formatAddress } from "../cluster/address.ts"
-import type { Attempt, Attempts, PlacedBackend } from "../cluster/attempts.ts"
-import { roomUnitsOf } from "../cluster/attempts.ts"
+import {
+  type Attempt,
+  type Attempts,
+  couldHold,
+  type PlacedBackend,
+  roomMostOf,
+  roomUnitsOf,
+} from "../cluster/attempts.ts"
 import { Choosing } from "../cluster/choosing.ts"
 import type { LoadTable } from "../cluster/load-table.ts"
 import { emptySnapshot, type Member, type Snapshot } from "../cluster/snapshot.ts"
@@ -258,11 +264,7 @@ export class Fleet {
 
   /** Cold: whether somebody who is eligible would have the space for this demand if nothing else were there. */
   couldHold({ units }: Demand, { eligible }: Group): boolean {
-    if (eligible.length === 0) return true
-    const { resources } = this.#context.options
-    return eligible.some(({ roomUnits }) =>
-      resources.every(({ kind }, r) => kind === "rate" || units[r]! <= roomUnits[r]!),
-    )
+    return couldHold(this.#context.options.resources, eligible, units)
   }
 
   /** Who may be chosen since now. Those that were there from the start have no start to be careful of. */
@@ -279,10 +281,7 @@ export class Fleet {
     const { members, eligible } = this.#snapshot
     const { match } = group.options
     group.eligible = eligibleOf(members, eligible, match).map(({ id }) => this.#members.get(id)!.backend)
-    group.roomMost = Float64Array.from(this.#context.options.resources, ({ kind, resolution }, r) => {
-      if (kind === "rate" || group.eligible.length === 0) return Infinity
-      return group.eligible.reduce((most, { roomUnits }) => Math.max(most, roomUnits[r]!), 0) * resolution
-    })
+    group.roomMost = roomMostOf(this.#context.options.resources, group.eligible)
     group.policy.rebuild(group.eligible)
     group.queue.rebuild(group.eligible)
   }

@@ -6,7 +6,7 @@ import { atRandom, spy } from "../../test/support/simulated-policies.ts"
 import { plainPolicy } from "../policies/index.ts"
 import type { RunResult } from "./results.ts"
 import { type PolicyFactory, type RunInput, runScenario } from "./run.ts"
-import type { Fault, Scenario } from "./scenario.ts"
+import type { Fault, RequestClass, Scenario } from "./scenario.ts"
 
 const leastConnections = plainPolicy("least-connections")
 
@@ -34,6 +34,10 @@ function withFault(fault: Fault, more: Partial<Scenario> = {}): Scenario {
 }
 
 const always = { backend: "b-1", atMs: 0, forMs: undefined } as const
+
+function amount(mean: number): RequestClass["demand"] {
+  return { r0: { kind: "constant", mean } }
+}
 
 function failures(result: RunResult): number {
   return Object.values(result.failed).reduce((sum, count) => sum + count, 0)
@@ -170,7 +174,7 @@ test("requests wait at the balancer while all room is taken, a limited number fo
   const slot = scenario({
     resources: resourcesOf("space"),
     backends: [group({ capacity: { r0: 1 } })],
-    classes: [kind([], { demand: { r0: { kind: "constant", mean: 1 } }, holdMs: exponentialOf(10) })],
+    classes: [kind([], { demand: amount(1), holdMs: exponentialOf(10) })],
     requests: 20_000,
     warmUp: 0,
   })
@@ -185,6 +189,36 @@ test("requests wait at the balancer while all room is taken, a limited number fo
   // The longest waits its 50 ms and is then served, for at most 10·ln(20_000) + some: 200 ms.
   assert.ok(late.max < 250, `${late.max}`)
   assert.ok(Math.abs(full.utilization["r0"]! - 1) < 0.01)
+})
+
+test("a request that says that it needs more room than anybody has fails at once, also when others wait", () => {
+  const slots = scenario({
+    resources: resourcesOf("space"),
+    backends: [group({ count: 2, capacity: { r0: 2 } })],
+    classes: [
+      kind([], { name: "small", share: 0.9, demand: amount(1), holdMs: exponentialOf(10) }),
+      kind([], { name: "large", share: 0.1, demand: amount(1), declaredBias: 3 }),
+    ],
+    knowledge: { ...four.knowledge, demand: "declared" },
+    warmUp: 0,
+  })
+  const result = run(slots, { load: 3.5, limits: { queueMs: 1e9 } })
+
+  assert.deepEqual(Object.keys(result.failed), ["no_backend_fits"])
+  // A tenth of 20 000: 4σ is 170. Of the others about half wait.
+  assert.ok(Math.abs(failures(result) - 2_000) < 170, `${failures(result)}`)
+  assert.ok(result.queued > 5_000, `${result.queued}`)
+})
+
+test("what is only believed is cut to what fits: a prior above all capacities keeps nobody waiting", () => {
+  const roomy = scenario({
+    resources: resourcesOf("space"),
+    backends: [group({ count: 4, capacity: { r0: 0.5 } })],
+    classes: [kind([], { demand: amount(0.2), holdMs: exponentialOf(10) })],
+    knowledge: { ...four.knowledge, demand: "learned", reports: "costs" },
+    warmUp: 0,
+  })
+  assert.equal(run(roomy).completed, 20_000)
 })
 
 test("who waits is served as in production: small requests pass a large one that does not fit, but not for ever", () => {

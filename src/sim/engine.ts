@@ -55,7 +55,13 @@ export const engineDefaults: EngineLimits = {
 }
 
 /** Why a request ended without its answer. */
-export type Failure = "no_backend" | "queue_full" | "queue_timeout" | "backend_failed" | "backend_error"
+export type Failure =
+  | "no_backend"
+  | "no_backend_fits"
+  | "queue_full"
+  | "queue_timeout"
+  | "backend_failed"
+  | "backend_error"
 
 /** Who is told how the requests ended, in order of ending. */
 export interface Recorder {
@@ -304,8 +310,13 @@ export class Engine {
       this.#nextArrivalAt = arrivals.at
     } else this.#nextArrivalAt = Infinity
 
-    if (this.balancers[balancer]!.queue.length === 0) {
+    const { queue } = this.balancers[balancer]!
+    if (queue.length === 0) {
       this.#place(request, undefined)
+      return
+    }
+    if (!this.#couldHold(request)) {
+      this.#fail(request, "no_backend_fits")
       return
     }
     // Small requests would keep a large one waiting for ever: whether this one may pass, the queue says.
@@ -330,11 +341,12 @@ export class Engine {
     let failure = after
     for (;;) {
       this.#fill(request, balancer)
-      const units =
-        this.#declaring === undefined ? balancer.unitsOf(choice.route) : requests.declaredUnits[request]!
-      const attempt = balancer.place(units)
+      const attempt = balancer.place(this.#unitsOf(request))
       if (attempt === undefined) {
-        if (failure === undefined && balancer.isFull) return this.#wait(request)
+        if (failure === undefined && balancer.isFull) {
+          if (this.#couldHold(request)) return this.#wait(request)
+          failure = "no_backend_fits"
+        }
         this.#fail(request, failure ?? "no_backend")
         return true
       }
@@ -352,6 +364,17 @@ export class Engine {
       if (!this.#failAttempt(request, failed)) return true
       failure = failed
     }
+  }
+
+  /** What the request is believed to need, in units of the load table. */
+  #unitsOf(request: number): Int32Array {
+    const requests = this.#requests
+    if (this.#declaring !== undefined) return requests.declaredUnits[request]!
+    return this.balancers[requests.balancer[request]!]!.unitsOf(requests.classOf[request]! + 1)
+  }
+
+  #couldHold(request: number): boolean {
+    return this.balancers[this.#requests.balancer[request]!]!.couldHold(this.#unitsOf(request))
   }
 
   /** Who chooses reads `choice`. */

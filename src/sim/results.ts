@@ -26,7 +26,7 @@ export interface RunResult {
   /** Counted: arrived after the warm-up. */
   readonly requests: number
   readonly completed: number
-  /** Ended with an error, by what: `no_backend`, `queue_timeout`, `backend_failed`. */
+  /** Ended with an error, by what: see `Failure`. */
   readonly failed: Readonly<Record<string, number>>
   /** Latency of the completed from arrival to end. */
   readonly mean: Millis

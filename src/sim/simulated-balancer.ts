@@ -7,8 +7,10 @@ import { formatAddress } from "../cluster/address.ts"
 import {
   type Attempt,
   Attempts,
+  couldHold,
   type OnSettled,
   type PlacedBackend,
+  roomMostOf,
   roomUnitsOf,
 } from "../cluster/attempts.ts"
 import { avoidMs, Choosing } from "../cluster/choosing.ts"
@@ -141,23 +143,20 @@ export class SimulatedBalancer {
   eligible: readonly SeenBackend[] = []
   readonly #options: SimulatedBalancerOptions
   readonly #attempts: Attempts
-  readonly #prior: Readonly<ResourceVector>
   /** By route. Replaced, never changed: attempts hold on to them. */
-  readonly #demands: Readonly<ResourceVector>[]
-  readonly #units: Int32Array[]
+  #demands: readonly Readonly<ResourceVector>[] = []
+  #units: readonly Int32Array[] = []
   #seen = new Map<BackendId, Seen>()
 
   constructor(options: SimulatedBalancerOptions) {
-    const { policy, prior, queueMax, resources, routes, slots } = options
+    const { policy, prior, queueMax, resources, slots } = options
     this.#options = options
     this.policy = policy
     this.table = LoadTable.create(resources, slots, 1)
     this.queue = new FairQueue(resources, queueMax)
     this.choice = new Choice(resources, prior)
     this.#attempts = new Attempts(this.table, 0, resources.length, this.#onSettled)
-    this.#prior = prior
-    this.#demands = Array.from({ length: routes }, () => prior)
-    this.#units = Array.from({ length: routes }, () => this.#attempts.unitsOf(prior))
+    this.#renewDemands()
   }
 
   /** Cold: takes a new membership. */
@@ -179,12 +178,7 @@ export class SimulatedBalancer {
   /** Cold: takes what was learned. */
   learn(knowledge: Knowledge): void {
     this.knowledge = knowledge
-    for (let route = 0; route < this.#demands.length; route++) {
-      const mean = knowledge.routes[route]?.mean ?? this.#prior
-      if (mean === this.#demands[route]) continue
-      this.#demands[route] = mean
-      this.#units[route] = this.#attempts.unitsOf(mean)
-    }
+    this.#renewDemands()
     this.policy.learn?.(knowledge)
     let isOther = false
     for (const backend of this.eligible) {
@@ -196,6 +190,18 @@ export class SimulatedBalancer {
   #rebuild(): void {
     this.policy.rebuild(this.eligible)
     this.queue.rebuild(this.eligible)
+    this.#renewDemands()
+  }
+
+  #renewDemands(): void {
+    const { prior, resources, routes } = this.#options
+    const most = roomMostOf(resources, this.eligible)
+    this.#demands = Array.from({ length: routes }, (_, route) => {
+      const mean = this.knowledge.routes[route]?.mean ?? prior
+      // What is only believed must not keep a request from all backends: it gets the roomiest to itself.
+      return mean.map((amount, r) => Math.min(amount, most[r]!))
+    })
+    this.#units = this.#demands.map((demand) => this.#attempts.unitsOf(demand))
   }
 
   demandOf(route: number): Readonly<ResourceVector> {
@@ -224,6 +230,11 @@ export class SimulatedBalancer {
   settle(attempt: Attempt, demand: Readonly<ResourceVector>, now: Millis): void {
     if (this.choice.hasSpace) this.queue.ended(this.outcome.route, demand)
     attempt.settle(this.outcome.result, now)
+  }
+
+  /** Whether somebody would have the room for so many units if nothing else were there. */
+  couldHold(units: Int32Array): boolean {
+    return couldHold(this.#options.resources, this.eligible, units)
   }
 
   /** Whether somebody would do who has not been tried, and has only no room now. */
