@@ -15,7 +15,8 @@ import { packageVersion } from "../src/version.ts"
 import { policies, policyNames } from "../src/policies/index.ts"
 import { type BuiltInName, builtInNames, builtInUrl, isBuiltInName } from "../src/sim/built-in.ts"
 import { capacityFigure, latencyFigure, reportFigures } from "../src/sim/figures.ts"
-import { contestant, rehearse } from "../src/sim/rehearse.ts"
+import { contestant, type PolicyCapacity, rehearse } from "../src/sim/rehearse.ts"
+import type { Scenario } from "../src/sim/scenario.ts"
 import { readScenario } from "../src/sim/scenario-file.ts"
 import { standalone } from "../src/sim/svg.ts"
 import { comparisonFigure } from "../src/spam/comparison-page.ts"
@@ -26,9 +27,9 @@ import { carriedTable, liveTable, readComparison } from "./live-table.ts"
 const root = join(import.meta.dirname, "..")
 const folder = join(root, "docs", "choosing")
 const document = join(root, "docs", "choosing.md")
-/** Several balancers are measured where the goals of the project name them. */
-const manyBalancers = 8
-const manyScenarios = ["three-types", "mild", "equal", "skewed"]
+const balancerCounts = [1, 8]
+/** Fewer say nothing of a fleet: it has to have been full, and each backend have seen more than luck. */
+const requestsABackend = 200
 /** Of one scenario, to show where classes go. */
 const routingScenario = "three-types"
 const routed = ["routing-bound", "routing-price", "routing-least-connections"]
@@ -52,7 +53,7 @@ const { values } = parseArgs({
     only: { type: "string" },
     policies: { type: "string" },
     seeds: { type: "string", default: "5" },
-    requests: { type: "string", default: "60000" },
+    requests: { type: "string", default: "30000" },
     jobs: { type: "string", default: String(Math.max(1, availableParallelism() - 1)) },
     tables: { type: "boolean", default: false },
     live: { type: "boolean", default: false },
@@ -62,7 +63,7 @@ const { values } = parseArgs({
   },
 })
 const seeds = wholeNumber("seeds", values.seeds)
-const requests = wholeNumber("requests", values.requests)
+const requestsAtLeast = wholeNumber("requests", values.requests)
 const scenarios = values.only === undefined ? [...builtInNames] : values.only.split(",").filter(isBuiltInName)
 const names = policyNames.filter(
   (name) => values.policies === undefined || values.policies.split(",").includes(name),
@@ -112,7 +113,7 @@ async function inProcess(name: string): Promise<void> {
     "--measure-only",
     `--only=${name}`,
     `--seeds=${seeds}`,
-    `--requests=${requests}`,
+    `--requests=${requestsAtLeast}`,
     ...(values.policies === undefined ? [] : [`--policies=${values.policies}`]),
   ]
   const child = spawn(process.execPath, args, { stdio: "inherit" })
@@ -131,6 +132,8 @@ async function measure(name: BuiltInName): Promise<void> {
     if (!made.ok) throw new Error(made.error)
     return made.value
   })
+  const backends = scenario.backends.reduce((sum, { count }) => sum + count, 0)
+  const requests = Math.max(requestsAtLeast, requestsABackend * backends)
   const shared = { scenario, requests, seed: 1 }
   const one = await rehearse({
     ...shared,
@@ -138,7 +141,8 @@ async function measure(name: BuiltInName): Promise<void> {
     capacitySeeds: undefined,
   })
   const capacities: Record<string, ChoosingResult["capacities"][string]> = {}
-  for (const balancers of manyScenarios.includes(name) ? [1, manyBalancers] : [1]) {
+  let oneMachine: PolicyCapacity | undefined
+  for (const balancers of balancerCounts) {
     const many = await rehearse({
       ...shared,
       policies: contestants,
@@ -147,6 +151,7 @@ async function measure(name: BuiltInName): Promise<void> {
       capacitySeeds: seeds,
     })
     capacities[balancers] = many.capacity!.policies
+    oneMachine = many.capacity!.oneMachine
     if (balancers === 1) write(`${name}-capacity`, capacityFigure(many).svg)
   }
   write(`${name}-latency`, latencyFigure(one).svg)
@@ -160,6 +165,8 @@ async function measure(name: BuiltInName): Promise<void> {
     thetaStar,
     classBlindCeiling,
     roundRobinCeiling,
+    isDisturbed: isDisturbed(scenario),
+    oneMachine: oneMachine!,
     seeds,
     requests,
     version: packageVersion(),
@@ -167,6 +174,12 @@ async function measure(name: BuiltInName): Promise<void> {
   }
   writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(result, undefined, 1)}\n`)
   process.stdout.write(`${name}: ${Math.round((performance.now() - startedAt) / 1_000)} s\n`)
+}
+
+/** Whether the fleet is asked for other than a steady stream, or is not all there all the time. */
+function isDisturbed({ arrivals, backends, faults }: Scenario): boolean {
+  const comesAndGoes = backends.some(({ joinsAtMs, leavesAtMs }) => joinsAtMs > 0 || leavesAtMs !== undefined)
+  return arrivals.kind !== "poisson" || faults.length > 0 || comesAndGoes
 }
 
 /** Where only some policies were measured again, the others stay as they were. */

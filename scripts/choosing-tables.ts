@@ -9,6 +9,9 @@ export interface ChoosingResult {
   readonly thetaStar: number
   readonly classBlindCeiling: number
   readonly roundRobinCeiling: number
+  /** Whether arrivals come in bursts, backends come and go, or something fails. */
+  readonly isDisturbed: boolean
+  readonly oneMachine: PolicyCapacity
   readonly seeds: number
   readonly requests: number
   readonly version: string
@@ -81,30 +84,40 @@ export function boundsTable(results: ChoosingResults): string {
   )
 }
 
-/** One row a policy, one column a scenario: the share of θ* that it carries within the objective. */
+/**
+ * One row a policy, one column a scenario: the share of θ* that it carries within the objective. Above them what all
+ * backends would carry as one machine.
+ */
 export function capacityTable(results: ChoosingResults, policies: Policies, balancers: number): string {
-  const measured = Object.entries(results).flatMap(([name, { capacities }]) => {
+  const measured = Object.entries(results).flatMap(([name, { capacities, oneMachine }]) => {
     const shares = capacities[String(balancers)]
-    return shares === undefined ? [] : [{ name, shares }]
+    return shares === undefined ? [] : [{ name, shares, oneMachine }]
   })
   if (measured.length === 0) return "Nothing has been measured."
+  const best = measured.map(({ shares }) => Math.max(...Object.values(shares).map(({ share }) => share)))
   const rows = Object.keys(policies).flatMap((policy) => {
     const cells = measured.map(({ shares }) => shares[policy])
     if (cells.every((cell) => cell === undefined)) return []
-    const best = measured.map(({ shares }) => Math.max(...Object.values(shares).map(({ share }) => share)))
     return [
       [
         `\`${policy}\``,
         ...cells.map((cell, index) => {
           if (cell === undefined) return "–"
-          const half = (cell.high - cell.low) / 2
-          const text = `${cell.share.toFixed(2)} ± ${half.toFixed(2)}`
-          return cell.share >= best[index]! - 0.005 ? `**${text}**` : text
+          return cell.share >= best[index]! - 0.005 ? `**${shareText(cell)}**` : shareText(cell)
         }),
       ],
     ]
   })
-  return markdownTable(["policy", ...measured.map(({ name }) => `\`${name}\``)], rows, measured.length)
+  const machine = ["(one machine)", ...measured.map(({ oneMachine }) => shareText(oneMachine))]
+  return markdownTable(
+    ["policy", ...measured.map(({ name }) => `\`${name}\``)],
+    [machine, ...rows],
+    measured.length,
+  )
+}
+
+function shareText({ high, low, share }: PolicyCapacity): string {
+  return `${share.toFixed(2)} ± ${((high - low) / 2).toFixed(2)}`
 }
 
 /** With what the numbers were made. */
@@ -140,10 +153,16 @@ export function generatedParts(
   return {
     policies: policyTable(policies),
     bounds: boundsTable(results),
-    "capacity-1": capacityTable(results, policies, 1),
-    "capacity-8": capacityTable(results, policies, 8),
+    "capacity-1": capacityTable(only(results, false), policies, 1),
+    "capacity-1-disturbed": capacityTable(only(results, true), policies, 1),
+    "capacity-8": capacityTable(only(results, false), policies, 8),
+    "capacity-8-disturbed": capacityTable(only(results, true), policies, 8),
     provenance: provenance(results),
   }
+}
+
+function only(results: ChoosingResults, isDisturbed: boolean): ChoosingResults {
+  return Object.fromEntries(Object.entries(results).filter(([, one]) => one.isDisturbed === isDisturbed))
 }
 
 /** @param numeric how many columns from the second on hold numbers, which stand to the right. */

@@ -64,9 +64,13 @@ function capacity(share: number): PolicyCapacity {
 
 test("the capacity table marks the best of each scenario, and says when nothing was measured", () => {
   const results = {
-    mild: { capacities: { 1: { price: capacity(0.97), "round-robin": capacity(0.6) } } },
+    mild: {
+      capacities: { 1: { price: capacity(0.97), "round-robin": capacity(0.6) } },
+      oneMachine: capacity(0.98),
+    },
   } as unknown as ChoosingResults
   const table = capacityTable(results, policies, 1)
+  assert.match(table, /^\| \(one machine\) \| 0\.98 ± 0\.01 \|$/m)
   assert.match(table, /\| `price` \| \*\*0\.97 ± 0\.01\*\* \|/)
   assert.match(table, /\| `round-robin` \| 0\.60 ± 0\.01 \|/)
   assert.equal(capacityTable(results, policies, 8), "Nothing has been measured.")

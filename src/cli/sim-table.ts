@@ -2,7 +2,7 @@
 
 import { amount, count, duration, percent } from "../sim/human.ts"
 import type { Rehearsal } from "../sim/rehearsal.ts"
-import type { CapacityResult, RunResult } from "../sim/results.ts"
+import type { FleetCapacity, RunResult } from "../sim/results.ts"
 
 export function headText({ scenario, bounds, balancers, seed }: Rehearsal): string {
   const backends = scenario.backends.reduce((sum, group) => sum + group.count, 0)
@@ -33,14 +33,11 @@ function rowOf(run: RunResult, resources: readonly string[]): string[] {
   return [policy, ...times, slowdown.toFixed(2), ...used, count(requests - completed)]
 }
 
-export function capacityText({ policies }: CapacityResult): string {
-  const rows = Object.entries(policies)
-    .sort(([, a], [, b]) => b.share - a.share)
-    .map(([name, { share, low, high }]) => [
-      name,
-      share.toFixed(3),
-      `${low.toFixed(3)} to ${high.toFixed(3)}`,
-    ])
+export function capacityText({ oneMachine, policies }: FleetCapacity): string {
+  const sorted = Object.entries(policies).sort(([, a], [, b]) => b.share - a.share)
+  const rows = [["(all backends as one machine)", oneMachine] as const, ...sorted].map(
+    ([name, { share, low, high }]) => [name, share.toFixed(3), `${low.toFixed(3)} to ${high.toFixed(3)}`],
+  )
   return `\nLargest load with p99 within twice the unloaded one, as a share of θ*:\n\n${table([["", "share", "95 % interval"], ...rows])}`
 }
 

@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { after, test } from "node:test"
 import { policyNames } from "../policies/index.ts"
 import { builtInNames } from "../sim/built-in.ts"
-import type { CapacityResult, RunResult } from "../sim/results.ts"
+import type { FleetCapacity, RunResult } from "../sim/results.ts"
 import { main } from "./main.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "linebacker-"))
@@ -85,8 +85,15 @@ test("capacity prints shares of θ* with an interval", async () => {
   ]
   const { code, out } = await sim(...words)
   assert.equal(code, 0)
-  const { policies, ...rest } = JSON.parse(out) as CapacityResult
-  assert.deepEqual(Object.keys(rest), ["scenario", "thetaStar", "classBlindCeiling", "balancers"])
+  const { policies, ...rest } = JSON.parse(out) as FleetCapacity
+  assert.deepEqual(Object.keys(rest), [
+    "scenario",
+    "thetaStar",
+    "classBlindCeiling",
+    "balancers",
+    "oneMachine",
+  ])
+  assert.ok(rest.oneMachine.low <= rest.oneMachine.share && rest.oneMachine.share <= 1)
   assert.equal(rest.balancers, 2)
   assert.ok(Math.abs(rest.classBlindCeiling - 7 / 9) < 1e-6)
   const { share, low, high, ...more } = policies["round-robin"]!

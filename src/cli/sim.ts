@@ -7,7 +7,7 @@ import { fluidBounds } from "../sim/fluid.ts"
 import { type Progress, rehearse } from "../sim/rehearse.ts"
 import type { Rehearsal } from "../sim/rehearsal.ts"
 import { reportFiles } from "../sim/report.ts"
-import type { CapacityResult } from "../sim/results.ts"
+import type { FleetCapacity, PolicyCapacity } from "../sim/results.ts"
 import { readScenario } from "../sim/scenario-file.ts"
 import { balancersMax, requestsMax, scenarioJsonSchema } from "../sim/scenario-schema.ts"
 import type { Scenario } from "../sim/scenario.ts"
@@ -281,9 +281,17 @@ function jsonOfRuns({ scenario, bounds, balancers, seed, runs }: Rehearsal): obj
   }
 }
 
-function jsonOf({ scenario, thetaStar, classBlindCeiling, balancers, policies }: CapacityResult): object {
-  const shares = Object.entries(policies).map(([name, { share, low, high }]) => [name, { share, low, high }])
-  return { scenario, thetaStar, classBlindCeiling, balancers, policies: Object.fromEntries(shares) as object }
+function jsonOf({ oneMachine, policies, ...bounds }: FleetCapacity): object {
+  const shares = Object.entries(policies).map(([name, capacity]) => [name, intervalOf(capacity)])
+  return {
+    ...bounds,
+    oneMachine: intervalOf(oneMachine),
+    policies: Object.fromEntries(shares) as object,
+  }
+}
+
+function intervalOf({ share, low, high }: PolicyCapacity): object {
+  return { share, low, high }
 }
 
 /** The command line as a shell takes it. */

@@ -15,6 +15,7 @@ export const builtInNames = [
   "lying",
   "flapping",
   "dozen",
+  "large",
 ] as const
 
 export type BuiltInName = (typeof builtInNames)[number]

@@ -2,6 +2,7 @@
 import type { Millis } from "../core/clock.ts"
 import type { PolicySpec } from "../policies/index.ts"
 import type { CapacityResult, FluidBounds, PolicyCapacity } from "./results.ts"
+import { runOneMachine } from "./one-machine.ts"
 import { type PolicyFactory, runScenario } from "./run.ts"
 import type { Scenario } from "./scenario.ts"
 import { unloadedP99 } from "./unloaded.ts"
@@ -57,34 +58,49 @@ function policyCapacity(
   policy: PolicySpec | PolicyFactory,
   p99Max: Millis,
 ): PolicyCapacity {
-  const { firstSeed = 1, seeds = 5 } = input
-  const bySeed = Array.from({ length: seeds }, (_, index) =>
-    shareOf(input, policy, firstSeed + index, p99Max),
-  )
-  const { mean, halfWidth } = interval95(bySeed)
-  return { share: mean, low: Math.max(0, mean - halfWidth), high: Math.min(1, mean + halfWidth), bySeed }
-}
-
-function shareOf(
-  input: CapacityInput,
-  policy: PolicySpec | PolicyFactory,
-  seed: number,
-  p99Max: Millis,
-): number {
-  const { balancers, bounds, onRun, requests, resolution = 0.005, scenario } = input
+  const { balancers, bounds, onRun, requests, scenario } = input
   const { thetaStar } = bounds
-  let low = 0
-  let high = 1
-  while (high - low > resolution) {
-    const load = (low + high) / 2
+  return overSeeds(input, (seed, load) => {
     const hopeless = { p99Max }
     const run = runScenario({ scenario, policy, load, thetaStar, seed, balancers, requests, hopeless })
     const passes = run.p99Served <= p99Max && run.isSteady
     onRun?.(policy.name, seed, load, passes)
-    if (passes) low = load
-    else high = load
-  }
-  return low
+    return passes
+  })
+}
+
+/** What all backends together would carry as one machine, by the same objective. */
+export function oneMachineCapacity(
+  input: Omit<CapacityInput, "bounds" | "policies" | "balancers" | "onRun"> & {
+    readonly bounds: FluidBounds
+  },
+): PolicyCapacity {
+  const { bounds, scenario } = input
+  const { requests = scenario.requests } = input
+  const p99Max = objectiveFactor * unloadedP99(scenario, bounds.shares)
+  return overSeeds(input, (seed, load) => {
+    const { isSteady, p99Served } = runOneMachine({ scenario, bounds, load, requests, seed })
+    return p99Served <= p99Max && isSteady
+  })
+}
+
+/** For each seed the largest load at which a run passes, by bisection. */
+function overSeeds(
+  { firstSeed = 1, resolution = 0.005, seeds = 5 }: Pick<CapacityInput, "firstSeed" | "resolution" | "seeds">,
+  passes: (seed: number, load: number) => boolean,
+): PolicyCapacity {
+  const bySeed = Array.from({ length: seeds }, (_, index) => {
+    let low = 0
+    let high = 1
+    while (high - low > resolution) {
+      const load = (low + high) / 2
+      if (passes(firstSeed + index, load)) low = load
+      else high = load
+    }
+    return low
+  })
+  const { mean, halfWidth } = interval95(bySeed)
+  return { share: mean, low: Math.max(0, mean - halfWidth), high: Math.min(1, mean + halfWidth), bySeed }
 }
 
 /** Two-sided 95 % quantiles of Student's t by degrees of freedom, from 1 on. */

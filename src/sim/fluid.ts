@@ -95,10 +95,10 @@ export function fluidProblem(scenario: Scenario): FluidProblem {
 }
 
 /** What one such request a second takes of a backend of this group, on average. */
-function useOf(
+export function useOf(
   resources: ResourceTable,
   group: BackendGroup,
-  amounts: readonly number[],
+  amounts: ArrayLike<number>,
   holdMs: number,
 ): number[] {
   let heldSeconds = holdMs / 1_000

@@ -1,6 +1,6 @@
 import type { Millis } from "../core/clock.ts"
 import type { Scenario } from "./scenario.ts"
-import type { CapacityResult, FluidBounds, RunResult } from "./results.ts"
+import type { FleetCapacity, FluidBounds, RunResult } from "./results.ts"
 
 /** Policies side by side on one scenario: what a report shows and `results.json` holds. Plain data. */
 export interface Rehearsal {
@@ -14,7 +14,7 @@ export interface Rehearsal {
   readonly policies: readonly RehearsedPolicy[]
   readonly runs: readonly RunResult[]
   /** Where it was looked for: the largest load within the objective. */
-  readonly capacity: CapacityResult | undefined
+  readonly capacity: FleetCapacity | undefined
 }
 
 /** Where a rehearsal comes from: what a report says so that anybody can repeat it. */

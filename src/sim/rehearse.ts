@@ -12,16 +12,16 @@
 
 import { parametersOf, type PolicyEntry } from "../policies/index.ts"
 import { fail, ok, type Result } from "../core/result.ts"
-import { capacityOf } from "./capacity.ts"
+import { capacityOf, oneMachineCapacity } from "./capacity.ts"
 import { fluidBounds } from "./fluid.ts"
 import type { Rehearsal, RehearsedPolicy } from "./rehearsal.ts"
-import type { CapacityResult, FluidBounds, RunResult } from "./results.ts"
+import type { FleetCapacity, FluidBounds, RunResult } from "./results.ts"
 import { type PolicyFactory, runScenario } from "./run.ts"
 import type { Scenario } from "./scenario.ts"
 import { unloadedP99 } from "./unloaded.ts"
 
 export type { Rehearsal, RehearsedPolicy } from "./rehearsal.ts"
-export type { CapacityResult, FluidBounds, PolicyCapacity, RunResult } from "./results.ts"
+export type { CapacityResult, FleetCapacity, FluidBounds, PolicyCapacity, RunResult } from "./results.ts"
 export type { Scenario } from "./scenario.ts"
 export { type BuiltInName, builtInNames, builtInUrl } from "./built-in.ts"
 export { reportFiles } from "./report.ts"
@@ -108,12 +108,13 @@ function capacitiesOf(
   bounds: FluidBounds,
   firstSeed: number,
   seeds: number,
-): CapacityResult {
+): FleetCapacity {
   const total = policies.length * seeds * probesOfCapacity
   let done = 0
   const onRun = (policy: string, _seed: number, load: number) =>
     watch?.({ done: ++done, total, policy, load })
-  return capacityOf({ scenario, bounds, policies, balancers, requests, seeds, firstSeed, onRun })
+  const luck = { scenario, bounds, requests, seeds, firstSeed }
+  return { ...capacityOf({ ...luck, policies, balancers, onRun }), oneMachine: oneMachineCapacity(luck) }
 }
 
 /**

@@ -94,3 +94,8 @@ export interface PolicyCapacity {
   readonly high: number
   readonly bySeed: readonly number[]
 }
+
+/** Beside what policies carry, what the fleet would as one machine (`runOneMachine`). */
+export interface FleetCapacity extends CapacityResult {
+  readonly oneMachine: PolicyCapacity
+}

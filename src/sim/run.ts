@@ -12,6 +12,17 @@ import type { Scenario } from "./scenario.ts"
 /** Part of the arrivals by which the requests in the system may grow over the second half of a run. */
 const growthMax = 0.01
 
+/**
+ * Whether as many requests are in the system at the end of a run as half way, but for chance: had the load been 1 % less it
+ * would still have been too much; and numbers in a system that is not overloaded vary by about their root, each of
+ * the two.
+ *
+ * @param arrived between the two moments
+ */
+export function isSteadyAt(activeMidway: number, activeAtEnd: number, arrived: number): boolean {
+  return activeAtEnd - activeMidway <= growthMax * arrived + 4 * Math.sqrt(2 * activeMidway)
+}
+
 /** A policy that is in no table: somebody's own. */
 export interface PolicyFactory {
   readonly name: string
@@ -159,11 +170,10 @@ function growthOf(recording: Recording): Pick<RunResult, "growth" | "isSteady"> 
   const { activeAtEnd, activeMidway, hasEnded, requests } = recording
   if (!hasEnded) return { growth: NaN, isSteady: false }
   const arrived = requests / 2
-  const grown = activeAtEnd - activeMidway
-  // Had the load been 1 % less it would still have been too much; and numbers in a system that is not overloaded vary by
-  // about their root, each of the two.
-  const isSteady = grown <= growthMax * arrived + 4 * Math.sqrt(2 * activeMidway)
-  return { growth: grown / arrived, isSteady }
+  return {
+    growth: (activeAtEnd - activeMidway) / arrived,
+    isSteady: isSteadyAt(activeMidway, activeAtEnd, arrived),
+  }
 }
 
 function fleetUtilization(resources: ResourceTable, engine: Engine, meter: Meter): NamedAmounts {

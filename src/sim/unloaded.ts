@@ -33,21 +33,23 @@ export function unloadedP99(scenario: Scenario, shares?: readonly (readonly numb
     let ms = Infinity
     if (row === undefined) {
       for (const backend of groups) ms = Math.min(ms, aloneMsOn(backend, sizes.work, sizes.holdMs))
-    } else ms = aloneMsOn(groups[drawn(row, places.next())]!, sizes.work, sizes.holdMs)
+    } else ms = aloneMsOn(groups[drawnFrom(row, places.next())]!, sizes.work, sizes.holdMs)
     if (ms < Infinity) times.add(ms)
     else never++
   }
   return times.quantile(0.99, never)
 }
 
-function firstOfEach(scenario: Scenario): FleetBackend[] {
+/** A backend of each group that has any. */
+export function firstOfEach(scenario: Scenario): FleetBackend[] {
   const backends = backendsOf(scenario)
   return scenario.backends.flatMap(
     (_, group) => backends.find(({ groupIndex }) => groupIndex === group) ?? [],
   )
 }
 
-function drawn(row: readonly number[], u: number): number {
+/** Whom `u`, from 0 to 1, means, of those with these shares. */
+export function drawnFrom(row: readonly number[], u: number): number {
   let sum = 0
   for (const [group, share] of row.entries()) {
     sum += share
