@@ -136,12 +136,12 @@ function resultOf(
     requests: recording.requests,
     completed,
     failed: { ...recording.failures },
-    mean: latency.mean,
-    p50: latency.quantile(0.5),
-    p90: latency.quantile(0.9),
-    p99: latency.quantile(0.99),
-    p999: latency.quantile(0.999),
-    max: latency.max,
+    mean: timeOf(latency.mean),
+    p50: timeOf(latency.quantile(0.5)),
+    p90: timeOf(latency.quantile(0.9)),
+    p99: timeOf(latency.quantile(0.99)),
+    p999: timeOf(latency.quantile(0.999)),
+    max: timeOf(latency.max),
     slowdown: completed === 0 ? 0 : recording.slowdownSum / completed,
     utilization: fleetUtilization(scenario.resources, engine, meter),
     fairness: jain(dominantOf(engine, meter)),
@@ -149,9 +149,14 @@ function resultOf(
     classes: classResults(scenario, engine, recording, learned),
     attempts: recording.requests === 0 ? 0 : recording.attempts / recording.requests,
     queued: recording.queued,
-    p99Served: latency.quantile(0.99, recording.failedCount),
+    p99Served: timeOf(latency.quantile(0.99, recording.failedCount)),
     ...growthOf(recording),
   }
+}
+
+/** 0 where nothing was counted. */
+function timeOf(ms: Millis): Millis {
+  return Number.isNaN(ms) ? 0 : ms
 }
 
 /** As `RunResult.growth`. A run that was given up has not got to its end: it does not count as steady. */
@@ -241,9 +246,9 @@ function classResults(
     return {
       name,
       requests: latency.count,
-      mean: latency.mean,
-      p50: latency.quantile(0.5),
-      p99: latency.quantile(0.99),
+      mean: timeOf(latency.mean),
+      p50: timeOf(latency.quantile(0.5)),
+      p99: timeOf(latency.quantile(0.99)),
       shares,
       learned: learned[c],
     }
