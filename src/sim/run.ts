@@ -2,6 +2,7 @@
 import type { Millis } from "../core/clock.ts"
 import { type NamedAmounts, namedOf, type ResourceTable } from "../core/resources.ts"
 import type { Rng } from "../core/rng.ts"
+import { jain } from "../metrics/jain.ts"
 import { makePolicy, type PolicySpec } from "../policies/index.ts"
 import type { Policy, PolicyContext, Prober } from "../policies/policy.ts"
 import { Engine, type EngineLimits } from "./engine.ts"
@@ -144,7 +145,7 @@ function resultOf(
     max: timeOf(latency.max),
     slowdown: completed === 0 ? 0 : recording.slowdownSum / completed,
     utilization: fleetUtilization(scenario.resources, engine, meter),
-    fairness: jain(dominantOf(engine, meter)),
+    fairness: jain(dominantOf(engine, meter)) ?? 1,
     backends: backendResults(scenario.resources, engine, recording, meter),
     classes: classResults(scenario, engine, recording, learned),
     attempts: recording.requests === 0 ? 0 : recording.attempts / recording.requests,
@@ -194,21 +195,6 @@ function dominantOf(engine: Engine, meter: Meter): number[] {
     const from = backend * resources
     return [Math.max(...meter.utilization.subarray(from, from + resources))]
   })
-}
-
-/**
- * Jain's index: (Σx)² / (n Σx²), 1 when all are equal, 1/n when one has everything; 1 when there is nothing.
- *
- * @see Jain, Chiu and Hawe, "A Quantitative Measure of Fairness and Discrimination", DEC-TR-301, 1984.
- */
-export function jain(values: readonly number[]): number {
-  let sum = 0
-  let squares = 0
-  for (const value of values) {
-    sum += value
-    squares += value * value
-  }
-  return squares === 0 ? 1 : (sum * sum) / (values.length * squares)
 }
 
 function backendResults(
