@@ -12,6 +12,7 @@ import { readScenario } from "../sim/scenario-file.ts"
 import { balancersMax, requestsMax, scenarioJsonSchema } from "../sim/scenario-schema.ts"
 import type { Scenario } from "../sim/scenario.ts"
 import { type Command, type ExitCode, type Given, type Io, text, UsageError } from "./command.ts"
+import { integerOf, loadMax, loadsOf } from "./numbers.ts"
 import { type Lineup, lineupOf } from "./sim-policies.ts"
 import { scenarioOf, scenarioText } from "./sim-source.ts"
 import { capacityText, headText, runsText } from "./sim-table.ts"
@@ -19,7 +20,6 @@ import { capacityText, headText, runsText } from "./sim-table.ts"
 const seedDefault = 1
 const seedsDefault = 5
 const seedsMax = 1_000
-const loadMax = 2
 const actions = ["capacity", "list", "show"] as const
 
 export const sim: Command = {
@@ -179,11 +179,11 @@ async function askedOf(
   }
   if (!isCapacity && given.values["seeds"] !== undefined)
     throw new UsageError("--seeds belongs to sim capacity")
-  const seed = integer(given, "seed", 0, Number.MAX_SAFE_INTEGER) ?? seedDefault
-  const seeds = integer(given, "seeds", 1, seedsMax) ?? seedsDefault
-  const balancers = integer(given, "balancers", 1, balancersMax)
-  const requests = integer(given, "requests", 100, requestsMax)
-  const loads = loadsOf(text(given, "load"))
+  const seed = integerOf(given, "seed", 0, Number.MAX_SAFE_INTEGER) ?? seedDefault
+  const seeds = integerOf(given, "seeds", 1, seedsMax) ?? seedsDefault
+  const balancers = integerOf(given, "balancers", 1, balancersMax)
+  const requests = integerOf(given, "requests", 100, requestsMax)
+  const loads = loadsOf(given, { above: 0, to: loadMax })
   const scenario = await scenarioOf(name, text(given, "trace"), seed, io)
   if (typeof scenario === "number") return scenario
   const lineup = await lineupOf(text(given, "policy"), scenario.resources)
@@ -212,26 +212,6 @@ async function unboundedReason(scenario: Scenario): Promise<string | undefined> 
   } catch (error) {
     return (error as Error).message.split("\n", 1)[0]
   }
-}
-
-function integer(given: Given, name: string, min: number, max: number): number | undefined {
-  const written = text(given, name)
-  if (written === undefined) return undefined
-  const value = /^[0-9]+$/.test(written) ? Number(written) : Number.NaN
-  if (value >= min && value <= max) return value
-  throw new UsageError(`--${name}: expected an integer from ${min} to ${max}, found "${written}"`)
-}
-
-function loadsOf(written: string | undefined): number[] | undefined {
-  if (written === undefined) return undefined
-  const loads = written.split(",").map((part) => {
-    const load = /^\s*[0-9]*\.?[0-9]+\s*$/.test(part) ? Number(part) : Number.NaN
-    if (load > 0 && load <= loadMax) return load
-    throw new UsageError(
-      `--load: expected shares of θ* above 0, up to ${loadMax}, like 0.5,0.9; found "${part.trim()}"`,
-    )
-  })
-  return [...new Set(loads)].sort((a, b) => a - b)
 }
 
 /** Found out before the work, not after it. */

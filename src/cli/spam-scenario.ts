@@ -4,7 +4,6 @@ import { availableParallelism } from "node:os"
 import { join } from "node:path"
 import { StartError } from "../balancer.ts"
 import type { Millis } from "../core/clock.ts"
-import { parseDuration } from "../core/duration.ts"
 import {
   makePolicy,
   plainPolicy,
@@ -40,6 +39,7 @@ import { comparisonFiles } from "../spam/comparison-page.ts"
 import { comparisonText } from "../spam/comparison-text.ts"
 import { type ExitCode, type Given, type Io, text, UsageError } from "./command.ts"
 import { scenarioOf } from "./sim-source.ts"
+import { durationOf, integerOf, loadMax, loadsOf, numberOf } from "./numbers.ts"
 import { explainStartError } from "./start-error.ts"
 import { liveBackendsMax, LiveStage, StageError, stagePlan } from "./live-run.ts"
 
@@ -49,7 +49,7 @@ const ratePerCore = 200
 const speedMax = 50
 const loadDefault = 0.7
 const loadsDefault = [0.3, 0.5, 0.7, 0.8, 0.9, 1] as const
-const durationDefault = "15s"
+const durationDefaultMs = 15_000
 const requestsMax = 1_000_000
 /** Before the first load that counts: how much, and how long. */
 const practiceLoad = 0.4
@@ -70,7 +70,7 @@ interface Asked {
 
 /** Plays it and prints both sides. Options that make no sense with a scenario have been refused by the caller. */
 export async function runScenarioLive(given: Given, io: Io): Promise<ExitCode> {
-  const seed = number(given, "seed", 0, Number.MAX_SAFE_INTEGER, true) ?? 1
+  const seed = integerOf(given, "seed", 0, Number.MAX_SAFE_INTEGER) ?? 1
   const scenario = await scenarioOf(
     text(given, "scenario") ?? scenarioDefault,
     text(given, "trace"),
@@ -281,11 +281,11 @@ async function askedOf(given: Given, written: Scenario, seed: number): Promise<A
   }
   const bounds = await fluidBounds(scenario)
   const isComparing = text(given, "compare") !== undefined
-  const speed = number(given, "speed", 0.01, 1_000) ?? speedFor(bounds.thetaStar)
-  const loads = loadsOf(given) ?? (isComparing ? loadsDefault : [loadDefault])
+  const speed = numberOf(given, "speed", { from: 0.01, to: 1_000 }) ?? speedFor(bounds.thetaStar)
+  const loads = loadsOf(given, { from: 0.01, to: loadMax }) ?? (isComparing ? loadsDefault : [loadDefault])
   const rateAt = (load: number): number => load * bounds.thetaStar * speed
-  const fixed = number(given, "requests", 1, requestsMax, true)
-  const durationMs = durationOf(given, scenario, speed, remarks)
+  const fixed = integerOf(given, "requests", 1, requestsMax)
+  const durationMs = lengthOf(given, scenario, speed, remarks)
   return {
     scenario,
     bounds,
@@ -306,19 +306,15 @@ export function speedFor(thetaStar: number): number {
 }
 
 /** How long one load is played, real ms: long enough for all that happens to the fleet. */
-function durationOf(given: Given, scenario: Scenario, speed: number, remarks: string[]): Millis {
+function lengthOf(given: Given, scenario: Scenario, speed: number, remarks: string[]): Millis {
   const lastMs = Math.max(
     0,
     ...scenario.backends.flatMap(({ joinsAtMs, leavesAtMs = 0 }) => [joinsAtMs, leavesAtMs]),
     ...scenario.faults.map(({ atMs, forMs = 0 }) => atMs + forMs),
   )
   const neededMs = (lastMs * (1 + afterPart)) / speed
-  const asked = text(given, "duration")
-  const ms = parseDuration(asked ?? durationDefault)
-  if (ms === undefined || ms < 1) {
-    throw new UsageError(`--duration: expected a duration like 30s or 250ms, found "${asked}"`)
-  }
-  if (asked === undefined) return Math.max(ms, neededMs)
+  const ms = durationOf(given, "duration", 1)
+  if (ms === undefined) return Math.max(durationDefaultMs, neededMs)
   if (ms < neededMs) {
     remarks.push(
       `not all that happens to the fleet came to pass: that takes ${(neededMs / 1_000).toFixed(0)}s`,
@@ -349,28 +345,6 @@ function policiesOf(given: Given, { name, resources }: Scenario): PolicySpec[] {
     if (reason !== undefined) throw new UsageError(`${flag}: ${word} cannot play "${name}": ${reason}`)
     return plainPolicy(spec.value.name)
   })
-}
-
-function loadsOf(given: Given): number[] | undefined {
-  const list = text(given, "load")
-  if (list === undefined) return undefined
-  const loads = list.split(",").map((word) => {
-    const load = Number(word)
-    if (/^\s*[0-9]*\.?[0-9]+\s*$/.test(word) && load >= 0.01 && load <= 2) return load
-    throw new UsageError(`--load: expected shares of θ* from 0.01 to 2, like 0.5,0.9; found "${word.trim()}"`)
-  })
-  return [...new Set(loads)].toSorted((a, b) => a - b)
-}
-
-function number(given: Given, flag: string, min: number, max: number, isWhole = false): number | undefined {
-  const value = text(given, flag)
-  if (value === undefined) return undefined
-  const result = Number(value)
-  const form = isWhole ? /^[0-9]+$/ : /^[0-9]*\.?[0-9]+$/
-  if (form.test(value) && result >= min && result <= max) return result
-  throw new UsageError(
-    `--${flag}: expected a ${isWhole ? "whole " : ""}number from ${min} to ${max}, found "${value}"`,
-  )
 }
 
 function commandLine(given: Given): string {
