@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util"
+import { aligned } from "../core/aligned.ts"
 import { didYouMean } from "../core/suggest.ts"
 
 /** Where a command's words go. Injected, so that a test needs no process. */
@@ -83,11 +84,9 @@ export function helpOf(command: Command): string {
   const rows = Object.entries({ ...command.options, ...commonOptions }).map(([name, option]) => {
     const short = option.short === undefined ? "    " : `-${option.short}, `
     const value = option.type === "string" ? ` ${option.value ?? "VALUE"}` : ""
-    return [`  ${short}--${name}${value}`, option.about] as const
+    return [`  ${short}--${name}${value}`, option.about]
   })
-  const width = Math.max(...rows.map(([left]) => left.length)) + 2
-  const lines = rows.map(([left, right]) => left.padEnd(width) + right)
-  return `${command.summary}\n\nUsage: linebacker ${`${command.name} ${command.usage}`.trim()}\n\nOptions:\n${lines.join("\n")}\n`
+  return `${command.summary}\n\nUsage: linebacker ${`${command.name} ${command.usage}`.trim()}\n\nOptions:\n${aligned(rows, "sentences")}`
 }
 
 /** The text of a string option, or undefined when it was not given. */

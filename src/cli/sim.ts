@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { packageVersion } from "../version.ts"
+import { aligned } from "../core/aligned.ts"
 import { didYouMean } from "../core/suggest.ts"
 import { builtInNames, isBuiltInName } from "../sim/built-in.ts"
 import { fluidBounds } from "../sim/fluid.ts"
@@ -102,8 +103,12 @@ function list(given: Given, io: Io): ExitCode {
     io.out(`${JSON.stringify(scenarios)}\n`)
     return 0
   }
-  const width = Math.max(...builtInNames.map(({ length }) => length)) + 2
-  for (const { name, summary } of scenarios) io.out(`${name.padEnd(width)}${summary}\n`)
+  io.out(
+    aligned(
+      scenarios.map(({ name, summary }) => [name, summary]),
+      "sentences",
+    ),
+  )
   return 0
 }
 
