@@ -1,31 +1,15 @@
 import assert from "node:assert/strict"
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { after, test, type TestContext } from "node:test"
+import { test, type TestContext } from "node:test"
+import { run, type Said, scratch } from "../../test/support/command-line.ts"
 import { demoRate } from "./demo.ts"
-import { main } from "./main.ts"
 import { speedFor } from "./spam-scenario.ts"
 
-const folder = mkdtempSync(join(tmpdir(), "linebacker-spam-"))
-after(() => rmSync(folder, { recursive: true }))
-
-async function spam(...words: string[]): Promise<{ code: number; out: string; err: string }> {
-  const said = { out: "", err: "" }
-  const code = await main(["spam", ...words], {
-    out: (text) => void (said.out += text),
-    err: (text) => void (said.err += text),
-  })
-  return { code, ...said }
-}
-
-function file(name: string, text: string): string {
-  const path = join(folder, name)
-  writeFileSync(path, text)
-  return path
-}
+const { folder, file } = scratch()
+const spam = (...words: readonly string[]): Promise<Said> => run("spam", ...words)
 
 /** A server that answers at once, and the fields that it was sent. */
 async function target(t: TestContext): Promise<{ readonly url: string; readonly seen: string[][] }> {
