@@ -172,7 +172,7 @@ export function drawCapacity(rng: Rng): NamedAmounts {
 }
 
 /** `compute=20,storage=13` as amounts by name. Throws `UsageError`. */
-export function parseAmounts(flag: string, given: string): NamedAmounts {
+function parseAmounts(flag: string, given: string): NamedAmounts {
   const amounts: Record<string, number> = {}
   for (const part of given.split(",")) {
     const [, name, amount] = /^\s*([a-z][a-z0-9_-]{0,31})\s*=\s*([0-9]+(?:\.[0-9]+)?)\s*$/.exec(part) ?? []

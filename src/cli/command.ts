@@ -42,7 +42,7 @@ export interface Command {
 /** Thrown by a command for what the person at the keyboard got wrong: printed with the usage, exit code 2. */
 export class UsageError extends Error {}
 
-export const commonOptions: Readonly<Record<string, Option>> = {
+const commonOptions: Readonly<Record<string, Option>> = {
   help: { type: "boolean", short: "h", about: "Show this." },
 }
 

@@ -59,7 +59,7 @@ export interface AdminLimits {
   readonly statesMissedMax: number
 }
 
-export const adminLimitsDefault: AdminLimits = {
+const adminLimitsDefault: AdminLimits = {
   streamsMax: 64,
   connectionsMax: 256,
   headBytesMax: 16 * 1024,

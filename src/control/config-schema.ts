@@ -144,7 +144,7 @@ const affinityShape = {
 }
 
 const affinityPart = mapping(affinityShape)
-export const cookieNameDefault = "linebacker"
+const cookieNameDefault = "linebacker"
 
 const route = mapping({
   name: matching(/^[^\p{Cc}]{1,128}$/u, "a name of up to 128 characters")

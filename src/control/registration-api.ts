@@ -28,7 +28,7 @@ export interface RegistrationLimits {
   readonly connectionsMax: number
 }
 
-export const registrationLimitsDefault: RegistrationLimits = {
+const registrationLimitsDefault: RegistrationLimits = {
   bodyBytesMax: 64 * 1024,
   headBytesMax: 16 * 1024,
   requestMs: 5_000,

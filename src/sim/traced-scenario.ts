@@ -7,7 +7,7 @@ import type { BackendGroup, RequestClass, Scenario, TracedRequest } from "./scen
 import type { MachineTrace, RequestTrace, Trace } from "./trace.ts"
 
 /** How long one token of an answer takes, ms: what mixed accelerators do for a model of middle size. */
-export const tokenMsDefault = 25
+const tokenMsDefault = 25
 
 /** What of a machine stands for which resource. */
 const measureOf: Readonly<Record<string, string>> = {
