@@ -95,6 +95,25 @@ for (const [name, words, said] of wrong) {
   })
 }
 
+test("--schema prints the JSON Schema of a mix file", async () => {
+  const { code, out } = await spam("--schema")
+  assert.equal(code, 0)
+  const schema = JSON.parse(out) as {
+    readonly properties: {
+      readonly requests: { readonly additionalProperties: { readonly properties: object } }
+    }
+  }
+  assert.deepEqual(Object.keys(schema.properties.requests.additionalProperties.properties), [
+    "method",
+    "path",
+    "weight",
+    "headers",
+    "body",
+    "bodyBytes",
+    "demand",
+  ])
+})
+
 test("a target that nobody listens at, and files that are not there, are exit code 1", async () => {
   for (const [words, said] of [
     [["http://127.0.0.1:1/"], /cannot connect to 127\.0\.0\.1:1: nobody listens there/],

@@ -4,7 +4,7 @@ import { formatDuration } from "../core/duration.ts"
 import { readTextFile } from "../control/config-file.ts"
 import { formatProblem } from "../settings/problem.ts"
 import { type Expectation, parseExpectations, shownVerdict, verdictsOf } from "../spam/expect.ts"
-import { ownFields, readMix } from "../spam/mix-file.ts"
+import { mixJsonSchema, ownFields, readMix } from "../spam/mix-file.ts"
 import type { SpamPlan, SpamProgress } from "../spam/plan.ts"
 import { parseTarget, preflight } from "../spam/preflight.ts"
 import { parseRate, ratePerSecondMax } from "../spam/rate.ts"
@@ -126,8 +126,13 @@ export const spam: Command = {
     },
     json: { type: "boolean", about: "Print the result as JSON." },
     report: { type: "string", value: "DIR", about: "Write a page with figures there, and the numbers." },
+    schema: { type: "boolean", about: "Print the JSON Schema of a mix file, for editors." },
   },
   async run(given, io) {
+    if (given.values["schema"] === true) {
+      io.out(`${JSON.stringify(mixJsonSchema(), undefined, 2)}\n`)
+      return 0
+    }
     const url = given.positionals[0]
     if (text(given, "scenario") !== undefined || text(given, "compare") !== undefined) {
       refuse(
