@@ -27,7 +27,8 @@ import { ForwardingRules } from "../src/proxy/forwarding.ts"
 import { Fleet, Placement } from "../src/proxy/fleet.ts"
 import { RequestIds } from "../src/proxy/request-ids.ts"
 import { systemClock } from "../src/system.ts"
-import { dataPlaneOptions, memberAt, routingOf } from "../test/support/relay.ts"
+import { memberAt } from "../test/support/members.ts"
+import { dataPlaneOptions, routingOf } from "../test/support/relay.ts"
 import { median } from "./statistics.ts"
 
 const connections = 64
