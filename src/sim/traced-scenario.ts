@@ -3,6 +3,7 @@
 import type { NamedAmounts, ResourceTable } from "../core/resources.ts"
 import { fail, ok, type Result } from "../core/result.ts"
 import { seeded } from "../core/rng.ts"
+import { average } from "./sample.ts"
 import type { BackendGroup, RequestClass, Scenario, TracedRequest } from "./scenario.ts"
 import type { MachineTrace, RequestTrace, Trace } from "./trace.ts"
 
@@ -92,10 +93,6 @@ function tracedClass(
     declaredError: 0,
     declaredBias: 1,
   }
-}
-
-function average(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length
 }
 
 /** What tells the files apart: of `…Trace_code.csv` and `…Trace_conv.csv`, `code` and `conv`. */

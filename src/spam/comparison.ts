@@ -2,6 +2,7 @@
 import type { Millis } from "../core/clock.ts"
 import { objectiveFactor } from "../sim/capacity.ts"
 import type { FluidBounds, RunResult } from "../sim/results.ts"
+import { average, varianceOf } from "../sim/sample.ts"
 import { Histogram } from "../metrics/histogram.ts"
 import type { Records } from "./recorder.ts"
 
@@ -92,10 +93,9 @@ export function toleranceOf(
   const delay = (relayMs + stages * timerMs) * speed
   const of = (key: Compared): Millis => {
     const values = simulated.map((side) => side[key])
-    const mean = meanOf(values)
-    const variance =
-      values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / Math.max(1, values.length - 1)
-    return student99 * Math.sqrt(variance * (1 + 1 / values.length)) + delay + 0.016 * mean
+    return (
+      student99 * Math.sqrt(varianceOf(values) * (1 + 1 / values.length)) + delay + 0.016 * average(values)
+    )
   }
   return { mean: of("mean"), p50: of("p50"), p99: of("p99") }
 }
@@ -153,7 +153,7 @@ export function liveSide(
 /** The mean of several simulated runs of one load: of each number by itself. */
 export function meanSide(sides: readonly Side[]): Side {
   const [first] = sides
-  const of = (read: (side: Side) => number): number => meanOf(sides.map(read))
+  const of = (read: (side: Side) => number): number => average(sides.map(read))
   return {
     requests: of((side) => side.requests),
     failed: of((side) => side.failed),
@@ -193,7 +193,3 @@ export function carriedOf(
 }
 
 export const objective: number = objectiveFactor
-
-function meanOf(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length
-}
