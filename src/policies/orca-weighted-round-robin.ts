@@ -2,6 +2,7 @@
 import type { Backend } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
 import type { LoadReport } from "../core/load-report.ts"
+import { median } from "../core/median.ts"
 import { carried, Places } from "./places.ts"
 import type { Parameter, PickRequest, Policy, PolicyContext } from "./policy.ts"
 
@@ -191,11 +192,4 @@ export class OrcaWeightedRoundRobin implements Policy {
     }
     return report.applicationUtilization > 0 ? report.applicationUtilization : report.cpuUtilization
   }
-}
-
-/** Of an even number the mean of the two in the middle. */
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  const upper = sorted[sorted.length >> 1]!
-  return sorted.length % 2 === 1 ? upper : (sorted[(sorted.length >> 1) - 1]! + upper) / 2
 }
