@@ -178,7 +178,7 @@ test("a folder that cannot be written to is found out before the work", async ()
   const taken = file("taken", "")
   const { code, err } = await sim("mild", "--report", taken, "--requests", "100000000")
   assert.equal(code, 1)
-  assert.match(err, /--report: cannot write to .*taken: EEXIST/)
+  assert.match(err, /--report: cannot write to .*taken: the system says EEXIST/)
 })
 
 const ownPolicy = `

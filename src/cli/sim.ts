@@ -1,5 +1,3 @@
-import { mkdirSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
 import { packageVersion } from "../version.ts"
 import { aligned } from "../core/aligned.ts"
 import { didYouMean } from "../core/suggest.ts"
@@ -14,6 +12,7 @@ import { balancersMax, requestsMax, scenarioJsonSchema } from "../sim/scenario-s
 import type { Scenario } from "../sim/scenario.ts"
 import { type Command, type ExitCode, type Given, type Io, text, UsageError } from "./command.ts"
 import { integerOf, loadMax, loadsOf } from "./numbers.ts"
+import { canWriteReport, writeReport } from "./report-folder.ts"
 import { type Lineup, lineupOf } from "./sim-policies.ts"
 import { scenarioOf, scenarioText } from "./sim-source.ts"
 import { capacityText, headText, runsText } from "./sim-table.ts"
@@ -137,7 +136,7 @@ async function play(name: string | undefined, isCapacity: boolean, given: Given,
   if (typeof asked === "number") return asked
   const isJson = given.values["json"] === true
   const folder = text(given, "report")
-  if (folder !== undefined && !canWrite(folder, io)) return 1
+  if (folder !== undefined && !canWriteReport("sim", folder, io)) return 1
   const progress = progressOn(io, isJson)
   const { scenario, lineup, loads, balancers, seed, seeds, requests } = asked
   const rehearsal = await rehearse({
@@ -158,9 +157,7 @@ async function play(name: string | undefined, isCapacity: boolean, given: Given,
       command: commandOf(name, isCapacity, given),
       excluded: lineup.excluded,
     }
-    for (const [file, content] of reportFiles(rehearsal, provenance))
-      writeFileSync(join(folder, file), content)
-    io.err(`wrote ${join(folder, "report.html")}\n`)
+    writeReport(folder, reportFiles(rehearsal, provenance), io)
   }
   const { capacity } = rehearsal
   if (isJson) {
@@ -216,18 +213,6 @@ async function unboundedReason(scenario: Scenario): Promise<string | undefined> 
     return undefined
   } catch (error) {
     return (error as Error).message.split("\n", 1)[0]
-  }
-}
-
-/** Found out before the work, not after it. */
-function canWrite(folder: string, io: Io): boolean {
-  try {
-    mkdirSync(folder, { recursive: true })
-    writeFileSync(join(folder, "results.json"), "")
-    return true
-  } catch (error) {
-    io.err(`linebacker sim: --report: cannot write to ${folder}: ${(error as NodeJS.ErrnoException).code}\n`)
-    return false
   }
 }
 

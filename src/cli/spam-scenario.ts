@@ -1,7 +1,5 @@
 /** `linebacker spam --scenario` and `--compare`: a scenario with real processes, beside the simulator. */
-import { mkdirSync, writeFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
-import { join } from "node:path"
 import { StartError } from "../balancer.ts"
 import type { Millis } from "../core/clock.ts"
 import {
@@ -38,6 +36,7 @@ import type { SpamResult } from "../spam/result.ts"
 import { comparisonFiles } from "../spam/comparison-page.ts"
 import { comparisonText } from "../spam/comparison-text.ts"
 import { type ExitCode, type Given, type Io, text, UsageError } from "./command.ts"
+import { canWriteReport, writeReport } from "./report-folder.ts"
 import { scenarioOf } from "./sim-source.ts"
 import { durationOf, integerOf, loadMax, loadsOf, numberOf } from "./numbers.ts"
 import { explainStartError } from "./start-error.ts"
@@ -79,6 +78,8 @@ export async function runScenarioLive(given: Given, io: Io): Promise<ExitCode> {
   )
   if (typeof scenario === "number") return scenario
   const asked = await askedOf(given, scenario, seed)
+  const folder = text(given, "report")
+  if (folder !== undefined && !canWriteReport("spam", folder, io)) return 1
   let stopped = false
   let stage: LiveStage | undefined
   const interrupt = (): void => {
@@ -121,7 +122,8 @@ export async function runScenarioLive(given: Given, io: Io): Promise<ExitCode> {
       io.err("linebacker spam: stopped, nothing is complete\n")
       return 1
     }
-    return present(comparisonOf(asked, runs, relayMs, commandLine(given)), given, io)
+    present(comparisonOf(asked, runs, relayMs, commandLine(given)), given, io)
+    return 0
   } catch (error) {
     if (error instanceof StartError) io.err(`linebacker spam: ${explainStartError(error)}\n`)
     else if (error instanceof StageError) io.err(`linebacker spam: ${error.message}\n`)
@@ -244,25 +246,11 @@ function comparisonOf(
   }
 }
 
-function present(comparison: Comparison, given: Given, io: Io): ExitCode {
+function present(comparison: Comparison, given: Given, io: Io): void {
   if (given.values["json"] === true) io.out(`${JSON.stringify(comparison, undefined, 2)}\n`)
   else io.out(comparisonText(comparison))
   const folder = text(given, "report")
-  return folder === undefined ? 0 : writeReport(folder, comparisonFiles(comparison), io)
-}
-
-/** Writes files into a folder, which is made where there is none. */
-export function writeReport(folder: string, files: ReadonlyMap<string, string>, io: Io): ExitCode {
-  try {
-    mkdirSync(folder, { recursive: true })
-    for (const [name, content] of files) writeFileSync(join(folder, name), content)
-  } catch (error) {
-    const { code = "unknown" } = error as NodeJS.ErrnoException
-    io.err(`linebacker spam: the report cannot be written to ${folder}: the system says ${code}\n`)
-    return 1
-  }
-  io.err(`the report is ${join(folder, "report.html")}\n`)
-  return 0
+  if (folder !== undefined) writeReport(folder, comparisonFiles(comparison), io)
 }
 
 // ── what was asked for ────────────────────────────────────────────────────────────────────────────────────────────

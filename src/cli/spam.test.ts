@@ -189,11 +189,12 @@ test("a report is a page that needs nothing from elsewhere, beside its numbers",
   assert.match(readFileSync(join(report, "percentiles.svg"), "utf8"), /^<svg/)
 })
 
-test("a report that cannot be written is exit code 1", async (t) => {
-  const { url } = await target(t)
+test("a folder that cannot be written to is found out before the load", async (t) => {
+  const { url, seen } = await target(t)
   const { code, err } = await spam(url, "-n", "1", "-c", "1", "--report", join(file("plain", ""), "below"))
   assert.equal(code, 1)
-  assert.match(err, /the report cannot be written to .*ENOTDIR/)
+  assert.match(err, /--report: cannot write to .*below: the system says ENOTDIR/)
+  assert.deepEqual(seen, [])
 })
 
 test("a scenario is played as fast as the machine's cores allow, and not more than fifty times", () => {

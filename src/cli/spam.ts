@@ -17,7 +17,8 @@ import { Schedule } from "../spam/schedule.ts"
 import { startSpam } from "../spam/spam.ts"
 import { summaryText } from "../spam/summary.ts"
 import { systemRng } from "../system.ts"
-import { runScenarioLive, writeReport } from "./spam-scenario.ts"
+import { canWriteReport, writeReport } from "./report-folder.ts"
+import { runScenarioLive } from "./spam-scenario.ts"
 import { type Command, type ExitCode, type Given, type Io, text, texts, UsageError } from "./command.ts"
 import { durationOf, integerOf, numberOf } from "./numbers.ts"
 
@@ -155,6 +156,8 @@ export const spam: Command = {
     const trace = await recordedOf(given, io)
     if (typeof trace === "number") return trace
     const plan = planOf(given, { target, host, classes }, trace)
+    const folder = text(given, "report")
+    if (folder !== undefined && !canWriteReport("spam", folder, io)) return 1
     const reached = await preflight(target, plan.timeoutMs)
     if (!reached.ok) {
       io.err(`linebacker spam: ${reached.error}\n`)
@@ -219,10 +222,7 @@ async function play(
     for (const verdict of verdicts) io.out(`${shownVerdict(verdict)}\n`)
   }
   const folder = text(given, "report")
-  if (folder !== undefined) {
-    const code = writeReport(folder, spamFiles(result, verdicts.map(shownVerdict)), io)
-    if (code !== 0) return code
-  }
+  if (folder !== undefined) writeReport(folder, spamFiles(result, verdicts.map(shownVerdict)), io)
   return verdicts.every(({ holds }) => holds) ? 0 : 1
 }
 
