@@ -100,3 +100,22 @@ export function texts(given: Given, name: string): readonly string[] {
   const values = given.values[name]
   return Array.isArray(values) ? values.filter((value) => typeof value === "string") : []
 }
+
+/** The command line as a shell takes it: these words and the options that were given, but for some. */
+export function commandLine(
+  words: readonly string[],
+  { values }: Given,
+  without: readonly string[] = [],
+): string {
+  const options = Object.entries(values).flatMap(([name, value]) => {
+    if (value === undefined || value === false || without.includes(name)) return []
+    return [value]
+      .flat()
+      .flatMap((one) => (one === true ? [`--${name}`] : [`--${name}`, quoted(String(one))]))
+  })
+  return ["linebacker", ...words.map(quoted), ...options].join(" ")
+}
+
+function quoted(word: string): string {
+  return /^[A-Za-z0-9_./,:=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+}

@@ -10,7 +10,7 @@ import type { CapacityResult } from "../sim/results.ts"
 import { readScenario } from "../sim/scenario-file.ts"
 import { balancersMax, requestsMax, scenarioJsonSchema } from "../sim/scenario-schema.ts"
 import type { Scenario } from "../sim/scenario.ts"
-import { type Command, type ExitCode, type Given, type Io, text, UsageError } from "./command.ts"
+import { type Command, commandLine, type ExitCode, type Given, type Io, text, UsageError } from "./command.ts"
 import { integerOf, loadMax, loadsOf } from "./numbers.ts"
 import { canWriteReport, writeReport } from "./report-folder.ts"
 import { type Lineup, lineupOf } from "./sim-policies.ts"
@@ -154,7 +154,7 @@ async function play(name: string | undefined, isCapacity: boolean, given: Given,
   if (folder !== undefined) {
     const provenance = {
       versions: { linebacker: packageVersion(), node: process.versions.node },
-      command: commandOf(name, isCapacity, given),
+      command: commandLine(["sim", ...given.positionals], given),
       excluded: lineup.excluded,
     }
     writeReport(folder, reportFiles(rehearsal, provenance), io)
@@ -254,17 +254,4 @@ function jsonOfRuns({ scenario, bounds, balancers, seed, runs }: Rehearsal): obj
 function jsonOf({ scenario, thetaStar, classBlindCeiling, balancers, policies }: CapacityResult): object {
   const shares = Object.entries(policies).map(([name, { share, low, high }]) => [name, { share, low, high }])
   return { scenario, thetaStar, classBlindCeiling, balancers, policies: Object.fromEntries(shares) as object }
-}
-
-/** The command line as a shell takes it. */
-function commandOf(name: string | undefined, isCapacity: boolean, given: Given): string {
-  const options = Object.entries(given.values).flatMap(([option, value]) =>
-    typeof value === "string" ? [`--${option}`, quoted(value)] : [],
-  )
-  const words = isCapacity ? ["capacity"] : []
-  return ["linebacker", "sim", ...words, ...(name === undefined ? [] : [quoted(name)]), ...options].join(" ")
-}
-
-function quoted(word: string): string {
-  return /^[A-Za-z0-9_./,:=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }

@@ -35,7 +35,7 @@ import { type SpamError, spamErrors } from "../spam/channel.ts"
 import type { SpamResult } from "../spam/result.ts"
 import { comparisonFiles } from "../spam/comparison-page.ts"
 import { comparisonText } from "../spam/comparison-text.ts"
-import { type ExitCode, type Given, type Io, text, UsageError } from "./command.ts"
+import { commandLine, type ExitCode, type Given, type Io, text, UsageError } from "./command.ts"
 import { canWriteReport, writeReport } from "./report-folder.ts"
 import { scenarioOf } from "./sim-source.ts"
 import { durationOf, integerOf, loadMax, loadsOf, numberOf } from "./numbers.ts"
@@ -122,7 +122,7 @@ export async function runScenarioLive(given: Given, io: Io): Promise<ExitCode> {
       io.err("linebacker spam: stopped, nothing is complete\n")
       return 1
     }
-    present(comparisonOf(asked, runs, relayMs, commandLine(given)), given, io)
+    present(comparisonOf(asked, runs, relayMs, commandLine(["spam"], given, ["report", "json"])), given, io)
     return 0
   } catch (error) {
     if (error instanceof StartError) io.err(`linebacker spam: ${explainStartError(error)}\n`)
@@ -333,12 +333,4 @@ function policiesOf(given: Given, { name, resources }: Scenario): PolicySpec[] {
     if (reason !== undefined) throw new UsageError(`${flag}: ${word} cannot play "${name}": ${reason}`)
     return plainPolicy(spec.value.name)
   })
-}
-
-function commandLine(given: Given): string {
-  const words = Object.entries(given.values).flatMap(([name, value]) => {
-    if (value === undefined || value === false || name === "report" || name === "json") return []
-    return [value].flat().map((one) => (one === true ? `--${name}` : `--${name} ${one}`))
-  })
-  return ["linebacker spam", ...words].join(" ")
 }
