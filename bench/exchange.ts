@@ -26,9 +26,10 @@ import { RouteTable } from "../src/proxy/route-table.ts"
 import { ForwardingRules } from "../src/proxy/forwarding.ts"
 import { Fleet, Placement } from "../src/proxy/fleet.ts"
 import { RequestIds } from "../src/proxy/request-ids.ts"
+import { median } from "../src/core/median.ts"
 import { systemClock } from "../src/system.ts"
-import { dataPlaneOptions, memberAt, routingOf } from "../test/support/relay.ts"
-import { median } from "./statistics.ts"
+import { memberAt } from "../test/support/members.ts"
+import { dataPlaneOptions, routingOf } from "../test/support/relay.ts"
 
 const connections = 64
 const exchangesPerRound = 200_000

@@ -1,17 +1,11 @@
 /** What many rounds say together. Medians, because one disturbed round must not move the figure. */
 
+import { median } from "../src/core/median.ts"
+
 export interface Spread {
   readonly median: number
   readonly min: number
   readonly max: number
-}
-
-/** The middle value; of an even count, the mean of the two in the middle. NaN of nothing. */
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  const upper = sorted.length >> 1
-  if (sorted.length % 2 === 1) return sorted[upper]!
-  return (sorted[upper - 1]! + sorted[upper]!) / 2
 }
 
 export function spreadOf(values: readonly number[]): Spread {

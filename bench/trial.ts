@@ -5,7 +5,8 @@ import { measure, type Measurement } from "./measure.ts"
 import type { BenchOptions } from "./options.ts"
 import type { Finding } from "./report.ts"
 import type { Scenario } from "./scenarios.ts"
-import { median, ratiosOf, spreadOf } from "./statistics.ts"
+import { median } from "../src/core/median.ts"
+import { ratiosOf, spreadOf } from "./statistics.ts"
 
 export interface Entry {
   readonly peer: string

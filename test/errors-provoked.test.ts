@@ -12,6 +12,7 @@ import type { Address } from "../src/cluster/snapshot.ts"
 import { type ErrorCode, errorCodes, errors, type RetryRule } from "../src/core/errors.ts"
 import { blackHole } from "./support/black-hole.ts"
 import { certificateFolder, noOpenssl } from "./support/certificates.ts"
+import { codeOf } from "./support/messages.ts"
 import {
   answering,
   dial,
@@ -210,10 +211,6 @@ test("docs/faults.md lists every error as the table has it, and no other", () =>
 
 function head(fields: string): string {
   return `POST / HTTP/1.1\r\nHost: a\r\n${fields}\r\n\r\n`
-}
-
-function codeOf(response: Message): unknown {
-  return (JSON.parse(response.body.toString()) as { readonly error: { readonly code: unknown } }).error.code
 }
 
 /** What a client is told who sends this, and nothing more. */

@@ -5,13 +5,8 @@ import { type AddressInfo, createServer, type Server } from "node:net"
 import { test, type TestContext } from "node:test"
 import type { Address } from "../src/cluster/snapshot.ts"
 import { blackHole } from "./support/black-hole.ts"
-import { answering, type Message, pause, relay, scripted, until, Wire } from "./support/relay.ts"
-
-const ok = (body: string): string => `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`
-const get = (path = "/"): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`
-const pathOf = (request: Message): string => request.start.split(" ")[1] ?? ""
-const codeOf = (response: Message): unknown =>
-  (JSON.parse(response.body.toString()) as { readonly error: { readonly code: unknown } }).error.code
+import { codeOf, get, ok, pathOf } from "./support/messages.ts"
+import { answering, pause, relay, scripted, until, Wire } from "./support/relay.ts"
 
 // ── before an answer ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -325,7 +320,7 @@ test("under load a backend that comes and goes costs no idempotent request, whil
       while (flaps.flaps() < 40) {
         wire.send(i % 2 === 0 ? get() : "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody")
         const response = await wire.response()
-        const answer = response.status === 200 ? response.body.toString() : String(codeOf(response))
+        const answer = response.status === 200 ? response.body.toString() : codeOf(response)
         answers.set(answer, (answers.get(answer) ?? 0) + 1)
       }
     }),

@@ -1,13 +1,8 @@
 /** Clients that misbehave in numbers or at awkward moments: what the others see of it, and what is left. */
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { answering, type Message, pause, relay, scripted, until, unsent, type Wire } from "./support/relay.ts"
-
-const ok = (body: string): string => `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`
-const get = (path = "/"): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`
-const pathOf = (request: Message): string => request.start.split(" ")[1] ?? ""
-const codeOf = (response: Message): unknown =>
-  (JSON.parse(response.body.toString()) as { readonly error: { readonly code: unknown } }).error.code
+import { codeOf, get, ok, pathOf } from "./support/messages.ts"
+import { answering, pause, relay, scripted, until, unsent, type Wire } from "./support/relay.ts"
 
 // ── in numbers ────────────────────────────────────────────────────────────────────────────────────────────────
 

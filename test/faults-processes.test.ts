@@ -10,12 +10,10 @@ import { test } from "node:test"
 import type { StateView } from "../src/control/state-view.ts"
 import type { TcpAddress } from "../src/cluster/snapshot.ts"
 import type { Cleaner } from "./support/processes.ts"
-import { answering, dial, type Message, pause, relay, until } from "./support/relay.ts"
+import { codeOf, get } from "./support/messages.ts"
+import { answering, dial, pause, relay, until } from "./support/relay.ts"
 
-const get = (path = "/"): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`
 const post = "POST /held HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"
-const codeOf = (response: Message): unknown =>
-  (JSON.parse(response.body.toString()) as { readonly error: { readonly code: unknown } }).error.code
 
 interface BackendProcess extends TcpAddress {
   readonly signal: (name: NodeJS.Signals) => void

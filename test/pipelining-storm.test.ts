@@ -1,6 +1,7 @@
 /** Pipelining to backends in bad weather: whatever backends and clients do, an answer is its own request's or none. */
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { pathOf } from "./support/messages.ts"
 import {
   chunked,
   type Message,
@@ -12,8 +13,6 @@ import {
   type Wire,
 } from "./support/relay.ts"
 import { storm } from "./support/storm.ts"
-
-const pathOf = ({ start }: Message): string => start.split(" ")[1] ?? ""
 
 /** An answer that names its request, in one of three framings. */
 function answerTo(request: Message, draw: number): Buffer {

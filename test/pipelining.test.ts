@@ -1,6 +1,7 @@
 /** Pipelining to backends, where it is on: several clients' requests on one connection, and nobody notices. */
 import assert from "node:assert/strict"
 import { test, type TestContext } from "node:test"
+import { get } from "./support/messages.ts"
 import {
   type Message,
   pause,
@@ -12,7 +13,6 @@ import {
   type Wire,
 } from "./support/relay.ts"
 
-const get = (path: string, fields = ""): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n${fields}\r\n`
 const answerTo = (request: Message, fields = ""): string => {
   const body = `${request.start.split(" ")[1]}`
   return `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n${fields}\r\n${request.start.startsWith("HEAD") ? "" : body}`

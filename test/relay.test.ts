@@ -3,27 +3,23 @@ import assert from "node:assert/strict"
 import { randomBytes } from "node:crypto"
 import { test } from "node:test"
 import { resourcesDefault, type ResourceTable } from "../src/core/resources.ts"
+import { codeOf, get, ok, pathOf } from "./support/messages.ts"
 import {
   answering,
   chunked,
-  type Message,
+  offering,
   pause,
   refusing,
   relay,
   type Script,
   scripted,
+  settled,
   until,
   type Wire,
 } from "./support/relay.ts"
 import { storm } from "./support/storm.ts"
 
-const ok = (body: string, more = ""): string =>
-  `HTTP/1.1 200 OK\r\n${more}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
-const get = (path = "/", more = ""): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n${more}\r\n`
 const close = "Connection: close\r\n"
-const pathOf = (request: Message): string => request.start.split(" ")[1] ?? ""
-const codeOf = (response: Message): unknown =>
-  (JSON.parse(response.body.toString()) as { readonly error: { readonly code: unknown } }).error.code
 const joined = (...parts: readonly (string | Buffer)[]): Buffer =>
   Buffer.concat(parts.map((part) => (typeof part === "string" ? Buffer.from(part, "latin1") : part)))
 /** One slot of a space resource, so that a second request has to wait. */
@@ -482,29 +478,21 @@ for (const [when, request] of [
 
 test("a client that does not read holds the backend back, and gets every byte when it does", async (t) => {
   const total = 50 * 1024 * 1024
-  const block = randomBytes(64 * 1024)
-  let offered = 0
+  let offered: (() => number) | undefined
   const backend = await scripted(t, async (wire) => {
     await wire.request()
     wire.send(`HTTP/1.1 200 OK\r\nContent-Length: ${total}\r\n\r\n`)
-    const offer = (): void => {
-      while (offered < total) {
-        offered += block.length
-        if (!wire.send(block)) return
-      }
-    }
-    wire.socket.on("drain", offer)
-    offer()
+    offered = offering(wire, total)
   })
   const { client } = await relay(t, [backend])
   const memory = process.memoryUsage().arrayBuffers
   const wire = await client()
   wire.socket.pause()
   wire.send(get())
-  for (let before = -1; before !== offered; await pause(150)) before = offered
+  const taken = await settled(() => offered?.() ?? 0)
   // What has left the backend lies in the kernel's buffers; of ours there may be no more than a read or two.
   const grown = process.memoryUsage().arrayBuffers - memory
-  assert.ok(offered < total / 2, `${offered} bytes were taken`)
+  assert.ok(taken < total / 2, `${taken} bytes were taken`)
   assert.ok(grown < 4 * 1024 * 1024, `${grown} bytes are held`)
   wire.socket.resume()
   await until("all of it", () => wire.received >= total)

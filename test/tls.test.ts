@@ -14,11 +14,13 @@ import type { TlsMaterial, TlsOptions } from "../src/proxy/options.ts"
 import { type CertificateFolder, certificateFolder, noOpenssl } from "./support/certificates.ts"
 import {
   answering,
+  offering,
   pause,
   type Relay,
   relay,
   type RelayChange,
   scripted,
+  settled,
   until,
   Wire,
 } from "./support/relay.ts"
@@ -480,33 +482,6 @@ test("large bodies go both ways under back-pressure", { skip }, async (t) => {
   const response = await wire.response()
   assert.ok(response.body.equals(body))
 })
-
-/** Sends so many bytes, as fast as they are taken; answers how many have been handed over so far. */
-function offering(wire: Wire, total: number): () => number {
-  const block = randomBytes(64 * 1024)
-  let offered = 0
-  const offer = (): void => {
-    while (offered < total) {
-      offered += block.length
-      if (!wire.send(block)) return
-    }
-  }
-  wire.socket.on("drain", offer)
-  offer()
-  return () => offered
-}
-
-/** What it is once it changes no more. */
-async function settled(what: () => number): Promise<number> {
-  let before = what()
-  for (let i = 0; i < 100; i++) {
-    await pause(150)
-    const now = what()
-    if (now === before && now > 0) return now
-    before = now
-  }
-  throw new Error("it goes on changing")
-}
 
 const bulk = 40 * 1024 * 1024
 

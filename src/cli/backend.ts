@@ -5,7 +5,8 @@ import { formatEndpoint, parseEndpoint } from "../core/endpoint.ts"
 import type { NamedAmounts } from "../core/resources.ts"
 import { type Rng, seeded } from "../core/rng.ts"
 import { systemRng } from "../system.ts"
-import { type Command, type Given, text, UsageError } from "./command.ts"
+import { type Command, text, UsageError } from "./command.ts"
+import { integerOf, numberOf } from "./numbers.ts"
 import { untilSignal } from "./until-signal.ts"
 
 /** The seed's backends: compute is always this much, storage uniform on 1..40. */
@@ -88,8 +89,8 @@ export const backend: Command = {
     if (balancer !== undefined && !/^https?:$/.test(URL.parse(balancer)?.protocol ?? "")) {
       throw new UsageError(`--announce: expected a URL like http://127.0.0.1:9797, found "${balancer}"`)
     }
-    const seed = numberOf(given, "seed", 0)
-    const speed = numberOf(given, "speed", Number.MIN_VALUE)
+    const seed = integerOf(given, "seed", 0, Number.MAX_SAFE_INTEGER)
+    const speed = numberOf(given, "speed", { above: 0 })
     const token = text(given, "token") ?? process.env["LINEBACKER_TOKEN"]
     const capacityText = text(given, "capacity")
     const laneText = text(given, "lane")
@@ -103,7 +104,7 @@ export const backend: Command = {
       throw new UsageError(`--discipline: expected sharing or fifo, found "${discipline}"`)
     }
     const registers = text(given, "registers")
-    const weight = numberOf(given, "weight", Number.MIN_VALUE)
+    const weight = numberOf(given, "weight", { above: 0 })
     const zone = text(given, "zone")
     const tier = text(given, "tier")
     try {
@@ -171,7 +172,7 @@ export function drawCapacity(rng: Rng): NamedAmounts {
 }
 
 /** `compute=20,storage=13` as amounts by name. Throws `UsageError`. */
-export function parseAmounts(flag: string, given: string): NamedAmounts {
+function parseAmounts(flag: string, given: string): NamedAmounts {
   const amounts: Record<string, number> = {}
   for (const part of given.split(",")) {
     const [, name, amount] = /^\s*([a-z][a-z0-9_-]{0,31})\s*=\s*([0-9]+(?:\.[0-9]+)?)\s*$/.exec(part) ?? []
@@ -181,14 +182,4 @@ export function parseAmounts(flag: string, given: string): NamedAmounts {
     amounts[name] = Number(amount)
   }
   return amounts
-}
-
-function numberOf(given: Given, flag: string, min: number): number | undefined {
-  const value = text(given, flag)
-  if (value === undefined) return undefined
-  const number = Number(value)
-  if (value.trim() !== "" && Number.isFinite(number) && number >= min) return number
-  throw new UsageError(
-    `--${flag}: expected a number${min === 0 ? " of at least 0" : " above 0"}, found "${value}"`,
-  )
 }

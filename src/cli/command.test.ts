@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { type Command, helpOf, parseCommandLine, text, UsageError } from "./command.ts"
+import { type Command, commandLine, helpOf, parseCommandLine, text, UsageError } from "./command.ts"
 
 const throwing: Command = {
   name: "throw",
@@ -61,5 +61,13 @@ Options:
   -t, --to WHOM  Who catches it.
   -h, --help     Show this.
 `,
+  )
+})
+
+test("a command line is shown as a shell takes it, without what does not belong to it", () => {
+  const values = { to: "Ann and Bob's", far: true, high: false, with: ["a", "b,c"], report: "out" }
+  assert.equal(
+    commandLine(["throw", "the ball"], { values, positionals: [] }, ["report"]),
+    "linebacker throw 'the ball' --to 'Ann and Bob'\\''s' --far --with a --with b,c",
   )
 })

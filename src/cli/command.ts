@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util"
+import { aligned } from "../core/aligned.ts"
 import { didYouMean } from "../core/suggest.ts"
 
 /** Where a command's words go. Injected, so that a test needs no process. */
@@ -41,7 +42,7 @@ export interface Command {
 /** Thrown by a command for what the person at the keyboard got wrong: printed with the usage, exit code 2. */
 export class UsageError extends Error {}
 
-export const commonOptions: Readonly<Record<string, Option>> = {
+const commonOptions: Readonly<Record<string, Option>> = {
   help: { type: "boolean", short: "h", about: "Show this." },
 }
 
@@ -83,11 +84,9 @@ export function helpOf(command: Command): string {
   const rows = Object.entries({ ...command.options, ...commonOptions }).map(([name, option]) => {
     const short = option.short === undefined ? "    " : `-${option.short}, `
     const value = option.type === "string" ? ` ${option.value ?? "VALUE"}` : ""
-    return [`  ${short}--${name}${value}`, option.about] as const
+    return [`  ${short}--${name}${value}`, option.about]
   })
-  const width = Math.max(...rows.map(([left]) => left.length)) + 2
-  const lines = rows.map(([left, right]) => left.padEnd(width) + right)
-  return `${command.summary}\n\nUsage: linebacker ${`${command.name} ${command.usage}`.trim()}\n\nOptions:\n${lines.join("\n")}\n`
+  return `${command.summary}\n\nUsage: linebacker ${`${command.name} ${command.usage}`.trim()}\n\nOptions:\n${aligned(rows, "sentences")}`
 }
 
 /** The text of a string option, or undefined when it was not given. */
@@ -100,4 +99,23 @@ export function text(given: Given, name: string): string | undefined {
 export function texts(given: Given, name: string): readonly string[] {
   const values = given.values[name]
   return Array.isArray(values) ? values.filter((value) => typeof value === "string") : []
+}
+
+/** The command line as a shell takes it: these words and the options that were given, but for some. */
+export function commandLine(
+  words: readonly string[],
+  { values }: Given,
+  without: readonly string[] = [],
+): string {
+  const options = Object.entries(values).flatMap(([name, value]) => {
+    if (value === undefined || value === false || without.includes(name)) return []
+    return [value]
+      .flat()
+      .flatMap((one) => (one === true ? [`--${name}`] : [`--${name}`, quoted(String(one))]))
+  })
+  return ["linebacker", ...words.map(quoted), ...options].join(" ")
+}
+
+function quoted(word: string): string {
+  return /^[A-Za-z0-9_./,:=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }

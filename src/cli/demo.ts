@@ -7,9 +7,10 @@ import { seeded } from "../core/rng.ts"
 import { ratePerSecondMax } from "../spam/rate.ts"
 import { type SpamRun, startSpam } from "../spam/spam.ts"
 import { drawCapacity } from "./backend.ts"
-import { type Command, type Given, text, UsageError } from "./command.ts"
+import { type Command, type Given, UsageError } from "./command.ts"
 import { balancerOptions, configOf } from "./config-source.ts"
 import { DemonstrationFleet, untilReady } from "./demonstration-fleet.ts"
+import { integerOf, numberOf } from "./numbers.ts"
 import { explainStartError } from "./start-error.ts"
 import { untilSignal } from "./until-signal.ts"
 
@@ -47,9 +48,9 @@ export const demo: Command = {
     ...balancerOptions,
   },
   async run(given, io) {
-    const count = wholeNumber(given, "backends", 3, 1, backendsMax)
-    const firstPort = wholeNumber(given, "backend-port", 5453, 1, 65_535 - backendsMax)
-    const seed = wholeNumber(given, "seed", seedDefault, 0, Number.MAX_SAFE_INTEGER)
+    const count = integerOf(given, "backends", 1, backendsMax) ?? 3
+    const firstPort = integerOf(given, "backend-port", 1, 65_535 - backendsMax) ?? 5453
+    const seed = integerOf(given, "seed", 0, Number.MAX_SAFE_INTEGER) ?? seedDefault
     const spams = given.values["spam"] === true
     const rate = rateOf(given, spams)
     const base = configOf(given, io)
@@ -122,12 +123,9 @@ export function demoRate(
 }
 
 function rateOf(given: Given, spams: boolean): number | undefined {
-  const value = text(given, "rate")
-  if (value === undefined) return undefined
-  if (!spams) throw new UsageError("--rate: only with --spam")
-  const rate = Number(value)
-  if (/^[0-9]*\.?[0-9]+$/.test(value) && rate > 0 && rate <= ratePerSecondMax) return rate
-  throw new UsageError(`--rate: expected a number above 0, up to ${ratePerSecondMax}, found "${value}"`)
+  const rate = numberOf(given, "rate", { above: 0, to: ratePerSecondMax })
+  if (rate !== undefined && !spams) throw new UsageError("--rate: only with --spam")
+  return rate
 }
 
 /** Independent requests until it is stopped. It does not spin: a millisecond of lateness is nothing here. */
@@ -191,12 +189,4 @@ Ctrl-C ends all of it.
 
 function nextPort(backends: readonly { readonly address: string }[]): number {
   return Math.max(...backends.map(({ address }) => Number(address.slice(address.lastIndexOf(":") + 1)))) + 1
-}
-
-function wholeNumber(given: Given, flag: string, fallback: number, min: number, max: number): number {
-  const value = text(given, flag)
-  if (value === undefined) return fallback
-  const number = Number(value)
-  if (/^[0-9]+$/.test(value) && number >= min && number <= max) return number
-  throw new UsageError(`--${flag}: expected a whole number from ${min} to ${max}, found "${value}"`)
 }

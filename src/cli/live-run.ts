@@ -268,7 +268,7 @@ function balancerSettings(scenario: Scenario, policy: PolicySpec, seed: number):
 }
 
 /** The arguments of `linebacker backend` for one backend of a scenario. */
-export function backendArguments(
+function backendArguments(
   { resources, knowledge }: Scenario,
   { group, registered }: FleetBackend,
   speed: number,

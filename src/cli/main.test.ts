@@ -1,31 +1,12 @@
 import assert from "node:assert/strict"
 import { spawnSync } from "node:child_process"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { after, test } from "node:test"
+import { test } from "node:test"
+import { run, scratch } from "../../test/support/command-line.ts"
 import { policyDefault, policyNames } from "../policies/index.ts"
 import { commands as entries } from "./commands.ts"
-import { main } from "./main.ts"
 
-const folder = mkdtempSync(join(tmpdir(), "linebacker-"))
-after(() => rmSync(folder, { recursive: true }))
-
-/** Runs a command line as the launcher does, and answers what it said. */
-async function run(...words: string[]): Promise<{ code: number; out: string; err: string }> {
-  const said = { out: "", err: "" }
-  const code = await main(words, {
-    out: (text) => void (said.out += text),
-    err: (text) => void (said.err += text),
-  })
-  return { code, ...said }
-}
-
-function file(name: string, text: string): string {
-  const path = join(folder, name)
-  writeFileSync(path, text)
-  return path
-}
+const { folder, file } = scratch()
 
 const commands = await Promise.all(entries.map((entry) => entry.load()))
 

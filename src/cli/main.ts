@@ -1,5 +1,6 @@
 /** The `linebacker` command: finds the subcommand, runs it, and says how it went by its exit code. */
 import { packageVersion } from "../version.ts"
+import { aligned } from "../core/aligned.ts"
 import { didYouMean } from "../core/suggest.ts"
 import { type ExitCode, helpOf, type Io, parseCommandLine, UsageError } from "./command.ts"
 import { commands } from "./commands.ts"
@@ -38,15 +39,13 @@ export async function main(words: readonly string[], io: Io): Promise<ExitCode> 
 
 async function overview(): Promise<string> {
   const all = await Promise.all(commands.map((entry) => entry.load()))
-  const width = Math.max(...commands.map(({ name }) => name.length)) + 2
-  const lines = all.map(({ name, summary }) => `  ${name.padEnd(width)}${summary}`)
+  const rows = all.map(({ name, summary }) => [`  ${name}`, summary])
   return `Linebacker, the HTTP load balancer that knows what a request weighs.
 
 Usage: linebacker COMMAND [OPTIONS]
 
 Commands:
-${lines.join("\n")}
-
+${aligned(rows, "sentences")}
 linebacker COMMAND --help tells more of each.
 `
 }

@@ -1,4 +1,5 @@
 import { policyViews, type PolicyView } from "../control/policy-desk.ts"
+import { aligned } from "../core/aligned.ts"
 import { resourcesDefault } from "../core/resources.ts"
 import { didYouMean } from "../core/suggest.ts"
 import { policyDefault } from "../policies/index.ts"
@@ -28,11 +29,11 @@ export const policiesCommand: Command = {
 }
 
 function listOf(policies: readonly PolicyView[]): string {
-  const width = Math.max(...policies.map(({ name }) => name.length)) + 2
-  const lines = policies.map(({ name, summary }) => {
-    return `${name.padEnd(width)}${summary}${name === policyDefault ? " The default." : ""}`
-  })
-  return `${lines.join("\n")}\n`
+  const rows = policies.map(({ name, summary }) => [
+    name,
+    `${summary}${name === policyDefault ? " The default." : ""}`,
+  ])
+  return aligned(rows, "sentences")
 }
 
 function wholeOf({ name, summary, seesDemand, sticks, parameters }: PolicyView): string {

@@ -1,5 +1,6 @@
 /** What `sim` prints for people. */
 
+import { aligned } from "../core/aligned.ts"
 import { amount, count, duration, percent } from "../sim/human.ts"
 import type { Rehearsal } from "../sim/rehearsal.ts"
 import type { FleetCapacity, RunResult } from "../sim/results.ts"
@@ -21,7 +22,7 @@ export function runsText({ runs, scenario }: Rehearsal): string {
     .map((load) => {
       const of = runs.filter((run) => run.load === load).sort((a, b) => a.p99 - b.p99)
       const rows = of.map((run) => rowOf(run, resources))
-      return `\n${table([[`load ${load} of θ*`, ...head], ...rows])}`
+      return `\n${aligned([[`load ${load} of θ*`, ...head], ...rows])}`
     })
     .join("")
 }
@@ -38,17 +39,5 @@ export function capacityText({ oneMachine, policies }: FleetCapacity): string {
   const rows = [["(all backends as one machine)", oneMachine] as const, ...sorted].map(
     ([name, { share, low, high }]) => [name, share.toFixed(3), `${low.toFixed(3)} to ${high.toFixed(3)}`],
   )
-  return `\nLargest load with p99 within twice the unloaded one, as a share of θ*:\n\n${table([["", "share", "95 % interval"], ...rows])}`
-}
-
-/** Columns wide enough, the first to the left, the others to the right. */
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
-  const lines = rows.map((row) =>
-    row
-      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!)))
-      .join("  ")
-      .trimEnd(),
-  )
-  return `${lines.join("\n")}\n`
+  return `\nLargest load with p99 within twice the unloaded one, as a share of θ*:\n\n${aligned([["", "share", "95 % interval"], ...rows])}`
 }

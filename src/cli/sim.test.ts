@@ -1,30 +1,14 @@
 import assert from "node:assert/strict"
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { after, test } from "node:test"
+import { test } from "node:test"
+import { run, type Said, scratch } from "../../test/support/command-line.ts"
 import { policyNames } from "../policies/index.ts"
 import { builtInNames } from "../sim/built-in.ts"
 import type { FleetCapacity, RunResult } from "../sim/results.ts"
-import { main } from "./main.ts"
 
-const folder = mkdtempSync(join(tmpdir(), "linebacker-"))
-after(() => rmSync(folder, { recursive: true }))
-
-async function sim(...words: string[]): Promise<{ code: number; out: string; err: string }> {
-  const said = { out: "", err: "" }
-  const code = await main(["sim", ...words], {
-    out: (text) => void (said.out += text),
-    err: (text) => void (said.err += text),
-  })
-  return { code, ...said }
-}
-
-function file(name: string, text: string): string {
-  const path = join(folder, name)
-  writeFileSync(path, text)
-  return path
-}
+const { folder, file } = scratch()
+const sim = (...words: readonly string[]): Promise<Said> => run("sim", ...words)
 
 const small = ["--requests", "2000"] as const
 
@@ -201,7 +185,7 @@ test("a folder that cannot be written to is found out before the work", async ()
   const taken = file("taken", "")
   const { code, err } = await sim("mild", "--report", taken, "--requests", "100000000")
   assert.equal(code, 1)
-  assert.match(err, /--report: cannot write to .*taken: EEXIST/)
+  assert.match(err, /--report: cannot write to .*taken: the system says EEXIST/)
 })
 
 const ownPolicy = `

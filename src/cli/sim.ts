@@ -1,6 +1,5 @@
-import { mkdirSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
 import { packageVersion } from "../version.ts"
+import { aligned } from "../core/aligned.ts"
 import { didYouMean } from "../core/suggest.ts"
 import { builtInNames, isBuiltInName } from "../sim/built-in.ts"
 import { fluidBounds } from "../sim/fluid.ts"
@@ -11,7 +10,9 @@ import type { FleetCapacity, PolicyCapacity } from "../sim/results.ts"
 import { readScenario } from "../sim/scenario-file.ts"
 import { balancersMax, requestsMax, scenarioJsonSchema } from "../sim/scenario-schema.ts"
 import type { Scenario } from "../sim/scenario.ts"
-import { type Command, type ExitCode, type Given, type Io, text, UsageError } from "./command.ts"
+import { type Command, commandLine, type ExitCode, type Given, type Io, text, UsageError } from "./command.ts"
+import { integerOf, loadMax, loadsOf } from "./numbers.ts"
+import { canWriteReport, writeReport } from "./report-folder.ts"
 import { type Lineup, lineupOf } from "./sim-policies.ts"
 import { scenarioOf, scenarioText } from "./sim-source.ts"
 import { capacityText, headText, runsText } from "./sim-table.ts"
@@ -19,7 +20,6 @@ import { capacityText, headText, runsText } from "./sim-table.ts"
 const seedDefault = 1
 const seedsDefault = 5
 const seedsMax = 1_000
-const loadMax = 2
 const actions = ["capacity", "list", "show"] as const
 
 export const sim: Command = {
@@ -102,8 +102,12 @@ function list(given: Given, io: Io): ExitCode {
     io.out(`${JSON.stringify(scenarios)}\n`)
     return 0
   }
-  const width = Math.max(...builtInNames.map(({ length }) => length)) + 2
-  for (const { name, summary } of scenarios) io.out(`${name.padEnd(width)}${summary}\n`)
+  io.out(
+    aligned(
+      scenarios.map(({ name, summary }) => [name, summary]),
+      "sentences",
+    ),
+  )
   return 0
 }
 
@@ -132,7 +136,7 @@ async function play(name: string | undefined, isCapacity: boolean, given: Given,
   if (typeof asked === "number") return asked
   const isJson = given.values["json"] === true
   const folder = text(given, "report")
-  if (folder !== undefined && !canWrite(folder, io)) return 1
+  if (folder !== undefined && !canWriteReport("sim", folder, io)) return 1
   const progress = progressOn(io, isJson)
   const { scenario, lineup, loads, balancers, seed, seeds, requests } = asked
   const rehearsal = await rehearse({
@@ -150,12 +154,10 @@ async function play(name: string | undefined, isCapacity: boolean, given: Given,
   if (folder !== undefined) {
     const provenance = {
       versions: { linebacker: packageVersion(), node: process.versions.node },
-      command: commandOf(name, isCapacity, given),
+      command: commandLine(["sim", ...given.positionals], given),
       excluded: lineup.excluded,
     }
-    for (const [file, content] of reportFiles(rehearsal, provenance))
-      writeFileSync(join(folder, file), content)
-    io.err(`wrote ${join(folder, "report.html")}\n`)
+    writeReport(folder, reportFiles(rehearsal, provenance), io)
   }
   const { capacity } = rehearsal
   if (isJson) {
@@ -179,11 +181,11 @@ async function askedOf(
   }
   if (!isCapacity && given.values["seeds"] !== undefined)
     throw new UsageError("--seeds belongs to sim capacity")
-  const seed = integer(given, "seed", 0, Number.MAX_SAFE_INTEGER) ?? seedDefault
-  const seeds = integer(given, "seeds", 1, seedsMax) ?? seedsDefault
-  const balancers = integer(given, "balancers", 1, balancersMax)
-  const requests = integer(given, "requests", 100, requestsMax)
-  const loads = loadsOf(text(given, "load"))
+  const seed = integerOf(given, "seed", 0, Number.MAX_SAFE_INTEGER) ?? seedDefault
+  const seeds = integerOf(given, "seeds", 1, seedsMax) ?? seedsDefault
+  const balancers = integerOf(given, "balancers", 1, balancersMax)
+  const requests = integerOf(given, "requests", 100, requestsMax)
+  const loads = loadsOf(given, { above: 0, to: loadMax })
   const scenario = await scenarioOf(name, text(given, "trace"), seed, io)
   if (typeof scenario === "number") return scenario
   const lineup = await lineupOf(text(given, "policy"), scenario.resources)
@@ -211,38 +213,6 @@ async function unboundedReason(scenario: Scenario): Promise<string | undefined> 
     return undefined
   } catch (error) {
     return (error as Error).message.split("\n", 1)[0]
-  }
-}
-
-function integer(given: Given, name: string, min: number, max: number): number | undefined {
-  const written = text(given, name)
-  if (written === undefined) return undefined
-  const value = /^[0-9]+$/.test(written) ? Number(written) : Number.NaN
-  if (value >= min && value <= max) return value
-  throw new UsageError(`--${name}: expected an integer from ${min} to ${max}, found "${written}"`)
-}
-
-function loadsOf(written: string | undefined): number[] | undefined {
-  if (written === undefined) return undefined
-  const loads = written.split(",").map((part) => {
-    const load = /^\s*[0-9]*\.?[0-9]+\s*$/.test(part) ? Number(part) : Number.NaN
-    if (load > 0 && load <= loadMax) return load
-    throw new UsageError(
-      `--load: expected shares of θ* above 0, up to ${loadMax}, like 0.5,0.9; found "${part.trim()}"`,
-    )
-  })
-  return [...new Set(loads)].sort((a, b) => a - b)
-}
-
-/** Found out before the work, not after it. */
-function canWrite(folder: string, io: Io): boolean {
-  try {
-    mkdirSync(folder, { recursive: true })
-    writeFileSync(join(folder, "results.json"), "")
-    return true
-  } catch (error) {
-    io.err(`linebacker sim: --report: cannot write to ${folder}: ${(error as NodeJS.ErrnoException).code}\n`)
-    return false
   }
 }
 
@@ -292,17 +262,4 @@ function jsonOf({ oneMachine, policies, ...bounds }: FleetCapacity): object {
 
 function intervalOf({ share, low, high }: PolicyCapacity): object {
   return { share, low, high }
-}
-
-/** The command line as a shell takes it. */
-function commandOf(name: string | undefined, isCapacity: boolean, given: Given): string {
-  const options = Object.entries(given.values).flatMap(([option, value]) =>
-    typeof value === "string" ? [`--${option}`, quoted(value)] : [],
-  )
-  const words = isCapacity ? ["capacity"] : []
-  return ["linebacker", "sim", ...words, ...(name === undefined ? [] : [quoted(name)]), ...options].join(" ")
-}
-
-function quoted(word: string): string {
-  return /^[A-Za-z0-9_./,:=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }

@@ -1,10 +1,7 @@
 /** `linebacker spam --scenario` and `--compare`: a scenario with real processes, beside the simulator. */
-import { mkdirSync, writeFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
-import { join } from "node:path"
 import { StartError } from "../balancer.ts"
 import type { Millis } from "../core/clock.ts"
-import { parseDuration } from "../core/duration.ts"
 import {
   makePolicy,
   plainPolicy,
@@ -38,8 +35,10 @@ import { type SpamError, spamErrors } from "../spam/channel.ts"
 import type { SpamResult } from "../spam/result.ts"
 import { comparisonFiles } from "../spam/comparison-page.ts"
 import { comparisonText } from "../spam/comparison-text.ts"
-import { type ExitCode, type Given, type Io, text, UsageError } from "./command.ts"
+import { commandLine, type ExitCode, type Given, type Io, text, UsageError } from "./command.ts"
+import { canWriteReport, writeReport } from "./report-folder.ts"
 import { scenarioOf } from "./sim-source.ts"
+import { durationOf, integerOf, loadMax, loadsOf, numberOf } from "./numbers.ts"
 import { explainStartError } from "./start-error.ts"
 import { liveBackendsMax, LiveStage, StageError, stagePlan } from "./live-run.ts"
 
@@ -49,7 +48,7 @@ const ratePerCore = 200
 const speedMax = 50
 const loadDefault = 0.7
 const loadsDefault = [0.3, 0.5, 0.7, 0.8, 0.9, 1] as const
-const durationDefault = "15s"
+const durationDefaultMs = 15_000
 const requestsMax = 1_000_000
 /** Before the first load that counts: how much, and how long. */
 const practiceLoad = 0.4
@@ -70,7 +69,7 @@ interface Asked {
 
 /** Plays it and prints both sides. Options that make no sense with a scenario have been refused by the caller. */
 export async function runScenarioLive(given: Given, io: Io): Promise<ExitCode> {
-  const seed = number(given, "seed", 0, Number.MAX_SAFE_INTEGER, true) ?? 1
+  const seed = integerOf(given, "seed", 0, Number.MAX_SAFE_INTEGER) ?? 1
   const scenario = await scenarioOf(
     text(given, "scenario") ?? scenarioDefault,
     text(given, "trace"),
@@ -79,6 +78,8 @@ export async function runScenarioLive(given: Given, io: Io): Promise<ExitCode> {
   )
   if (typeof scenario === "number") return scenario
   const asked = await askedOf(given, scenario, seed)
+  const folder = text(given, "report")
+  if (folder !== undefined && !canWriteReport("spam", folder, io)) return 1
   let stopped = false
   let stage: LiveStage | undefined
   const interrupt = (): void => {
@@ -121,7 +122,8 @@ export async function runScenarioLive(given: Given, io: Io): Promise<ExitCode> {
       io.err("linebacker spam: stopped, nothing is complete\n")
       return 1
     }
-    return present(comparisonOf(asked, runs, relayMs, commandLine(given)), given, io)
+    present(comparisonOf(asked, runs, relayMs, commandLine(["spam"], given, ["report", "json"])), given, io)
+    return 0
   } catch (error) {
     if (error instanceof StartError) io.err(`linebacker spam: ${explainStartError(error)}\n`)
     else if (error instanceof StageError) io.err(`linebacker spam: ${error.message}\n`)
@@ -244,25 +246,11 @@ function comparisonOf(
   }
 }
 
-function present(comparison: Comparison, given: Given, io: Io): ExitCode {
+function present(comparison: Comparison, given: Given, io: Io): void {
   if (given.values["json"] === true) io.out(`${JSON.stringify(comparison, undefined, 2)}\n`)
   else io.out(comparisonText(comparison))
   const folder = text(given, "report")
-  return folder === undefined ? 0 : writeReport(folder, comparisonFiles(comparison), io)
-}
-
-/** Writes files into a folder, which is made where there is none. */
-export function writeReport(folder: string, files: ReadonlyMap<string, string>, io: Io): ExitCode {
-  try {
-    mkdirSync(folder, { recursive: true })
-    for (const [name, content] of files) writeFileSync(join(folder, name), content)
-  } catch (error) {
-    const { code = "unknown" } = error as NodeJS.ErrnoException
-    io.err(`linebacker spam: the report cannot be written to ${folder}: the system says ${code}\n`)
-    return 1
-  }
-  io.err(`the report is ${join(folder, "report.html")}\n`)
-  return 0
+  if (folder !== undefined) writeReport(folder, comparisonFiles(comparison), io)
 }
 
 // ── what was asked for ────────────────────────────────────────────────────────────────────────────────────────────
@@ -281,11 +269,11 @@ async function askedOf(given: Given, written: Scenario, seed: number): Promise<A
   }
   const bounds = await fluidBounds(scenario)
   const isComparing = text(given, "compare") !== undefined
-  const speed = number(given, "speed", 0.01, 1_000) ?? speedFor(bounds.thetaStar)
-  const loads = loadsOf(given) ?? (isComparing ? loadsDefault : [loadDefault])
+  const speed = numberOf(given, "speed", { from: 0.01, to: 1_000 }) ?? speedFor(bounds.thetaStar)
+  const loads = loadsOf(given, { from: 0.01, to: loadMax }) ?? (isComparing ? loadsDefault : [loadDefault])
   const rateAt = (load: number): number => load * bounds.thetaStar * speed
-  const fixed = number(given, "requests", 1, requestsMax, true)
-  const durationMs = durationOf(given, scenario, speed, remarks)
+  const fixed = integerOf(given, "requests", 1, requestsMax)
+  const durationMs = lengthOf(given, scenario, speed, remarks)
   return {
     scenario,
     bounds,
@@ -306,19 +294,15 @@ export function speedFor(thetaStar: number): number {
 }
 
 /** How long one load is played, real ms: long enough for all that happens to the fleet. */
-function durationOf(given: Given, scenario: Scenario, speed: number, remarks: string[]): Millis {
+function lengthOf(given: Given, scenario: Scenario, speed: number, remarks: string[]): Millis {
   const lastMs = Math.max(
     0,
     ...scenario.backends.flatMap(({ joinsAtMs, leavesAtMs = 0 }) => [joinsAtMs, leavesAtMs]),
     ...scenario.faults.map(({ atMs, forMs = 0 }) => atMs + forMs),
   )
   const neededMs = (lastMs * (1 + afterPart)) / speed
-  const asked = text(given, "duration")
-  const ms = parseDuration(asked ?? durationDefault)
-  if (ms === undefined || ms < 1) {
-    throw new UsageError(`--duration: expected a duration like 30s or 250ms, found "${asked}"`)
-  }
-  if (asked === undefined) return Math.max(ms, neededMs)
+  const ms = durationOf(given, "duration", 1)
+  if (ms === undefined) return Math.max(durationDefaultMs, neededMs)
   if (ms < neededMs) {
     remarks.push(
       `not all that happens to the fleet came to pass: that takes ${(neededMs / 1_000).toFixed(0)}s`,
@@ -349,34 +333,4 @@ function policiesOf(given: Given, { name, resources }: Scenario): PolicySpec[] {
     if (reason !== undefined) throw new UsageError(`${flag}: ${word} cannot play "${name}": ${reason}`)
     return plainPolicy(spec.value.name)
   })
-}
-
-function loadsOf(given: Given): number[] | undefined {
-  const list = text(given, "load")
-  if (list === undefined) return undefined
-  const loads = list.split(",").map((word) => {
-    const load = Number(word)
-    if (/^\s*[0-9]*\.?[0-9]+\s*$/.test(word) && load >= 0.01 && load <= 2) return load
-    throw new UsageError(`--load: expected shares of θ* from 0.01 to 2, like 0.5,0.9; found "${word.trim()}"`)
-  })
-  return [...new Set(loads)].toSorted((a, b) => a - b)
-}
-
-function number(given: Given, flag: string, min: number, max: number, isWhole = false): number | undefined {
-  const value = text(given, flag)
-  if (value === undefined) return undefined
-  const result = Number(value)
-  const form = isWhole ? /^[0-9]+$/ : /^[0-9]*\.?[0-9]+$/
-  if (form.test(value) && result >= min && result <= max) return result
-  throw new UsageError(
-    `--${flag}: expected a ${isWhole ? "whole " : ""}number from ${min} to ${max}, found "${value}"`,
-  )
-}
-
-function commandLine(given: Given): string {
-  const words = Object.entries(given.values).flatMap(([name, value]) => {
-    if (value === undefined || value === false || name === "report" || name === "json") return []
-    return [value].flat().map((one) => (one === true ? `--${name}` : `--${name} ${one}`))
-  })
-  return ["linebacker spam", ...words].join(" ")
 }

@@ -1,31 +1,15 @@
 import assert from "node:assert/strict"
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { after, test, type TestContext } from "node:test"
+import { test, type TestContext } from "node:test"
+import { run, type Said, scratch } from "../../test/support/command-line.ts"
 import { demoRate } from "./demo.ts"
-import { main } from "./main.ts"
 import { speedFor } from "./spam-scenario.ts"
 
-const folder = mkdtempSync(join(tmpdir(), "linebacker-spam-"))
-after(() => rmSync(folder, { recursive: true }))
-
-async function spam(...words: string[]): Promise<{ code: number; out: string; err: string }> {
-  const said = { out: "", err: "" }
-  const code = await main(["spam", ...words], {
-    out: (text) => void (said.out += text),
-    err: (text) => void (said.err += text),
-  })
-  return { code, ...said }
-}
-
-function file(name: string, text: string): string {
-  const path = join(folder, name)
-  writeFileSync(path, text)
-  return path
-}
+const { folder, file } = scratch()
+const spam = (...words: readonly string[]): Promise<Said> => run("spam", ...words)
 
 /** A server that answers at once, and the fields that it was sent. */
 async function target(t: TestContext): Promise<{ readonly url: string; readonly seen: string[][] }> {
@@ -111,6 +95,25 @@ for (const [name, words, said] of wrong) {
   })
 }
 
+test("--schema prints the JSON Schema of a mix file", async () => {
+  const { code, out } = await spam("--schema")
+  assert.equal(code, 0)
+  const schema = JSON.parse(out) as {
+    readonly properties: {
+      readonly requests: { readonly additionalProperties: { readonly properties: object } }
+    }
+  }
+  assert.deepEqual(Object.keys(schema.properties.requests.additionalProperties.properties), [
+    "method",
+    "path",
+    "weight",
+    "headers",
+    "body",
+    "bodyBytes",
+    "demand",
+  ])
+})
+
 test("a target that nobody listens at, and files that are not there, are exit code 1", async () => {
   for (const [words, said] of [
     [["http://127.0.0.1:1/"], /cannot connect to 127\.0\.0\.1:1: nobody listens there/],
@@ -186,11 +189,12 @@ test("a report is a page that needs nothing from elsewhere, beside its numbers",
   assert.match(readFileSync(join(report, "percentiles.svg"), "utf8"), /^<svg/)
 })
 
-test("a report that cannot be written is exit code 1", async (t) => {
-  const { url } = await target(t)
+test("a folder that cannot be written to is found out before the load", async (t) => {
+  const { url, seen } = await target(t)
   const { code, err } = await spam(url, "-n", "1", "-c", "1", "--report", join(file("plain", ""), "below"))
   assert.equal(code, 1)
-  assert.match(err, /the report cannot be written to .*ENOTDIR/)
+  assert.match(err, /--report: cannot write to .*below: the system says ENOTDIR/)
+  assert.deepEqual(seen, [])
 })
 
 test("a scenario is played as fast as the machine's cores allow, and not more than fifty times", () => {

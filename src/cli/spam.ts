@@ -1,9 +1,10 @@
 import { availableParallelism } from "node:os"
-import { parseDuration } from "../core/duration.ts"
+import type { Millis } from "../core/clock.ts"
+import { formatDuration } from "../core/duration.ts"
 import { readTextFile } from "../control/config-file.ts"
 import { formatProblem } from "../settings/problem.ts"
 import { type Expectation, parseExpectations, shownVerdict, verdictsOf } from "../spam/expect.ts"
-import { ownFields, readMix } from "../spam/mix-file.ts"
+import { mixJsonSchema, ownFields, readMix } from "../spam/mix-file.ts"
 import type { SpamPlan, SpamProgress } from "../spam/plan.ts"
 import { parseTarget, preflight } from "../spam/preflight.ts"
 import { parseRate, ratePerSecondMax } from "../spam/rate.ts"
@@ -16,12 +17,16 @@ import { Schedule } from "../spam/schedule.ts"
 import { startSpam } from "../spam/spam.ts"
 import { summaryText } from "../spam/summary.ts"
 import { systemRng } from "../system.ts"
-import { runScenarioLive, writeReport } from "./spam-scenario.ts"
+import { canWriteReport, writeReport } from "./report-folder.ts"
+import { runScenarioLive } from "./spam-scenario.ts"
 import { type Command, type ExitCode, type Given, type Io, text, texts, UsageError } from "./command.ts"
+import { durationOf, integerOf, numberOf } from "./numbers.ts"
 
-const durationDefault = "10s"
+const durationDefaultMs = 10_000
+const timeoutDefaultMs = 10_000
 const connectionsClosed = 64
 const connectionsOpen = 1_000
+const connectionsMax = 1_000_000
 const waitingMax = 1_000_000
 /** Slices of the time series, at most so many. */
 const slicesMax = 120
@@ -53,9 +58,18 @@ export const spam: Command = {
       value: "N",
       about: "Requests in all; ends the run before its time.",
     },
-    duration: { type: "string", short: "d", value: "TIME", about: `How long. Default ${durationDefault}.` },
+    duration: {
+      type: "string",
+      short: "d",
+      value: "TIME",
+      about: `How long. Default ${formatDuration(durationDefaultMs)}.`,
+    },
     "warm-up": { type: "string", value: "TIME", about: "What is not counted at the start. Default 0s." },
-    timeout: { type: "string", value: "TIME", about: "The longest that one request may take. Default 10s." },
+    timeout: {
+      type: "string",
+      value: "TIME",
+      about: `The longest that one request may take. Default ${formatDuration(timeoutDefaultMs)}.`,
+    },
     mix: { type: "string", value: "FILE", about: "Requests of several kinds, a YAML file." },
     method: { type: "string", short: "X", value: "METHOD", about: "Of every request. Default GET." },
     header: {
@@ -113,8 +127,13 @@ export const spam: Command = {
     },
     json: { type: "boolean", about: "Print the result as JSON." },
     report: { type: "string", value: "DIR", about: "Write a page with figures there, and the numbers." },
+    schema: { type: "boolean", about: "Print the JSON Schema of a mix file, for editors." },
   },
   async run(given, io) {
+    if (given.values["schema"] === true) {
+      io.out(`${JSON.stringify(mixJsonSchema(), undefined, 2)}\n`)
+      return 0
+    }
     const url = given.positionals[0]
     if (text(given, "scenario") !== undefined || text(given, "compare") !== undefined) {
       refuse(
@@ -137,6 +156,8 @@ export const spam: Command = {
     const trace = await recordedOf(given, io)
     if (typeof trace === "number") return trace
     const plan = planOf(given, { target, host, classes }, trace)
+    const folder = text(given, "report")
+    if (folder !== undefined && !canWriteReport("spam", folder, io)) return 1
     const reached = await preflight(target, plan.timeoutMs)
     if (!reached.ok) {
       io.err(`linebacker spam: ${reached.error}\n`)
@@ -201,10 +222,7 @@ async function play(
     for (const verdict of verdicts) io.out(`${shownVerdict(verdict)}\n`)
   }
   const folder = text(given, "report")
-  if (folder !== undefined) {
-    const code = writeReport(folder, spamFiles(result, verdicts.map(shownVerdict)), io)
-    if (code !== 0) return code
-  }
+  if (folder !== undefined) writeReport(folder, spamFiles(result, verdicts.map(shownVerdict)), io)
   return verdicts.every(({ holds }) => holds) ? 0 : 1
 }
 
@@ -272,86 +290,38 @@ async function recordedOf(given: Given, io: Io): Promise<RequestTrace | undefine
   throw new UsageError(`--trace: "${file}" is a recording of machines, not of requests`)
 }
 
+/** What sets the pace, and for how long: a list of what was recorded, a rate, or nothing but the target. */
+interface Pace {
+  readonly load: SpamPlan["load"]
+  readonly durationMs: Millis
+}
+
 function planOf(
   given: Given,
   about: Pick<SpamPlan, "target" | "host" | "classes">,
   trace: RequestTrace | undefined,
 ): SpamPlan {
-  if (trace !== undefined) return recordedPlanOf(given, about, trace)
-  const asked = text(given, "rate")
-  const duration = time(given, "duration", durationDefault, 1)
-  const warmUpMs = time(given, "warm-up", "0s", 0)
-  const phases = asked === undefined ? undefined : parseRate(asked, duration)
-  if (phases !== undefined && !phases.ok) throw new UsageError(`--rate: ${phases.error}`)
-  const durationMs = phases === undefined ? duration : Schedule.lengthOf(phases.value)
+  const seed = integerOf(given, "seed", 0, Number.MAX_SAFE_INTEGER) ?? systemRng().below(2 ** 31)
+  const { load, durationMs } =
+    trace === undefined ? paceOf(given) : recordedPaceOf(given, trace, about.classes, seed)
+  const warmUpMs = durationOf(given, "warm-up", 0) ?? 0
   if (warmUpMs >= durationMs)
     throw new UsageError(`--warm-up: nothing is left of ${durationMs} ms to be counted`)
-  if (asked === undefined) {
-    for (const flag of ["poisson", "no-spin"]) {
-      if (given.values[flag] === true) throw new UsageError(`--${flag}: only with --rate`)
-    }
-  }
-  const threads = whole(given, "threads", 1, 1, Math.max(16, availableParallelism()))
-  const connections = whole(
-    given,
-    "connections",
-    phases === undefined ? connectionsClosed : connectionsOpen,
-    1,
-    1_000_000,
-  )
+  const threads = integerOf(given, "threads", 1, Math.max(16, availableParallelism())) ?? 1
+  const connections =
+    integerOf(given, "connections", 1, connectionsMax) ??
+    (load.kind === "closed" ? connectionsClosed : connectionsOpen)
   if (connections < threads)
     throw new UsageError(`--connections: at least one for each of ${threads} threads`)
   return {
     ...about,
-    load:
-      phases === undefined
-        ? { kind: "closed" }
-        : {
-            kind: "open",
-            phases: phases.value,
-            arrivals: given.values["poisson"] === true ? "poisson" : "constant",
-            waitingMax,
-          },
+    load,
     connections,
     threads,
     durationMs,
-    requestsMax: whole(given, "requests", Infinity, 1, Number.MAX_SAFE_INTEGER),
+    requestsMax: integerOf(given, "requests", 1, Number.MAX_SAFE_INTEGER) ?? Infinity,
     warmUpMs,
-    timeoutMs: time(given, "timeout", "10s", 1),
-    failedFrom: Infinity,
-    seed: whole(given, "seed", systemRng().below(2 ** 31), 0, Number.MAX_SAFE_INTEGER),
-    spins: given.values["no-spin"] !== true,
-    sliceMs: Math.max(1_000, Math.ceil((durationMs - warmUpMs) / slicesMax)),
-  }
-}
-
-function recordedPlanOf(
-  given: Given,
-  about: Pick<SpamPlan, "target" | "host" | "classes">,
-  trace: RequestTrace,
-): SpamPlan {
-  const asked = text(given, "rate")
-  const rate = asked === undefined ? undefined : Number(asked)
-  if (rate !== undefined && !(/^[0-9]*\.?[0-9]+$/.test(asked!) && rate > 0 && rate <= ratePerSecondMax)) {
-    throw new UsageError(`--rate: with --trace expected one number above 0, found "${asked}"`)
-  }
-  const seed = whole(given, "seed", systemRng().below(2 ** 31), 0, Number.MAX_SAFE_INTEGER)
-  const list = recordedList(trace, about.classes, rate, seed)
-  const lengthMs = list.atMs.at(-1)! + 1
-  const durationMs = given.values["duration"] === undefined ? lengthMs : time(given, "duration", "", 1)
-  const warmUpMs = time(given, "warm-up", "0s", 0)
-  if (warmUpMs >= durationMs)
-    throw new UsageError(`--warm-up: nothing is left of ${durationMs} ms to be counted`)
-  const threads = whole(given, "threads", 1, 1, Math.max(16, availableParallelism()))
-  return {
-    ...about,
-    load: { kind: "listed", list, waitingMax },
-    connections: whole(given, "connections", connectionsOpen, threads, 1_000_000),
-    threads,
-    durationMs,
-    requestsMax: whole(given, "requests", Infinity, 1, Number.MAX_SAFE_INTEGER),
-    warmUpMs,
-    timeoutMs: time(given, "timeout", "10s", 1),
+    timeoutMs: durationOf(given, "timeout", 1) ?? timeoutDefaultMs,
     failedFrom: Infinity,
     seed,
     spins: given.values["no-spin"] !== true,
@@ -359,17 +329,34 @@ function recordedPlanOf(
   }
 }
 
-function time(given: Given, flag: string, fallback: string, min: number): number {
-  const written = text(given, flag) ?? fallback
-  const ms = parseDuration(written)
-  if (ms !== undefined && ms >= min) return ms
-  throw new UsageError(`--${flag}: expected a duration like 30s or 250ms, found "${written}"`)
+function paceOf(given: Given): Pace {
+  const asked = text(given, "rate")
+  const durationMs = durationOf(given, "duration", 1) ?? durationDefaultMs
+  if (asked === undefined) {
+    for (const flag of ["poisson", "no-spin"]) {
+      if (given.values[flag] === true) throw new UsageError(`--${flag}: only with --rate`)
+    }
+    return { load: { kind: "closed" }, durationMs }
+  }
+  const phases = parseRate(asked, durationMs)
+  if (!phases.ok) throw new UsageError(`--rate: ${phases.error}`)
+  const arrivals = given.values["poisson"] === true ? "poisson" : "constant"
+  return {
+    load: { kind: "open", phases: phases.value, arrivals, waitingMax },
+    durationMs: Schedule.lengthOf(phases.value),
+  }
 }
 
-function whole(given: Given, flag: string, fallback: number, min: number, max: number): number {
-  const value = text(given, flag)
-  if (value === undefined) return fallback
-  const number = Number(value)
-  if (/^[0-9]+$/.test(value) && number >= min && number <= max) return number
-  throw new UsageError(`--${flag}: expected a whole number from ${min} to ${max}, found "${value}"`)
+function recordedPaceOf(
+  given: Given,
+  trace: RequestTrace,
+  classes: readonly RequestClass[],
+  seed: number,
+): Pace {
+  const rate = numberOf(given, "rate", { above: 0, to: ratePerSecondMax })
+  const list = recordedList(trace, classes, rate, seed)
+  return {
+    load: { kind: "listed", list, waitingMax },
+    durationMs: durationOf(given, "duration", 1) ?? list.atMs.at(-1)! + 1,
+  }
 }

@@ -1,6 +1,7 @@
 /** Cold: what backends really have, from the work that they were given and how busy it made them. */
 import type { BackendId } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
+import { median } from "../core/median.ts"
 import type { ResourceTable, ResourceVector } from "../core/resources.ts"
 
 /** Corrected capacity over registered capacity, at least and at most. */
@@ -133,7 +134,7 @@ export class CapacityEstimator {
     for (const { work, busy } of this.#known.values()) {
       if (busy[r]! > 0 && work[r]! > 0) ratios.push(work[r]! / busy[r]!)
     }
-    const usual = medianOf(ratios)
+    const usual = median(ratios)
     for (const estimate of this.#known.values()) {
       const { busy, moving, since, work } = estimate
       if (now - since < blackoutMs || !(busy[r]! > 0) || !(work[r]! > 0)) continue
@@ -186,12 +187,4 @@ function withoutNoise(ratio: number, noise: number): number {
 
 function clamped(ratio: number): number {
   return Math.min(Math.max(ratio, correctionMin), correctionMax)
-}
-
-/** The middle one, or the mean of the two in the middle; 1 of none. */
-function medianOf(values: readonly number[]): number {
-  if (values.length === 0) return 1
-  const sorted = values.toSorted((a, b) => a - b)
-  const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }

@@ -24,7 +24,7 @@ export const checkTimesDefault: CheckTimes = {
 }
 
 /** Every delay is stretched or shrunk by up to this share, so that checks of many backends do not march in step. */
-export const checkJitter = 0.15
+const checkJitter = 0.15
 
 /**
  * What the checks say of one backend. Replaced, never changed.

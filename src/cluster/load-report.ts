@@ -1,11 +1,11 @@
 /**
  * Load reports as backends write them in the fields `endpoint-load-metrics` and `endpoint-load-metrics-bin`: text to
- * `LoadReport` and back. Whatever a backend sends, nothing here throws.
+ * `LoadReport`. Whatever a backend sends, nothing here throws.
  *
  * @see cncf/xds, `xds/data/orca/v3/orca_load_report.proto`, and gRPC proposal A51 for the fields.
  */
 import type { LoadReport } from "../core/load-report.ts"
-import { amountMax, namedOf, type ResourceTable, type ResourceVector } from "../core/resources.ts"
+import { amountMax, type ResourceTable, type ResourceVector } from "../core/resources.ts"
 import { readOrcaMessage, type MapName, type ReportSink, type ScalarName } from "./orca-message.ts"
 
 /** Longer values are not read: no report worth reading is that long. */
@@ -83,42 +83,6 @@ export function loadReport(
   said: Partial<Omit<LoadReport, "namedMetrics">> & { readonly namedMetrics?: ReadonlyMap<string, number> },
 ): LoadReport {
   return { ...new Draft(resources).blank(), ...said }
-}
-
-/**
- * The value of `endpoint-load-metrics` for a report, for whoever has one to send. Text is for readers of ORCA in
- * general; some of them throw a text with costs away as a whole, so costs go better as JSON. What is NaN is left out.
- */
-export function formatLoadReport(
-  report: LoadReport,
-  resources: ResourceTable,
-  format: "TEXT" | "JSON",
-): string {
-  const said: [name: string, key: string | undefined, value: number][] = [
-    ["cpu_utilization", undefined, report.cpuUtilization],
-    ["mem_utilization", undefined, report.memUtilization],
-    ["application_utilization", undefined, report.applicationUtilization],
-    ["rps_fractional", undefined, report.rpsFractional],
-    ["eps", undefined, report.eps],
-  ]
-  for (const [key, value] of Object.entries(namedOf(resources, report.requestCost))) {
-    said.push(["request_cost", key, value])
-  }
-  for (const [key, value] of Object.entries(namedOf(resources, report.utilization))) {
-    said.push(["utilization", key, value])
-  }
-  for (const [key, value] of report.namedMetrics) said.push(["named_metrics", key, value])
-  const usable = said.filter(([, , value]) => isUsable(value))
-  if (format === "TEXT") {
-    const text = usable.map(([name, key, value]) => `${key === undefined ? name : `${name}.${key}`}=${value}`)
-    return `TEXT ${text.join(", ")}`
-  }
-  const object: Record<string, number | Record<string, number>> = {}
-  for (const [name, key, value] of usable) {
-    if (key === undefined) object[name] = value
-    else object[name] = { ...(object[name] as Record<string, number> | undefined), [key]: value }
-  }
-  return `JSON ${JSON.stringify(object)}`
 }
 
 const scalarNames: ReadonlyMap<string, ScalarName> = new Map([

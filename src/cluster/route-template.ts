@@ -4,7 +4,7 @@
  */
 
 /** Segments that a template tells apart; what comes after them is `**`. */
-export const segmentsMax = 6
+const segmentsMax = 6
 /** A longer segment is a name that somebody made up, not one that a programmer gave. */
 const wordBytesMax = 32
 const methodBytesMax = 32

@@ -4,6 +4,7 @@
  * mixes it comes apart into the routes' shares.
  */
 import type { ResourceTable, ResourceVector } from "../core/resources.ts"
+import { widened } from "./widened.ts"
 
 /** What one backend did in one interval: of a `ClosedStretch`. */
 export interface ServedInterval {
@@ -481,10 +482,4 @@ function inverseDiagonal(matrix: Float64Array, n: number): Float64Array {
     }
   }
   return diagonal
-}
-
-function widened(old: Float64Array, size: number): Float64Array<ArrayBuffer> {
-  const array = new Float64Array(size)
-  array.set(old)
-  return array
 }

@@ -4,6 +4,7 @@
  */
 import type { Millis } from "../core/clock.ts"
 import type { ResourceTable, ResourceVector } from "../core/resources.ts"
+import { widened } from "./widened.ts"
 
 const binMs = 1_000
 /** Seconds that are kept open for requests which have still to end. */
@@ -460,10 +461,4 @@ function taken(sums: Float64Array, by: number): Float64Array {
   const mean = sums.map((sum) => sum / by)
   sums.fill(0)
   return mean
-}
-
-function widened(old: Float64Array, size: number): Float64Array<ArrayBuffer> {
-  const array = new Float64Array(size)
-  array.set(old)
-  return array
 }

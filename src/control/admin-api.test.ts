@@ -443,7 +443,7 @@ test("a bug behind the state is an internal error for the peer and is told to us
 })
 
 test("a request that does not arrive whole is answered and ended", { timeout: 5_000 }, async (t) => {
-  const admin = await started(t, { limits: { requestMsMax: 50 } })
+  const admin = await started(t, { limits: { requestMs: 50 } })
   const socket = connect(admin.address.port, admin.address.host)
   let text = ""
   socket.setEncoding("utf8").on("data", (more: string) => (text += more))
@@ -451,6 +451,24 @@ test("a request that does not arrive whole is answered and ended", { timeout: 5_
   await once(socket, "close")
   assert.match(text, /"code":"request_timeout"/)
 })
+
+test(
+  "a body that passes its limit is refused in the middle, and its connection ended",
+  { timeout: 5_000 },
+  async (t) => {
+    const admin = await started(t, { token: "a-token" })
+    const socket = connect(admin.address.port, admin.address.host)
+    let text = ""
+    socket.setEncoding("utf8").on("data", (more: string) => (text += more))
+    const fields =
+      "Authorization: Bearer a-token\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked"
+    socket.write(`POST /api/v1/policy HTTP/1.1\r\nHost: 127.0.0.1\r\n${fields}\r\n\r\n`)
+    for (let i = 0; i < 12; i++) socket.write(`4000\r\n${"x".repeat(0x4000)}\r\n`)
+    await once(socket, "close")
+    assert.match(text, /^HTTP\/1\.1 413 /)
+    assert.match(text, /"code":"body_too_large"/)
+  },
+)
 
 test("the policy is changed with the token as a Bearer, and by nobody else", async (t) => {
   const changes: PolicyChange[] = []

@@ -6,16 +6,17 @@
  * asking directly (`Origin`, `Sec-Fetch-Site`) nor under a name that it made point here (`Host`).
  */
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import type { IncomingMessage, Server, ServerResponse } from "node:http"
 import { type BlockList, isIP } from "node:net"
 import { getRequestListener, type HttpBindings } from "@hono/node-server"
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response"
 import { Hono, type Context } from "hono"
 import type { Result } from "../core/result.ts"
 import type { Timers } from "../system.ts"
-import { listening, refusingBytes } from "./node-listener.ts"
+import { readJsonBody } from "./json-body.ts"
+import { listening, type ListenerLimits, serverOf } from "./node-listener.ts"
 import { contains, rangesOf } from "../proxy/ip-ranges.ts"
-import { authorize, policyChangeOf, readBody } from "./admin-calls.ts"
+import { authorize, policyChangeOf } from "./admin-calls.ts"
 import { loadPageAssets, matchesTag, type PageAssets } from "./page-assets.ts"
 import type { CurrentPolicy, PolicyChange, PolicyChangeError, PolicyView } from "./policy-desk.ts"
 import type { StateView } from "./state-view.ts"
@@ -35,7 +36,7 @@ export const adminErrors = {
   method_not_allowed: row(405, "The path is known, the method is not; Allow lists those that are."),
   request_timeout: row(408, "The request did not arrive whole in time."),
   body_too_large: row(413, "The body is larger than limits.bodyBytesMax."),
-  unsupported_media_type: row(415, "A body must be application/json."),
+  unsupported_media_type: row(415, "A body must be application/json, without a content coding."),
   head_too_large: row(431, "The head is larger than limits.headBytesMax."),
   internal_error: row(500, "The balancer failed; this is a bug."),
   not_ready: row(503, "No traffic can be taken; the message says why."),
@@ -44,27 +45,22 @@ export const adminErrors = {
 
 export type AdminErrorCode = keyof typeof adminErrors
 
-export interface AdminLimits {
-  /** Event streams at the same time. */
+export interface AdminLimits extends ListenerLimits {
+  /** Event streams at the same time; each is one of the connections. */
   readonly streamsMax: number
-  /** Connections at the same time, streams included. */
-  readonly connectionsMax: number
-  readonly headBytesMax: number
   readonly bodyBytesMax: number
-  /** Time for a whole request to arrive. */
-  readonly requestMsMax: number
   /** Time between two states on a stream. */
   readonly stateEveryMs: number
   /** How many states in a row a reader may be too slow to take before its stream is ended. */
   readonly statesMissedMax: number
 }
 
-export const adminLimitsDefault: AdminLimits = {
+const adminLimitsDefault: AdminLimits = {
   streamsMax: 64,
   connectionsMax: 256,
   headBytesMax: 16 * 1024,
   bodyBytesMax: 64 * 1024,
-  requestMsMax: 10_000,
+  requestMs: 10_000,
   stateEveryMs: 500,
   statesMissedMax: 20,
 }
@@ -128,17 +124,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
   const allowed = rangesOf(options.allow ?? allowDefault, "admin.allow")
   const streams = new StateStreams(options, limits)
   const app = adminApp(options, limits, allowed, streams)
-  const server = createServer(
-    {
-      maxHeaderSize: limits.headBytesMax,
-      headersTimeout: limits.requestMsMax,
-      requestTimeout: limits.requestMsMax,
-      connectionsCheckingInterval: Math.min(1_000, limits.requestMsMax),
-    },
-    listenerOf(app, options),
-  )
-  server.maxConnections = limits.connectionsMax
-  server.on("clientError", refusingBytes(adminErrors))
+  const server = serverOf(limits, adminErrors, listenerOf(app, options))
   const address = await listening(server, options)
   return {
     address,
@@ -180,7 +166,7 @@ function adminApp(
   app.post("/api/v1/policy", async (c) => {
     const refusal = authorize(c, options.token)
     if (refusal !== undefined) return refuse(c, refusal, undefined, bearer(refusal))
-    const body = await readBody(c, limits.bodyBytesMax)
+    const body = await readJsonBody(c.env.incoming, limits.bodyBytesMax)
     if (!body.ok) return refuse(c, body.error.code, body.error.message)
     const change = policyChangeOf(body.value)
     const changed = change.ok ? options.changePolicy(change.value) : change

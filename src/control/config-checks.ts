@@ -27,6 +27,7 @@ export interface ConfigurablePolicy {
 export function crossChecks(draft: ConfigDraft, written: unknown, policies: PolicyTable): CrossIssue[] {
   return [
     ...policyIssues(draft, written, policies),
+    ...choosingIssues(draft),
     ...poolIssues(draft),
     ...routeIssues(draft),
     ...affinityIssues(draft),
@@ -87,6 +88,20 @@ function issuesOfPolicy(
 function policySpecOf(name: string): PolicySpec | undefined {
   const spec = policySpec(name)
   return spec.ok ? spec.value : undefined
+}
+
+function choosingIssues({ choosing: { aperture, subset } }: ConfigDraft): CrossIssue[] {
+  if (aperture === undefined) return []
+  const path = ["choosing", "aperture"]
+  const about = ["choosing"]
+  if (subset !== undefined) {
+    const message = "choosing.subset is there too; keep one of them"
+    return [{ path, at: "key", message, found: undefined, about }]
+  }
+  const { balancer, balancers } = aperture
+  if (balancer < balancers) return []
+  const message = `expected an integer from 0 to ${balancers - 1}, as there are ${balancers} balancers`
+  return [{ path: [...path, "balancer"], at: "value", message, found: String(balancer), about }]
 }
 
 function poolIssues({ pools }: ConfigDraft): CrossIssue[] {

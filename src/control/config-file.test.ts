@@ -253,6 +253,10 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
     'lb.yaml:1:39: choosing.zone.local: "local" is missing: expected the name of a zone',
     "lb.yaml:1:77: choosing.subset.size: expected an integer from 1 to 65536, found 0",
   ],
+  [
+    "choosing: {aperture: {size: 3, balancer: 0}}",
+    'lb.yaml:1:12: choosing.aperture.balancers: "balancers" is missing: expected an integer from 1 to 65536',
+  ],
   ["demand: {trusted: [me]}", 'lb.yaml:1:20: demand.trusted[0]: expected a CIDR like 10.0.0.0/8, found "me"'],
   [
     "backends: {askLoadReports: BIN, loadReports: {path: load}}",
@@ -260,6 +264,14 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
     'lb.yaml:1:53: backends.loadReports.path: expected a path that starts with "/", found "load"',
   ],
   // Settings that do not go together
+  [
+    "choosing: {subset: {}, aperture: {balancers: 2, balancer: 1}}",
+    "lb.yaml:1:24: choosing.aperture: choosing.subset is there too; keep one of them",
+  ],
+  [
+    "choosing: {aperture: {balancers: 2, balancer: 2}}",
+    "lb.yaml:1:47: choosing.aperture.balancer: expected an integer from 0 to 1, as there are 2 balancers, found 2",
+  ],
   [
     "registration: {renew: 5s}",
     "lb.yaml:1:23: registration.renew: must be shorter than registration.suspect, which is 5s by default, found 5s",

@@ -3,6 +3,7 @@ import { test } from "node:test"
 import { configJsonSchema } from "./config-schema.ts"
 import { parseConfig } from "./config-parse.ts"
 import { fail } from "../core/result.ts"
+import { xxhash32 } from "../core/hash.ts"
 import { plainPolicy } from "../policies/index.ts"
 
 const context = { policies: { auto: {}, price: {} }, readFile: () => fail("there are no files here") }
@@ -92,6 +93,14 @@ test("the empty configuration is every default", () => {
     requests: { upgrade: true, underscores: "pass" },
     response: { backendHeader: false, loadReports: "strip" },
   })
+})
+
+test("a balancer among others needs only to know which of how many it is, or its name", () => {
+  const alike = parseConfig({ choosing: { aperture: { balancers: 3, balancer: 2 } } }, context)
+  const drawn = parseConfig({ name: "b", choosing: { subset: {} } }, context)
+  assert.ok(alike.ok && drawn.ok)
+  assert.deepEqual(alike.value.choosing, { aperture: { size: 12, balancers: 3, balancer: 2 } })
+  assert.deepEqual(drawn.value.choosing, { subset: { size: 20, seed: xxhash32("b") } })
 })
 
 test("the configuration can be posted to a thread", () => {

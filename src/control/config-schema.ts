@@ -9,6 +9,7 @@ import { endpointExpected, isCidr, isDnsName, parseEndpoint } from "../core/endp
 import { learnedRoutesDefault, routePathError } from "../cluster/routes.ts"
 import { xxhash32 } from "../core/hash.ts"
 import { fail, ok, type Result } from "../core/result.ts"
+import { apertureSizeDefault } from "../policies/aperture.ts"
 import { policyDefault, type PolicySpec } from "../policies/index.ts"
 import { slowStartDefault } from "../policies/slow-start.ts"
 import { tierDefault } from "../policies/tiers.ts"
@@ -144,7 +145,7 @@ const affinityShape = {
 }
 
 const affinityPart = mapping(affinityShape)
-export const cookieNameDefault = "linebacker"
+const cookieNameDefault = "linebacker"
 
 const route = mapping({
   name: matching(/^[^\p{Cc}]{1,128}$/u, "a name of up to 128 characters")
@@ -220,6 +221,15 @@ const choosing = section("What is around every policy.", {
   })
     .optional()
     .describe("Not every balancer uses every backend; absent is all of them."),
+  aperture: mapping({
+    size: integer(1, 65_536, apertureSizeDefault).describe("How many backends a balancer uses, at least."),
+    balancers: integer(1, 65_536, 1).unwrap().describe("How many balancers there are."),
+    balancer: integer(0, 65_535, 0).unwrap().describe("Which of them this is, counted from 0."),
+  })
+    .optional()
+    .describe(
+      "Instead of a subset: parts that balancers cut without gaps, so that all backends are used alike.",
+    ),
 })
 
 const schema = mapping({
@@ -502,7 +512,7 @@ function affinityOf({ kind, name }: z.infer<typeof affinityPart>): Config["affin
 }
 
 function choosingOf(
-  { slowStart, zone, tiers, subset }: z.infer<typeof choosing>,
+  { slowStart, zone, tiers, subset, aperture }: z.infer<typeof choosing>,
   balancer: string,
 ): Config["choosing"] {
   const { window, aggression, minShare } = slowStart
@@ -521,6 +531,7 @@ function choosingOf(
     ...(subset === undefined
       ? {}
       : { subset: { size: subset.size, seed: subset.seed ?? xxhash32(balancer) } }),
+    ...(aperture === undefined ? {} : { aperture }),
   }
 }
 

@@ -1,8 +1,41 @@
 /** What the listeners of the control plane share: opening, and answers to bytes that are no request. */
-import type { Server } from "node:http"
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import type { Duplex } from "node:stream"
+import type { Millis } from "../core/clock.ts"
 import type { Endpoint } from "../core/endpoint.ts"
+
+/** The refusals that come before there is a request. */
+type BytesErrorCode = "head_too_large" | "request_timeout" | "malformed_request"
+type BytesErrors = Readonly<Record<BytesErrorCode, { readonly status: number; readonly meaning: string }>>
+
+export interface ListenerLimits {
+  readonly headBytesMax: number
+  /** Time for a whole request to arrive, head and body. */
+  readonly requestMs: Millis
+  readonly connectionsMax: number
+}
+
+/** A server that is not open yet. Bytes that are no request, or do not come in time, are refused by these errors. */
+export function serverOf(
+  limits: ListenerLimits,
+  errors: BytesErrors,
+  answer: (request: IncomingMessage, response: ServerResponse) => void,
+): Server {
+  const { headBytesMax, requestMs, connectionsMax } = limits
+  const server = createServer(
+    {
+      maxHeaderSize: headBytesMax,
+      headersTimeout: requestMs,
+      requestTimeout: requestMs,
+      connectionsCheckingInterval: Math.min(1_000, requestMs),
+    },
+    answer,
+  )
+  server.maxConnections = connectionsMax
+  server.on("clientError", refusingBytes(errors))
+  return server
+}
 
 /** Opens the listener and resolves with where it really is. Rejects with the system's error. */
 export function listening(server: Server, { host, port }: Endpoint): Promise<Endpoint> {
@@ -16,18 +49,13 @@ export function listening(server: Server, { host, port }: Endpoint): Promise<End
   })
 }
 
-/** The refusals that come before there is a request. */
-export type BytesErrorCode = "head_too_large" | "request_timeout" | "malformed_request"
-
 /**
  * A handler of `clientError`: answers what is not HTTP, or did not come in time, on what is left of the connection.
  *
  * Ending the answer closes only our half of the connection, and no timer of the server watches it any more: without
  * `destroy` a peer that never closes its own half would keep it.
  */
-export function refusingBytes(
-  errors: Readonly<Record<BytesErrorCode, { readonly status: number; readonly meaning: string }>>,
-): (error: NodeJS.ErrnoException, socket: Duplex) => void {
+function refusingBytes(errors: BytesErrors): (error: NodeJS.ErrnoException, socket: Duplex) => void {
   return (error, socket) => {
     if (!socket.writable || error.code === "ECONNRESET") {
       socket.destroy()

@@ -3,9 +3,8 @@
  * strict about who may: the token, the peer's address, and never a web page. Bodies are read from the raw
  * message, since the seed's backends announce with a GET that has one.
  */
-import { createHash, timingSafeEqual } from "node:crypto"
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
-import { type BlockList, type Socket } from "node:net"
+import type { IncomingMessage, ServerResponse } from "node:http"
+import type { BlockList, Socket } from "node:net"
 import type { Lease, Registry } from "../cluster/registry.ts"
 import { registrationErrors, type RegistryError } from "../cluster/registry-errors.ts"
 import { formatAddress } from "../cluster/address.ts"
@@ -14,21 +13,18 @@ import type { Clock } from "../core/clock.ts"
 import { type Endpoint, plainIp } from "../core/endpoint.ts"
 import type { NamedAmounts } from "../core/resources.ts"
 import { fail, ok, type Result } from "../core/result.ts"
-import { parseJson } from "./json.ts"
 import { contains, rangesOf } from "../proxy/ip-ranges.ts"
-import { listening, refusingBytes } from "./node-listener.ts"
+import { presents } from "./bearer.ts"
+import { readJsonBody } from "./json-body.ts"
+import { listening, type ListenerLimits, serverOf } from "./node-listener.ts"
 import { announcedAddress, type AddressRules } from "./registration-address.ts"
 import { generationBody, readBody, registrationBody, renewalBody, seedBody } from "./registration-schema.ts"
 
-export interface RegistrationLimits {
+export interface RegistrationLimits extends ListenerLimits {
   readonly bodyBytesMax: number
-  readonly headBytesMax: number
-  /** A whole request, head and body. */
-  readonly requestMs: number
-  readonly connectionsMax: number
 }
 
-export const registrationLimitsDefault: RegistrationLimits = {
+const registrationLimitsDefault: RegistrationLimits = {
   bodyBytesMax: 64 * 1024,
   headBytesMax: 16 * 1024,
   requestMs: 5_000,
@@ -62,17 +58,7 @@ export interface RegistrationListener {
 export async function startRegistration(options: RegistrationOptions): Promise<RegistrationListener> {
   const limits = { ...registrationLimitsDefault, ...options.limits }
   const api = new RegistrationApi(options, limits)
-  const server = createServer(
-    {
-      maxHeaderSize: limits.headBytesMax,
-      headersTimeout: limits.requestMs,
-      requestTimeout: limits.requestMs,
-      connectionsCheckingInterval: Math.min(1_000, limits.requestMs),
-    },
-    (request, response) => api.answer(request, response),
-  )
-  server.maxConnections = limits.connectionsMax
-  server.on("clientError", refusingBytes(registrationErrors))
+  const server = serverOf(limits, registrationErrors, (request, response) => api.answer(request, response))
   const address = await listening(server, options)
   return {
     address,
@@ -96,7 +82,6 @@ class RegistrationApi {
   readonly #options: RegistrationOptions
   readonly #limits: RegistrationLimits
   readonly #allowed: BlockList | undefined
-  readonly #tokenHash: Buffer | undefined
   /** Resolves with the last answer on a connection. */
   readonly #answered = new WeakMap<Socket, Promise<void>>()
 
@@ -104,7 +89,6 @@ class RegistrationApi {
     this.#options = options
     this.#limits = limits
     this.#allowed = options.allow === undefined ? undefined : rangesOf(options.allow, "registration.allow")
-    this.#tokenHash = options.token === undefined ? undefined : hashOf(options.token)
   }
 
   /**
@@ -151,7 +135,7 @@ class RegistrationApi {
     const peer = peerOf(request.socket)
     const refused = this.#whyRefused(request, peer)
     if (refused !== undefined) return fail(refused)
-    const read = await this.#readBody(request)
+    const read = await readJsonBody(request, this.#limits.bodyBytesMax)
     if (!read.ok) return read
     const body = read.value
     const path = (request.url ?? "/").split("?", 1)[0]!
@@ -185,45 +169,9 @@ class RegistrationApi {
     if (this.#allowed !== undefined && !contains(this.#allowed, peer)) {
       return { code: "peer_not_allowed", message: `${peer} is in none of the ranges of registration.allow` }
     }
-    if (this.#tokenHash === undefined) return undefined
-    const [, given] = /^Bearer +(\S+)$/i.exec(headers.authorization ?? "") ?? []
-    // Hashes are of one length, so that the comparison tells nothing about the token.
-    if (given !== undefined && timingSafeEqual(hashOf(given), this.#tokenHash)) return undefined
+    const { token } = this.#options
+    if (token === undefined || presents(headers.authorization, token)) return undefined
     return { code: "unauthorized", message: registrationErrors.unauthorized.meaning }
-  }
-
-  /** The JSON of the body; undefined when there is none. */
-  async #readBody(request: IncomingMessage): Promise<Result<unknown, RegistryError>> {
-    const { bodyBytesMax } = this.#limits
-    const tooLarge = fail<RegistryError>({
-      code: "body_too_large",
-      message: `a body has at most ${bodyBytesMax} bytes`,
-    })
-    if (Number(request.headers["content-length"] ?? 0) > bodyBytesMax) return tooLarge
-    const chunks: Buffer[] = []
-    let bytes = 0
-    try {
-      for await (const chunk of request as AsyncIterable<Buffer>) {
-        bytes += chunk.length
-        if (bytes > bodyBytesMax) return tooLarge
-        chunks.push(chunk)
-      }
-    } catch {
-      return fail({ code: "request_timeout", message: registrationErrors.request_timeout.meaning })
-    }
-    if (bytes === 0) return ok(undefined)
-    const type = request.headers["content-type"]
-    if (
-      !/^application\/json\s*(;|$)/i.test(type ?? "") ||
-      request.headers["content-encoding"] !== undefined
-    ) {
-      return fail({
-        code: "unsupported_media_type",
-        message: `a body must be application/json without a content coding; found ${type ?? "no Content-Type"}`,
-      })
-    }
-    const json = parseJson(Buffer.concat(chunks))
-    return json.ok ? json : fail({ code: "invalid_json", message: `the body is not JSON: ${json.error}` })
   }
 
   #register(id: string, body: unknown, peer: string): Result<Answer, RegistryError> {
@@ -353,8 +301,4 @@ function decoded(segment: string): string {
   } catch {
     return segment
   }
-}
-
-function hashOf(token: string): Buffer {
-  return createHash("sha256").update(token).digest()
 }

@@ -1,9 +1,10 @@
 // Hot path.
 import type { Backend } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
-import { xxhash32 } from "../core/hash.ts"
 import type { Knowledge } from "../core/knowledge.ts"
 import type { ResourceTable } from "../core/resources.ts"
+import { firstAdmitted } from "./first-admitted.ts"
+import { hashOrder } from "./hash-order.ts"
 import type { Told } from "./pass-on.ts"
 import type { PickRequest, Policy } from "./policy.ts"
 import { Scaled } from "./scaled.ts"
@@ -55,9 +56,7 @@ export class Aperture implements Policy, Told {
   }
 
   rebuild(members: readonly Backend[]): void {
-    const ranks = members.map((member) => ({ member, rank: xxhash32(member.id) }))
-    ranks.sort((a, b) => a.rank - b.rank || (a.member.id < b.member.id ? -1 : 1))
-    const ring = ranks.map(({ member }) => member)
+    const ring = hashOrder(members)
     const count = ring.length
     // In arcs of members: where the window begins, and how long it is.
     const { size, balancers, balancer } = this.#spec
@@ -79,13 +78,7 @@ export class Aperture implements Policy, Told {
   }
 
   pick(request: PickRequest): Backend | undefined {
-    const picked = this.#scaled.pick(request)
-    if (picked !== undefined) return picked
-    const rest = this.#rest
-    for (let i = 0; i < rest.length; i++) {
-      if (request.admits(rest[i]!)) return rest[i]!
-    }
-    return undefined
+    return this.#scaled.pick(request) ?? firstAdmitted(this.#rest, 0, request)
   }
 
   learn(knowledge: Knowledge): void {

@@ -23,7 +23,7 @@ export function drfhBestFit(context: PolicyContext): Policy {
 }
 
 /** H of every member, 0 for a request that needs nothing. O(n·R). */
-export function drfhMisfit(room: Room): Misfits {
+function drfhMisfit(room: Room): Misfits {
   const { resources, totals } = room
   return (members, demand, values) => {
     let first = 0

@@ -25,7 +25,6 @@ export class IpHash implements Policy {
   readonly name = "ip-hash"
   readonly #rng: Rng
   readonly #turns = new WeightedRoundRobin()
-  #members: readonly Backend[] = []
   #weights = new WholeWeights([])
 
   constructor(rng: Rng) {
@@ -33,20 +32,18 @@ export class IpHash implements Policy {
   }
 
   rebuild(members: readonly Backend[]): void {
-    this.#members = members
     this.#weights = new WholeWeights(members)
     this.#turns.rebuild(members)
   }
 
   pick(request: PickRequest): Backend | undefined {
-    const members = this.#members
     const weights = this.#weights
-    if (members.length === 0) return undefined
+    if (weights.total === 0) return undefined
     const address = request.clientAddress
     let hash = hashStart
     for (let tries = 0; tries < triesMax; tries++) {
       hash = address === undefined ? this.#rng.below(hashRange) : hashOf(address, hash)
-      const member = members[weights.placeOf(hash % weights.total)]!
+      const member = weights.at(hash % weights.total)
       if (request.admits(member)) return member
     }
     return this.#turns.pick(request)

@@ -28,7 +28,6 @@ export class KeyHash implements Policy {
   readonly name = "hash"
   readonly #rng: Rng
   readonly #turns = new WeightedRoundRobin()
-  #members: readonly Backend[] = []
   #weights = new WholeWeights([])
 
   constructor(rng: Rng) {
@@ -36,22 +35,20 @@ export class KeyHash implements Policy {
   }
 
   rebuild(members: readonly Backend[]): void {
-    this.#members = members
     this.#weights = new WholeWeights(members)
     this.#turns.rebuild(members)
   }
 
   pick(request: PickRequest): Backend | undefined {
-    const members = this.#members
     const weights = this.#weights
-    if (members.length === 0) return undefined
+    if (weights.total === 0) return undefined
     const key = keyOf(request, this.#rng)
     const isWide = weights.total > 2 ** 15
     let sum = 0
     for (let tries = 0; tries < triesMax; tries++) {
       const hash = tries === 0 ? key : hashAgain(key, tries) | 0
       sum += isWide ? hash >>> 1 : (hash >>> 16) & 0x7fff
-      const member = members[weights.placeOf(sum % weights.total)]!
+      const member = weights.at(sum % weights.total)
       if (request.admits(member)) return member
     }
     return this.#turns.pick(request)

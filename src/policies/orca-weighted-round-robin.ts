@@ -1,7 +1,9 @@
 // Hot path. Benchmark: bench/choose.ts.
-import type { Backend, BackendId } from "../core/backend.ts"
+import type { Backend } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
 import type { LoadReport } from "../core/load-report.ts"
+import { median } from "../core/median.ts"
+import { carried, Places } from "./places.ts"
 import type { Parameter, PickRequest, Policy, PolicyContext } from "./policy.ts"
 
 export const orcaParameters = {
@@ -83,7 +85,7 @@ export class OrcaWeightedRoundRobin implements Policy {
   readonly name = "orca-weighted-round-robin"
   readonly #context: PolicyContext
   readonly #parameters: PolicyContext["parameters"]
-  readonly #places = new Map<BackendId, number>()
+  readonly #places = new Places()
   #members: readonly Backend[] = []
   /** By place: turns for each unit of the schedule's time, 1 on average. */
   #weights = new Float64Array(0)
@@ -102,17 +104,16 @@ export class OrcaWeightedRoundRobin implements Policy {
   }
 
   rebuild(members: readonly Backend[]): void {
-    const before = members.map(({ id }) => this.#places.get(id))
-    const moved = (values: Float64Array, fresh: () => number): Float64Array<ArrayBuffer> =>
-      Float64Array.from(before, (place) => (place === undefined ? fresh() : values[place]!))
-    this.#weights = moved(this.#weights, () => 1)
-    this.#deadlines = moved(this.#deadlines, () => this.#time[0]! + this.#context.rng.next())
-    this.#reported = moved(this.#reported, () => NaN)
-    this.#since = moved(this.#since, () => NaN)
-    this.#heard = moved(this.#heard, () => NaN)
+    const before = this.#places.rebuild(members)
+    this.#weights = carried(this.#weights, before, 1)
+    this.#deadlines = carried(this.#deadlines, before, NaN)
+    for (const [place, old] of before.entries()) {
+      if (old === -1) this.#deadlines[place] = this.#time[0]! + this.#context.rng.next()
+    }
+    this.#reported = carried(this.#reported, before, NaN)
+    this.#since = carried(this.#since, before, NaN)
+    this.#heard = carried(this.#heard, before, NaN)
     this.#members = members
-    this.#places.clear()
-    for (const [place, { id }] of members.entries()) this.#places.set(id, place)
     // Newcomers get the weight that is due to them with the next tick.
     this.#updatedAt = -Infinity
   }
@@ -132,8 +133,8 @@ export class OrcaWeightedRoundRobin implements Policy {
   }
 
   onReport(backend: Backend, report: LoadReport, now: Millis): void {
-    const place = this.#places.get(backend.id)
-    if (place === undefined) return
+    const place = this.#places.of(backend)
+    if (place === -1) return
     const { rpsFractional: rps } = report
     const utilization = this.#utilization(report)
     if (!(rps > 0 && utilization > 0)) return
@@ -191,11 +192,4 @@ export class OrcaWeightedRoundRobin implements Policy {
     }
     return report.applicationUtilization > 0 ? report.applicationUtilization : report.cpuUtilization
   }
-}
-
-/** Of an even number the mean of the two in the middle. */
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  const upper = sorted[sorted.length >> 1]!
-  return sorted.length % 2 === 1 ? upper : (sorted[(sorted.length >> 1) - 1]! + upper) / 2
 }

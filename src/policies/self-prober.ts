@@ -1,6 +1,7 @@
 // Hot path. Benchmark: bench/choose.ts.
-import type { Backend, BackendId } from "../core/backend.ts"
+import type { Backend } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
+import { carried, Places } from "./places.ts"
 import type { Outcome } from "./policy.ts"
 
 /** Attempts remembered for each backend. */
@@ -24,7 +25,7 @@ const retryAfterMsMax = 300_000
  * that fails fast does not look fast. An ignored attempt says nothing. Nothing is allocated but in `rebuild`.
  */
 export class SelfProber {
-  readonly #places = new Map<BackendId, number>()
+  readonly #places = new Places()
   /** One row of `samplesKept` a member: in flight, latency and time of each; time −Infinity for none. */
   #inFlight = new Float64Array(0)
   #latency = new Float64Array(0)
@@ -35,27 +36,17 @@ export class SelfProber {
 
   /** Cold. What was measured stays with its backend. */
   rebuild(members: readonly Backend[]): void {
-    const before = members.map(({ id }) => this.#places.get(id))
-    const moved = (values: Float64Array, fresh: number): Float64Array<ArrayBuffer> => {
-      const rows = new Float64Array(members.length * samplesKept).fill(fresh)
-      for (const [place, old] of before.entries()) {
-        if (old === undefined) continue
-        rows.set(values.subarray(old * samplesKept, (old + 1) * samplesKept), place * samplesKept)
-      }
-      return rows
-    }
-    this.#inFlight = moved(this.#inFlight, 0)
-    this.#latency = moved(this.#latency, 0)
-    this.#at = moved(this.#at, -Infinity)
-    this.#next = Int32Array.from(before, (old) => (old === undefined ? 0 : this.#next[old]!))
-    this.#places.clear()
-    for (const [place, { id }] of members.entries()) this.#places.set(id, place)
+    const before = this.#places.rebuild(members)
+    this.#inFlight = carried(this.#inFlight, before, 0, samplesKept)
+    this.#latency = carried(this.#latency, before, 0, samplesKept)
+    this.#at = carried(this.#at, before, -Infinity, samplesKept)
+    this.#next = Int32Array.from(before, (old) => (old === -1 ? 0 : this.#next[old]!))
   }
 
   /** Hot: for every attempt that has settled, after it has left the load. */
   onSettled(backend: Backend, outcome: Outcome, now: Millis): void {
-    const place = this.#places.get(backend.id)
-    if (place === undefined || outcome.result === "ignored") return
+    const place = this.#places.of(backend)
+    if (place === -1 || outcome.result === "ignored") return
     const { firstByteMs, totalMs, retryAfterMs } = outcome
     let latency = firstByteMs >= 0 ? firstByteMs : totalMs
     if (outcome.result === "failure") {
@@ -71,11 +62,11 @@ export class SelfProber {
 
   /** Hot: writes the attempts in flight and the latency in ms. O(samples kept). */
   answer(backend: Backend, now: Millis, into: Float64Array): void {
-    const place = this.#places.get(backend.id)
+    const place = this.#places.of(backend)
     const { inFlight } = backend.load
     into[0] = inFlight
     into[1] = 0
-    if (place === undefined) return
+    if (place === -1) return
     // One more would be in flight.
     const around = inFlight + 1
     const count = this.#nearest(place * samplesKept, around, now)

@@ -1,9 +1,10 @@
 // Hot path. Benchmark: bench/choose.ts.
-import type { Backend, BackendId } from "../core/backend.ts"
+import type { Backend } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
 import type { Knowledge } from "../core/knowledge.ts"
 import type { Rng } from "../core/rng.ts"
 import { leastOf } from "./least-of.ts"
+import { carried, Places } from "./places.ts"
 import type { Parameter, PickRequest, Policy, PolicyContext } from "./policy.ts"
 import { PriceList } from "./price-list.ts"
 
@@ -57,7 +58,7 @@ export class ShadowPrice implements Policy {
   readonly #kappa: number
   readonly #gamma: number
   readonly #target: number
-  readonly #places = new Map<BackendId, number>()
+  readonly #places = new Places()
   #members: readonly Backend[] = []
   #values = new Float64Array(0)
   /** One row a member, one column a resource: the queue in seconds as it was at the time of its row. */
@@ -74,22 +75,12 @@ export class ShadowPrice implements Policy {
   }
 
   rebuild(members: readonly Backend[]): void {
-    const count = this.#isSpace.length
-    const queues = new Float64Array(members.length * count)
-    const times = new Float64Array(members.length)
-    for (const [place, { id }] of members.entries()) {
-      const before = this.#places.get(id)
-      if (before === undefined) continue
-      queues.set(this.#queues.subarray(before * count, (before + 1) * count), place * count)
-      times[place] = this.#times[before]!
-    }
+    const before = this.#places.rebuild(members)
+    this.#queues = carried(this.#queues, before, 0, this.#isSpace.length)
+    this.#times = carried(this.#times, before, 0)
     this.#members = members
     this.#prices.rebuild(members)
     this.#values = new Float64Array(members.length)
-    this.#queues = queues
-    this.#times = times
-    this.#places.clear()
-    for (const [place, { id }] of members.entries()) this.#places.set(id, place)
   }
 
   pick(request: PickRequest): Backend | undefined {
@@ -125,9 +116,9 @@ export class ShadowPrice implements Policy {
   }
 
   onBegun(backend: Backend, request: PickRequest): void {
-    const place = this.#places.get(backend.id)
+    const place = this.#places.of(backend)
     // It may have left between the choice and the attempt.
-    if (place === undefined) return
+    if (place === -1) return
     const count = this.#isSpace.length
     const drained = this.#drained(place, request.now)
     for (let r = 0; r < count; r++) {

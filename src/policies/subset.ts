@@ -1,8 +1,9 @@
 // Hot path.
 import type { Backend, BackendId } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
-import { xxhash32 } from "../core/hash.ts"
 import type { Knowledge } from "../core/knowledge.ts"
+import { firstAdmitted } from "./first-admitted.ts"
+import { hashOrder } from "./hash-order.ts"
 import { passOn, type Told } from "./pass-on.ts"
 import type { PickRequest, Policy } from "./policy.ts"
 
@@ -46,9 +47,7 @@ export class Subset implements Policy, Told {
 
   rebuild(members: readonly Backend[]): void {
     const { size, seed } = this.#spec
-    const ranks = members.map((member) => ({ member, rank: xxhash32(member.id, seed) }))
-    ranks.sort((a, b) => a.rank - b.rank || (a.member.id < b.member.id ? -1 : 1))
-    const order = ranks.map(({ member }) => member)
+    const order = hashOrder(members, seed)
     this.#used.clear()
     for (const { id } of order.slice(0, size)) this.#used.add(id)
     this.#rest = order.slice(size)
@@ -57,13 +56,7 @@ export class Subset implements Policy, Told {
   }
 
   pick(request: PickRequest): Backend | undefined {
-    const picked = this.#inner.pick(request)
-    if (picked !== undefined) return picked
-    const rest = this.#rest
-    for (let i = 0; i < rest.length; i++) {
-      if (request.admits(rest[i]!)) return rest[i]!
-    }
-    return undefined
+    return this.#inner.pick(request) ?? firstAdmitted(this.#rest, 0, request)
   }
 
   learn(knowledge: Knowledge): void {

@@ -18,7 +18,7 @@ export function tetris(context: PolicyContext): Policy {
 }
 
 /** The negative dot product of every member. O(n·R). */
-export function misalignment(room: Room): Misfits {
+function misalignment(room: Room): Misfits {
   const { resources, totals } = room
   return (members, demand, values) => {
     for (let i = 0; i < members.length; i++) {

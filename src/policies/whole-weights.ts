@@ -13,10 +13,12 @@ const finest = 10
 export class WholeWeights {
   /** The sum; 0 without members. */
   readonly total: number
+  readonly #members: readonly Backend[]
   /** One above the last number that is a member's, by place. */
   readonly #ends: Int32Array
 
   constructor(members: readonly Backend[]) {
+    this.#members = members
     let multiple = 1
     while (multiple < finest && !members.every(({ weight }) => isWhole(weight * multiple))) multiple++
     let end = 0
@@ -24,8 +26,8 @@ export class WholeWeights {
     this.total = end
   }
 
-  /** Hot. The place of the member whose number this is, from 0 to total − 1. O(log n). */
-  placeOf(number: number): number {
+  /** Hot. The member whose number this is, from 0 to total − 1. O(log n). */
+  at(number: number): Backend {
     const ends = this.#ends
     let low = 0
     let high = ends.length - 1
@@ -34,7 +36,7 @@ export class WholeWeights {
       if (ends[middle]! <= number) low = middle + 1
       else high = middle
     }
-    return low
+    return this.#members[low]!
   }
 }
 

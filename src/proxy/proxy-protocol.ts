@@ -9,7 +9,7 @@ import { type Endpoint, isIpv4, isIpv6, plainIp } from "../core/endpoint.ts"
 import { ipBytes, ipText } from "../core/ip-bytes.ts"
 
 /** The longest line of version 1, CR LF included (2.1). */
-export const proxyLineBytesMax = 107
+const proxyLineBytesMax = 107
 /** The longest header of version 2 that is taken; the protocol itself would allow 65,551 bytes. */
 export const proxyBinaryBytesMax = 4_096
 

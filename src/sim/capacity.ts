@@ -4,6 +4,7 @@ import type { PolicySpec } from "../policies/index.ts"
 import type { CapacityResult, FluidBounds, PolicyCapacity } from "./results.ts"
 import { runOneMachine } from "./one-machine.ts"
 import { type PolicyFactory, runScenario } from "./run.ts"
+import { average, varianceOf } from "./sample.ts"
 import type { Scenario } from "./scenario.ts"
 import { unloadedP99 } from "./unloaded.ts"
 
@@ -112,10 +113,9 @@ const studentT = [
 /** The mean and half the width of its 95 % interval; Infinity for one value, which says nothing of the others. */
 export function interval95(values: readonly number[]): { readonly mean: number; readonly halfWidth: number } {
   const count = values.length
-  const mean = values.reduce((sum, value) => sum + value, 0) / count
+  const mean = average(values)
   if (count < 2) return { mean, halfWidth: Infinity }
-  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (count - 1)
   // Beyond 30 the quantile falls from 2.04 to 1.96; the larger is the safer.
   const t = studentT[Math.min(count - 1, studentT.length) - 1]!
-  return { mean, halfWidth: t * Math.sqrt(variance / count) }
+  return { mean, halfWidth: t * Math.sqrt(varianceOf(values) / count) }
 }

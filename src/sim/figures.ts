@@ -224,7 +224,7 @@ export function topLoad({ runs, policies }: Rehearsal): number | undefined {
   return loads.find(isFull)
 }
 
-export function isOurs(policy: string): boolean {
+function isOurs(policy: string): boolean {
   return /^(auto|price|mix)(\(|$)/.test(policy)
 }
 

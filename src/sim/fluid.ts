@@ -58,7 +58,7 @@ export async function fluidBounds(scenario: Scenario): Promise<FluidBounds> {
 }
 
 /** Means of everything: of the classes as they are described, or of the recorded requests where those are played. */
-export function fluidProblem(scenario: Scenario): FluidProblem {
+function fluidProblem(scenario: Scenario): FluidProblem {
   const { resources, backends, classes, arrivals } = scenario
   const capacity = backends.map((group) =>
     resources.map(({ name }) => (group.actual ?? group.capacity)[name] ?? group.capacity[name] ?? 0),

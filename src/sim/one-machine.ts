@@ -7,7 +7,7 @@ import { ArrivalProcess, streamOf } from "./arrivals.ts"
 import { EventHeap } from "./event-heap.ts"
 import { aloneMsOn, backendsOf, checkFaults, Condition, type FleetBackend } from "./fleet.ts"
 import { useOf } from "./fluid.ts"
-import { LatencyHistogram } from "./latency-histogram.ts"
+import { Histogram } from "../metrics/histogram.ts"
 import type { FluidBounds, RunResult } from "./results.ts"
 import { isSteadyAt } from "./run.ts"
 import type { Scenario } from "./scenario.ts"
@@ -49,11 +49,11 @@ export function runOneMachine(run: OneMachineRun): OneMachineResult {
   const places = streamOf(seed, "balancers")
   const first = Math.floor(scenario.warmUp * requests)
   const midway = first + Math.floor((requests - first) / 2)
-  const times = new LatencyHistogram()
+  const times = new Histogram()
   let never = 0
   let activeMidway = 0
   const machine = new SharedMachine(supplyOf(scenario, prices, (requests / rate) * 1_000), (index, ms) => {
-    if (index >= first) times.add(ms)
+    if (index >= first) times.record(ms)
   })
   for (let index = 0; index < requests; index++) {
     arrivals.next()

@@ -1,7 +1,7 @@
 /** Hot path: what is counted of a run, told by the engine. Nothing is allocated a request. */
 import type { Millis } from "../core/clock.ts"
+import { Histogram } from "../metrics/histogram.ts"
 import type { EndedRequest, Failure, Recorder } from "./engine.ts"
-import { LatencyHistogram } from "./latency-histogram.ts"
 
 /** When to give a run up: it has become certain that it does not keep an objective. */
 export interface Hopeless {
@@ -9,8 +9,8 @@ export interface Hopeless {
 }
 
 export class Recording implements Recorder {
-  readonly latency = new LatencyHistogram()
-  readonly byClass: readonly LatencyHistogram[]
+  readonly latency = new Histogram()
+  readonly byClass: readonly Histogram[]
   /** Completed, by class and backend. */
   readonly carried: Float64Array
   readonly failures: Partial<Record<Failure, number>> = {}
@@ -55,7 +55,7 @@ export class Recording implements Recorder {
     this.#midway = first + Math.floor((total - first) / 2)
     this.#total = total
     this.#backends = backends
-    this.byClass = Array.from({ length: classes }, () => new LatencyHistogram())
+    this.byClass = Array.from({ length: classes }, () => new Histogram())
     this.carried = new Float64Array(classes * backends)
     this.#p99Max = hopeless?.p99Max ?? Infinity
     this.#badMax = hopeless === undefined ? Infinity : 0.01 * (total - first)
@@ -81,8 +81,8 @@ export class Recording implements Recorder {
 
   completed(request: EndedRequest, latencyMs: Millis, aloneMs: Millis): void {
     if (request.index < this.#first) return
-    this.latency.add(latencyMs)
-    this.byClass[request.class]!.add(latencyMs)
+    this.latency.record(latencyMs)
+    this.byClass[request.class]!.record(latencyMs)
     this.carried[request.class * this.#backends + request.backend]!++
     this.slowdownSum += aloneMs > 0 ? latencyMs / aloneMs : 1
     this.#count(request)

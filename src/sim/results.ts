@@ -39,7 +39,7 @@ export interface RunResult {
   readonly slowdown: number
   /** By resource: over the whole fleet, the part of its capacity that worked (rates) or was held (spaces), 0 to 1. */
   readonly utilization: NamedAmounts
-  /** Jain's index of the dominant utilizations of the backends, 1/n to 1. */
+  /** Jain's index of the dominant utilizations of the backends, 1/n to 1; 1 when none did anything. */
   readonly fairness: number
   readonly backends: readonly BackendResult[]
   readonly classes: readonly ClassResult[]

@@ -2,6 +2,7 @@
 import type { Millis } from "../core/clock.ts"
 import { type NamedAmounts, namedOf, type ResourceTable } from "../core/resources.ts"
 import type { Rng } from "../core/rng.ts"
+import { jain } from "../metrics/jain.ts"
 import { makePolicy, type PolicySpec } from "../policies/index.ts"
 import type { Policy, PolicyContext, Prober } from "../policies/policy.ts"
 import { Engine, type EngineLimits } from "./engine.ts"
@@ -147,22 +148,27 @@ function resultOf(
     requests: recording.requests,
     completed,
     failed: { ...recording.failures },
-    mean: latency.mean,
-    p50: latency.quantile(0.5),
-    p90: latency.quantile(0.9),
-    p99: latency.quantile(0.99),
-    p999: latency.quantile(0.999),
-    max: latency.max,
+    mean: timeOf(latency.mean),
+    p50: timeOf(latency.quantile(0.5)),
+    p90: timeOf(latency.quantile(0.9)),
+    p99: timeOf(latency.quantile(0.99)),
+    p999: timeOf(latency.quantile(0.999)),
+    max: timeOf(latency.max),
     slowdown: completed === 0 ? 0 : recording.slowdownSum / completed,
     utilization: fleetUtilization(scenario.resources, engine, meter),
-    fairness: jain(dominantOf(engine, meter)),
+    fairness: jain(dominantOf(engine, meter)) ?? 1,
     backends: backendResults(scenario.resources, engine, recording, meter),
     classes: classResults(scenario, engine, recording, learned),
     attempts: recording.requests === 0 ? 0 : recording.attempts / recording.requests,
     queued: recording.queued,
-    p99Served: latency.quantile(0.99, recording.failedCount),
+    p99Served: timeOf(latency.quantile(0.99, recording.failedCount)),
     ...growthOf(recording),
   }
+}
+
+/** 0 where nothing was counted. */
+function timeOf(ms: Millis): Millis {
+  return Number.isNaN(ms) ? 0 : ms
 }
 
 /** As `RunResult.growth`. A run that was given up has not got to its end: it does not count as steady. */
@@ -201,21 +207,6 @@ function dominantOf(engine: Engine, meter: Meter): number[] {
   })
 }
 
-/**
- * Jain's index: (Σx)² / (n Σx²), 1 when all are equal, 1/n when one has everything; 1 when there is nothing.
- *
- * @see Jain, Chiu and Hawe, "A Quantitative Measure of Fairness and Discrimination", DEC-TR-301, 1984.
- */
-export function jain(values: readonly number[]): number {
-  let sum = 0
-  let squares = 0
-  for (const value of values) {
-    sum += value
-    squares += value * value
-  }
-  return squares === 0 ? 1 : (sum * sum) / (values.length * squares)
-}
-
 function backendResults(
   resources: ResourceTable,
   engine: Engine,
@@ -251,9 +242,9 @@ function classResults(
     return {
       name,
       requests: latency.count,
-      mean: latency.mean,
-      p50: latency.quantile(0.5),
-      p99: latency.quantile(0.99),
+      mean: timeOf(latency.mean),
+      p50: timeOf(latency.quantile(0.5)),
+      p99: timeOf(latency.quantile(0.99)),
       shares,
       learned: learned[c],
     }

@@ -10,7 +10,7 @@ import { shown } from "../settings/issue.ts"
 import type { ConfigProblem } from "../settings/problem.ts"
 
 /** Rows of one recording. */
-export const traceRowsMax = 2_000_000
+const traceRowsMax = 2_000_000
 const lineCharactersMax = 4_096
 const tokensMax = 1e9
 const throughputMax = 1e12

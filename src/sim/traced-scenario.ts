@@ -3,11 +3,12 @@
 import type { NamedAmounts, ResourceTable } from "../core/resources.ts"
 import { fail, ok, type Result } from "../core/result.ts"
 import { seeded } from "../core/rng.ts"
+import { average } from "./sample.ts"
 import type { BackendGroup, RequestClass, Scenario, TracedRequest } from "./scenario.ts"
 import type { MachineTrace, RequestTrace, Trace } from "./trace.ts"
 
 /** How long one token of an answer takes, ms: what mixed accelerators do for a model of middle size. */
-export const tokenMsDefault = 25
+const tokenMsDefault = 25
 
 /** What of a machine stands for which resource. */
 const measureOf: Readonly<Record<string, string>> = {
@@ -92,10 +93,6 @@ function tracedClass(
     declaredError: 0,
     declaredBias: 1,
   }
-}
-
-function average(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length
 }
 
 /** What tells the files apart: of `…Trace_code.csv` and `…Trace_conv.csv`, `code` and `conv`. */

@@ -1,8 +1,8 @@
 /** Cold: how long requests take when nobody else is there. */
 import type { Millis } from "../core/clock.ts"
+import { Histogram } from "../metrics/histogram.ts"
 import { ArrivalProcess, streamOf } from "./arrivals.ts"
 import { aloneMsOn, backendsOf, type FleetBackend } from "./fleet.ts"
-import { LatencyHistogram } from "./latency-histogram.ts"
 import type { Scenario } from "./scenario.ts"
 
 /** At the 99th percentile of an exponential this gives a standard error of 0.4 %. */
@@ -23,7 +23,7 @@ export function unloadedP99(scenario: Scenario, shares?: readonly (readonly numb
   const groups = firstOfEach(scenario)
   const sizes = new ArrivalProcess(scenario, 1, 1)
   const places = streamOf(1, "balancers")
-  const times = new LatencyHistogram()
+  const times = new Histogram()
   let never = 0
   const { arrivals } = scenario
   const count = arrivals.kind === "trace" ? arrivals.requests.length : draws
@@ -34,7 +34,7 @@ export function unloadedP99(scenario: Scenario, shares?: readonly (readonly numb
     if (row === undefined) {
       for (const backend of groups) ms = Math.min(ms, aloneMsOn(backend, sizes.work, sizes.holdMs))
     } else ms = aloneMsOn(groups[drawnFrom(row, places.next())]!, sizes.work, sizes.holdMs)
-    if (ms < Infinity) times.add(ms)
+    if (ms < Infinity) times.record(ms)
     else never++
   }
   return times.quantile(0.99, never)

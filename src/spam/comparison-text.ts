@@ -1,7 +1,7 @@
 /** A comparison of live and simulated as text for a person. */
+import { aligned } from "../core/aligned.ts"
 import { duration, percent } from "../sim/human.ts"
 import { agrees, type Carried, compared, type Comparison, type ComparedRun } from "./comparison.ts"
-import { aligned } from "./summary.ts"
 
 /** Several paragraphs that end in a line break. */
 export function comparisonText(comparison: Comparison): string {

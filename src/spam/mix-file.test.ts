@@ -68,7 +68,7 @@ for (const [text, wrong] of [
   ['requests:\n  a: {headers: {A: "x\\r\\nB: y"}}', "expected a value in one line"],
   ["requests:\n  a: {headers: {'A:': x}}", "expected the name of a field"],
   ["requests:\n  a: {body: x, bodyBytes: 3}", "body says what is sent: give one of the two"],
-  ["requests:\n  a: {bodyBytes: 1048577}", "expected a whole number from 0 to 1048576"],
+  ["requests:\n  a: {bodyBytes: 1048577}", "expected an integer from 0 to 1048576"],
   ["requests:\n  a: {demand: {Compute: 1}}", "expected the name of a resource in lower case"],
   ["requests:\n  a: {demand: {compute: -1}}", "expected a number of at least 0"],
   ["requests:\n  a: {demand: {compute: 1}, headers: {Linebacker-Demand: compute=2}}", "demand says the same"],

@@ -10,7 +10,7 @@ import { demandOf, type RequestClass } from "./requests.ts"
 
 const classesMax = 256
 const bodyBytesMax = 1024 * 1024
-const wholeBytes = `a whole number from 0 to ${bodyBytesMax}`
+const bytesExpected = `an integer from 0 to ${bodyBytesMax}`
 
 const fieldName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/
 const fieldValue = matching(/^[\t\x20-\x7e\x80-\xff]*$/, "a value in one line").max(8_192, {
@@ -44,9 +44,9 @@ const requestSchema = mapping({
     .describe("Fields of the request's head."),
   body: z.string({ error: "text" }).optional().describe("What the request carries, as it is."),
   bodyBytes: z
-    .int({ error: wholeBytes })
-    .min(0, { error: wholeBytes })
-    .max(bodyBytesMax, { error: wholeBytes })
+    .int({ error: bytesExpected })
+    .min(0, { error: bytesExpected })
+    .max(bodyBytesMax, { error: bytesExpected })
     .optional()
     .describe("So many bytes of nothing in particular instead of body."),
   demand: z

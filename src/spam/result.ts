@@ -1,6 +1,7 @@
 /** What a run of the load generator yields: plain data, the same for people, programs and plots. */
 import type { Millis } from "../core/clock.ts"
 import { Histogram, type HistogramDump } from "../metrics/histogram.ts"
+import { jain } from "../metrics/jain.ts"
 import type { SpamPlan } from "./plan.ts"
 import type { Records } from "./recorder.ts"
 
@@ -219,13 +220,6 @@ function warningsOf(
     )
   }
   return warnings
-}
-
-/** Jain's index: (Σx)² / (n·Σx²). */
-function jain(counts: readonly number[]): number | undefined {
-  const sum = counts.reduce((total, count) => total + count, 0)
-  const squares = counts.reduce((total, count) => total + count * count, 0)
-  return squares === 0 ? undefined : (sum * sum) / (counts.length * squares)
 }
 
 function known(value: number): number | undefined {

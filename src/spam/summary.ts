@@ -1,4 +1,6 @@
 /** The result of a run as text for a person, in the tradition of `ab`. */
+import { aligned } from "../core/aligned.ts"
+import { plural } from "../sim/human.ts"
 import { spamErrors } from "./channel.ts"
 import type { LatencySummary, SpamResult } from "./result.ts"
 
@@ -87,7 +89,7 @@ function statuses({ statuses: byStatus, errors, requests }: SpamResult): string 
     const meaning = spamErrors[kind as keyof typeof spamErrors]
     lines.push([kind, whole(number), "", detail === "" ? meaning : `${meaning} (${detail})`])
   }
-  return lines.length === 0 ? "" : aligned([["Outcome", "count", "", ""], ...lines])
+  return lines.length === 0 ? "" : aligned([["Outcome", "count", "", ""], ...lines], "sentences")
 }
 
 function classes(result: SpamResult): string {
@@ -121,21 +123,6 @@ function backends(result: SpamResult): string {
     : `${table}Jain's index of the answers: ${result.fairness.toFixed(3)}\n`
 }
 
-/** Columns with two spaces between them; the first to the left, numbers to the right, a last sentence to the left. */
-export function aligned(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
-  const isText = widths.map(
-    (_, column) => column === 0 || rows.some((row) => (row[column] ?? "").length > 16),
-  )
-  const lines = rows.map((row) => {
-    const cells = row.map((cell, column) => {
-      return isText[column] === true ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)
-    })
-    return cells.join("  ").trimEnd()
-  })
-  return `${lines.join("\n")}\n`
-}
-
 const shownColumn = (column: string): string => column.replace(/^p(99)(9+)$/, "p$1.$2")
 
 function ms(value: number | undefined): string {
@@ -164,8 +151,4 @@ function size(bytes: number): string {
     if (bytes < factor * 1_024) return `${(bytes / factor).toFixed(1)} ${unit}`
   }
   return `${(bytes / 2 ** 30).toFixed(2)} GiB`
-}
-
-function plural(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`
 }

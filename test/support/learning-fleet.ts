@@ -1,5 +1,4 @@
 // A small fleet in virtual time that is learned from: requests in, reports and answers out. No sockets, no real time.
-import { parseBackendId } from "../../src/core/backend.ts"
 import type { Knowledge } from "../../src/core/knowledge.ts"
 import { seeded, type Rng } from "../../src/core/rng.ts"
 import { Learner, type Planner } from "../../src/cluster/learner.ts"
@@ -9,6 +8,7 @@ import type { RouteList } from "../../src/cluster/routes.ts"
 import type { Member, Snapshot } from "../../src/cluster/snapshot.ts"
 import { ProcessorSharing } from "../../src/sim/processor-sharing.ts"
 import { outcome, resourcesOf } from "./backends.ts"
+import { memberAt } from "./members.ts"
 
 export interface FleetOptions {
   /** Registered capacity, one row a backend; and what it really has where that is something else. */
@@ -57,22 +57,7 @@ interface Job {
 export function snapshotOf(capacities: readonly (readonly number[])[]): Snapshot {
   const members = capacities.map((capacity, slot): Member => {
     const named = Object.fromEntries(capacity.map((amount, r) => [`r${r}`, amount]))
-    return {
-      id: parseBackendId(`b${slot}`)!,
-      slot,
-      generation: slot + 1,
-      incarnation: undefined,
-      address: { host: "127.0.0.1", port: 80 },
-      scheme: "http",
-      capacity: named,
-      weight: 1,
-      zone: undefined,
-      version: undefined,
-      labels: {},
-      state: "serving",
-      reason: "",
-      keptBy: "renewals",
-    }
+    return memberAt(slot, { host: "127.0.0.1", port: 80 }, named)
   })
   return { version: 1, members, eligible: members }
 }

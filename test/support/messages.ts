@@ -14,6 +14,11 @@ export function ok(body: string, more = ""): string {
   return `HTTP/1.1 200 OK\r\n${more}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
 }
 
+/** The target of a request. */
+export function pathOf({ start }: Message): string {
+  return start.split(" ")[1] ?? ""
+}
+
 /** The code of an answer that the balancer itself has made. */
 export function codeOf(response: Message): string {
   return (JSON.parse(response.body.toString()) as { readonly error: { readonly code: string } }).error.code

@@ -3,11 +3,11 @@
  * and both ends of a connection in raw bytes, read by a parser that shares nothing with ours.
  */
 import assert from "node:assert/strict"
+import { randomBytes } from "node:crypto"
 import { connect, createServer, type AddressInfo, type ListenOptions, type Server, Socket } from "node:net"
 import type { TestContext } from "node:test"
 import { LoadTable } from "../../src/cluster/load-table.ts"
 import type { Address, Member, TcpAddress } from "../../src/cluster/snapshot.ts"
-import { parseBackendId } from "../../src/core/backend.ts"
 import { resourcesDefault } from "../../src/core/resources.ts"
 import { seeded } from "../../src/core/rng.ts"
 import { bodyLimitsDefault } from "../../src/http1/body.ts"
@@ -18,6 +18,7 @@ import type { Resolve } from "../../src/proxy/name-cache.ts"
 import { plainPolicy, type PolicyName } from "../../src/policies/index.ts"
 import type { AffinityOptions, DataPlaneOptions, RoutingOptions } from "../../src/proxy/options.ts"
 import { systemClock, wallClock } from "../../src/system.ts"
+import { memberAt } from "./members.ts"
 
 const slots = 16
 
@@ -176,28 +177,6 @@ export function routingOf(policy: PolicyName): RoutingOptions {
 }
 
 export const noAffinity: AffinityOptions = { kind: "none", name: "" }
-
-/** The member in this row of the load table. */
-export function memberAt(slot: number, address: Address, capacity: Member["capacity"]): Member {
-  const id = parseBackendId(`b${slot}`)
-  assert.ok(id !== undefined)
-  return {
-    id,
-    slot,
-    generation: 1,
-    incarnation: undefined,
-    address,
-    scheme: "http",
-    capacity,
-    weight: 1,
-    zone: undefined,
-    version: undefined,
-    labels: {},
-    state: "serving",
-    reason: "",
-    keptBy: "renewals",
-  }
-}
 
 /** What a backend does with one connection; `nth` counts its connections from 0. */
 export type Script = (wire: Wire, nth: number) => void | Promise<void>
@@ -461,4 +440,31 @@ export function chunked(data: Buffer, size: number): Buffer {
     parts.push(Buffer.from(`${part.length.toString(16)}\r\n`), part, Buffer.from("\r\n"))
   }
   return Buffer.concat([...parts, Buffer.from("0\r\n\r\n")])
+}
+
+/** Sends so many bytes, as fast as they are taken; answers how many have been handed over so far. */
+export function offering(wire: Wire, total: number): () => number {
+  const block = randomBytes(64 * 1024)
+  let offered = 0
+  const offer = (): void => {
+    while (offered < total) {
+      offered += block.length
+      if (!wire.send(block)) return
+    }
+  }
+  wire.socket.on("drain", offer)
+  offer()
+  return () => offered
+}
+
+/** What it is once it is above 0 and changes no more. */
+export async function settled(what: () => number): Promise<number> {
+  let before = what()
+  for (let i = 0; i < 100; i++) {
+    await pause(150)
+    const now = what()
+    if (now === before && now > 0) return now
+    before = now
+  }
+  throw new Error("it goes on changing")
 }

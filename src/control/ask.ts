@@ -1,0 +1,83 @@
+/** A question to a backend, beside traffic: a GET, of whose answer the head is read and no more. */
+import { type IncomingHttpHeaders, request } from "node:http"
+import { formatAddress } from "../cluster/address.ts"
+import type { Millis } from "../core/clock.ts"
+import { fail, ok, type Result } from "../core/result.ts"
+import { type Destination, type Dialer, isLocalShortage } from "../proxy/dial.ts"
+
+export interface Question {
+  readonly path: string
+  /** What it calls itself. */
+  readonly agent: string
+  readonly timeoutMs: Millis
+  /** Of the head of an answer; a longer one is none. */
+  readonly headBytesMax: number
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+}
+
+/** Why there is no answer. */
+export interface Silence {
+  /** For a person. */
+  readonly reason: string
+  /** This machine could not ask: it says nothing about the backend. */
+  readonly isOurs: boolean
+}
+
+/** Asks once, on a connection of its own; never rejects. `signal` ends it early. */
+export function ask(
+  dialer: Dialer,
+  destination: Destination,
+  { path, agent, timeoutMs, headBytesMax }: Question,
+  signal: AbortSignal,
+): Promise<Result<Answer, Silence>> {
+  return new Promise((resolve) => {
+    const late = AbortSignal.timeout(timeoutMs)
+    const call = request({
+      createConnection: () => dialer.dial(destination),
+      path,
+      maxHeaderSize: headBytesMax,
+      headers: { Host: hostOf(destination), "User-Agent": agent, Connection: "close" },
+      signal: AbortSignal.any([signal, late]),
+    })
+    call.on("response", ({ statusCode = 0, headers }) => {
+      resolve(ok({ status: statusCode, headers }))
+      call.destroy()
+    })
+    call.on("error", (error) => {
+      const reason = late.aborted ? `no answer within ${timeoutMs} ms` : reasonOf(error)
+      resolve(fail({ reason, isOurs: isLocalShortage(error) }))
+      call.destroy()
+    })
+    call.end()
+  })
+}
+
+/** The Host of a question: the address, its port left out where it is the scheme's own (RFC 9110 7.2). */
+function hostOf({ address, secure }: Destination): string {
+  if ("path" in address) return "localhost"
+  const text = formatAddress(address)
+  return address.port === (secure ? 443 : 80) ? text.slice(0, text.lastIndexOf(":")) : text
+}
+
+const reasons: Readonly<Partial<Record<string, string>>> = {
+  EACCES: "permission denied",
+  ECONNREFUSED: "connection refused",
+  ECONNRESET: "connection reset",
+  EHOSTUNREACH: "host unreachable",
+  ENOENT: "no such socket",
+  ENOTFOUND: "no such host",
+  CERT_HAS_EXPIRED: "its certificate has expired",
+  ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is for another name",
+  DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is self-signed",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "its certificate is from an unknown authority",
+  ERR_SSL_WRONG_VERSION_NUMBER: "it does not speak TLS",
+}
+
+/** Why a connection failed, for a person. */
+export function reasonOf({ code, message }: NodeJS.ErrnoException): string {
+  return reasons[code ?? ""] ?? code ?? message
+}

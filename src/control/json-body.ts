@@ -1,0 +1,48 @@
+/** The bodies of the control plane's calls: JSON, small, whole and in time. */
+import type { IncomingMessage } from "node:http"
+import { fail, ok, type Result } from "../core/result.ts"
+import { parseJson } from "./json.ts"
+
+export interface BodyError {
+  readonly code: "body_too_large" | "request_timeout" | "unsupported_media_type" | "invalid_json"
+  /** For a person: what was found and what is allowed. */
+  readonly message: string
+}
+
+/** The JSON of a body of at most so many bytes; undefined when there is none. Never rejects. */
+export async function readJsonBody(
+  request: IncomingMessage,
+  bytesMax: number,
+): Promise<Result<unknown, BodyError>> {
+  const { headers } = request
+  const tooLarge = refused("body_too_large", `a body has at most ${bytesMax} bytes`)
+  if (Number(headers["content-length"] ?? 0) > bytesMax) return tooLarge
+  const chunks: Buffer[] = []
+  let bytes = 0
+  try {
+    // Of a request that is destroyed nobody sees any more that the rest of it is still to come.
+    const pieces = request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>
+    for await (const chunk of pieces) {
+      bytes += chunk.length
+      if (bytes > bytesMax) return tooLarge
+      chunks.push(chunk)
+    }
+  } catch {
+    return refused("request_timeout", "The request did not arrive whole in time.")
+  }
+  if (bytes === 0) return ok(undefined)
+  const type = headers["content-type"]
+  if (!/^application\/json\s*(;|$)/i.test(type ?? "") || headers["content-encoding"] !== undefined) {
+    const found = type ?? "no Content-Type"
+    return refused(
+      "unsupported_media_type",
+      `a body must be application/json without a content coding; found ${found}`,
+    )
+  }
+  const json = parseJson(Buffer.concat(chunks))
+  return json.ok ? json : refused("invalid_json", `the body is not JSON: ${json.error}`)
+}
+
+function refused(code: BodyError["code"], message: string): Result<never, BodyError> {
+  return fail({ code, message })
+}

@@ -1,0 +1,116 @@
+/**
+ * Whom a question is put to again and again, beside traffic: one at a time for each backend, all of them within a limit.
+ * It begins with a registration and ends with it; an answer that comes after that is about somebody else and is dropped.
+ */
+import type { Member, Snapshot } from "../cluster/snapshot.ts"
+import type { BackendId } from "../core/backend.ts"
+import type { Clock, Millis } from "../core/clock.ts"
+import { type Destination, destinationOf } from "../proxy/dial.ts"
+import type { Timers } from "../system.ts"
+
+/** One registration of a backend. Only `Watches` writes it. */
+export class Watch {
+  readonly id: BackendId
+  readonly generation: number
+  readonly destination: Destination
+  /** When it was last asked. */
+  askedAt: Millis = -Infinity
+  /** When it is asked next; Infinity while it is being asked. */
+  dueAt: Millis = Infinity
+  /** Ends the question that it is being asked. */
+  asking: AbortController | undefined
+  cancelTimer: (() => void) | undefined
+
+  constructor(member: Member) {
+    this.id = member.id
+    this.generation = member.generation
+    this.destination = destinationOf(member)
+  }
+}
+
+/** What is asked, and when. */
+export interface Asker<Answer> {
+  /** Questions at one time. */
+  readonly concurrentMax: number
+  /** How long after its registration a backend is asked first. */
+  firstMs(): Millis
+  /** Never rejects. `signal` ends it early. */
+  ask(watch: Watch, signal: AbortSignal): Promise<Answer>
+  /** Schedules the next question, or none. */
+  answered(watch: Watch, answer: Answer): void
+  /** Its turn came while as many as may be were being asked; schedules another. */
+  crowded(watch: Watch): void
+}
+
+export class Watches<Answer> {
+  readonly #asker: Asker<Answer>
+  readonly #clock: Clock
+  readonly #timers: Timers
+  readonly #watches = new Map<BackendId, Watch>()
+  #asked = 0
+  #isClosed = false
+
+  constructor(asker: Asker<Answer>, clock: Clock, timers: Timers) {
+    this.#asker = asker
+    this.#clock = clock
+    this.#timers = timers
+  }
+
+  /** Takes a new membership: who is new or has registered anew begins, who has gone ends. */
+  follow({ members }: Snapshot): void {
+    if (this.#isClosed) return
+    const present = new Set<BackendId>()
+    for (const member of members) {
+      present.add(member.id)
+      if (this.#watches.get(member.id)?.generation !== member.generation) this.#begin(member)
+    }
+    for (const id of this.#watches.keys()) if (!present.has(id)) this.#end(id)
+  }
+
+  get(id: BackendId): Watch | undefined {
+    return this.#watches.get(id)
+  }
+
+  /** In the place of what was scheduled before. */
+  schedule(watch: Watch, ms: Millis): void {
+    watch.cancelTimer?.()
+    watch.dueAt = this.#clock.now() + ms
+    watch.cancelTimer = this.#timers.set(ms, () => void this.#ask(watch), { unref: true })
+  }
+
+  close(): void {
+    this.#isClosed = true
+    for (const id of this.#watches.keys()) this.#end(id)
+  }
+
+  #begin(member: Member): void {
+    this.#end(member.id)
+    const watch = new Watch(member)
+    this.#watches.set(member.id, watch)
+    this.schedule(watch, this.#asker.firstMs())
+  }
+
+  #end(id: BackendId): void {
+    const watch = this.#watches.get(id)
+    this.#watches.delete(id)
+    watch?.cancelTimer?.()
+    watch?.asking?.abort()
+  }
+
+  async #ask(watch: Watch): Promise<void> {
+    watch.cancelTimer = undefined
+    if (this.#asked >= this.#asker.concurrentMax) {
+      this.#asker.crowded(watch)
+      return
+    }
+    const controller = new AbortController()
+    watch.asking = controller
+    watch.askedAt = this.#clock.now()
+    watch.dueAt = Infinity
+    this.#asked++
+    const answer = await this.#asker.ask(watch, controller.signal)
+    this.#asked--
+    watch.asking = undefined
+    if (this.#watches.get(watch.id) === watch) this.#asker.answered(watch, answer)
+  }
+}
