@@ -18,6 +18,7 @@ import { routeCount, type RouteList, routeName } from "./routes.ts"
 import { ServiceTimes } from "./service-time.ts"
 import type { Member, Snapshot } from "./snapshot.ts"
 import { regressionRoutesMax, UtilizationRegression } from "./utilization-regression.ts"
+import { widened } from "./widened.ts"
 import { averagingsCount, type ClosedStretch, WorkLedger } from "./work-ledger.ts"
 
 /** What works out which part of a route's requests goes where (policies/mix-planner.ts), where that is of use. */
@@ -549,10 +550,4 @@ export class Learner {
 function capacityOf(resources: ResourceTable, member: Member): ResourceVector {
   const found = vectorOf(resources, member.capacity, 0)
   return found.ok ? found.value : new Float64Array(resources.length)
-}
-
-function widened(old: Float64Array, size: number): Float64Array<ArrayBuffer> {
-  const array = new Float64Array(size)
-  array.set(old)
-  return array
 }

@@ -177,7 +177,7 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
   ],
   [
     "policy:\n  name: auto\n  samples: many",
-    'lb.yaml:3:12: policy.samples: samples must be an integer from 1 to 8, found "many"',
+    'lb.yaml:3:12: policy.samples: samples must be an integer from 1 to 16, found "many"',
   ],
   [
     "policy: needs-storage\nresources: [{name: slots, kind: space}]",

@@ -121,7 +121,7 @@ test("every policy is shown with its parameters, and why it cannot work here", (
   const byName = new Map(views.map((view) => [view.name, view]))
   assert.notEqual(byName.get("seed-ratio")?.unsuitable, undefined)
   assert.equal(byName.get("price")?.unsuitable, undefined)
-  assert.equal(byName.get("mix")?.parameters["samples"]?.max, 8)
+  assert.equal(byName.get("mix")?.parameters["samples"]?.max, 16)
 })
 
 test("the example of a configuration is valid, and leads where it says", () => {
