@@ -3,8 +3,8 @@ import assert from "node:assert/strict"
 import { test, type TestContext } from "node:test"
 import { nothingKnown, type Knowledge } from "../src/core/knowledge.ts"
 import type { BackendId } from "../src/core/backend.ts"
-import { cellFields } from "../src/cluster/observer.ts"
-import type { ResourceTable } from "../src/core/resources.ts"
+import { cellCost, cellFields } from "../src/cluster/observer.ts"
+import { resourcesDefault, type ResourceTable } from "../src/core/resources.ts"
 import type { RouteRule } from "../src/cluster/routes.ts"
 import { seeded } from "../src/core/rng.ts"
 import { plainPolicy, policies, policyNames, type PolicyName } from "../src/policies/index.ts"
@@ -474,6 +474,25 @@ test("reports in the head and in the trailer section are heard, and reach the cl
       }
     }
   }
+})
+
+function costing(cost: string): string {
+  return `endpoint-load-metrics: JSON {"request_cost":{${cost}}}\r\n`
+}
+
+test("a cost in the head and in the trailers of one response counts once: what the trailers say of it", async (t) => {
+  const backend = await answering(
+    t,
+    () =>
+      `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n${costing('"compute":3,"storage":7')}\r\n` +
+      `2\r\nhi\r\n0\r\n${costing('"compute":5')}\r\n`,
+  )
+  const at = await relay(t, [backend])
+  for (let i = 0; i < 2; i++) await servedBy(at, get())
+  const { cells, samples } = at.plane.takeObserved()!.batch!
+  assert.deepEqual(cells.values[cellFields.reported], 2)
+  assert.deepEqual(cells.values.slice(cellCost(resourcesDefault)), Float64Array.of(10, 14))
+  assert.deepEqual([...samples.values], [0, 5, 7, 0, 5, 7])
 })
 
 test("backends are asked for reports in the form that is wanted, and not in the client's", async (t) => {
