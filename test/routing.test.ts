@@ -495,6 +495,21 @@ test("a cost in the head and in the trailers of one response counts once: what t
   assert.deepEqual([...samples.values], [0, 5, 7, 0, 5, 7])
 })
 
+test("a load report is a field like any other: one longer than fields may be costs the response", async (t) => {
+  const [backend] = await plain(t, 1, `endpoint-load-metrics: TEXT eps=1, eps=${"0".repeat(200)}1\r\n`)
+  for (const [fieldLineBytesMax, status] of [
+    [200, 502],
+    [400, 200],
+  ] as const) {
+    const at = await relay(t, [backend!], { limits: { fieldLineBytesMax } })
+    const wire = await at.client()
+    wire.send(get())
+    const response = await wire.response()
+    assert.equal(response.status, status)
+    if (status === 502) assert.match(response.body.toString(), /invalid_response.*field_line_too_long/)
+  }
+})
+
 test("backends are asked for reports in the form that is wanted, and not in the client's", async (t) => {
   const forms: (string | undefined)[] = []
   const backend = await answering(t, (request) => {

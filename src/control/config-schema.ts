@@ -339,8 +339,8 @@ const schema = mapping({
       .describe("Where backends are asked for load reports beside traffic; absent is nowhere."),
   }),
   limits: section("The most of everything.", {
-    headBytesMax: integer(1_024, 1_048_576, 32_768).describe("A request's head, bytes."),
-    fieldsMax: integer(8, 10_000, 100).describe("Header fields of a request."),
+    headBytesMax: integer(1_024, 1_048_576, 32_768).describe("The head of a request or a response, bytes."),
+    fieldsMax: integer(8, 10_000, 100).describe("Header fields of a request or a response."),
     targetBytesMax: integer(64, 1_048_576, 8_192).describe("A request's target, bytes."),
     fieldLineBytesMax: integer(64, 1_048_576, 8_192).describe("A header field line, bytes."),
     attemptsMax: integer(1, 10, 3).describe("Attempts of one exchange, the first included."),
