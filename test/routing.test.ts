@@ -393,7 +393,7 @@ test("a cookie binds a client to its backend, says nothing of it, and is given a
   const backends = await plain(t, 3)
   const base = routingOf("round-robin")
   const choosing = { policy: plainPolicy("round-robin"), bind: true }
-  const affinity: AffinityOptions = { kind: "cookie", name: "lb" }
+  const affinity: AffinityOptions = { kind: "cookie", name: "lb", caching: "private" }
   const routing = { ...base, affinity, groups: [{ ...base.groups[0]!, choosing }] }
   const at = await relay(t, backends, { routing, trustedProxies: ["127.0.0.1"] })
   const ask = async (
@@ -423,13 +423,41 @@ test("a cookie binds a client to its backend, says nothing of it, and is given a
   assert.ok(moved.cookie !== undefined && !moved.cookie.startsWith(pair))
 })
 
+test("a response that sets the cookie is for one client alone, also for caches that others share", async (t) => {
+  const backends = await plain(t, 2, "Cache-Control: public, max-age=60\r\n")
+  const base = routingOf("round-robin")
+  const choosing = { policy: plainPolicy("round-robin"), bind: true }
+  for (const [caching, told] of [
+    ["private", ["public, max-age=60", "private"]],
+    ["keep", ["public, max-age=60"]],
+  ] as const) {
+    const affinity: AffinityOptions = { kind: "cookie", name: "lb", caching }
+    const at = await relay(t, backends, {
+      routing: { ...base, affinity, groups: [{ ...base.groups[0]!, choosing }] },
+    })
+    const wire = await at.client()
+    wire.send(get())
+    const { fields } = await wire.response()
+    const cacheControl = (lines: typeof fields): string[] =>
+      lines.filter(([name]) => name.toLowerCase() === "cache-control").map(([, value]) => value)
+    assert.deepEqual(cacheControl(fields), told, caching)
+    // Who is bound gets no cookie, so there is nothing that others should not have.
+    const cookie = fields.find(([name]) => name.toLowerCase() === "set-cookie")![1]
+    wire.send(get("/", `Cookie: ${cookie.slice(0, cookie.indexOf(";"))}\r\n`))
+    assert.deepEqual(cacheControl((await wire.response()).fields), ["public, max-age=60"])
+  }
+})
+
 test("requests of one key go to one backend, and many keys to all of them", async (t) => {
   const backends = await plain(t, 3)
   const kinds: readonly (readonly [AffinityOptions, (key: string) => string])[] = [
-    [{ kind: "header", name: "x-user" }, (key) => get("/", `X-User: ${key}\r\n`)],
-    [{ kind: "query", name: "user" }, (key) => get(`/?a=1&user=${key}&b=2`)],
-    [{ kind: "path", name: "" }, (key) => get(`/${key}?x=${Math.random()}`)],
-    [{ kind: "address", name: "" }, (key) => get("/", `X-Forwarded-For: 10.0.0.${key}\r\n`)],
+    [{ kind: "header", name: "x-user", caching: "private" }, (key) => get("/", `X-User: ${key}\r\n`)],
+    [{ kind: "query", name: "user", caching: "private" }, (key) => get(`/?a=1&user=${key}&b=2`)],
+    [{ kind: "path", name: "", caching: "private" }, (key) => get(`/${key}?x=${Math.random()}`)],
+    [
+      { kind: "address", name: "", caching: "private" },
+      (key) => get("/", `X-Forwarded-For: 10.0.0.${key}\r\n`),
+    ],
   ]
   for (const [affinity, request] of kinds) {
     const at = await relay(t, backends, {

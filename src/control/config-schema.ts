@@ -141,6 +141,12 @@ const affinityShape = {
   name: matching(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/, "a name of up to 128 letters, digits, - and _")
     .optional()
     .describe("Of the cookie, the field or the parameter."),
+  caching: z
+    .enum(["private", "keep"], { error: "private or keep" })
+    .default("private")
+    .describe(
+      "private: no shared cache stores a response that sets the cookie; keep: what the backend says to caches stands.",
+    ),
 }
 
 const affinityPart = mapping(affinityShape)
@@ -496,9 +502,9 @@ export function draftConfig(input: unknown): Result<ConfigDraft, readonly Schema
   })
 }
 
-function affinityOf({ kind, name }: z.infer<typeof affinityPart>): Config["affinity"] {
+function affinityOf({ caching, kind, name }: z.infer<typeof affinityPart>): Config["affinity"] {
   const given = name ?? (kind === "cookie" ? cookieNameDefault : "")
-  return { kind, name: kind === "header" ? given.toLowerCase() : given }
+  return { kind, name: kind === "header" ? given.toLowerCase() : given, caching }
 }
 
 function choosingOf(

@@ -41,14 +41,14 @@ import {
 } from "../http1/serialize.ts"
 import { trailerValue } from "../http1/trailers.ts"
 import { isTunnelProtocol } from "../http1/upgrade.ts"
-import { affinityHashOf, type Bindings, bindingLine, cookieOf } from "./affinity.ts"
+import { affinityHashOf, type Bindings, bindingLines, cookieOf } from "./affinity.ts"
 import type { BackendConnection, BackendSide } from "./backend-connection.ts"
 import type { BackendPool } from "./backend-pool.ts"
 import type { Context } from "./context.ts"
 import type { DemandTrust } from "./demand-trust.ts"
 import type { Demand, Fleet, FleetBackend, Placement } from "./fleet.ts"
 import type { Forwarding } from "./forwarding.ts"
-import type { BackendOptions } from "./options.ts"
+import type { AffinityOptions, BackendOptions } from "./options.ts"
 import { openingOf, Origin } from "./origin.ts"
 import type { ProxyEnds } from "./proxy-protocol.ts"
 import type { Route, RouteTable } from "./route-table.ts"
@@ -619,7 +619,7 @@ export class Exchange implements BackendSide {
     if (group.measures || head.status === 101) this.#firstByteAt = this.#context.fleet.now(group)
     if (head.reportField !== -1) this.#report(reportIn(head, options.resources))
     if (head.status === 429 || head.status === 503) this.#retryAfterMs = retryAfterIn(head)
-    if (affinity?.kind === "cookie") added += this.#bindingLine(affinity.name)
+    if (affinity?.kind === "cookie") added += this.#bindingLines(affinity)
     if (options.backendHeader) added += `X-Linebacker-Backend: ${this.#attempt!.backend.id}\r\n`
     const drops = head.status === 204 || head.status < 200 ? this.#drops.noLength : this.#drops.usual
     const closes = !this.#keepAlive && head.status !== 101
@@ -644,10 +644,12 @@ export class Exchange implements BackendSide {
       before === undefined ? requestCost : requestCost.map((cost, r) => (cost >= 0 ? cost : before[r]!))
   }
 
-  /** The field line that binds the client to the backend that answers it, unless it is bound to that already. */
-  #bindingLine(name: string): string {
+  /** What binds the client to the backend that answers it, unless it is bound to that already. */
+  #bindingLines(affinity: AffinityOptions): string {
     const { id } = this.#attempt!.backend
-    return id === this.#boundTo ? "" : bindingLine(name, this.#context.bindings.tokenOf(id), this.#isSecure)
+    return id === this.#boundTo
+      ? ""
+      : bindingLines(affinity, this.#context.bindings.tokenOf(id), this.#isSecure)
   }
 
   /** Writes to the client, and holds the backend back while the client does not keep up. */

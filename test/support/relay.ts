@@ -175,7 +175,7 @@ export function routingOf(policy: PolicyName): RoutingOptions {
   return { groups: [{ pool: "", match: undefined, choosing }], routes: [], affinity: noAffinity }
 }
 
-export const noAffinity: AffinityOptions = { kind: "none", name: "" }
+export const noAffinity: AffinityOptions = { kind: "none", name: "", caching: "private" }
 
 /** The member in this row of the load table. */
 export function memberAt(slot: number, address: Address, capacity: Member["capacity"]): Member {
