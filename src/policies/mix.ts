@@ -9,14 +9,14 @@ import { PriceList } from "./price-list.ts"
 export const mixParameters = {
   samples: {
     summary: "How many backends are drawn for a request, of which the cheapest is taken.",
-    default: 4,
+    default: 6,
     min: 1,
-    max: 8,
+    max: 16,
     isInteger: true,
   },
   explored: {
     summary: "The part of the draws that every backend is equally likely to get, whatever the mix says.",
-    default: 0.02,
+    default: 0.5,
     min: 0,
     max: 1,
   },
@@ -27,15 +27,18 @@ const scannedMax = 64
 const drawnBlindly = 8
 
 /**
- * Draws a few backends from the mix of the request's route and takes the cheapest of them now.
+ * Draws a few backends, half from the mix of the request's route and half from all, and takes the cheapest of them now.
  *
  * The mix is slow and sees the whole: which part of a route's requests belongs where for the fleet to carry most. The
  * prices are fast and see the moment. Draws keep several balancers from running for the same backend, and what they
  * cost does not depend on the size of the fleet: O(samples · resources). When none of those drawn will do, all
- * are looked at, so one that admits is always found.
+ * are looked at, so one that admits is found, unless it is better to wait.
  *
- * Two draws are enough to be near the optimum, four are nearer: at 0.97 of the fluid bound on three types of backend the
- * slowest 1 % took 2.0 and 1.7 times as long as without load. Six add nothing.
+ * A plan is as good as what it was made from, and near the bound the hundredth by which it is wrong is what overfills a
+ * kind of backend. Draws from all set that right, as prices rise there: with eight balancers, each of which has learned
+ * from an eighth of the requests, 300 backends of three types carry 0.94 of the fluid bound with a fiftieth of the draws
+ * from all, 0.98 with half, 0.96 with three quarters and 0.87 without a plan. Where the plan is right they do no harm,
+ * as there it is cheapest.
  *
  * Without a mix two draws from all would miss the few backends that fit, so it is eight, and everybody in a small fleet. Members that the mix does not know are drawn as often as the average. A route's table is made when it is
  * first needed after a change: O(n), 15 ns a backend.
@@ -45,7 +48,8 @@ const drawnBlindly = 8
 export class Mix implements Policy {
   readonly name = "mix"
   readonly #rng: Rng
-  readonly #samples: number
+  readonly #drawn: Int32Array
+  readonly #drawnBlindly = new Int32Array(drawnBlindly)
   readonly #explored: number
   readonly #prices: PriceList
   readonly #tables = new AliasTables()
@@ -58,7 +62,7 @@ export class Mix implements Policy {
 
   constructor({ resources, rng, parameters }: PolicyContext) {
     this.#rng = rng
-    this.#samples = parameters["samples"]!
+    this.#drawn = new Int32Array(parameters["samples"]!)
     this.#explored = parameters["explored"]!
     this.#prices = new PriceList(resources, rng)
   }
@@ -98,20 +102,11 @@ export class Mix implements Policy {
     if (count === 0) return undefined
     if (isPlanned && !this.#tables.isFilled(route)) this.#fill(route)
 
-    this.#prices.ask(request)
-    const draws = isPlanned ? this.#samples : drawnBlindly
-    let best: Backend | undefined
-    let least = Infinity
-    for (let i = 0; i < draws; i++) {
-      const drawn = isPlanned ? this.#tables.draw(route, this.#rng.next()) : this.#rng.below(count)
-      const price = this.#prices.of(drawn)
-      if (price >= least) continue
-      const backend = members[drawn]!
-      if (!request.admits(backend)) continue
-      best = backend
-      least = price
+    const drawn = isPlanned ? this.#drawn : this.#drawnBlindly
+    for (let i = 0; i < drawn.length; i++) {
+      drawn[i] = isPlanned ? this.#tables.draw(route, this.#rng.next()) : this.#rng.below(count)
     }
-    return best ?? this.#prices.cheapest(request)
+    return this.#prices.cheapestOf(request, drawn) ?? this.#prices.cheapest(request)
   }
 
   #fill(route: number): void {

@@ -45,10 +45,14 @@ export class PriceList {
   /** Whether two rates are all there is and no member lacks one of them. */
   #isPlainPair = false
   readonly #hasBoth: boolean
+  /** Whether some place can be too dear. */
+  #withdraws = false
   readonly #times: HoldTimes
   readonly #suitability: Suitability
   #knowledge: Knowledge = nothingKnown
   #members: readonly Backend[] = []
+  /** All their indices. */
+  #all = new Int32Array(0)
   #loads: readonly BackendLoad[] = []
   /** By member and resource: 1 / K. */
   #inverse = new Float64Array(0)
@@ -87,6 +91,7 @@ export class PriceList {
   /** Cold. O(members · resources). */
   rebuild(members: readonly Backend[]): void {
     this.#members = members
+    this.#all = Int32Array.from(members.keys())
     this.#loads = members.map((member) => member.load)
     this.#prices = new Float64Array(members.length)
     this.#dears = new Float64Array(members.length)
@@ -119,6 +124,7 @@ export class PriceList {
     this.#penalties = Float64Array.from(members, ({ id }) => Math.max(1, penalties.get(id) ?? 1))
     this.#hasPenalties = this.#penalties.some((penalty) => penalty > 1)
     if (this.#hasBoth) this.#suitability.prepare(members, routes, this.#inverse, this.#inverseMean)
+    this.#withdraws = this.#hasBoth && this.#suitability.isKnown
     this.refresh()
   }
 
@@ -202,22 +208,46 @@ export class PriceList {
     }
   }
 
-  /** Places that are too dear get the price NaN. */
-  #withdraw(request: PickRequest): void {
+  /** Of these members, places that are too dear get the price NaN. */
+  #withdraw(request: PickRequest, indices: Readonly<Int32Array>): void {
     const suitability = this.#suitability
     const dears = this.#dears
     suitability.ask(request.route, request.demand)
     let least = Infinity
-    for (let i = 0; i < dears.length; i++) {
+    for (let n = 0; n < indices.length; n++) {
+      const i = indices[n]!
       const dear = suitability.of(i)
       dears[i] = dear
       // One that fails is idle, not good.
       if (dear >= least || this.#penalties[i]! > 1) continue
       if (suitability.isFull(i) || request.admits(this.#members[i]!)) least = dear
     }
-    for (let i = 0; i < dears.length; i++) {
+    for (let n = 0; n < indices.length; n++) {
+      const i = indices[n]!
       if (suitability.isTooDear(i, dears[i]!, least)) this.#prices[i] = NaN
     }
+  }
+
+  /**
+   * As `cheapest`, among the members with these indices only, the first of the tied. What is too dear is so beside
+   * the best of these. O(indices · resources).
+   */
+  cheapestOf(request: PickRequest, indices: Readonly<Int32Array>): Backend | undefined {
+    this.ask(request)
+    const prices = this.#prices
+    for (let n = 0; n < indices.length; n++) prices[indices[n]!] = this.of(indices[n]!)
+    if (this.#withdraws) this.#withdraw(request, indices)
+    let best: Backend | undefined
+    let least = Infinity
+    for (let n = 0; n < indices.length; n++) {
+      const price = prices[indices[n]!]!
+      if (!(price < least)) continue
+      const backend = this.#members[indices[n]!]!
+      if (!request.admits(backend)) continue
+      best = backend
+      least = price
+    }
+    return best
   }
 
   /**
@@ -230,7 +260,7 @@ export class PriceList {
   cheapest(request: PickRequest): Backend | undefined {
     this.ask(request)
     this.#priceAll()
-    if (this.#hasBoth && this.#suitability.isKnown) this.#withdraw(request)
+    if (this.#withdraws) this.#withdraw(request, this.#all)
     const members = this.#members
     const prices = this.#prices
     let best: Backend | undefined
