@@ -35,7 +35,7 @@ const advice: Readonly<Record<string, string>> = {
   "peak-ewma": "Backends whose speed changes without notice, and equal requests.",
   "least-time": "Backends of different speed, and equal requests.",
   c3: "Reads that any replica answers, with a short tail.",
-  prequal: "Backends that share machines with others.",
+  prequal: "Backends that share machines with others, each with a score of requests at a time or more.",
   "join-idle-queue": "Short requests, and backends that are often idle.",
   "orca-weighted-round-robin": "Backends that report their utilization, and one kind of request.",
   "round-robin": "To compare with.",

@@ -3,8 +3,8 @@ import assert from "node:assert/strict"
 import { test, type TestContext } from "node:test"
 import { nothingKnown, type Knowledge } from "../src/core/knowledge.ts"
 import type { BackendId } from "../src/core/backend.ts"
-import { cellFields } from "../src/cluster/observer.ts"
-import type { ResourceTable } from "../src/core/resources.ts"
+import { cellCost, cellFields } from "../src/cluster/observer.ts"
+import { resourcesDefault, type ResourceTable } from "../src/core/resources.ts"
 import type { RouteRule } from "../src/cluster/routes.ts"
 import { seeded } from "../src/core/rng.ts"
 import { plainPolicy, policies, policyNames, type PolicyName } from "../src/policies/index.ts"
@@ -393,7 +393,7 @@ test("a cookie binds a client to its backend, says nothing of it, and is given a
   const backends = await plain(t, 3)
   const base = routingOf("round-robin")
   const choosing = { policy: plainPolicy("round-robin"), bind: true }
-  const affinity: AffinityOptions = { kind: "cookie", name: "lb" }
+  const affinity: AffinityOptions = { kind: "cookie", name: "lb", caching: "private" }
   const routing = { ...base, affinity, groups: [{ ...base.groups[0]!, choosing }] }
   const at = await relay(t, backends, { routing, trustedProxies: ["127.0.0.1"] })
   const ask = async (
@@ -423,13 +423,41 @@ test("a cookie binds a client to its backend, says nothing of it, and is given a
   assert.ok(moved.cookie !== undefined && !moved.cookie.startsWith(pair))
 })
 
+test("a response that sets the cookie is for one client alone, also for caches that others share", async (t) => {
+  const backends = await plain(t, 2, "Cache-Control: public, max-age=60\r\n")
+  const base = routingOf("round-robin")
+  const choosing = { policy: plainPolicy("round-robin"), bind: true }
+  for (const [caching, told] of [
+    ["private", ["public, max-age=60", "private"]],
+    ["keep", ["public, max-age=60"]],
+  ] as const) {
+    const affinity: AffinityOptions = { kind: "cookie", name: "lb", caching }
+    const at = await relay(t, backends, {
+      routing: { ...base, affinity, groups: [{ ...base.groups[0]!, choosing }] },
+    })
+    const wire = await at.client()
+    wire.send(get())
+    const { fields } = await wire.response()
+    const cacheControl = (lines: typeof fields): string[] =>
+      lines.filter(([name]) => name.toLowerCase() === "cache-control").map(([, value]) => value)
+    assert.deepEqual(cacheControl(fields), told, caching)
+    // Who is bound gets no cookie, so there is nothing that others should not have.
+    const cookie = fields.find(([name]) => name.toLowerCase() === "set-cookie")![1]
+    wire.send(get("/", `Cookie: ${cookie.slice(0, cookie.indexOf(";"))}\r\n`))
+    assert.deepEqual(cacheControl((await wire.response()).fields), ["public, max-age=60"])
+  }
+})
+
 test("requests of one key go to one backend, and many keys to all of them", async (t) => {
   const backends = await plain(t, 3)
   const kinds: readonly (readonly [AffinityOptions, (key: string) => string])[] = [
-    [{ kind: "header", name: "x-user" }, (key) => get("/", `X-User: ${key}\r\n`)],
-    [{ kind: "query", name: "user" }, (key) => get(`/?a=1&user=${key}&b=2`)],
-    [{ kind: "path", name: "" }, (key) => get(`/${key}?x=${Math.random()}`)],
-    [{ kind: "address", name: "" }, (key) => get("/", `X-Forwarded-For: 10.0.0.${key}\r\n`)],
+    [{ kind: "header", name: "x-user", caching: "private" }, (key) => get("/", `X-User: ${key}\r\n`)],
+    [{ kind: "query", name: "user", caching: "private" }, (key) => get(`/?a=1&user=${key}&b=2`)],
+    [{ kind: "path", name: "", caching: "private" }, (key) => get(`/${key}?x=${Math.random()}`)],
+    [
+      { kind: "address", name: "", caching: "private" },
+      (key) => get("/", `X-Forwarded-For: 10.0.0.${key}\r\n`),
+    ],
   ]
   for (const [affinity, request] of kinds) {
     const at = await relay(t, backends, {
@@ -473,6 +501,40 @@ test("reports in the head and in the trailer section are heard, and reach the cl
         assert.deepEqual([...(observed?.batch?.loads.utilization ?? [])], [NaN, 0.5])
       }
     }
+  }
+})
+
+function costing(cost: string): string {
+  return `endpoint-load-metrics: JSON {"request_cost":{${cost}}}\r\n`
+}
+
+test("a cost in the head and in the trailers of one response counts once: what the trailers say of it", async (t) => {
+  const backend = await answering(
+    t,
+    () =>
+      `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n${costing('"compute":3,"storage":7')}\r\n` +
+      `2\r\nhi\r\n0\r\n${costing('"compute":5')}\r\n`,
+  )
+  const at = await relay(t, [backend])
+  for (let i = 0; i < 2; i++) await servedBy(at, get())
+  const { cells, samples } = at.plane.takeObserved()!.batch!
+  assert.deepEqual(cells.values[cellFields.reported], 2)
+  assert.deepEqual(cells.values.slice(cellCost(resourcesDefault)), Float64Array.of(10, 14))
+  assert.deepEqual([...samples.values], [0, 5, 7, 0, 5, 7])
+})
+
+test("a load report is a field like any other: one longer than fields may be costs the response", async (t) => {
+  const [backend] = await plain(t, 1, `endpoint-load-metrics: TEXT eps=1, eps=${"0".repeat(200)}1\r\n`)
+  for (const [fieldLineBytesMax, status] of [
+    [200, 502],
+    [400, 200],
+  ] as const) {
+    const at = await relay(t, [backend!], { limits: { fieldLineBytesMax } })
+    const wire = await at.client()
+    wire.send(get())
+    const response = await wire.response()
+    assert.equal(response.status, status)
+    if (status === 502) assert.match(response.body.toString(), /invalid_response.*field_line_too_long/)
   }
 })
 

@@ -5,6 +5,7 @@ import {
   assetShare,
   compareStandings,
   dominantShare,
+  equalIncomes,
   progressiveFilling,
   type Standing,
 } from "./dominant-share.ts"
@@ -69,6 +70,119 @@ test("asset fairness shares the same example otherwise", () => {
     ),
     [63 / 25, 54 / 25],
   )
+})
+
+test("in the same example the lowest dominant share is served next, task by task until nothing fits", () => {
+  const totals = v(9, 18)
+  const demands = { a: [1, 4], b: [3, 1] }
+  for (const [tied, order] of [
+    ["b", "b a a b a"],
+    ["a", "a b a b a"],
+  ] as const) {
+    const used = { a: v(0, 0), b: v(0, 0) }
+    const served: string[] = []
+    for (;;) {
+      const fitting = (["a", "b"] as const).filter((user) =>
+        demands[user].every((amount, r) => used.a[r]! + used.b[r]! + amount <= totals[r]!),
+      )
+      if (fitting.length === 0) break
+      const order = compareStandings(standing([...used.a]), standing([...used.b]), totals)
+      const user = fitting.length === 1 ? fitting[0]! : order === 0 ? tied : order < 0 ? "a" : "b"
+      for (const [r, amount] of demands[user].entries()) used[user][r]! += amount
+      served.push(user)
+    }
+    assert.equal(served.join(" "), order)
+    assert.deepEqual([...used.a, ...used.b], [3, 12, 6, 2])
+  }
+})
+
+function bought(
+  totals: readonly number[],
+  demands: readonly (readonly number[])[],
+  weights: readonly number[] = demands.map(() => 1),
+): number[] {
+  const claims = demands.map((demand, i) => ({ demand: v(...demand), weight: weights[i]! }))
+  return [...equalIncomes(v(...totals), claims)]
+}
+
+test("with equal incomes the same example is shared in yet another way", () => {
+  near(
+    bought(
+      [9, 18],
+      [
+        [1, 4],
+        [3, 1],
+      ],
+    ),
+    [45 / 11, 18 / 11],
+  )
+})
+
+test("with equal incomes whoever needs what nobody else does has all of it, and weights are incomes", () => {
+  near(
+    bought(
+      [10, 10],
+      [
+        [1, 0],
+        [1, 0],
+        [0, 1],
+      ],
+    ),
+    [5, 5, 10],
+  )
+  near(bought([12], [[1], [1]], [2, 1]), [8, 4])
+  // Only the first is short, so only it costs anything.
+  near(
+    bought(
+      [10, 1_000],
+      [
+        [1, 1],
+        [2, 1],
+      ],
+    ),
+    [5, 2.5],
+  )
+  assert.deepEqual(
+    bought(
+      [0, 10],
+      [
+        [1, 1],
+        [0, 2],
+        [0, 0],
+      ],
+    ),
+    [0, 5, Infinity],
+  )
+})
+
+test("no other way to share makes the product of the tasks larger", () => {
+  const demand = fc.tuple(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 9 }))
+  const totals = fc.tuple(fc.integer({ min: 1, max: 99 }), fc.integer({ min: 1, max: 99 }))
+  fc.assert(
+    fc.property(totals, demand, demand, (all, a, b) => {
+      const [x, y] = bought(all, [a, b])
+      for (const [r, total] of all.entries()) assert.ok(x! * a[r]! + y! * b[r]! <= total * (1 + 1e-9))
+      // All that can be shared with nothing to spare: the most of b beside so much of a.
+      const most = Math.min(...all.map((total, r) => total / a[r]!))
+      for (let part = 0.01; part < 1; part += 0.01) {
+        const other = Math.min(...all.map((total, r) => (total - part * most * a[r]!) / b[r]!))
+        assert.ok(part * most * other <= x! * y! * (1 + 1e-3), `${part}`)
+      }
+    }),
+    { seed: 1, numRuns: 200 },
+  )
+})
+
+test("DRF on each of two servers by itself gives six tasks to each user, where ten of each would fit", () => {
+  const demands = [
+    [0.2, 1],
+    [1, 0.2],
+  ]
+  near(filled([2, 12], demands), [5, 1])
+  near(filled([12, 2], demands), [1, 5])
+  // Each user wholly on its server, as a share of both servers together.
+  assert.equal(dominantShare(v(2, 10), v(14, 14)), 5 / 7)
+  assert.equal(dominantShare(v(10, 2), v(14, 14)), 5 / 7)
 })
 
 test("each of two has half of everything or more by DRF; asset fairness leaves one below", () => {

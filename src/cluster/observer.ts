@@ -159,29 +159,40 @@ export class Observer {
     for (let r = 0; r < this.#count; r++) values[at + cellDemand + r]! += demand[r]!
   }
 
-  /** The response of an attempt carried a report. O(R). `bodyBytes` is the length of the request's body, if any. */
+  /** A response carried this report, and no other that says what its request has cost. O(R). See `cost`. */
   reported(slot: number, route: number, report: LoadReport, bodyBytes: number): void {
-    const { requestCost, utilization } = report
+    this.load(slot, report)
+    this.cost(slot, route, report.requestCost, bodyBytes)
+  }
+
+  /** A backend has said how busy it is. O(R). */
+  load(slot: number, { rpsFractional, utilization }: LoadReport): void {
     const count = this.#count
-    let hasCost = false
     let hasLoad = false
     for (let r = 0; r < count; r++) {
       // Comparing is false for NaN.
-      if (requestCost[r]! >= 0) hasCost = true
-      if (utilization[r]! >= 0) {
-        hasLoad = true
-        this.#loadSums[slot * count + r]! += utilization[r]!
-        this.#loadNumbers[slot * count + r]!++
-      }
+      if (!(utilization[r]! >= 0)) continue
+      hasLoad = true
+      this.#loadSums[slot * count + r]! += utilization[r]!
+      this.#loadNumbers[slot * count + r]!++
     }
-    if (hasLoad) {
-      this.#loadCounts[slot]!++
-      this.#dirty = true
-      if (report.rpsFractional >= 0) {
-        this.#rpsSums[slot]! += report.rpsFractional
-        this.#rpsCounts[slot]!++
-      }
+    if (!hasLoad) return
+    this.#loadCounts[slot]!++
+    this.#dirty = true
+    if (rpsFractional >= 0) {
+      this.#rpsSums[slot]! += rpsFractional
+      this.#rpsCounts[slot]!++
     }
+  }
+
+  /**
+   * What the request of an attempt has cost, NaN where nothing was said of a resource: once an attempt, or its route
+   * looks dearer than it is. O(R). `bodyBytes` is the length of the request's body, if any.
+   */
+  cost(slot: number, route: number, requestCost: Readonly<ResourceVector>, bodyBytes: number): void {
+    const count = this.#count
+    let hasCost = false
+    for (let r = 0; r < count; r++) if (requestCost[r]! >= 0) hasCost = true
     if (!hasCost) return
     const at = this.#cell(slot, route)
     if (at < 0) return

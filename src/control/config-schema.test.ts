@@ -23,7 +23,7 @@ test("the empty configuration is every default", () => {
     choosing: {},
     pools: [],
     routes: [],
-    affinity: { kind: "none", name: "" },
+    affinity: { kind: "none", name: "", caching: "private" },
     cookieKey: undefined,
     learning: { routesMax: 64 },
     seed: undefined,

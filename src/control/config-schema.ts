@@ -142,6 +142,12 @@ const affinityShape = {
   name: matching(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/, "a name of up to 128 letters, digits, - and _")
     .optional()
     .describe("Of the cookie, the field or the parameter."),
+  caching: z
+    .enum(["private", "keep"], { error: "private or keep" })
+    .default("private")
+    .describe(
+      "private: no shared cache stores a response that sets the cookie; keep: what the backend says to caches stands.",
+    ),
 }
 
 const affinityPart = mapping(affinityShape)
@@ -349,8 +355,8 @@ const schema = mapping({
       .describe("Where backends are asked for load reports beside traffic; absent is nowhere."),
   }),
   limits: section("The most of everything.", {
-    headBytesMax: integer(1_024, 1_048_576, 32_768).describe("A request's head, bytes."),
-    fieldsMax: integer(8, 10_000, 100).describe("Header fields of a request."),
+    headBytesMax: integer(1_024, 1_048_576, 32_768).describe("The head of a request or a response, bytes."),
+    fieldsMax: integer(8, 10_000, 100).describe("Header fields of a request or a response."),
     targetBytesMax: integer(64, 1_048_576, 8_192).describe("A request's target, bytes."),
     fieldLineBytesMax: integer(64, 1_048_576, 8_192).describe("A header field line, bytes."),
     attemptsMax: integer(1, 10, 3).describe("Attempts of one exchange, the first included."),
@@ -506,9 +512,9 @@ export function draftConfig(input: unknown): Result<ConfigDraft, readonly Schema
   })
 }
 
-function affinityOf({ kind, name }: z.infer<typeof affinityPart>): Config["affinity"] {
+function affinityOf({ caching, kind, name }: z.infer<typeof affinityPart>): Config["affinity"] {
   const given = name ?? (kind === "cookie" ? cookieNameDefault : "")
-  return { kind, name: kind === "header" ? given.toLowerCase() : given }
+  return { kind, name: kind === "header" ? given.toLowerCase() : given, caching }
 }
 
 function choosingOf(

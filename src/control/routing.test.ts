@@ -23,7 +23,7 @@ const pools = [
 test("without pools and routes there is one group of all backends", () => {
   const { groups, routes, affinity } = routingOf(configOf({ policy: "price", choosing: { tiers: {} } }))
   assert.deepEqual(routes, [])
-  assert.deepEqual(affinity, { kind: "none", name: "" })
+  assert.deepEqual(affinity, { kind: "none", name: "", caching: "private" })
   assert.equal(groups.length, 1)
   assert.deepEqual(groups[0]!.choosing.policy, { name: "price", parameters: {} })
   assert.equal(groups[0]!.choosing.tiers?.overprovisioning, 1.4)

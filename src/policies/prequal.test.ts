@@ -143,3 +143,100 @@ test("a slow backend gets another look when what is known of it has grown old", 
   for (const member of members.slice(1)) policy.onSettled(member, outcome({ firstByteMs: 5 }), 9_500)
   assert.equal(policy.pick(at(10_001)), members[0])
 })
+
+/** The paper's rule, told as plainly as it can be. Of several that are equal it names all. */
+class PlainPrequal {
+  readonly uses: number
+  pool: { readonly of: Backend; inFlight: number; readonly ms: number; readonly at: number; used: number }[] =
+    []
+  readonly counts: number[] = []
+  turns = 0
+
+  constructor(uses: number) {
+    this.uses = uses
+  }
+
+  answered(of: Backend, inFlight: number, ms: number, at: number): void {
+    this.counts.push(inFlight)
+    this.pool = [...this.pool.filter((one) => one.of !== of), { of, inFlight, ms, at, used: 0 }].slice(-16)
+  }
+
+  /** The best of those that are admitted, all that are equal; none when it is a matter of chance alone. */
+  best(admits: (backend: Backend) => boolean, now: number): readonly Backend[] {
+    this.pool = this.pool.filter(({ at }) => now - at <= 1_000)
+    if (this.pool.length < 2) return []
+    const admitted = this.pool.filter(({ of }) => admits(of))
+    const cold = admitted.filter(({ inFlight }) => inFlight <= this.#limit)
+    const fastest = Math.min(...cold.map(({ ms }) => ms))
+    const left = cold.length > 0 ? cold.filter(({ ms }) => ms === fastest) : admitted
+    const fewest = Math.min(...left.map(({ inFlight }) => inFlight))
+    return left.filter(({ inFlight }) => inFlight === fewest).map(({ of }) => of)
+  }
+
+  picked(backend: Backend): void {
+    const one = this.pool.find(({ of }) => of === backend)!
+    one.inFlight++
+    one.used++
+    this.pool = this.pool.filter(({ used }) => used < this.uses)
+  }
+
+  /** In turns the oldest, and the hottest or else the slowest. */
+  forgetOne(): void {
+    this.turns += this.pool.length === 0 ? 0 : 1
+    const hot = this.pool.filter(({ inFlight }) => inFlight > this.#limit)
+    const byWorst = this.pool.toSorted((x, y) => y.ms - x.ms || y.inFlight - x.inFlight)
+    const worst = hot.length > 0 ? hot.toSorted((x, y) => y.inFlight - x.inFlight)[0] : byWorst[0]
+    const gone = this.turns % 2 === 1 ? this.pool[0] : worst
+    this.pool = this.pool.filter((one) => one !== gone)
+  }
+
+  /** The 0.84 quantile of the last 64 counts. */
+  get #limit(): number {
+    const counts = this.counts.slice(-64).toSorted((x, y) => x - y)
+    return counts[Math.ceil(counts.length * 0.84) - 1]!
+  }
+}
+
+// Uses by the paper's formula, (1 + 1) / ((1 − 16 / members) · probes − 1), where that is a whole number.
+for (const [count, probesPerPick, uses] of [
+  [12, 3, Infinity],
+  [24, 9, 1],
+  [24, 6, 2],
+  [32, 3, 4],
+] as const) {
+  test(`picks what the plainly written rule picks: ${count} members, ${probesPerPick} questions a pick`, () => {
+    const rng = seeded(count)
+    const prober = new SlowProber()
+    const policy = made({ probesPerPick }, prober)
+    const plain = new PlainPrequal(uses)
+    const members = fleet(...Array.from({ length: count }, () => ({})))
+    policy.rebuild(members)
+    let now = 0
+    let judged = 0
+    for (let step = 0; step < 4_000; step++) {
+      now += rng.below(100) === 0 ? 900 : rng.below(20)
+      for (const one of prober.asked.splice(0)) {
+        if (rng.below(3) === 0) {
+          prober.asked.push(one)
+          continue
+        }
+        // Few different ones, so that many are equal.
+        const inFlight = rng.below(12)
+        const ms = rng.below(8)
+        one.answer(inFlight, ms, now)
+        plain.answered(one.backend, inFlight, ms, now)
+      }
+      const out = new Set<Backend>(members.filter(() => rng.below(4) === 0))
+      const admits = (backend: Backend): boolean => !out.has(backend)
+      const best = plain.best(admits, now)
+      const picked = policy.pick(at(now, admits))!
+      if (best.length > 0) {
+        assert.ok(best.includes(picked), `step ${step}: ${picked.id}`)
+        plain.picked(picked)
+        judged++
+      } else assert.ok(admits(picked))
+      plain.forgetOne()
+    }
+    assert.ok(judged > 2_000, `${judged}`)
+  })
+}

@@ -75,7 +75,8 @@ export class Prequal implements Policy {
   readonly #ageMs: Millis
   readonly #probesPerPick: number
   readonly #pool: ProbePool
-  readonly #answered = new Float64Array(2)
+  /** An answer: in flight, latency, when. */
+  readonly #answer = new Float64Array(3)
   readonly #onAnswer = (probe: Probe, inFlight: number, latencyMs: Millis, now: Millis): void => {
     this.#take(probe, inFlight, latencyMs, now)
   }
@@ -118,6 +119,10 @@ export class Prequal implements Policy {
     return picked
   }
 
+  onBegun(backend: Backend, { now }: PickRequest): void {
+    this.#self?.onBegun(backend, now)
+  }
+
   onSettled(backend: Backend, outcome: Outcome, now: Millis): void {
     this.#self?.onSettled(backend, outcome, now)
   }
@@ -151,8 +156,9 @@ export class Prequal implements Policy {
 
   #askOne(backend: Backend, now: Millis): void {
     if (this.#prober === undefined) {
-      this.#self!.answer(backend, now, this.#answered)
-      this.#pool.add(backend, this.#answered[0]!, this.#answered[1]!, now)
+      this.#answer[2] = now
+      this.#self!.answer(backend, this.#answer)
+      this.#pool.add(backend, this.#answer)
       return
     }
     const probe = this.#idle.pop()
@@ -171,7 +177,11 @@ export class Prequal implements Policy {
     sent[index] = sent.at(-1)!
     sent.pop()
     this.#idle.push(probe)
-    if (inFlight >= 0 && latencyMs >= 0) this.#pool.add(probe.backend!, inFlight, latencyMs, now)
+    if (!(inFlight >= 0 && latencyMs >= 0)) return
+    this.#answer[0] = inFlight
+    this.#answer[1] = latencyMs
+    this.#answer[2] = now
+    this.#pool.add(probe.backend!, this.#answer)
   }
 
   /** One of the admitted members, each as likely as any other. A few guesses first: mostly all are admitted. */

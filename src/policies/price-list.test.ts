@@ -119,6 +119,36 @@ test("a space counts for longer where the request's work takes longer", () => {
   assert.ok(Math.abs(slow! - slowWork! - 3 * room) < 1e-12, `${slow}, ${slowWork}`)
 })
 
+test("a price is that of the formula in docs/choosing.md, but for a factor that is the same for all", () => {
+  const capacities = [
+    [8, 6],
+    [2, 9],
+    [5, 3],
+  ]
+  const reserved = [
+    [3, 2],
+    [1, 4],
+    [0, 1],
+  ]
+  const [T, routeSeconds] = [(1 + 3 * 4) / 4, 4]
+  const [work, room] = [2, 1] as const
+  // By that page: what rates and spaces have on average, and how long the space is held, longer where work is slow.
+  const mean = (r: number): number => capacities.reduce((sum, all) => sum + all[r]!, 0) / 3
+  const formula = capacities.map((all, i) => {
+    const busy = (reserved[i]![0]! + work / 2) / (T * all[0]!)
+    const held = (reserved[i]![1]! + room / 2) / all[1]!
+    const t = routeSeconds + work / all[0]! - work / 8
+    return (work / mean(0)) * busy + ((room / mean(1)) * t * held) / (1 - held)
+  })
+  const members = fleet(...capacities.map((capacity, i) => ({ capacity, reserved: reserved[i]! })))
+  const routes = [route(1_000), { ...route(4_000), rate: 3 }]
+  const list = listOf(resourcesOf("rate", "space"), members, { routes })
+  list.ask(request([work, room], undefined, undefined, { route: 1 }))
+  for (const [i, expected] of formula.entries()) {
+    assert.ok(Math.abs(list.of(i) * T - expected) < 1e-12, `${list.of(i)} · ${T} is not ${expected}`)
+  }
+})
+
 test("an idle backend that fails fast is dearer than a loaded one that does not", () => {
   // Each other backend has a second of backlog. One failure in two is a penalty of 2: as dear as the mean of the fleet.
   const traits = Array.from({ length: 20 }, () => ({ capacity: [8, 8], reserved: [8, 8] }))

@@ -6,6 +6,10 @@ import { ProbePool } from "./probe-pool.ts"
 
 type Answer = readonly [inFlight: number, latencyMs: number]
 
+function add(to: ProbePool, of: FakeBackend, inFlight: number, ms: number, now: number): void {
+  to.add(of, Float64Array.of(inFlight, ms, now))
+}
+
 /** A pool with one answer of each member, in order, and the members. */
 function pool(
   answers: readonly Answer[],
@@ -14,7 +18,7 @@ function pool(
   const made = new ProbePool(seeded(1), quantile)
   const members = fleet(...answers.map(() => ({})))
   made.rebuild(members, uses)
-  for (const [i, [inFlight, latency]] of answers.entries()) made.add(members[i]!, inFlight, latency, i)
+  for (const [i, [inFlight, latency]] of answers.entries()) add(made, members[i]!, inFlight, latency, i)
   return [made, members]
 }
 
@@ -82,7 +86,7 @@ test("an answer is used up, and a fraction of a use is a matter of chance", () =
   made.rebuild([only!], 1.25)
   let second = 0
   for (let i = 0; i < 4_000; i++) {
-    made.add(only!, 0, 1, i)
+    add(made, only!, 0, 1, i)
     made.use(request())
     if (made.use(request()) !== undefined) second++
   }
@@ -92,7 +96,7 @@ test("an answer is used up, and a fraction of a use is a matter of chance", () =
 test("there is one answer a backend, the last one, and sixteen in all", () => {
   const [made, members] = pool(Array.from({ length: 20 }, (_, i) => [0, 100 - i] as const))
   assert.equal(made.count, 16)
-  made.add(members[10]!, 0, 1, 20)
+  add(made, members[10]!, 0, 1, 20)
   assert.equal(made.count, 16)
   assert.equal(made.use(request()), members[10])
   // The first four were the oldest and have gone.
@@ -162,10 +166,10 @@ test("the quantile is that of the last 64 answers", () => {
     { quantile: 0.5 },
   )
   const [one, other] = members as [FakeBackend, FakeBackend]
-  for (let i = 0; i < 40; i++) made.add(one, 100, 5, 2 + i)
-  for (let i = 0; i < 64; i++) made.add(one, 10, 5, 50 + i)
+  for (let i = 0; i < 40; i++) add(made, one, 100, 5, 2 + i)
+  for (let i = 0; i < 64; i++) add(made, one, 10, 5, 50 + i)
   // Half of the last 64 are at most 10, so one with 10 is cold and fast enough; with 100 forgotten, 11 is hot.
-  made.add(other, 11, 1, 200)
+  add(made, other, 11, 1, 200)
   assert.equal(made.use(request()), one)
 })
 
@@ -180,8 +184,8 @@ test("answers go with the members that leave, and change over to new objects of 
   assert.equal(made.count, 2)
   assert.equal(made.use(request()), renewed[1])
   // A late answer of one that has left is for nobody; of one that was renewed it counts.
-  made.add(members[0]!, 0, 0, 5)
+  add(made, members[0]!, 0, 0, 5)
   assert.equal(made.count, 2)
-  made.add(members[2]!, 0, 0, 5)
+  add(made, members[2]!, 0, 0, 5)
   assert.equal(made.use(request()), renewed[2])
 })

@@ -52,8 +52,12 @@ export class ProbePool {
     this.#usesMax = usesMax
   }
 
-  /** An answer has come. It takes the place of an earlier one of the same backend, or of the oldest. */
-  add(backend: Backend, inFlight: number, latencyMs: Millis, now: Millis): void {
+  /**
+   * An answer has come: how many are in flight, the latency in ms, and now. In an array, since a double that is handed on
+   * becomes an object. It takes the place of an earlier answer of the same backend, or of the oldest.
+   */
+  add(backend: Backend, answer: Readonly<Float64Array>): void {
+    const inFlight = answer[0]!
     // It may have left, or come back as another object, since it was asked.
     const member = this.#byId.get(backend.id)
     if (member === undefined) return
@@ -67,8 +71,8 @@ export class ProbePool {
     const i = this.#count++
     this.#backends[i] = member
     this.#inFlight[i] = inFlight
-    this.#latency[i] = latencyMs
-    this.#at[i] = now
+    this.#latency[i] = answer[1]!
+    this.#at[i] = answer[2]!
     const whole = Math.floor(this.#usesMax)
     this.#uses[i] = whole < this.#usesMax && this.#rng.next() < this.#usesMax - whole ? whole + 1 : whole
   }

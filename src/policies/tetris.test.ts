@@ -14,22 +14,42 @@ function made(): Policy {
   })
 }
 
+/** The dot product by each server's own capacity, as one machine would compare tasks. */
+function byOwnCapacity(): Policy {
+  let members: Parameters<Policy["rebuild"]>[0] = []
+  return {
+    name: "by-own-capacity",
+    rebuild: (now) => (members = now),
+    pick: (asked) =>
+      members
+        .filter((member) => asked.admits(member))
+        .map((member) => {
+          const parts = Array.from(member.capacity, (all, r) => {
+            return (asked.demand[r]! / all) * ((all - member.load.reserved(r)) / all)
+          })
+          return { member, product: parts.reduce((sum, part) => sum + part, 0) }
+        })
+        .toSorted((a, b) => b.product - a.product)[0]?.member,
+  }
+}
+
 test("measured by the fleet's totals a demand goes to the server that has what it needs", () => {
-  // Measured by each server's own capacity this puts two and two tasks, all on the wrong server.
-  const counts = packed(
-    made(),
-    [
-      [2, 12],
-      [12, 2],
-    ],
-    [
-      [0.2, 1],
-      [1, 0.2],
-    ],
-  )
-  assert.deepEqual(counts, [
+  const servers = [
+    [2, 12],
+    [12, 2],
+  ]
+  const users = [
+    [0.2, 1],
+    [1, 0.2],
+  ]
+  assert.deepEqual(packed(made(), servers, users), [
     [10, 0],
     [0, 10],
+  ])
+  // Measured by each server's own capacity all goes to the wrong one.
+  assert.deepEqual(packed(byOwnCapacity(), servers, users), [
+    [0, 2],
+    [2, 0],
   ])
 })
 

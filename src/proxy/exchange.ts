@@ -25,7 +25,7 @@ import type { AttemptResult, Outcome } from "../policies/policy.ts"
 import type { BodyReader } from "../http1/body.ts"
 import { fields } from "../http1/field-names.ts"
 import type { Head } from "../http1/head.ts"
-import type { ResourceTable } from "../core/resources.ts"
+import type { ResourceTable, ResourceVector } from "../core/resources.ts"
 import { isIdempotent, isSafe } from "../http1/request-head.ts"
 import {
   chunkEnd,
@@ -41,14 +41,14 @@ import {
 } from "../http1/serialize.ts"
 import { trailerValue } from "../http1/trailers.ts"
 import { isTunnelProtocol } from "../http1/upgrade.ts"
-import { affinityHashOf, type Bindings, bindingLine, cookieOf } from "./affinity.ts"
+import { affinityHashOf, type Bindings, bindingLines, cookieOf } from "./affinity.ts"
 import type { BackendConnection, BackendSide } from "./backend-connection.ts"
 import type { BackendPool } from "./backend-pool.ts"
 import type { Context } from "./context.ts"
 import type { DemandTrust } from "./demand-trust.ts"
 import type { Demand, Fleet, FleetBackend, Placement } from "./fleet.ts"
 import type { Forwarding } from "./forwarding.ts"
-import type { BackendOptions } from "./options.ts"
+import type { AffinityOptions, BackendOptions } from "./options.ts"
 import { openingOf, Origin } from "./origin.ts"
 import type { ProxyEnds } from "./proxy-protocol.ts"
 import type { Route, RouteTable } from "./route-table.ts"
@@ -152,6 +152,8 @@ export class Exchange implements BackendSide {
   #attemptAt: Millis = 0
   #firstByteAt: Millis = NaN
   #retryAfterMs: Millis = NaN
+  /** What the backend says that this request has cost. */
+  #cost: Readonly<ResourceVector> | undefined
   /** Backends that have failed it. */
   #tried: FleetBackend[] | undefined
   #idempotent = false
@@ -558,6 +560,7 @@ export class Exchange implements BackendSide {
       this.#attemptAt = now
       this.#firstByteAt = NaN
       this.#retryAfterMs = NaN
+      this.#cost = undefined
       this.#status = 0
       this.#attempts++
       this.#connect(this.#take((placed.backend as FleetBackend).pool))
@@ -616,27 +619,37 @@ export class Exchange implements BackendSide {
     if (group.measures || head.status === 101) this.#firstByteAt = this.#context.fleet.now(group)
     if (head.reportField !== -1) this.#report(reportIn(head, options.resources))
     if (head.status === 429 || head.status === 503) this.#retryAfterMs = retryAfterIn(head)
-    if (affinity?.kind === "cookie") added += this.#bindingLine(affinity.name)
+    if (affinity?.kind === "cookie") added += this.#bindingLines(affinity)
     if (options.backendHeader) added += `X-Linebacker-Backend: ${this.#attempt!.backend.id}\r\n`
     const drops = head.status === 204 || head.status < 200 ? this.#drops.noLength : this.#drops.usual
     const closes = !this.#keepAlive && head.status !== 101
     return responseHeadBytes(head, drops, chunked, closes, added, room, this.#client.isPrompt)
   }
 
-  /** A backend has said how it is, with this response. */
+  /**
+   * A backend has said how it is, with this response: in its head, in its trailers or in both. How busy it is counts each
+   * time. What the request has cost counts once, when all is said: of a resource that both name, what the trailers say,
+   * as they know the whole response.
+   */
   #report(report: LoadReport | undefined): void {
     const attempt = this.#attempt
     if (report === undefined || attempt === undefined) return
     const { fleet, observer } = this.#context
-    const { group, number } = this.#route
+    const { group } = this.#route
     group.policy.onReport?.(attempt.backend, report, fleet.now(group))
-    observer.reported(attempt.backend.slot, number, report, this.#replayBytes)
+    observer.load(attempt.backend.slot, report)
+    const before = this.#cost
+    const { requestCost } = report
+    this.#cost =
+      before === undefined ? requestCost : requestCost.map((cost, r) => (cost >= 0 ? cost : before[r]!))
   }
 
-  /** The field line that binds the client to the backend that answers it, unless it is bound to that already. */
-  #bindingLine(name: string): string {
+  /** What binds the client to the backend that answers it, unless it is bound to that already. */
+  #bindingLines(affinity: AffinityOptions): string {
     const { id } = this.#attempt!.backend
-    return id === this.#boundTo ? "" : bindingLine(name, this.#context.bindings.tokenOf(id), this.#isSecure)
+    return id === this.#boundTo
+      ? ""
+      : bindingLines(affinity, this.#context.bindings.tokenOf(id), this.#isSecure)
   }
 
   /** Writes to the client, and holds the backend back while the client does not keep up. */
@@ -697,6 +710,7 @@ export class Exchange implements BackendSide {
     outcome.route = number
     group.policy.onSettled?.(backend, outcome, now)
     observer.settled(backend.slot, number, this.#demand.vector, outcome, this.#replayBytes)
+    if (this.#cost !== undefined) observer.cost(backend.slot, number, this.#cost, this.#replayBytes)
   }
 
   #forget(): void {

@@ -50,6 +50,8 @@ export interface AffinityOptions {
   readonly kind: "none" | "cookie" | "header" | "address" | "path" | "query"
   /** Of the cookie, the field or the parameter. */
   readonly name: string
+  /** What is said to caches of a response that sets the cookie: that it is for one client, or what the backend says. */
+  readonly caching: "private" | "keep"
 }
 
 /** What is done with the requests of one rule; their route has the rule's number. */

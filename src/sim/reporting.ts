@@ -195,6 +195,7 @@ export class Reporting {
 /** What the policies' own answers to probes are made of, over the attempts of all balancers. */
 class ProbedBackends {
   readonly #prober = new SelfProber()
+  readonly #answer = new Float64Array(3)
   readonly #backends: readonly Backend[]
   readonly #outcome: { -readonly [key in keyof Outcome]: Outcome[key] } = {
     result: "success",
@@ -235,7 +236,11 @@ class ProbedBackends {
   }
 
   answer(backend: number, now: Millis, into: Float64Array): void {
-    this.#prober.answer(this.#backends[backend]!, now, into)
+    const answer = this.#answer
+    answer[2] = now
+    this.#prober.answer(this.#backends[backend]!, answer)
+    into[0] = answer[0]!
+    into[1] = answer[1]!
   }
 }
 

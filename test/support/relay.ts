@@ -176,7 +176,7 @@ export function routingOf(policy: PolicyName): RoutingOptions {
   return { groups: [{ pool: "", match: undefined, choosing }], routes: [], affinity: noAffinity }
 }
 
-export const noAffinity: AffinityOptions = { kind: "none", name: "" }
+export const noAffinity: AffinityOptions = { kind: "none", name: "", caching: "private" }
 
 /** What a backend does with one connection; `nth` counts its connections from 0. */
 export type Script = (wire: Wire, nth: number) => void | Promise<void>
