@@ -358,7 +358,7 @@ export class Engine {
       requests.firstByteAt[request] = NaN
       const { index } = attempt.backend as SeenBackend
       requests.backend[request] = index
-      this.#reporting.inFlight[index]!++
+      this.#reporting.begun(index, this.now)
       const failed = this.#start(request, index)
       if (failed === undefined) return true
       if (!this.#failAttempt(request, failed)) return true

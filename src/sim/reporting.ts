@@ -98,6 +98,12 @@ export class Reporting {
     this.#last = backends.map(() => undefined)
   }
 
+  /** Hot: an attempt has begun, and is in flight from now on. */
+  begun(backend: number, now: Millis): void {
+    this.inFlight[backend]!++
+    this.#probed?.begun(backend, now)
+  }
+
   /** Hot: an attempt of this length has ended well, and is not in flight any more. */
   completed(backend: number, ms: Millis, now: Millis): void {
     this.#ended[backend]!++
@@ -226,6 +232,10 @@ class ProbedBackends {
       }
     })
     this.#prober.rebuild(this.#backends)
+  }
+
+  begun(backend: number, now: Millis): void {
+    this.#prober.onBegun(this.#backends[backend]!, now)
   }
 
   settled(backend: number, result: AttemptResult, ms: Millis, now: Millis): void {
