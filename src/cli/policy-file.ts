@@ -7,6 +7,7 @@ import { resourcesDefault } from "../core/resources.ts"
 import { fail, ok, type Result } from "../core/result.ts"
 import { seeded } from "../core/rng.ts"
 import { type Parameter, type PolicyEntry, parametersOf } from "../policies/index.ts"
+import type { Policy } from "../policies/policy.ts"
 import { isMapping } from "../settings/issue.ts"
 
 export interface OwnPolicy {
@@ -32,7 +33,7 @@ export async function loadPolicyFile(file: string): Promise<Result<OwnPolicy, st
   try {
     loaded = (await import(pathToFileURL(resolve(file)).href)) as Readonly<Record<string, unknown>>
   } catch (error) {
-    return fail(`"${file}" cannot be loaded: ${messageOf(error)}`)
+    return fail(`"${file}" cannot be loaded: ${placeOf(error, file)}${messageOf(error)}`)
   }
   const exported = loaded["default"] ?? loaded["policy"]
   if (exported === undefined) {
@@ -45,11 +46,11 @@ export async function loadPolicyFile(file: string): Promise<Result<OwnPolicy, st
   const name = basename(file).replace(/\.[cm]?[jt]s$/, "")
   const entry: PolicyEntry = {
     ...own,
-    make: own.make,
+    make: (context) => guarded(own.make(context), file),
     summary: own.summary ?? `Loaded from ${basename(file)}.`,
     seesDemand: own.seesDemand ?? true,
   }
-  const made = trial(name, entry)
+  const made = trial(name, { ...entry, make: own.make })
   return made === undefined ? ok({ name, entry }) : fail(`the policy in "${file}" ${made}`)
 }
 
@@ -98,6 +99,58 @@ function trial(name: string, entry: PolicyEntry): string | undefined {
   } catch (error) {
     return `cannot be made: ${messageOf(error)}`
   }
+}
+
+/** What somebody's own policy did in the middle of a run: which file, where in it, and what. */
+export class PolicyFault extends Error {}
+
+/**
+ * Hot, once a call of the policy: what it throws comes out as a `PolicyFault`, and what it picks is one of its members. It
+ * has those of the optional methods that the policy has.
+ */
+function guarded(policy: Policy, file: string): Policy {
+  const within = <T>(name: string, call: () => T): T => {
+    try {
+      return call()
+    } catch (cause) {
+      const where = `the policy in "${file}" failed in ${name}: ${placeOf(cause, file)}`
+      throw new PolicyFault(`${where}${messageOf(cause)}`, { cause })
+    }
+  }
+  let members: ReadonlySet<unknown> = new Set()
+  const safe: Policy = {
+    name: policy.name,
+    rebuild: (given) => {
+      members = new Set(given)
+      within("rebuild", () => policy.rebuild(given))
+    },
+    pick: (request) => {
+      const picked = within("pick", () => policy.pick(request))
+      if (picked === undefined || members.has(picked)) return picked
+      throw new PolicyFault(`the policy in "${file}" picked what is none of the members that rebuild gave it`)
+    },
+  }
+  if (policy.onBegun !== undefined) {
+    safe.onBegun = (backend, request) => within("onBegun", () => policy.onBegun!(backend, request))
+  }
+  if (policy.onSettled !== undefined) {
+    safe.onSettled = (backend, outcome, now) =>
+      within("onSettled", () => policy.onSettled!(backend, outcome, now))
+  }
+  if (policy.onReport !== undefined) {
+    safe.onReport = (backend, report, now) => within("onReport", () => policy.onReport!(backend, report, now))
+  }
+  if (policy.learn !== undefined) safe.learn = (knowledge) => within("learn", () => policy.learn!(knowledge))
+  if (policy.tick !== undefined) safe.tick = (now) => within("tick", () => policy.tick!(now))
+  return safe
+}
+
+/** Line and column in the file that the stack of an error names first, or the line alone, before a message. */
+function placeOf(error: unknown, file: string): string {
+  const stack = error instanceof Error ? (error.stack ?? "") : ""
+  const at = stack.indexOf(`${basename(file)}:`)
+  const [, place] = /^[^:]*:(\d+(?::\d+)?)/.exec(at === -1 ? "" : stack.slice(at)) ?? []
+  return place === undefined ? "" : `line ${place}: `
 }
 
 function article(value: unknown): string {

@@ -250,7 +250,7 @@ test("a file that holds no policy is named with what is missing", async () => {
       'export const policy = { make() { throw new Error("not today") } }',
       /throwing\.ts" cannot be made: not today/,
     ],
-    ["syntax.ts", "export const policy = {", /syntax\.ts" cannot be loaded: /],
+    ["syntax.ts", "\nexport const policy = {", /syntax\.ts" cannot be loaded: line 2: /],
     [
       "enum.ts",
       "enum A { B }\nexport const policy = { make: () => A.B }",
@@ -267,6 +267,23 @@ test("a file that holds no policy is named with what is missing", async () => {
     assert.equal(code, 2, name)
     assert.match(err, message)
   }
+})
+
+/** A file with a policy that picks with this body. */
+function picking(name: string, body: string): string {
+  const lines = ["export const policy = {", "  make: () => ({", "    rebuild() {},"]
+  return file(name, [...lines, `    pick(request) { ${body} },`, "  }),", "}"].join("\n"))
+}
+
+test("a policy of one's own that fails in the middle of a run is named with the place, as exit code 1", async () => {
+  const failing = await sim("mild", "--policy", picking("failing.ts", "return request.no.where"), ...small)
+  assert.equal(failing.code, 1)
+  assert.match(failing.err, /failing\.ts" failed in pick: line 4:\d+: Cannot read properties of undefined/)
+  assert.equal(failing.out, "")
+
+  const foreign = await sim("mild", "--policy", picking("foreign.ts", 'return { id: "me" }'), ...small)
+  assert.equal(foreign.code, 1)
+  assert.match(foreign.err, /foreign\.ts" picked what is none of the members/)
 })
 
 test("recorded requests are played on the fleet for language models", async () => {

@@ -12,6 +12,7 @@ import { balancersMax, requestsMax, scenarioJsonSchema } from "../sim/scenario-s
 import type { Scenario } from "../sim/scenario.ts"
 import { type Command, commandLine, type ExitCode, type Given, type Io, text, UsageError } from "./command.ts"
 import { integerOf, loadMax, loadsOf } from "./numbers.ts"
+import { PolicyFault } from "./policy-file.ts"
 import { canWriteReport, writeReport } from "./report-folder.ts"
 import { type Lineup, lineupOf } from "./sim-policies.ts"
 import { scenarioOf, scenarioText } from "./sim-source.ts"
@@ -139,17 +140,25 @@ async function play(name: string | undefined, isCapacity: boolean, given: Given,
   if (folder !== undefined && !canWriteReport("sim", folder, io)) return 1
   const progress = progressOn(io, isJson)
   const { scenario, lineup, loads, balancers, seed, seeds, requests } = asked
-  const rehearsal = await rehearse({
-    scenario,
-    policies: lineup.contestants,
-    // Of a capacity the latencies are part of a report, and of nothing else.
-    loads: isCapacity && folder === undefined ? [] : loads,
-    capacitySeeds: isCapacity ? seeds : undefined,
-    balancers,
-    seed,
-    requests,
-    watch: progress.tell,
-  })
+  let rehearsal: Rehearsal
+  try {
+    rehearsal = await rehearse({
+      scenario,
+      policies: lineup.contestants,
+      // Of a capacity the latencies are part of a report, and of nothing else.
+      loads: isCapacity && folder === undefined ? [] : loads,
+      capacitySeeds: isCapacity ? seeds : undefined,
+      balancers,
+      seed,
+      requests,
+      watch: progress.tell,
+    })
+  } catch (error) {
+    if (!(error instanceof PolicyFault)) throw error
+    progress.end()
+    io.err(`linebacker sim: ${error.message}\n`)
+    return 1
+  }
   progress.end()
   if (folder !== undefined) {
     const provenance = {
