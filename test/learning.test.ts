@@ -123,3 +123,46 @@ test("from nothing but utilization, the demand of each route is known within 20 
     }
   }
 })
+
+test("mix draws from a plan as soon as something is known", async (t) => {
+  const balancer = await balancerOf(t, {
+    policy: { name: "mix", samples: 1, explored: 0 },
+    response: { backendHeader: true },
+  })
+  const announceTo = `http://127.0.0.1:${balancer.listeners.registration.port}`
+  for (const [id, amount] of [
+    ["large", 4_000],
+    ["small", 1_000],
+  ] as const) {
+    const capacity = { compute: amount, storage: amount }
+    const backend = await startDemonstrationBackend({
+      id,
+      port: 0,
+      capacity,
+      speed: 1,
+      reports: "costs",
+      announce: { balancer: announceTo },
+    })
+    t.after(() => backend.close())
+  }
+  await until("both serve", () => balancer.state().totals.eligible === 2)
+  /** How many of so many requests, one at a time, the small one gets: none by price, which is that of an idle fleet. */
+  const smallOf = async (count: number): Promise<number> => {
+    let small = 0
+    for (let n = 0; n < count; n++) {
+      const url = `http://127.0.0.1:${balancer.listeners.traffic.port}/jobs`
+      const response = await fetch(url, { headers: { Compute: "1", Storage: "1" } })
+      await response.arrayBuffer()
+      if (response.headers.get("x-linebacker-backend") === "small") small++
+    }
+    return small
+  }
+  assert.equal(await smallOf(20), 0, "nothing is known")
+  // A fifth of what both can do is the small one's.
+  let drawn = 0
+  for (let tries = 0; drawn === 0 && tries < 200; tries++) {
+    await pause(50)
+    drawn = await smallOf(5)
+  }
+  assert.ok(drawn > 0)
+})
