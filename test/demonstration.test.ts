@@ -183,6 +183,22 @@ test("the demonstration, from its start to Ctrl-C", async (t) => {
     await assertIdle(admin)
   })
 
+  await t.test("the token that it prints changes the policy, and no other does", async () => {
+    const [, token] = /Authorization: Bearer ([A-Za-z0-9_-]{12})'/.exec(demo.said()) ?? []
+    assert.ok(token !== undefined, demo.said())
+    const change = (bearer: string, name: string): Promise<Response> =>
+      fetch(`http://127.0.0.1:${admin}/api/v1/policy`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json", Authorization: `Bearer ${bearer}` },
+        body: JSON.stringify({ name }),
+      })
+    assert.equal((await change(`${token}x`, "round-robin")).status, 401)
+    assert.equal((await stateOf(admin)).policy, "auto")
+    assert.equal((await change(token, "round-robin")).status, 200)
+    assert.equal((await stateOf(admin)).policy, "round-robin")
+    assert.equal((await change(token, "auto")).status, 200)
+  })
+
   await t.test("Ctrl-C ends all of it within 10 s", async (t) => {
     const children = childrenOf(demo.pid).map(({ pid }) => pid)
     assert.equal(children.length, 2)

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto"
 import { availableParallelism } from "node:os"
 import { type Balancer, createBalancer, StartError } from "../balancer.ts"
 import type { Config } from "../control/config.ts"
@@ -55,9 +56,12 @@ export const demo: Command = {
     const rate = rateOf(given, spams)
     const base = configOf(given, io)
     if (typeof base === "number") return base
+    // Whoever reads the terminal may change things.
+    const token = base.admin.token ?? randomBytes(9).toString("base64url")
     const config: Config = {
       ...base,
       seed,
+      admin: { ...base.admin, token },
       demand: { ...base.demand, mode: "simulation" },
       checks: { ...base.checks, kind: "http", path: "/healthz" },
       response: { ...base.response, backendHeader: true },
@@ -92,7 +96,7 @@ export const demo: Command = {
       }
       const loadRate = spams ? (rate ?? demoRate(balancer.state().backends)) : undefined
       if (loadRate !== undefined) load = startLoad(balancer, loadRate, seed)
-      io.out(welcome(balancer, seed, loadRate))
+      io.out(welcome(balancer, seed, loadRate, token))
       await untilSignal(io, stop)
       io.out("stopped\n")
       return 0
@@ -162,7 +166,7 @@ function startLoad(balancer: Balancer, rate: number, seed: number): SpamRun {
   )
 }
 
-function welcome(balancer: Balancer, seed: number, rate: number | undefined): string {
+function welcome(balancer: Balancer, seed: number, rate: number | undefined, token: string): string {
   const { traffic, admin, registration } = balancer.listeners
   const { backends } = balancer.state()
   const host = traffic.host === "" ? "localhost" : traffic.host
@@ -182,6 +186,8 @@ Try:
   curl -i http://${formatEndpoint({ host, port: traffic.port })}/
   seq 300 | xargs -P 16 -I{} curl -s -o /dev/null http://${formatEndpoint({ host, port: traffic.port })}/
   ./bin/linebacker backend --port ${nextPort(backends)} --announce http://${formatEndpoint(registration)}   # one more backend
+  curl -d '{"name": "round-robin"}' -H 'Content-Type: application/json' -H 'Authorization: Bearer ${token}' \\
+    http://${formatEndpoint(admin)}/api/v1/policy   # another policy; the page takes this token too
 
 Ctrl-C ends all of it.
 `

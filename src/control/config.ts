@@ -63,7 +63,7 @@ export interface Config {
   }
   readonly admin: {
     readonly listen: Endpoint
-    /** From `token`, or read from `tokenFile`; undefined leaves it to the balancer to make one. */
+    /** From `token`, or read from `tokenFile`; without it nothing can be changed. */
     readonly token: string | undefined
     /** CIDRs whose peers may read. */
     readonly allow: readonly string[]
