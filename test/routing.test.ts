@@ -523,6 +523,18 @@ test("a cost in the head and in the trailers of one response counts once: what t
   assert.deepEqual([...samples.values], [0, 5, 7, 0, 5, 7])
 })
 
+test("a cost is that of its own request: the next one on the connection, which says nothing of its own, has none", async (t) => {
+  let asked = 0
+  const backend = await answering(t, () => ok("here", asked++ === 0 ? costing('"compute":3') : ""))
+  const at = await relay(t, [backend])
+  const wire = await at.client()
+  for (let i = 0; i < 2; i++) {
+    wire.send(get())
+    await wire.response()
+  }
+  assert.deepEqual([...at.plane.takeObserved()!.batch!.samples.values], [0, 3, NaN])
+})
+
 test("a load report is a field like any other: one longer than fields may be costs the response", async (t) => {
   const [backend] = await plain(t, 1, `endpoint-load-metrics: TEXT eps=1, eps=${"0".repeat(200)}1\r\n`)
   for (const [fieldLineBytesMax, status] of [
