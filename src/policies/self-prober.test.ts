@@ -79,6 +79,25 @@ test("the company is that of an attempt's begin: the last of a crowd does not ma
   assert.deepEqual(answer(prober, a, now + 500), [18, 500])
 })
 
+test("a tunnel that ends says nothing of how long an answer takes now, and one that breaks is a failure", () => {
+  const prober = new SelfProber()
+  const [a] = backends(0) as [FakeBackend]
+  prober.rebuild([a])
+  for (let others = 0; others < 20; others++) {
+    a.load.inFlight = others + 1
+    prober.onBegun(a, others)
+  }
+  // Each took long to open, beside all the others. They end one after the other, a minute later.
+  const tunnel = { status: 101, firstByteMs: 500, totalMs: 500 }
+  for (let left = 19; left >= 0; left--) {
+    a.load.inFlight = left
+    prober.onSettled(a, outcome(tunnel), 60_000)
+  }
+  assert.deepEqual(answer(prober, a, 60_000), [0, 0])
+  prober.onSettled(a, outcome({ ...tunnel, result: "failure" }), 61_000)
+  assert.deepEqual(answer(prober, a, 61_000), [0, 5_000])
+})
+
 test("where too little is known those with less company stand in, and never those with more", () => {
   const prober = new SelfProber()
   const [a] = backends(0) as [FakeBackend]
