@@ -1,4 +1,4 @@
-/** Where requests go, what they are taken to need, and what is told of them: a whole data plane before scripted backends. */
+/** Where requests go, what they are taken to need and what is told of them: a data plane before scripted backends. */
 import assert from "node:assert/strict"
 import { test, type TestContext } from "node:test"
 import { nothingKnown, type Knowledge } from "../src/core/knowledge.ts"

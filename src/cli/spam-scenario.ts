@@ -43,7 +43,7 @@ import { explainStartError } from "./start-error.ts"
 import { liveBackendsMax, LiveStage, StageError, stagePlan } from "./live-run.ts"
 
 const scenarioDefault: BuiltInName = "dozen"
-/** Requests a second at load 1 for each core, where the speed is not given: backends, balancer and generator share it. */
+/** Requests a second at load 1 for each core, where no speed is given: backends, balancer and generator share it. */
 const ratePerCore = 200
 const speedMax = 50
 const loadDefault = 0.7
@@ -173,7 +173,7 @@ function failuresOf({ errors }: SpamResult): string[] {
   })
 }
 
-/** The simulator with the same arrivals and sizes, several times: see `toleranceOf`. The first is exactly the same run. */
+/** The simulator with the same arrivals and sizes, several times: see `toleranceOf`. The first is the very same run. */
 function simulatedSides(asked: Asked, policy: PolicySpec, load: number, requests: number): Side[] {
   const { bounds, scenario, seed, speed } = asked
   return Array.from({ length: twins }, (_, twin) =>

@@ -10,7 +10,7 @@ function answer(prober: SelfProber, backend: FakeBackend, now = 0): [number, num
   return [into[0]!, into[1]!]
 }
 
-/** Attempts one after the other, each beside so many others, whose first byte took so long; answers when all have ended. */
+/** Attempts one after the other, each beside so many others and with this time to first byte; answers when all ended. */
 function measured(
   prober: SelfProber,
   backend: FakeBackend,

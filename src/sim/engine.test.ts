@@ -111,7 +111,7 @@ test("without anybody left, requests end with an error and not in limbo", () => 
 test("one that flaps is down half of the time", () => {
   const result = run(withFault({ ...always, kind: "flapping", everyMs: 40_000 }))
 
-  // Down for the first 20 s of each 40 s: b-1 gets a quarter of half of the requests, 2500; 4σ is 4·√(n/4·3/4·1/2) = 173.
+  // Down for the first 20 s of each 40 s: b-1 gets a quarter of half of all, 2500; 4σ is 4·√(n/4·3/4·1/2) = 173.
   assert.equal(result.completed, 20_000)
   assert.ok(Math.abs(servedBy(result, "b-1") - 2_500) < 200, `${servedBy(result, "b-1")}`)
 })
