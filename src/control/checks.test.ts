@@ -220,6 +220,22 @@ test("garbage, an endless head and an early end fail", async (t) => {
   }
 })
 
+test(
+  "a backend that changes the protocol unasked fails, and its connection ends",
+  { timeout: 5_000 },
+  async (t) => {
+    const { promise: ended, resolve } = Promise.withResolvers<void>()
+    const server = createTcpServer((socket) => {
+      socket.on("error", () => undefined).on("close", () => resolve())
+      socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+      socket.resume()
+    })
+    const outcome = await probeHttp(dialer, await listening(t, server), "/", 2_000, never)
+    assert.deepEqual(outcome, { passed: false, error: "GET / was answered with 101" })
+    await ended
+  },
+)
+
 test("what this machine could not ask says nothing about the backend", async () => {
   const exhausted = {
     dial: () => new Socket().destroy(Object.assign(new Error("none left"), { code: "EMFILE" })),
