@@ -104,7 +104,13 @@ export class Reporting {
     this.#probed?.settled(backend, "success", ms, now)
   }
 
-  /** Hot: an attempt has failed, and is still in flight. */
+  /** Hot: an attempt begins. */
+  begun(backend: number, now: Millis): void {
+    this.inFlight[backend]!++
+    this.#probed?.begun(backend, now)
+  }
+
+  /** Hot: an attempt has failed, and is not in flight any more. */
   failed(backend: number, now: Millis): void {
     this.#ended[backend]!++
     this.#failed[backend]!++
@@ -226,6 +232,10 @@ class ProbedBackends {
       }
     })
     this.#prober.rebuild(this.#backends)
+  }
+
+  begun(backend: number, now: Millis): void {
+    this.#prober.onBegun(this.#backends[backend]!, now)
   }
 
   settled(backend: number, result: AttemptResult, ms: Millis, now: Millis): void {
