@@ -49,8 +49,8 @@ export class Bindings {
 /**
  * The field lines that bind a client to a backend. The cookie is not readable by scripts, and sent with requests of
  * this site only. Set-Cookie keeps no cache from storing a response (RFC 9111 7.3), and a shared one would bind
- * everybody to the backend of whoever asked first. So the response is said to be for this client alone, unless what
- * the backend says of `caching` is kept. `private` holds beside another Cache-Control too (RFC 9111 3).
+ * everybody to the backend of whoever asked first. So the response is said to be for this client alone, unless
+ * `caching` keeps what the backend says. `private` holds beside another Cache-Control too (RFC 9111 3).
  */
 export function bindingLines({ caching, name }: AffinityOptions, token: string, isSecure: boolean): string {
   const cookie = `Set-Cookie: ${name}=${token}; Path=/; HttpOnly; SameSite=Lax${isSecure ? "; Secure" : ""}\r\n`
