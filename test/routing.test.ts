@@ -1,4 +1,4 @@
-/** Where requests go, what they are taken to need, and what is told of them: a whole data plane before scripted backends. */
+/** Where requests go, what they are taken to need and what is told of them: a data plane before scripted backends. */
 import assert from "node:assert/strict"
 import { test, type TestContext } from "node:test"
 import { nothingKnown, type Knowledge } from "../src/core/knowledge.ts"
@@ -521,6 +521,18 @@ test("a cost in the head and in the trailers of one response counts once: what t
   assert.deepEqual(cells.values[cellFields.reported], 2)
   assert.deepEqual(cells.values.slice(cellCost(resourcesDefault)), Float64Array.of(10, 14))
   assert.deepEqual([...samples.values], [0, 5, 7, 0, 5, 7])
+})
+
+test("a cost is that of its own request: the next one on the connection, which says nothing of its own, has none", async (t) => {
+  let asked = 0
+  const backend = await answering(t, () => ok("here", asked++ === 0 ? costing('"compute":3') : ""))
+  const at = await relay(t, [backend])
+  const wire = await at.client()
+  for (let i = 0; i < 2; i++) {
+    wire.send(get())
+    await wire.response()
+  }
+  assert.deepEqual([...at.plane.takeObserved()!.batch!.samples.values], [0, 3, NaN])
 })
 
 test("a load report is a field like any other: one longer than fields may be costs the response", async (t) => {

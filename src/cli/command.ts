@@ -86,7 +86,8 @@ export function helpOf(command: Command): string {
     const value = option.type === "string" ? ` ${option.value ?? "VALUE"}` : ""
     return [`  ${short}--${name}${value}`, option.about]
   })
-  return `${command.summary}\n\nUsage: linebacker ${`${command.name} ${command.usage}`.trim()}\n\nOptions:\n${aligned(rows, "sentences")}`
+  const usage = `${command.name} ${command.usage}`.trim()
+  return `${command.summary}\n\nUsage: linebacker ${usage}\n\nOptions:\n${aligned(rows, "sentences")}`
 }
 
 /** The text of a string option, or undefined when it was not given. */

@@ -109,10 +109,10 @@ export const demo: Command = {
 }
 
 /**
- * The rate at which `--spam` loads the demonstration: six tenths of what the fleet carries at most (of each resource the
- * capacities at the backends' speed over the mean demand; the scarcest counts), so that queues form and vanish on the
- * page, and at most 100 requests a second for each core. One request costs up to 1.7 ms of CPU of backends, balancer and
- * generator together (measured on two slow cores), so that is a sixth of the machine at most.
+ * The rate at which `--spam` loads the demonstration: six tenths of what the fleet carries at most (of each resource
+ * the capacities at the backends' speed over the mean demand; the scarcest counts), so that queues form and vanish on
+ * the page, and at most 100 requests a second for each core. One request costs up to 1.7 ms of CPU of backends,
+ * balancer and generator together (measured on two slow cores), so that is a sixth of the machine at most.
  */
 export function demoRate(
   backends: readonly { readonly capacity: NamedAmounts }[],

@@ -102,8 +102,8 @@ export class LiveStage {
   }
 
   /**
-   * Requests of the scenario that nobody counts, for so long (real ms) and with nothing going wrong: the balancer learns
-   * once a real second, which is a long time in the scenario, and code is slower the first times that it runs.
+   * Requests of the scenario that nobody counts, for so long (real ms) and with nothing going wrong: the balancer
+   * learns once a real second, which is a long time in the scenario, and code is slower the first times that it runs.
    */
   async practise(rate: number, ms: Millis): Promise<void> {
     const { scenario, seed, speed } = this.#options

@@ -24,7 +24,7 @@ export function numberOf(given: Given, flag: string, range: Range): number | und
   return read(given, flag, `a number ${wordsOf(range)}`, (written) => numberIn(written, range))
 }
 
-/** Milliseconds; undefined when the option was not given. @throws UsageError when it is no duration, or less than `min`. */
+/** Milliseconds; undefined when it was not given. @throws UsageError when it is no duration of at least `min`. */
 export function durationOf(given: Given, flag: string, min: Millis): Millis | undefined {
   const expected = min > 0 ? `${durationExpected}, at least ${formatDuration(min)}` : durationExpected
   return read(given, flag, expected, (written) => {

@@ -39,5 +39,6 @@ export function capacityText({ oneMachine, policies }: FleetCapacity): string {
   const rows = [["(all backends as one machine)", oneMachine] as const, ...sorted].map(
     ([name, { share, low, high }]) => [name, share.toFixed(3), `${low.toFixed(3)} to ${high.toFixed(3)}`],
   )
-  return `\nLargest load with p99 within twice the unloaded one, as a share of θ*:\n\n${aligned([["", "share", "95 % interval"], ...rows])}`
+  const table = aligned([["", "share", "95 % interval"], ...rows])
+  return `\nLargest load with p99 within twice the unloaded one, as a share of θ*:\n\n${table}`
 }

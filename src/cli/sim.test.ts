@@ -1,5 +1,5 @@
 import assert from "node:assert/strict"
-import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { test } from "node:test"
 import { run, type Said, scratch } from "../../test/support/command-line.ts"
@@ -186,6 +186,15 @@ test("a folder that cannot be written to is found out before the work", async ()
   const { code, err } = await sim("mild", "--report", taken, "--requests", "100000000")
   assert.equal(code, 1)
   assert.match(err, /--report: cannot write to .*taken: the system says EEXIST/)
+})
+
+test("a report that can no longer be written keeps nobody from what was found out", async () => {
+  const broken = join(folder, "broken")
+  mkdirSync(join(broken, "report.html"), { recursive: true })
+  const { code, err, out } = await sim("mild", "--policy", "price", ...small, "--report", broken)
+  assert.equal(code, 1)
+  assert.match(err, /linebacker sim: --report: cannot write to .*broken: the system says EISDIR/)
+  assert.match(out, /^price /m)
 })
 
 const ownPolicy = `

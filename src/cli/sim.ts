@@ -160,13 +160,14 @@ async function play(name: string | undefined, isCapacity: boolean, given: Given,
     return 1
   }
   progress.end()
+  let code: ExitCode = 0
   if (folder !== undefined) {
     const provenance = {
       versions: { linebacker: packageVersion(), node: process.versions.node },
       command: commandLine(["sim", ...given.positionals], given),
       excluded: lineup.excluded,
     }
-    writeReport(folder, reportFiles(rehearsal, provenance), io)
+    if (!writeReport("sim", folder, reportFiles(rehearsal, provenance), io)) code = 1
   }
   const { capacity } = rehearsal
   if (isJson) {
@@ -176,7 +177,7 @@ async function play(name: string | undefined, isCapacity: boolean, given: Given,
   io.out(headText(rehearsal))
   io.out(capacity === undefined ? runsText(rehearsal) : capacityText(capacity))
   for (const { policy, reason } of lineup.excluded) io.out(`\n${policy} cannot take part: ${reason}\n`)
-  return 0
+  return code
 }
 
 async function askedOf(

@@ -43,7 +43,7 @@ import { explainStartError } from "./start-error.ts"
 import { liveBackendsMax, LiveStage, StageError, stagePlan } from "./live-run.ts"
 
 const scenarioDefault: BuiltInName = "dozen"
-/** Requests a second at load 1 for each core, where the speed is not given: backends, balancer and generator share it. */
+/** Requests a second at load 1 for each core, where no speed is given: backends, balancer and generator share it. */
 const ratePerCore = 200
 const speedMax = 50
 const loadDefault = 0.7
@@ -122,8 +122,8 @@ export async function runScenarioLive(given: Given, io: Io): Promise<ExitCode> {
       io.err("linebacker spam: stopped, nothing is complete\n")
       return 1
     }
-    present(comparisonOf(asked, runs, relayMs, commandLine(["spam"], given, ["report", "json"])), given, io)
-    return 0
+    const command = commandLine(["spam"], given, ["report", "json"])
+    return present(comparisonOf(asked, runs, relayMs, command), given, io) ? 0 : 1
   } catch (error) {
     if (error instanceof StartError) io.err(`linebacker spam: ${explainStartError(error)}\n`)
     else if (error instanceof StageError) io.err(`linebacker spam: ${error.message}\n`)
@@ -173,7 +173,7 @@ function failuresOf({ errors }: SpamResult): string[] {
   })
 }
 
-/** The simulator with the same arrivals and sizes, several times: see `toleranceOf`. The first is exactly the same run. */
+/** The simulator with the same arrivals and sizes, several times: see `toleranceOf`. The first is the very same run. */
 function simulatedSides(asked: Asked, policy: PolicySpec, load: number, requests: number): Side[] {
   const { bounds, scenario, seed, speed } = asked
   return Array.from({ length: twins }, (_, twin) =>
@@ -246,11 +246,12 @@ function comparisonOf(
   }
 }
 
-function present(comparison: Comparison, given: Given, io: Io): void {
+/** False when a report was wanted that could not be written. */
+function present(comparison: Comparison, given: Given, io: Io): boolean {
   if (given.values["json"] === true) io.out(`${JSON.stringify(comparison, undefined, 2)}\n`)
   else io.out(comparisonText(comparison))
   const folder = text(given, "report")
-  if (folder !== undefined) writeReport(folder, comparisonFiles(comparison), io)
+  return folder === undefined || writeReport("spam", folder, comparisonFiles(comparison), io)
 }
 
 // ── what was asked for ────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict"
-import { readFileSync } from "node:fs"
+import { mkdirSync, readFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
@@ -195,6 +195,23 @@ test("a folder that cannot be written to is found out before the load", async (t
   assert.equal(code, 1)
   assert.match(err, /--report: cannot write to .*below: the system says ENOTDIR/)
   assert.deepEqual(seen, [])
+})
+
+test("a report stays what it was when the load that should have replaced it does not come about", async () => {
+  const results = file("results.json", "{}")
+  const { code } = await spam("http://127.0.0.1:1/", "-n", "1", "--report", folder)
+  assert.equal(code, 1)
+  assert.equal(readFileSync(results, "utf8"), "{}")
+})
+
+test("a report that can no longer be written is exit code 1, behind the result", async (t) => {
+  const { url } = await target(t)
+  const broken = join(folder, "broken")
+  mkdirSync(join(broken, "report.html"), { recursive: true })
+  const { code, err, out } = await spam(url, "-n", "1", "-c", "1", "--report", broken)
+  assert.equal(code, 1)
+  assert.match(err, /cannot write to .*broken: the system says EISDIR/)
+  assert.match(out, /1 answered/)
 })
 
 test("a scenario is played as fast as the machine's cores allow, and not more than fifty times", () => {

@@ -222,7 +222,10 @@ async function play(
     for (const verdict of verdicts) io.out(`${shownVerdict(verdict)}\n`)
   }
   const folder = text(given, "report")
-  if (folder !== undefined) writeReport(folder, spamFiles(result, verdicts.map(shownVerdict)), io)
+  if (folder !== undefined) {
+    const files = spamFiles(result, verdicts.map(shownVerdict))
+    if (!writeReport("spam", folder, files, io)) return 1
+  }
   return verdicts.every(({ holds }) => holds) ? 0 : 1
 }
 

@@ -30,7 +30,7 @@ export function roomMostOf(resources: ResourceTable, backends: readonly PlacedBa
   })
 }
 
-/** Cold: whether one of these backends would have the space for so many units if nothing else were there; or there is none. */
+/** Cold: whether one of these backends would have space for so many units were it empty, or there is no backend. */
 export function couldHold(
   resources: ResourceTable,
   backends: readonly PlacedBackend[],

@@ -130,13 +130,13 @@ const settled = 1e-12
 const roundsMax = 100_000
 
 /**
- * How many tasks, with fractions, each would buy of these totals at market prices, had everybody an income by its weight
- * and nothing else: competitive equilibrium from equal incomes, for comparison. It makes the product of the tasks the
- * largest. A claim on what there is none of gets nothing, one that needs nothing gets no end of tasks.
+ * How many tasks, with fractions, each would buy of these totals at market prices, had everybody an income by its
+ * weight and nothing else: competitive equilibrium from equal incomes, for comparison. It makes the product of the
+ * tasks the largest. A claim on what there is none of gets nothing, one that needs nothing gets no end of tasks.
  *
- * Prices rise and fall with what is asked for (Cover's algorithm, every round of which is nearer) until at most a part of
- * 10⁻¹² too much is, or for 100,000 rounds, which is seldom: where two resources are as good as equally short. There is
- * always enough for what comes out. Cold. O(rounds · claims · R).
+ * Prices rise and fall with what is asked for (Cover's algorithm, every round of which is nearer) until at most a part
+ * of 10⁻¹² too much is, or for 100,000 rounds, which is seldom: where two resources are as good as equally short. There
+ * is always enough for what comes out. Cold. O(rounds · claims · R).
  *
  * @see Varian, "Equity, Envy, and Efficiency", JET 9, 1974; Cover, "An Algorithm for Maximizing Expected Log Investment
  * Return", IEEE Trans. Information Theory 30(2), 1984.

@@ -119,8 +119,8 @@ const intervalsMin = 5
  * Where both are known of some route, their ratio converts the regression's.
  *
  * Corrections of capacity do not go back into the regression, which believes what was registered: with both free, each
- * could explain the other. So with utilization alone a slow backend is found as far as it gets the same kinds of requests
- * as others; one that has a kind to itself looks as if that kind needed more.
+ * could explain the other. So with utilization alone a slow backend is found as far as it gets the same kinds of
+ * requests as others; one that has a kind to itself looks as if that kind needed more.
  *
  * Time of other threads is not compared with `now`: a batch is taken to have ended when it arrives.
  *
@@ -328,8 +328,8 @@ export class Learner {
   }
 
   /**
-   * What the served requests of a cell needed where their costs are reported: as reported, and the mean for the few that
-   * were not. Nothing for a route without costs.
+   * What the served requests of a cell needed where their costs are reported: as reported, and the mean for the few
+   * that were not. Nothing for a route without costs.
    */
   #reportedWork(route: number, values: Float64Array, at: number): void {
     const served = values[at + cellFields.served]!

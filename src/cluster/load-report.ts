@@ -33,8 +33,8 @@ const memNames: readonly string[] = ["mem", "memory"]
  * `cpu_utilization`, and `mem` or `memory` takes `mem_utilization`, where `utilization` does not name it. A resource of
  * another name does not, `compute` neither: that CPU is what it means is for the operator to say, by its name.
  *
- * The single numbers (`cpu_utilization`, `eps`, …) are NaN when they are 0: a protobuf message cannot say 0, and readers
- * of the format take 0 for "unset". A cost or utilization of 0 is one, its name says that it is meant.
+ * The single numbers (`cpu_utilization`, `eps`, …) are NaN when they are 0: a protobuf message cannot say 0, and
+ * readers of the format take 0 for "unset". A cost or utilization of 0 is one, its name says that it is meant.
  *
  * O(length).
  */

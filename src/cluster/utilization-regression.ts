@@ -71,9 +71,9 @@ const closeEnough = 1e-5
  * Requests that other balancers have sent are taken to be of the kinds that this one has sent to the same backend of
  * late. That may be wrong: who believes something false sends accordingly, and would take the others' work for a proof
  * of it. So the more others send, the more of what is usual at a backend comes off both sides, and what is left are the
- * comings and goings of requests sent from here (a random effect for each backend). Then it takes minutes to tell routes
- * apart. When backends do not tell how many requests they have, demand comes out too large by as much, for all routes
- * and resources alike, which changes no choice but where spaces are short.
+ * comings and goings of requests sent from here (a random effect for each backend). Then it takes minutes to tell
+ * routes apart. When backends do not tell how many requests they have, demand comes out too large by as much, for all
+ * routes and resources alike, which changes no choice but where spaces are short.
  *
  * Nobody knows how a backend averages its utilization. Several guesses at it are fitted side by side, and the one that
  * leaves least over counts. How high the demands are together comes from the sums over all seconds, in which a second
@@ -83,8 +83,8 @@ const closeEnough = 1e-5
  * a second of them it is more than the usual, and demand comes out larger by as much (by 30 % with two a second).
  *
  * Demand comes out in units of capacity seconds as registered. If all backends registered half of what they have, all
- * demands come out half as large, and nothing changes in who fits where. Demand and the true capacity of each backend cannot both be known from this either: the
- * registered capacities are believed on the whole.
+ * demands come out half as large, and nothing changes in who fits where. Demand and the true capacity of each backend
+ * cannot both be known from this either: the registered capacities are believed on the whole.
  *
  * `add` is O(A·K²), `solve` O(K³) with K routes seen and A guesses. Memory a resource: (A + 1)·K² numbers,
  * 0.9 MB at most.
@@ -105,7 +105,10 @@ export class UtilizationRegression {
     this.#best = this.#systems.map((ways) => ways[0]!)
   }
 
-  /** Takes one interval of a backend that registered this capacity. Intervals without a request count too: they tell what b is. */
+  /**
+   * Takes one interval of a backend that registered this capacity. Intervals without a request count too: they tell
+   * what b is.
+   */
   add(interval: ServedInterval, capacity: Readonly<ResourceVector>): void {
     for (const [r, ways] of this.#systems.entries()) {
       const { seconds, usualUtilization, utilization } = interval
@@ -174,7 +177,9 @@ export class UtilizationRegression {
     return Math.sqrt(this.#best[resource]!.noise)
   }
 
-  /** Of the mean of each route with a number below `routes`, NaN for those not seen. O(K³): for people, not each second. */
+  /**
+   * Of the mean of each route with a number below `routes`, NaN for those not seen. O(K³): for people, not each second.
+   */
   standardErrors(resource: number, routes: number): Float64Array {
     return this.#best[resource]!.standardErrors(routes)
   }
@@ -307,7 +312,7 @@ class System {
     this.#factor = fitted > 0 ? Math.max(0, measured) / fitted : 1
   }
 
-  /** The exact minimum with what came out negative held at zero, then made sure of coordinate by coordinate; b is as it is. */
+  /** The exact minimum with all that came out negative at zero, then made sure of coordinate by coordinate; b stays. */
   #fit(overall: number): void {
     const count = this.#count
     const gram = this.#gram

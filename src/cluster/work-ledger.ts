@@ -48,7 +48,10 @@ export interface Presence {
   readonly usual: Float64Array
 }
 
-/** How a utilization may have been averaged: y(k) = (1 − kept) · ((1 − late) · x(k) + late · x(k − 1)) + kept · y(k − 1). */
+/**
+ * How a utilization may have been averaged:
+ * y(k) = (1 − kept) · ((1 − late) · x(k) + late · x(k − 1)) + kept · y(k − 1).
+ */
 interface Averaging {
   readonly late: number
   readonly kept: number
@@ -86,7 +89,10 @@ const rpsMax = 1e9
 const othersMax = 1_000
 /** Who reports per cent is still understood: all demands come out as much larger, which changes no choice. */
 const rateUtilizationMax = 100
-/** A second is quiet with less than this part of the usual requests, after so many seconds and usual durations, and so many missing. */
+/**
+ * A second is quiet with less than this part of the usual requests, after so many seconds and usual durations, and so
+ * many missing.
+ */
 const quietPart = 0.1
 const quietSeconds = 3
 const quietDurations = 5
@@ -112,8 +118,8 @@ interface Bin {
  *
  * A bin is closed once requests as long as those of late can no longer end in it, after 16 s at the latest. Closed
  * seconds are handed out in stretches, in which requests that began before or end later matter less.
- * Memory: 16 numbers a route for the averages and their sums, and one or two more in each open bin, of which there are three while
- * requests are short.
+ * Memory: 16 numbers a route for the averages and their sums, and one or two more in each open bin, of which there are
+ * three while requests are short.
  */
 export class WorkLedger {
   /** Routes that are told apart in seconds that begin from now on; those beyond count as route 0. */
@@ -201,8 +207,8 @@ export class WorkLedger {
   }
 
   /**
-   * Reports spoke of the time between `since` and `until`; `weight` is how many they were. NaN is not reported, and so is
-   * what no utilization can be: more than all of a space, or more than 100 times what a rate has.
+   * Reports spoke of the time between `since` and `until`; `weight` is how many they were. NaN is not reported, and so
+   * is what no utilization can be: more than all of a space, or more than 100 times what a rate has.
    */
   utilized(utilization: Float64Array, at: number, weight: number, since: Millis, until: Millis): void {
     this.#open(since)

@@ -1,5 +1,5 @@
 /** A question to a backend, beside traffic: a GET, of whose answer the head is read and no more. */
-import { type IncomingHttpHeaders, request } from "node:http"
+import { type IncomingHttpHeaders, type IncomingMessage, request } from "node:http"
 import { formatAddress } from "../cluster/address.ts"
 import type { Millis } from "../core/clock.ts"
 import { fail, ok, type Result } from "../core/result.ts"
@@ -43,10 +43,13 @@ export function ask(
       headers: { Host: hostOf(destination), "User-Agent": agent, Connection: "close" },
       signal: AbortSignal.any([signal, late]),
     })
-    call.on("response", ({ statusCode = 0, headers }) => {
+    const answered = ({ statusCode = 0, headers }: IncomingMessage): void => {
       resolve(ok({ status: statusCode, headers }))
       call.destroy()
-    })
+    }
+    call.on("response", answered)
+    // A 101 that nobody listens for ends the connection, and tells nobody.
+    call.on("upgrade", answered)
     call.on("error", (error) => {
       const reason = late.aborted ? `no answer within ${timeoutMs} ms` : reasonOf(error)
       resolve(fail({ reason, isOurs: isLocalShortage(error) }))

@@ -4,6 +4,7 @@ import {
   connect,
   createServer as createTcpServer,
   type AddressInfo,
+  Socket,
   type Server as TcpServer,
 } from "node:net"
 import { test, type TestContext } from "node:test"
@@ -125,6 +126,16 @@ test("a doubt brings the next check forward, but never to more than one a fast i
   world.checker.checkNow("nobody" as BackendId)
 })
 
+test("a doubt about one that is being asked asks it no second time", async () => {
+  const world = new World()
+  world.answer = () => undefined
+  world.register("a")
+  await world.run(2_000)
+  world.checker.checkNow("a" as BackendId)
+  await world.run(2_000)
+  assert.deepEqual(world.timesOf("a"), [0])
+})
+
 test("a backend of the seed that dies is dropped and checked no more", async () => {
   const world = new World()
   world.announce("10.0.0.7")
@@ -207,6 +218,30 @@ test("garbage, an endless head and an early end fail", async (t) => {
     const outcome = await probeHttp(dialer, await listening(t, server), "/", 2_000, never)
     assert.equal(outcome?.passed, false, answer.slice(0, 20))
   }
+})
+
+test(
+  "a backend that changes the protocol unasked fails, and its connection ends",
+  { timeout: 5_000 },
+  async (t) => {
+    const { promise: ended, resolve } = Promise.withResolvers<void>()
+    const server = createTcpServer((socket) => {
+      socket.on("error", () => undefined).on("close", () => resolve())
+      socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+      socket.resume()
+    })
+    const outcome = await probeHttp(dialer, await listening(t, server), "/", 2_000, never)
+    assert.deepEqual(outcome, { passed: false, error: "GET / was answered with 101" })
+    await ended
+  },
+)
+
+test("what this machine could not ask says nothing about the backend", async () => {
+  const exhausted = {
+    dial: () => new Socket().destroy(Object.assign(new Error("none left"), { code: "EMFILE" })),
+  }
+  const destination = plainly({ host: "127.0.0.1", port: 80 })
+  assert.equal(await probeHttp(exhausted as unknown as Dialer, destination, "/", 2_000, never), undefined)
 })
 
 test("a probe without an answer ends when its time is up, or when it is told to", async (t) => {

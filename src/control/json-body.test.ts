@@ -8,8 +8,13 @@ import { type BodyError, readJsonBody } from "./json-body.ts"
 
 const bytesMax = 1_000
 
-/** What is read of a request with these fields, and these bytes behind its head. */
-async function read(t: TestContext, fields: string, bytes: string): Promise<Result<unknown, BodyError>> {
+/** What is read of a request with these fields, and these bytes behind its head; then the client may leave. */
+async function read(
+  t: TestContext,
+  fields: string,
+  bytes: string,
+  leaves = false,
+): Promise<Result<unknown, BodyError>> {
   const server = createServer()
   server.listen(0, "127.0.0.1")
   await once(server, "listening")
@@ -20,6 +25,7 @@ async function read(t: TestContext, fields: string, bytes: string): Promise<Resu
   })
   socket.write(`PUT / HTTP/1.1\r\nHost: a\r\n${fields}\r\n\r\n${bytes}`)
   const [request] = (await once(server, "request")) as [IncomingMessage]
+  if (leaves) socket.destroy()
   return readJsonBody(request, bytesMax)
 }
 
@@ -48,3 +54,9 @@ for (const [name, fields, bytes, code] of [
     assert.equal(found.error.code, code)
   })
 }
+
+test("a body that ends before it is whole is refused, not thrown", async (t) => {
+  const found = await read(t, `${json}Content-Length: 2`, "{", true)
+  assert.ok(!found.ok)
+  assert.equal(found.error.code, "request_timeout")
+})

@@ -9,7 +9,7 @@ import type { LoadReport } from "../core/load-report.ts"
 import { resourcesDefault } from "../core/resources.ts"
 import { seeded } from "../core/rng.ts"
 import { Dialer } from "../proxy/dial.ts"
-import { systemClock, systemTimers } from "../system.ts"
+import { systemClock, systemTimers, type Timers } from "../system.ts"
 import { LoadPolls } from "./load-polls.ts"
 
 const nobodyTrusted = { ca: undefined, verify: true, serverName: undefined, cert: undefined, key: undefined }
@@ -28,6 +28,7 @@ async function backend(t: TestContext, slot: number, listener: RequestListener):
 function polling(
   t: TestContext,
   members: readonly Member[],
+  timers: Timers = systemTimers,
 ): { polls: LoadPolls; reports: Map<string, LoadReport[]> } {
   const reports = new Map<string, LoadReport[]>()
   const polls = new LoadPolls({
@@ -37,7 +38,7 @@ function polling(
     dialer: new Dialer({ nameTtlMs: 1_000, proxyProtocol: "none", tls: nobodyTrusted }, systemClock),
     clock: systemClock,
     rng: seeded(1),
-    timers: systemTimers,
+    timers,
     onReport: (id, report) => reports.set(id, [...(reports.get(id) ?? []), report]),
   })
   t.after(() => polls.close())
@@ -88,4 +89,28 @@ test("what goes wrong with one backend is said, and keeps no other from being as
     undefined,
   ])
   assert.deepEqual([...reports.keys()], ["b4"])
+})
+
+test("what went wrong is forgotten with the next report", async (t) => {
+  let asked = 0
+  const member = await backend(t, 0, (_, response) => {
+    if (asked++ > 0) response.setHeader("endpoint-load-metrics", "utilization.compute=1")
+    response.end()
+  })
+  const { polls, reports } = polling(t, [member])
+  await until("it has failed", () => polls.errorOf(member.id) !== undefined)
+  await until("it has reported", () => reports.has("b0"))
+  assert.equal(polls.errorOf(member.id), undefined)
+})
+
+test("backends that came together are asked at moments of their own, within one interval", (t) => {
+  const first: number[] = []
+  const timers = { set: (ms: number) => (first.push(ms), () => {}) }
+  const address = { host: "127.0.0.1", port: 80 }
+  polling(t, [memberAt(0, address, {}), memberAt(1, address, {})], timers)
+  assert.equal(new Set(first).size, 2)
+  assert.ok(
+    first.every((ms) => ms > 0 && ms < 60),
+    first.join(", "),
+  )
 })

@@ -1,6 +1,7 @@
 /**
- * Whom a question is put to again and again, beside traffic: one at a time for each backend, all of them within a limit.
- * It begins with a registration and ends with it; an answer that comes after that is about somebody else and is dropped.
+ * Whom a question is put to again and again, beside traffic: one at a time for each backend, all of them within a
+ * limit. It begins with a registration and ends with it; an answer that comes after that is about somebody else and is
+ * dropped.
  */
 import type { Member, Snapshot } from "../cluster/snapshot.ts"
 import type { BackendId } from "../core/backend.ts"

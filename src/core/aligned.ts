@@ -1,6 +1,6 @@
 /**
  * Rows of cells as lines of text in columns as wide as their widest cell, two spaces between them. The first column
- * stands to the left, the others, numbers mostly, to the right; the last to the left as well where it holds `sentences`.
+ * stands to the left, and so does the last where it holds `sentences`; the others, numbers mostly, to the right.
  *
  * @param rows at least one, all as long as the first.
  */

@@ -1,7 +1,7 @@
 /**
- * Hot path: how often which value came, in cells whose width grows with the value: 128 to each doubling. The cell is read
- * off the bits of the number: its exponent and the first digits behind it. Recording allocates nothing; two histograms
- * add up exactly.
+ * Hot path: how often which value came, in cells whose width grows with the value: 128 to each doubling. The cell is
+ * read off the bits of the number: its exponent and the first digits behind it. Recording allocates nothing; two
+ * histograms add up exactly.
  *
  * @see Tene, HdrHistogram, for the idea of linear cells within powers of two.
  */
@@ -21,8 +21,8 @@ const words = new Uint32Array(number.buffer)
 const highWord = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1 ? 1 : 0
 
 /**
- * Count, mean, deviation, least and greatest are exact. A quantile lies in the cell of the recorded value that it stands
- * for, so it is off by less than 1 in 128 (0.8 %) of it.
+ * Count, mean, deviation, least and greatest are exact. A quantile lies in the cell of the recorded value that it
+ * stands for, so it is off by less than 1 in 128 (0.8 %) of it.
  */
 export class Histogram {
   readonly #cells = new Float64Array(cellCount)
@@ -72,8 +72,8 @@ export class Histogram {
 
   /**
    * The value that this part of all does not pass (0 to 1; nearest rank), those of one cell taken as evenly spread over
-   * it; never outside what was recorded. `beyond` more count as greater than everything here: where the rank falls among
-   * them the answer is Infinity. NaN when there is nothing at all.
+   * it; never outside what was recorded. `beyond` more count as greater than everything here: where the rank falls
+   * among them the answer is Infinity. NaN when there is nothing at all.
    */
   quantile(part: number, beyond = 0): number {
     const all = this.#count + beyond

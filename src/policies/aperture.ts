@@ -25,14 +25,14 @@ export const apertureSizeDefault = 12
  * Uses a window of the members that the balancers agree on without a word, so that together they use every backend
  * alike and no balancer needs a connection to all.
  *
- * The members are arcs of equal length on a ring, in an order that a hash of their ids decides, and so are the balancers.
- * A balancer's window begins where its arc does and is as many whole balancers' arcs long as cover `size` members.
- * Since every balancer's window is the same whole number of arcs, every point of the ring is in that many windows: a
- * backend that is half in a window counts half in it (see `Scaled`), and in all of them together as much as any other.
- * That holds as far as all balancers see the same members and take about the same number of requests.
+ * The members are arcs of equal length on a ring, in an order that a hash of their ids decides, and so are the
+ * balancers. A balancer's window begins where its arc does and is as many whole balancers' arcs long as cover `size`
+ * members. Since every balancer's window is the same whole number of arcs, every point of the ring is in that many
+ * windows: a backend that is half in a window counts half in it (see `Scaled`), and in all of them together as much as
+ * any other. That holds as far as all balancers see the same members and take about the same number of requests.
  *
- * When nobody in the window is admitted, the next on the ring who is is picked. One who comes or goes shifts everybody's
- * window by less than one arc.
+ * When nobody in the window is admitted, the next on the ring who is is picked. One who comes or goes shifts
+ * everybody's window by less than one arc.
  *
  * Prior art: Finagle's deterministic aperture.
  */

@@ -36,12 +36,13 @@ const drawnBlindly = 8
  *
  * A plan is as good as what it was made from, and near the bound the hundredth by which it is wrong is what overfills a
  * kind of backend. Draws from all set that right, as prices rise there: with eight balancers, each of which has learned
- * from an eighth of the requests, 300 backends of three types carry 0.94 of the fluid bound with a fiftieth of the draws
- * from all, 0.98 with half, 0.96 with three quarters and 0.87 without a plan. Where the plan is right they do no harm,
- * as there it is cheapest.
+ * from an eighth of the requests, 300 backends of three types carry 0.94 of the fluid bound with a fiftieth of the
+ * draws from all, 0.98 with half, 0.96 with three quarters and 0.87 without a plan. Where the plan is right they do no
+ * harm, as there it is cheapest.
  *
- * Without a mix two draws from all would miss the few backends that fit, so it is eight, and everybody in a small fleet. Members that the mix does not know are drawn as often as the average. A route's table is made when it is
- * first needed after a change: O(n), 15 ns a backend.
+ * Without a mix two draws from all would miss the few backends that fit, so it is eight, and everybody in a small
+ * fleet. Members that the mix does not know are drawn as often as the average. A route's table is made when it is first
+ * needed after a change: O(n), 15 ns a backend.
  *
  * @see Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", IEEE TPDS 12(10), 2001.
  */

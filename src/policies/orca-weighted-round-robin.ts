@@ -70,9 +70,10 @@ const weightMax = 1e9
  * median of the others. With fewer than two weights known all get equal turns.
  *
  * A report without a rate or without a utilization above 0 yields no weight and is passed over: as in the originals,
- * zero means "not said". So is one whose weight is beyond all sense. The rate that the balancer itself sends does not take its place. It is only a part of the
- * backend's when others send as well, and then every balancer would see all backends at the utilization of the sum
- * but the rate of a part, and those it happens to send little to would look worst.
+ * zero means "not said". So is one whose weight is beyond all sense. The rate that the balancer itself sends does not
+ * take its place. It is only a part of the backend's when others send as well, and then every balancer would see all
+ * backends at the utilization of the sum but the rate of a part, and those it happens to send little to would look
+ * worst.
  *
  * Order: earliest deadline first. Each is due again 1/weight after its turn, and first after a random part of that, so
  * that balancers that start together differ. A member that is not admitted keeps its deadline; when it is back it

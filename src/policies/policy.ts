@@ -17,8 +17,8 @@ export interface Policy {
    */
   rebuild(members: readonly Backend[]): void
   /**
-   * Hot: no allocation, no I/O. `undefined` when the request admits none of the members, or had better wait for one that
-   * lacks room now: it is asked again when an attempt has settled.
+   * Hot: no allocation, no I/O. `undefined` when the request admits none of the members, or had better wait for one
+   * that lacks room now: it is asked again when an attempt has settled.
    */
   pick(request: PickRequest): Backend | undefined
   /** Hot: an attempt has begun on this backend, the one picked; its demand is reserved and it counts in flight. */

@@ -127,7 +127,10 @@ export class Prequal implements Policy {
     this.#self?.onSettled(backend, outcome, now)
   }
 
-  /** Gives up on questions that nobody has answered; others take their place, as a late answer must not be taken for theirs. */
+  /**
+   * Gives up on questions that nobody has answered; others take their place, as a late answer must not be taken for
+   * theirs.
+   */
   tick(now: Millis): void {
     const sent = this.#sent
     for (let i = sent.length - 1; i >= 0; i--) {

@@ -27,9 +27,9 @@ import { Suitability } from "./suitability.ts"
  * there (`HoldTimes`). Where some place is far dearer than another that has no room just now, requests wait for that
  * (`Suitability`).
  *
- * A resource the request does not need costs nothing, however scarce. One it needs and the backend lacks costs Infinity.
- * A request that needs nothing, as when backends report only zeros, costs the attempts in flight per weight: without any
- * price it would go anywhere. Never NaN.
+ * A resource the request does not need costs nothing, however scarce. One it needs and the backend lacks costs
+ * Infinity. A request that needs nothing, as when backends report only zeros, costs the attempts in flight per weight:
+ * without any price it would go anywhere. Never NaN.
  *
  * A backend with a penalty p for failing costs p times its price, and (p − 1) times what the request would cost at
  * the mean load of the fleet: failing fast keeps a backend idle, and idle must not look cheap.
@@ -187,7 +187,9 @@ export class PriceList {
     return price
   }
 
-  /** Each member's price into `#prices`. Two loops, as one over plain pairs takes half the time of one over anything. */
+  /**
+   * Each member's price into `#prices`. Two loops, as one over plain pairs takes half the time of one over anything.
+   */
   #priceAll(): void {
     const prices = this.#prices
     const loads = this.#loads
@@ -251,8 +253,9 @@ export class PriceList {
   }
 
   /**
-   * The cheapest member that the request admits and that is not too dear to it; each of the tied is equally likely. One at Infinity is found only
-   * when all admitted ones are there; `undefined` when none is admitted, or it had better wait. O(members · resources).
+   * The cheapest member that the request admits and that is not too dear to it; each of the tied is equally likely. One
+   * at Infinity is found only when all admitted ones are there; `undefined` when none is admitted, or it had better
+   * wait. O(members · resources).
    *
    * Only a member that is cheap enough is asked whether it is admitted, which few are: of n in random order ln n.
    * The tie-break is a reservoir of size one: the k-th of the tied replaces the one held with probability 1/k.

@@ -53,8 +53,8 @@ export class ProbePool {
   }
 
   /**
-   * An answer has come: how many are in flight, the latency in ms, and now. In an array, since a double that is handed on
-   * becomes an object. It takes the place of an earlier answer of the same backend, or of the oldest.
+   * An answer has come: how many are in flight, the latency in ms, and now. In an array, since a double that is handed
+   * on becomes an object. It takes the place of an earlier answer of the same backend, or of the oldest.
    */
   add(backend: Backend, answer: Readonly<Float64Array>): void {
     const inFlight = answer[0]!

@@ -10,7 +10,7 @@ function answer(prober: SelfProber, backend: FakeBackend, now = 0): [number, num
   return [into[0]!, into[1]!]
 }
 
-/** Attempts one after the other, each beside so many others, whose first byte took so long; answers when all have ended. */
+/** Attempts one after the other, each beside so many others and with this time to first byte; answers when all ended. */
 function measured(
   prober: SelfProber,
   backend: FakeBackend,
@@ -77,6 +77,25 @@ test("the company is that of an attempt's begin: the last of a crowd does not ma
   assert.deepEqual(answer(prober, a, now + 500), [0, 10])
   a.load.inFlight = 18
   assert.deepEqual(answer(prober, a, now + 500), [18, 500])
+})
+
+test("a tunnel that ends says nothing of how long an answer takes now, and one that breaks is a failure", () => {
+  const prober = new SelfProber()
+  const [a] = backends(0) as [FakeBackend]
+  prober.rebuild([a])
+  for (let others = 0; others < 20; others++) {
+    a.load.inFlight = others + 1
+    prober.onBegun(a, others)
+  }
+  // Each took long to open, beside all the others. They end one after the other, a minute later.
+  const tunnel = { status: 101, firstByteMs: 500, totalMs: 500 }
+  for (let left = 19; left >= 0; left--) {
+    a.load.inFlight = left
+    prober.onSettled(a, outcome(tunnel), 60_000)
+  }
+  assert.deepEqual(answer(prober, a, 60_000), [0, 0])
+  prober.onSettled(a, outcome({ ...tunnel, result: "failure" }), 61_000)
+  assert.deepEqual(answer(prober, a, 61_000), [0, 5_000])
 })
 
 test("where too little is known those with less company stand in, and never those with more", () => {

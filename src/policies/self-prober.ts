@@ -23,12 +23,12 @@ const sameLevel = 1 / 8
  *
  * "With as many" is as of the begin of an attempt, itself included. One that ends as the last of a crowd took as long
  * as a crowd takes: by what is in flight at its end an idle backend would look slow for as long as it is remembered to
- * have been busy. "About" is within a quarter or 1; where there are fewer than three such, also those with less company,
- * nearest first, and never those with more: what a backend needs for one more is at least what it needed for fewer,
- * and may be much less than what it needed for many. Without any the answer is 0, so whoever is not known is soon
- * tried. Attempts of the last 10 seconds count, at most 32. A failure is recorded as 5 s, or what its Retry-After asks
- * for if that is more, so that a backend that fails fast does not look fast. An ignored attempt says nothing. Nothing
- * is allocated but in `rebuild`.
+ * have been busy. "About" is within a quarter or 1; where there are fewer than three such, also those with less
+ * company, nearest first, and never those with more: what a backend needs for one more is at least what it needed for
+ * fewer, and may be much less than what it needed for many. Without any the answer is 0, so whoever is not known is
+ * soon tried. Attempts of the last 10 seconds count, at most 32. A failure is recorded as 5 s, or what its Retry-After
+ * asks for if that is more, so that a backend that fails fast does not look fast. An ignored attempt says nothing, nor
+ * does the end of a tunnel, which was opened nobody knows how long ago. Nothing is allocated but in `rebuild`.
  *
  * What was in flight at the begin is what was last seen before, at the begin of another, its end or an answer; 64
  * changes are remembered, of which one by less than an eighth is none.
@@ -75,10 +75,10 @@ export class SelfProber {
     if (place === -1) return
     this.#now[0] = now
     this.#see(place, backend.load.inFlight)
-    if (outcome.result === "ignored") return
-    const { firstByteMs, totalMs, retryAfterMs } = outcome
+    const { result, status, firstByteMs, totalMs, retryAfterMs } = outcome
+    if (result === "ignored" || (status === 101 && result === "success")) return
     let latency = firstByteMs >= 0 ? firstByteMs : totalMs
-    if (outcome.result === "failure") {
+    if (result === "failure") {
       if (latency < failureMs) latency = failureMs
       if (retryAfterMs > latency) latency = Math.min(retryAfterMs, retryAfterMsMax)
     }

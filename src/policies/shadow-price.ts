@@ -37,12 +37,12 @@ const shadowSecondsMax = 60
  *
  *     κ · price + γ · Σ_r d_r / K̄_r · q_r     the least wins, ties at random
  *
- * The price is that of `price`, and so is K̄ (`PriceList`); with γ = 0 and κ > 0 this is that policy. q is a virtual queue, one for each backend and
- * resource of rate kind: every attempt adds the seconds of work it brings, d_r / C_r, and they drain at
- * `targetUtilization` seconds a second, whether the backend works as fast or not. So q is zero wherever the long run
- * of assignments is below the target and grows where it is above, by nothing but the balancer's own bookkeeping: a
- * price that moves slowly and knows the trend, where the load knows the moment. A space has no virtual queue, as what
- * is held there does not drain by the second.
+ * The price is that of `price`, and so is K̄ (`PriceList`); with γ = 0 and κ > 0 this is that policy. q is a virtual
+ * queue, one for each backend and resource of rate kind: every attempt adds the seconds of work it brings, d_r / C_r,
+ * and they drain at `targetUtilization` seconds a second, whether the backend works as fast or not. So q is zero
+ * wherever the long run of assignments is below the target and grows where it is above, by nothing but the balancer's
+ * own bookkeeping: a price that moves slowly and knows the trend, where the load knows the moment. A space has no
+ * virtual queue, as what is held there does not drain by the second.
  *
  * Virtual queues are in seconds, at most 60, and drain when they are next looked at. They stay with a backend when
  * membership changes; a newcomer's are empty. O(n·R) per pick.

@@ -7,6 +7,7 @@ import { nothingKnown, type Knowledge, type RouteKnowledge } from "../core/knowl
 import type { ResourceTable } from "../core/resources.ts"
 import { seeded } from "../core/rng.ts"
 import type { PickRequest } from "./policy.ts"
+import { PriceList } from "./price-list.ts"
 import { Price } from "./price.ts"
 
 const mixed = resourcesOf("rate", "space")
@@ -55,6 +56,18 @@ const full = (traits: Traits): Traits => ({ ...traits, reserved: [0, 99] })
 test("a request waits for room where it is in place rather than take room where it is far dearer", () => {
   const policy = policyOf(fleet(full(fast), { ...slow, reserved: [10, 90] }))
   assert.equal(policy.pick(asking(prompts)), undefined)
+})
+
+test("so it does where a few are drawn and the far dearer one is all that has room", () => {
+  const [roomy, taken] = fleet({ ...slow, reserved: [10, 90] }, full(fast))
+  const prices = new PriceList(mixed, seeded(1))
+  prices.rebuild([roomy!, taken!])
+  prices.learn({ ...nothingKnown, routes })
+  const both = Int32Array.of(0, 1)
+  assert.equal(prices.cheapestOf(asking(prompts), both), undefined)
+  assert.equal(prices.cheapestOf(asking(talks), both), roomy)
+  // Who is not drawn is not waited for.
+  assert.equal(prices.cheapestOf(asking(prompts), Int32Array.of(0, 0)), roomy)
 })
 
 test("who is in place there takes that room", () => {

@@ -26,7 +26,8 @@ const partMin = 0.01
  * best one, be there room at that now or not.
  *
  * The best one is sought among the members that admit the request or lack only room for it now; one that fails is not
- * it. So when nobody else would do, nothing is too dear, and who waits waits for room that requests in flight will free.
+ * it. So when nobody else would do, nothing is too dear, and who waits waits for room that requests in flight will
+ * free.
  *
  * A place that suits nobody better may be used by all: what it is to a request is compared with what it is to the route
  * that it suits best, both relative to their best places when all are used up alike. So fast and slow backends with one

@@ -47,17 +47,17 @@ export class Bindings {
 }
 
 /**
- * The field lines that bind a client to a backend. The cookie is not readable by scripts, and sent with requests of this
- * site only. Set-Cookie keeps no cache from storing a response (RFC 9111 7.3), and a shared one would bind everybody to
- * the backend of whoever asked first. So the response is said to be for this client alone, unless `caching` is to be kept
- * as the backend made it. Beside another Cache-Control `private` holds all the same (RFC 9111 3).
+ * The field lines that bind a client to a backend. The cookie is not readable by scripts, and sent with requests of
+ * this site only. Set-Cookie keeps no cache from storing a response (RFC 9111 7.3), and a shared one would bind
+ * everybody to the backend of whoever asked first. So the response is said to be for this client alone, unless
+ * `caching` keeps what the backend says. `private` holds beside another Cache-Control too (RFC 9111 3).
  */
 export function bindingLines({ caching, name }: AffinityOptions, token: string, isSecure: boolean): string {
   const cookie = `Set-Cookie: ${name}=${token}; Path=/; HttpOnly; SameSite=Lax${isSecure ? "; Secure" : ""}\r\n`
   return caching === "private" ? `${cookie}Cache-Control: private\r\n` : cookie
 }
 
-/** The value of the first cookie of this name (RFC 6265 4.2.1), over all Cookie fields; undefined when there is none. */
+/** The value of the first cookie of this name (RFC 6265 4.2.1) in all Cookie fields; undefined when there is none. */
 export function cookieOf(head: Head, name: string): string | undefined {
   for (let field = 0; field < head.count; field++) {
     if (head.ids[field] !== fields.cookie) continue

@@ -627,9 +627,9 @@ export class Exchange implements BackendSide {
   }
 
   /**
-   * A backend has said how it is, with this response: in its head, in its trailers or in both. How busy it is counts each
-   * time. What the request has cost counts once, when all is said: of a resource that both name, what the trailers say,
-   * as they know the whole response.
+   * A backend has said how it is, with this response: in its head, in its trailers or in both. How busy it is counts
+   * each time. What the request has cost counts once, when all is said: of a resource that both name, what the trailers
+   * say, as they know the whole response.
    */
   #report(report: LoadReport | undefined): void {
     const attempt = this.#attempt
@@ -734,7 +734,7 @@ function reportIn(head: Head, resources: ResourceTable): LoadReport | undefined 
   )
 }
 
-/** Retry-After in whole seconds (RFC 9110 10.2.3), ms; NaN where there is none. As a date it says too little to act on. */
+/** Retry-After in whole seconds (RFC 9110 10.2.3), ms; NaN where there is none. A date says too little to act on. */
 function retryAfterIn(head: Head): Millis {
   const field = head.find(fields["retry-after"])
   if (field === -1) return NaN

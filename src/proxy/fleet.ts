@@ -182,7 +182,7 @@ export class Fleet {
     return this.#members.keys()
   }
 
-  /** The time for choosing and settling: exact for a policy that measures, else the last sweep's, which costs nothing. */
+  /** The time for choosing and settling: exact for a policy that measures, else of the last sweep, which is free. */
   now(group: Group): Millis {
     const { clock, deadlines } = this.#context
     return group.measures ? clock.now() : deadlines.coarseNow

@@ -99,7 +99,7 @@ export interface DataPlaneOptions {
   /** Seed of the simulated demand (the same in every thread) and, with the thread's number, of its policy. */
   readonly seed: number
   readonly demand: {
-    /** `simulation`: drawn per request and sent on in a header per resource. `declared`: by header, else the default. */
+    /** `simulation`: drawn per request and sent on, a header per resource. `declared`: by header, else the default. */
     readonly mode: "simulation" | "declared"
     /** What a request needs that declares nothing, as long as nothing has been learned. */
     readonly default: ResourceVector

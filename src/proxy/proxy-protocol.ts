@@ -43,7 +43,7 @@ const commandProxy = 0x21
 const unixPathBytes = 108
 const tlvCrc32c = 0x03
 
-/** What the byte of family and transport means; the transport says nothing that matters here. All others are refused. */
+/** What the byte of family and transport means; the transport says nothing here. All others are refused. */
 const families: Readonly<Record<number, "unspecified" | "ipv4" | "ipv6" | "unix">> = {
   0x00: "unspecified",
   0x11: "ipv4",

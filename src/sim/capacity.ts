@@ -28,13 +28,13 @@ export interface CapacityInput {
 }
 
 /**
- * For each policy the largest load, as a share of θ*, at which p99 stays within the objective, with a 95 % interval over
- * the seeds (Student's t). A seed sees the same requests at every load and with every policy.
+ * For each policy the largest load, as a share of θ*, at which p99 stays within the objective, with a 95 % interval
+ * over the seeds (Student's t). A seed sees the same requests at every load and with every policy.
  *
- * A run passes when the 99th percentile of its latencies is at most twice the unloaded one, where a failed request counts
- * as one that took for ever, and when it has reached a steady state: a queue that still grows would pass no longer run.
- * Shares are sought from 0 to 1, since nobody carries more than θ* for long. With one seed the interval is all of that.
- * The cost is log2(1 / resolution) runs a seed and policy; a run that cannot pass any more ends early.
+ * A run passes when the 99th percentile of its latencies is at most twice the unloaded one, where a failed request
+ * counts as one that took for ever, and when it has reached a steady state: a queue that still grows would pass no
+ * longer run. Shares are sought from 0 to 1, since nobody carries more than θ* for long. With one seed the interval is
+ * all of that. The cost is log2(1 / resolution) runs a seed and policy; a run that cannot pass any more ends early.
  *
  * @throws RangeError as `runScenario`; Error when requests cannot be served at all where they are meant to be.
  */

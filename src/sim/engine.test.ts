@@ -111,7 +111,7 @@ test("without anybody left, requests end with an error and not in limbo", () => 
 test("one that flaps is down half of the time", () => {
   const result = run(withFault({ ...always, kind: "flapping", everyMs: 40_000 }))
 
-  // Down for the first 20 s of each 40 s: b-1 gets a quarter of half of the requests, 2500; 4σ is 4·√(n/4·3/4·1/2) = 173.
+  // Down for the first 20 s of each 40 s: b-1 gets a quarter of half of all, 2500; 4σ is 4·√(n/4·3/4·1/2) = 173.
   assert.equal(result.completed, 20_000)
   assert.ok(Math.abs(servedBy(result, "b-1") - 2_500) < 200, `${servedBy(result, "b-1")}`)
 })
@@ -432,6 +432,48 @@ test("who asks backends gets the truth, a moment later, and no answer from one t
     },
   )
   assert.equal(answers.length, 0)
+})
+
+test("a backend that is asked now and then knows what company each request had when it began", () => {
+  // One is served alone, then ten come together and are served one after the other, then one comes to an idle backend.
+  const atMs = [0, ...Array.from({ length: 10 }, (_, n) => 1_000 + n), 5_000]
+  const demand = { r0: { kind: "constant" as const, mean: 0.1 } }
+  const played = scenario({
+    backends: [group({ capacity: { r0: 1 }, discipline: "fifo" })],
+    classes: [kind([], { demand })],
+    arrivals: {
+      kind: "trace",
+      requests: atMs.map((at) => ({ atMs: at, class: 0, demand: [0.1], holdMs: 0 })),
+    },
+    requests: atMs.length,
+    warmUp: 0,
+  })
+  const answers: [inFlight: number, latencyMs: number][] = []
+  let picks = 0
+  const asking: PolicyFactory = {
+    name: "asking",
+    make: ({ prober, rng, resources }) => {
+      const inner = atRandom.make({ prober, rng, resources })
+      return {
+        name: "asking",
+        rebuild: (members) => inner.rebuild(members),
+        pick: (request) => {
+          const backend = inner.pick(request)!
+          if (picks === 0 || picks === atMs.length - 1) {
+            prober!.probe(backend, (inFlight, latencyMs) => void answers.push([inFlight, latencyMs]))
+          }
+          picks++
+          return backend
+        },
+      }
+    },
+  }
+  // The pace of the recording.
+  run(played, { policy: asking, load: 1, thetaStar: (1_000 * (atMs.length - 1)) / 5_000 })
+  const [, [inFlight, latencyMs]] = answers as [unknown, [number, number]]
+  assert.equal(inFlight, 1)
+  // With one more in flight, one like those that began beside up to two others: 100, 100, 199 and 298 ms.
+  assert.ok(Math.abs(latencyMs - 149.5) < 1, `${latencyMs}`)
 })
 
 test("a fault that names nobody or has a number that makes no sense is refused", () => {

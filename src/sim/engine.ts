@@ -455,7 +455,6 @@ export class Engine {
     const requests = this.#requests
     const backend = requests.backend[request]!
     const isAnswer = failure === "backend_error"
-    this.#reporting.failed(backend, this.now)
     if (failure === "backend_failed" && requests.phase[request] === phases.ended) {
       // It could not even connect.
       const seen = requests.attempt[request]!.backend as SeenBackend
@@ -464,6 +463,7 @@ export class Engine {
       this.#scheduleMembership()
     }
     this.#settle(request, "failure", isAnswer ? 500 : 0)
+    this.#reporting.failed(backend, this.now)
     // An answer is an answer, also one that says that something went wrong: only silence is tried again.
     if (isAnswer || requests.attempts[request]! >= this.#limits.attemptsMax) {
       this.#fail(request, failure)

@@ -79,7 +79,7 @@ export class Known {
   }
 }
 
-/** Plans the mix when somebody asks for it: that costs more than the whole rest of a run whose policy has no use for it. */
+/** Plans the mix when somebody asks for it: that costs more than all the rest of a run whose policy does not use it. */
 class LazyPlanner {
   readonly #resources: ResourceTable
   readonly #planner: MixPlanner

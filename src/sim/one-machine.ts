@@ -1,6 +1,6 @@
 /**
- * What one machine as large as all backends together would carry, and share out as they do: a yardstick for policies where arrivals come in bursts,
- * backends come and go, or faults take a part of them, all of which θ* knows nothing of.
+ * What all backends together would carry as one machine: a yardstick for policies where arrivals come in bursts,
+ * backends come and go, or faults take a part of them. Of all that θ* knows nothing.
  */
 import type { Millis } from "../core/clock.ts"
 import { ArrivalProcess, streamOf } from "./arrivals.ts"
@@ -28,10 +28,10 @@ export type OneMachineResult = Pick<RunResult, "p99Served" | "isSteady">
 /**
  * How requests fare when the fleet is one machine that shares its time among all that it has.
  *
- * The prices of the linear program say what a unit of each resource is worth. A request is worth as much as it takes where
- * that is cheapest for it, and what the backends that are there can do is worth so much a second. No policy can
+ * The prices of the linear program say what a unit of each resource is worth. A request is worth as much as it takes
+ * where that is cheapest for it, and what the backends that are there can do is worth so much a second. No policy can
  * clear the work that has come in faster than that (the prices are a feasible point of the dual, whatever is there).
- * Requests go on as fast as alone where θ* sends their class, and all slower by the same factor while there are too many.
+ * Requests go on as fast as alone where θ* sends their class, and all slower by one factor while they are too many.
  *
  * It is not a bound: who serves in another order can be late for fewer. Errors that backends answer are not counted,
  * nor is it what spaces make of it when requests are slow.
@@ -77,8 +77,9 @@ interface Stretch {
 }
 
 /**
- * All that is in it goes on at the same part of its own full speed, so it is the order in which requests would end alone
- * that counts: each ends when the machine has lived through its time alone, by a clock that is slow while it is full.
+ * All that is in it goes on at the same part of its own full speed, so it is the order in which requests would end
+ * alone that counts: each ends when the machine has lived through its time alone, by a clock that is slow while it is
+ * full.
  */
 class SharedMachine {
   active = 0

@@ -35,8 +35,8 @@ function run(
 }
 
 test("beyond what replicas were allotted weighted turns run into the time-out, and Prequal gets slower little by little", () => {
-  // The paper's testbed in small (section 5.1 there): each replica is allotted 20 of the 50 cores of its machine and may
-  // use what its neighbours leave. Six of the twenty have neighbours that leave no more than the 20.
+  // The paper's testbed in small (section 5.1 there): each replica is allotted 20 of the 50 cores of its machine and
+  // may use what its neighbours leave. Six of the twenty have neighbours that leave no more than the 20.
   const rehearsed = replicas(
     50,
     [1, 2, 3, 4, 5, 6].map((n) => ({
@@ -65,8 +65,8 @@ test("beyond what replicas were allotted weighted turns run into the time-out, a
 })
 
 test("many requests at each of equal backends: Prequal carries nearly all that there is", () => {
-  // At 0.9 some 18 of the 20 cores are busy. Estimates from another load than that of the moment would pile requests up on
-  // few backends, and keep them from those that have become idle.
+  // At 0.9 some 18 of the 20 cores are busy. Estimates from another load than that of the moment would pile requests up
+  // on few backends, and keep them from those that have become idle.
   const rehearsed = replicas(20)
   const result = run(rehearsed, "prequal", (0.9 * 20 * 20) / querySeconds)
   assert.ok(result.isSteady)

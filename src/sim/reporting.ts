@@ -110,7 +110,7 @@ export class Reporting {
     this.#probed?.settled(backend, "success", ms, now)
   }
 
-  /** Hot: an attempt has failed, and is still in flight. */
+  /** Hot: an attempt has failed, and is not in flight any more. */
   failed(backend: number, now: Millis): void {
     this.#ended[backend]!++
     this.#failed[backend]!++

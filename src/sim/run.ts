@@ -14,9 +14,9 @@ import type { Scenario } from "./scenario.ts"
 const growthMax = 0.01
 
 /**
- * Whether as many requests are in the system at the end of a run as half way, but for chance: had the load been 1 % less it
- * would still have been too much; and numbers in a system that is not overloaded vary by about their root, each of
- * the two.
+ * Whether as many requests are in the system at the end of a run as half way, but for chance: had the load been 1 %
+ * less it would still have been too much; and numbers in a system that is not overloaded vary by about their root, each
+ * of the two.
  *
  * @param arrived between the two moments
  */
@@ -252,8 +252,8 @@ function classResults(
 }
 
 /**
- * What the first balancer has learned, by class; undefined where it was told, or has learned nothing. Asked when the last
- * request has arrived: of those that end after that, ever more are large.
+ * What the first balancer has learned, by class; undefined where it was told, or has learned nothing. Asked when the
+ * last request has arrived: of those that end after that, ever more are large.
  */
 function learnedOf(scenario: Scenario, engine: Engine): (NamedAmounts | undefined)[] {
   if (scenario.knowledge.demand === "known") return []

@@ -75,12 +75,12 @@ const timerMs = 1.5
  * By how much a live figure may differ from the simulated mean.
  *
  * Chance: both sides see the same arrivals and sizes, so what is left are the draws of the policy, and that a
- * millisecond more or less sends a request elsewhere and all that follow with it. The twins differ in just that (another
- * seed for the policy, arrivals stretched by up to a thousandth), so their deviation s is that of a live run, and the
- * live run lies within t·s·√(1 + 1/n) of their mean in 99 of 100 cases (Student's t, n − 1 degrees of freedom).
+ * millisecond more or less sends a request elsewhere and all that follow with it. The twins differ in just that
+ * (another seed for the policy, arrivals stretched by up to a thousandth), so their deviation s is that of a live run,
+ * and the live run lies within t·s·√(1 + 1/n) of their mean in 99 of 100 cases (Student's t, n − 1 degrees of freedom).
  *
- * Delay: a live request also crosses sockets and waits for timers. `relayMs` is measured with requests that need nothing;
- * each of its stages ends by a timer. Real milliseconds weigh `speed` times as much in the scenario.
+ * Delay: a live request also crosses sockets and waits for timers. `relayMs` is measured with requests that need
+ * nothing; each of its stages ends by a timer. Real milliseconds weigh `speed` times as much in the scenario.
  *
  * Resolution: both histograms together are off by 0.8 % each.
  */

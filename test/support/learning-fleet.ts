@@ -14,7 +14,7 @@ export interface FleetOptions {
   /** Registered capacity, one row a backend; and what it really has where that is something else. */
   readonly capacities: readonly (readonly number[])[]
   readonly actual?: (backend: number, now: number) => readonly number[]
-  /** Requests are of these kinds, each a route from 1 on: mean demand, its coefficient of variation, requests a second. */
+  /** Requests of these kinds, each a route from 1 on: mean demand, its coefficient of variation, requests a second. */
   readonly classes: readonly {
     readonly mean: readonly number[]
     readonly cv?: number
