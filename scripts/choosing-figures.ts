@@ -1,15 +1,16 @@
 /**
  * What `npm run figures` does: runs the simulator for scenarios × policies, and writes the figures and tables of
- * docs/choosing.md. Nothing there is typed by hand. Results are kept in docs/choosing/SCENARIO.json, so that one scenario can
- * be measured again (`npm run figures -- --only skewed`), or only the tables written (`npm run figures -- --tables`).
- * Scenarios are measured in processes of their own, `--jobs` at a time. `npm run figures -- --live` instead plays a scenario
- * with real processes (some six minutes of a machine that does nothing else) for docs/spam.md; `--live-tables` only writes
- * its table again.
+ * docs/choosing.md. Nothing there is typed by hand. Results are kept in docs/choosing/SCENARIO.json, so that one
+ * scenario can be measured again (`npm run figures -- --only skewed`), or only the tables written (`npm run figures --
+ * --tables`). Scenarios are measured in processes of their own, `--jobs` at a time. `npm run figures -- --knowledge`
+ * measures how much depends on the source of what is known of demand, `-- --traces FILE,FILE` plays recordings. `npm
+ * run figures -- --live` instead plays a scenario with real processes (some six minutes of a machine that does nothing
+ * else) for docs/spam.md; `--live-tables` only writes its table again.
  */
 import { spawn } from "node:child_process"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { parseArgs } from "node:util"
 import { packageVersion } from "../src/version.ts"
 import { policies, policyNames } from "../src/policies/index.ts"
@@ -20,7 +21,8 @@ import type { Scenario } from "../src/sim/scenario.ts"
 import { readScenario } from "../src/sim/scenario-file.ts"
 import { standalone } from "../src/sim/svg.ts"
 import { comparisonFigure } from "../src/spam/comparison-page.ts"
-import { readResults } from "./choosing-results.ts"
+import { compared, knowledgeParts, measureKnowledge, type TraceResult } from "./choosing-knowledge.ts"
+import { readKnowledge, readResults, readTraces } from "./choosing-results.ts"
 import { between, type ChoosingResult, generatedParts } from "./choosing-tables.ts"
 import { carriedTable, liveTable, readComparison } from "./live-table.ts"
 
@@ -46,6 +48,8 @@ const plotted = [
   "seed-ratio",
 ]
 
+/** Of these it is shown what depends on the source of the knowledge: one with rates alone, one with a space. */
+const knowledgeScenarios = ["three-types", "llm"] as const satisfies readonly BuiltInName[]
 const livePolicies = ["price", "least-connections", "power-of-two"]
 
 const { values } = parseArgs({
@@ -58,6 +62,8 @@ const { values } = parseArgs({
     tables: { type: "boolean", default: false },
     live: { type: "boolean", default: false },
     "live-tables": { type: "boolean", default: false },
+    knowledge: { type: "boolean", default: false },
+    traces: { type: "string" },
     // For the processes that this one starts.
     "measure-only": { type: "boolean", default: false },
   },
@@ -81,8 +87,13 @@ else if (values.live || values["live-tables"]) {
   const carried = { "carried-live": carriedTable(comparison) }
   writeFileSync(document, between(readFileSync(document, "utf8"), carried))
 } else {
-  if (!values.tables) await measureAll()
-  const parts = generatedParts(policies, readResults(folder))
+  if (values.knowledge) await playKnowledge()
+  else if (values.traces !== undefined) await playTraces(values.traces.split(","))
+  else if (!values.tables) await measureAll()
+  const parts = {
+    ...generatedParts(policies, readResults(folder)),
+    ...knowledgeParts(readKnowledge(folder), readTraces(folder)),
+  }
   writeFileSync(document, between(readFileSync(document, "utf8"), parts))
 }
 
@@ -95,15 +106,45 @@ async function measureAll(): Promise<void> {
 }
 
 async function playLive(): Promise<void> {
-  const args = ["spam", "--scenario=dozen", `--compare=${livePolicies.join(",")}`, "--json"]
-  const child = spawn(process.execPath, [join(root, "bin", "linebacker"), ...args], {
+  const json = await linebacker("spam", "--scenario=dozen", `--compare=${livePolicies.join(",")}`, "--json")
+  writeFileSync(join(folder, "dozen-live.json"), json)
+}
+
+/** Recordings on the fleet of llm. Classes, gaps and sizes are those of the file, whatever the seed. */
+async function playTraces(files: readonly string[]): Promise<void> {
+  const results: TraceResult[] = []
+  for (const file of files) {
+    const options = [`--trace=${file}`, `--policy=${compared.join(",")}`, `--seeds=${seeds}`, "--json"]
+    const json = await linebacker("sim", "capacity", "llm", ...options)
+    const {
+      classBlindCeiling,
+      oneMachine,
+      policies: found,
+    } = JSON.parse(json) as Omit<TraceResult, "recording">
+    results.push({ recording: basename(file, ".csv"), classBlindCeiling, oneMachine, policies: found })
+  }
+  writeFileSync(join(folder, "traces.json"), `${JSON.stringify(results, undefined, 1)}\n`)
+}
+
+/** What the program says to these words. */
+async function linebacker(...words: readonly string[]): Promise<string> {
+  const child = spawn(process.execPath, [join(root, "bin", "linebacker"), ...words], {
     stdio: ["ignore", "pipe", "inherit"],
   })
-  let json = ""
-  child.stdout.on("data", (data: Buffer) => (json += data.toString()))
+  let out = ""
+  child.stdout.on("data", (data: Buffer) => (out += data.toString()))
   const code = await new Promise<number | null>((resolve) => void child.once("close", resolve))
-  if (code !== 0) throw new Error(`the scenario could not be played: exit code ${code}`)
-  writeFileSync(join(folder, "dozen-live.json"), json)
+  if (code !== 0) throw new Error(`linebacker ${words.join(" ")} ended with exit code ${code}`)
+  return out
+}
+
+async function playKnowledge(): Promise<void> {
+  const measured = await measureKnowledge(knowledgeScenarios.map(scenarioOf), {
+    seeds,
+    requests: requestsAtLeast,
+    version: packageVersion(),
+  })
+  writeFileSync(join(folder, "knowledge.json"), `${JSON.stringify(measured, undefined, 1)}\n`)
 }
 
 async function inProcess(name: string): Promise<void> {
@@ -123,9 +164,7 @@ async function inProcess(name: string): Promise<void> {
 
 async function measure(name: BuiltInName): Promise<void> {
   const startedAt = performance.now()
-  const read = readScenario({ file: `${name}.yaml`, text: readFileSync(builtInUrl(name), "utf8") })
-  if (!read.ok) throw new Error(`the scenario ${name} is wrong`)
-  const scenario = read.value
+  const scenario = scenarioOf(name)
   const able = names.filter((policy) => policies[policy].unsuitable?.(scenario.resources) === undefined)
   const contestants = able.map((policy) => {
     const made = contestant(policy, policies[policy])
@@ -140,6 +179,9 @@ async function measure(name: BuiltInName): Promise<void> {
     policies: contestants.filter((each) => plotted.includes(each.name)),
     capacitySeeds: undefined,
   })
+  const known = readResults(folder)[name]
+  // Figures with some policies only would be in the place of those with all.
+  const isWhole = values.policies === undefined || known === undefined
   const capacities: Record<string, ChoosingResult["capacities"][string]> = {}
   let oneMachine: PolicyCapacity | undefined
   for (const balancers of balancerCounts) {
@@ -152,14 +194,13 @@ async function measure(name: BuiltInName): Promise<void> {
     })
     capacities[balancers] = many.capacity!.policies
     oneMachine = many.capacity!.oneMachine
-    if (balancers === 1) write(`${name}-capacity`, capacityFigure(many).svg)
+    if (balancers === 1 && isWhole) write(`${name}-capacity`, capacityFigure(many).svg)
   }
-  write(`${name}-latency`, latencyFigure(one).svg)
-  if (name === routingScenario) {
+  if (isWhole) write(`${name}-latency`, latencyFigure(one).svg)
+  if (isWhole && name === routingScenario) {
     for (const figure of reportFigures(one)) if (routed.includes(figure.name)) write(figure.name, figure.svg)
   }
   const { thetaStar, classBlindCeiling, roundRobinCeiling } = one.bounds
-  const before = readResults(folder)[name]?.capacities ?? {}
   const result: ChoosingResult = {
     summary: scenario.summary,
     thetaStar,
@@ -170,10 +211,16 @@ async function measure(name: BuiltInName): Promise<void> {
     seeds,
     requests,
     version: packageVersion(),
-    capacities: values.policies === undefined ? capacities : merged(before, capacities),
+    capacities: values.policies === undefined ? capacities : merged(known?.capacities ?? {}, capacities),
   }
   writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(result, undefined, 1)}\n`)
   process.stdout.write(`${name}: ${Math.round((performance.now() - startedAt) / 1_000)} s\n`)
+}
+
+function scenarioOf(name: BuiltInName): Scenario {
+  const read = readScenario({ file: `${name}.yaml`, text: readFileSync(builtInUrl(name), "utf8") })
+  if (!read.ok) throw new Error(`the scenario ${name} is wrong`)
+  return read.value
 }
 
 /** Whether the fleet is asked for other than a steady stream, or is not all there all the time. */

@@ -116,7 +116,8 @@ export function capacityTable(results: ChoosingResults, policies: Policies, bala
   )
 }
 
-function shareText({ high, low, share }: PolicyCapacity): string {
+/** A share of θ* with half of its interval. */
+export function shareText({ high, low, share }: Pick<PolicyCapacity, "high" | "low" | "share">): string {
   return `${share.toFixed(2)} ± ${((high - low) / 2).toFixed(2)}`
 }
 
@@ -166,7 +167,7 @@ function only(results: ChoosingResults, isDisturbed: boolean): ChoosingResults {
 }
 
 /** @param numeric how many columns from the second on hold numbers, which stand to the right. */
-function markdownTable(
+export function markdownTable(
   head: readonly string[],
   rows: readonly (readonly string[])[],
   numeric: number,
