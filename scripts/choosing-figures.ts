@@ -29,7 +29,8 @@ import { carriedTable, liveTable, readComparison } from "./live-table.ts"
 const root = join(import.meta.dirname, "..")
 const folder = join(root, "docs", "choosing")
 const document = join(root, "docs", "choosing.md")
-const balancerCounts = [1, 8]
+/** One that sees everything, and several that exchange nothing. */
+const balancersDefault = "1,8"
 /** Fewer say nothing of a fleet: it has to have been full, and each backend have seen more than luck. */
 const requestsABackend = 200
 /** Of one scenario, to show where classes go. */
@@ -58,6 +59,7 @@ const { values } = parseArgs({
     policies: { type: "string" },
     seeds: { type: "string", default: "5" },
     requests: { type: "string", default: "30000" },
+    balancers: { type: "string", default: balancersDefault },
     jobs: { type: "string", default: String(Math.max(1, availableParallelism() - 1)) },
     tables: { type: "boolean", default: false },
     live: { type: "boolean", default: false },
@@ -70,6 +72,7 @@ const { values } = parseArgs({
 })
 const seeds = wholeNumber("seeds", values.seeds)
 const requestsAtLeast = wholeNumber("requests", values.requests)
+const balancerCounts = values.balancers.split(",").map((each) => wholeNumber("balancers", each))
 const scenarios = values.only === undefined ? [...builtInNames] : values.only.split(",").filter(isBuiltInName)
 const names = policyNames.filter(
   (name) => values.policies === undefined || values.policies.split(",").includes(name),
@@ -155,6 +158,7 @@ async function inProcess(name: string): Promise<void> {
     `--only=${name}`,
     `--seeds=${seeds}`,
     `--requests=${requestsAtLeast}`,
+    `--balancers=${values.balancers}`,
     ...(values.policies === undefined ? [] : [`--policies=${values.policies}`]),
   ]
   const child = spawn(process.execPath, args, { stdio: "inherit" })
@@ -180,6 +184,7 @@ async function measure(name: BuiltInName): Promise<void> {
     capacitySeeds: undefined,
   })
   const known = readResults(folder)[name]
+  const isAll = values.policies === undefined && values.balancers === balancersDefault
   // Figures with some policies only would be in the place of those with all.
   const isWhole = values.policies === undefined || known === undefined
   const capacities: Record<string, ChoosingResult["capacities"][string]> = {}
@@ -211,7 +216,7 @@ async function measure(name: BuiltInName): Promise<void> {
     seeds,
     requests,
     version: packageVersion(),
-    capacities: values.policies === undefined ? capacities : merged(known?.capacities ?? {}, capacities),
+    capacities: isAll ? capacities : merged(known?.capacities ?? {}, capacities),
   }
   writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(result, undefined, 1)}\n`)
   process.stdout.write(`${name}: ${Math.round((performance.now() - startedAt) / 1_000)} s\n`)
