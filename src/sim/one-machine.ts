@@ -3,14 +3,16 @@
  * backends come and go, or faults take a part of them. Of all that θ* knows nothing.
  */
 import type { Millis } from "../core/clock.ts"
+import type { ResourceTable } from "../core/resources.ts"
 import { ArrivalProcess, streamOf } from "./arrivals.ts"
 import { EventHeap } from "./event-heap.ts"
-import { aloneMsOn, backendsOf, checkFaults, Condition, type FleetBackend } from "./fleet.ts"
+import { aloneMsOn, backendsOf, checkFaults, type FleetBackend } from "./fleet.ts"
 import { useOf } from "./fluid.ts"
 import { Histogram } from "../metrics/histogram.ts"
 import type { FluidBounds, RunResult } from "./results.ts"
 import { isSteadyAt } from "./run.ts"
 import type { Scenario } from "./scenario.ts"
+import { type BackendState, stateAtStart, turnsOf } from "./turns.ts"
 import { drawnFrom, firstOfEach } from "./unloaded.ts"
 
 export interface OneMachineRun {
@@ -155,56 +157,43 @@ function worthOf(
   return least
 }
 
-interface Change {
-  readonly atMs: Millis
-  readonly backend: FleetBackend
-  readonly condition: Condition
-  readonly apply: () => void
-}
-
 /** What the backends that are there can do, as worth by the prices. */
 function supplyOf(
   scenario: Scenario,
   prices: readonly (readonly number[])[],
   untilMs: Millis,
 ): readonly Stretch[] {
-  const { resources } = scenario
-  const rates = new Map<FleetBackend, number>()
-  const present = new Set<FleetBackend>()
-  const stretches = changesOf(scenario, untilMs, present)
-    .sort((a, b) => a.atMs - b.atMs)
-    .map(({ apply, atMs, backend, condition }) => {
-      apply()
-      const rate = resources.reduce((sum, { kind }, r) => {
-        const part = (1 - condition.taken[r]!) * (kind === "rate" ? condition.speed : 1)
-        return sum + backend.capacity[r]! * part * prices[backend.groupIndex]![r]!
-      }, 0)
-      rates.set(backend, present.has(backend) && !condition.isDown ? rate : 0)
-      const total = [...rates.values()].reduce((sum, one) => sum + one, 0)
-      return { fromMs: atMs, rate: total / 1_000 }
-    })
-  return [{ fromMs: 0, rate: 0 }, ...stretches]
-}
-
-function changesOf(scenario: Scenario, untilMs: Millis, present: Set<FleetBackend>): Change[] {
+  const { faults, resources } = scenario
   const backends = backendsOf(scenario)
   checkFaults(scenario, backends)
-  return backends.flatMap((backend) => {
-    const condition = new Condition(scenario.resources)
-    const { joinsAtMs, leavesAtMs } = backend.group
-    const at = (atMs: Millis, apply: () => void): Change => ({ atMs, backend, condition, apply })
-    const changes = [at(Math.max(0, joinsAtMs), () => void present.add(backend))]
-    if (leavesAtMs !== undefined) changes.push(at(leavesAtMs, () => void present.delete(backend)))
-    for (const fault of scenario.faults) {
-      if (fault.backend !== backend.name) continue
-      const endsAt = Math.min(untilMs, fault.atMs + (fault.forMs ?? Infinity))
-      const stepMs = fault.kind === "flapping" ? fault.everyMs : Infinity
-      for (let from = fault.atMs; from < endsAt; from += stepMs) {
-        changes.push(at(from, () => condition.begin(fault)))
-        const to = fault.kind === "flapping" ? Math.min(endsAt, from + stepMs / 2) : endsAt
-        if (to < untilMs) changes.push(at(to, () => condition.end(fault)))
-      }
-    }
-    return changes
+  const states = backends.map((backend) => stateAtStart(backend, resources))
+  const rates = backends.map((backend, b) => rateOf(backend, states[b]!, prices, resources))
+  const stretchFrom = (fromMs: Millis): Stretch => ({
+    fromMs,
+    rate: rates.reduce((sum, rate) => sum + rate, 0) / 1_000,
   })
+  const stretches = [stretchFrom(0)]
+  const turns = backends.flatMap((backend, b) =>
+    turnsOf(backend, faults, untilMs).map(({ atMs, change }) => ({ atMs, change, b })),
+  )
+  for (const { atMs, b, change } of turns.toSorted((one, other) => one.atMs - other.atMs)) {
+    change(states[b]!)
+    rates[b] = rateOf(backends[b]!, states[b]!, prices, resources)
+    stretches.push(stretchFrom(atMs))
+  }
+  return stretches
+}
+
+/** What a backend can do a second. */
+function rateOf(
+  { capacity, groupIndex }: FleetBackend,
+  { condition, isThere }: BackendState,
+  prices: readonly (readonly number[])[],
+  resources: ResourceTable,
+): number {
+  if (!isThere || condition.isDown) return 0
+  return resources.reduce((sum, { kind }, r) => {
+    const part = (1 - condition.taken[r]!) * (kind === "rate" ? condition.speed : 1)
+    return sum + capacity[r]! * part * prices[groupIndex]![r]!
+  }, 0)
 }

@@ -2,8 +2,9 @@
 import type { Condition as Told } from "../backend/demonstration-backend.ts"
 import type { Millis } from "../core/clock.ts"
 import type { NamedAmounts } from "../core/resources.ts"
-import { backendsOf, checkFaults, Condition, type FleetBackend } from "../sim/fleet.ts"
-import type { Fault, Scenario } from "../sim/scenario.ts"
+import { backendsOf, checkFaults, type FleetBackend } from "../sim/fleet.ts"
+import type { Scenario } from "../sim/scenario.ts"
+import { type BackendState, stateAtStart, turnsOf } from "../sim/turns.ts"
 
 /** `start`: it joins, or comes back; `retire`: it drains and ends; `kill`: as a power failure; `freeze`: until `thaw`. */
 export type Deed =
@@ -24,18 +25,6 @@ export interface Timeline {
   readonly cues: readonly Cue[]
 }
 
-/** When a fault begins or ends, or a backend joins or leaves, in the scenario's time. */
-interface Turn {
-  readonly atMs: Millis
-  readonly change: (state: State) => void
-}
-
-interface State {
-  isThere: boolean
-  isLeaving: boolean
-  readonly condition: Condition
-}
-
 /**
  * The timeline of a run of this length (ms of the scenario's time) at this speed. Flapping backends are down for the first half of each
  * period, as in the simulator. At equal times changes come in the order of the scenario, and only what differs from
@@ -49,12 +38,10 @@ export function timelineOf(scenario: Scenario, lengthMs: Millis, speed: number):
   const present: string[] = []
   const cues: Cue[] = []
   for (const backend of backends) {
-    const turns = turnsOf(backend, scenario.faults, lengthMs).toSorted((a, b) => a.atMs - b.atMs)
-    const isThere = backend.group.joinsAtMs <= 0
-    const state: State = { isThere, isLeaving: false, condition: new Condition(scenario.resources) }
-    if (isThere) present.push(backend.name)
-    let before = standingOf(scenario, backend, { ...state, condition: new Condition(scenario.resources) })
-    for (const { atMs, change } of turns) {
+    const state = stateAtStart(backend, scenario.resources)
+    if (state.isThere) present.push(backend.name)
+    let before = standingOf(scenario, backend, state)
+    for (const { atMs, change } of turnsOf(backend, scenario.faults, lengthMs)) {
       change(state)
       const after = standingOf(scenario, backend, state)
       for (const deed of deedsOf(before, after, state.isLeaving)) {
@@ -66,38 +53,6 @@ export function timelineOf(scenario: Scenario, lengthMs: Millis, speed: number):
   return { present, cues: cues.toSorted((a, b) => a.atMs - b.atMs) }
 }
 
-function turnsOf({ group, name }: FleetBackend, faults: readonly Fault[], lengthMs: Millis): Turn[] {
-  const turns: Turn[] = []
-  const { joinsAtMs, leavesAtMs } = group
-  if (joinsAtMs > 0) turns.push({ atMs: joinsAtMs, change: (state) => (state.isThere = true) })
-  for (const fault of faults) {
-    if (fault.backend !== name) continue
-    const { atMs, forMs = Infinity } = fault
-    const begin = (state: State): void => state.condition.begin(fault)
-    const end = (state: State): void => state.condition.end(fault)
-    const endsAt = atMs + forMs
-    if (fault.kind === "flapping") {
-      for (let at = atMs; at < Math.min(endsAt, lengthMs); at += fault.everyMs) {
-        turns.push(
-          { atMs: at, change: begin },
-          { atMs: Math.min(at + fault.everyMs / 2, endsAt), change: end },
-        )
-      }
-    } else {
-      turns.push({ atMs, change: begin })
-      if (endsAt < Infinity) turns.push({ atMs: endsAt, change: end })
-    }
-  }
-  if (leavesAtMs !== undefined) {
-    const leave = (state: State): void => {
-      state.isThere = false
-      state.isLeaving = true
-    }
-    turns.push({ atMs: leavesAtMs, change: leave })
-  }
-  return turns.filter(({ atMs }) => atMs < lengthMs)
-}
-
 /** What a process has to be like. */
 interface Standing {
   readonly runs: boolean
@@ -105,7 +60,7 @@ interface Standing {
   readonly told: Required<Told>
 }
 
-function standingOf(scenario: Scenario, { group }: FleetBackend, state: State): Standing {
+function standingOf(scenario: Scenario, { group }: FleetBackend, state: BackendState): Standing {
   const { isDown, speed, taken, failing, lie, isStale } = state.condition
   const has = (name: string): boolean => Object.hasOwn(group.actual ?? group.capacity, name)
   const named = scenario.resources.map(({ name }) => name).filter(has)
