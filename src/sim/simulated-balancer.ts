@@ -172,6 +172,7 @@ export class SimulatedBalancer {
     }
     this.#seen = seen
     this.eligible = Array.from(seen.values(), ({ backend }) => backend)
+    this.#renewDemands()
     this.#rebuild()
   }
 
@@ -190,7 +191,6 @@ export class SimulatedBalancer {
   #rebuild(): void {
     this.policy.rebuild(this.eligible)
     this.queue.rebuild(this.eligible)
-    this.#renewDemands()
   }
 
   #renewDemands(): void {
