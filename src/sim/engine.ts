@@ -20,7 +20,7 @@ import type { AttemptResult, Policy, Prober } from "../policies/policy.ts"
 import { ArrivalProcess, streamOf } from "./arrivals.ts"
 import { type Sampler, samplerOf } from "./distributions.ts"
 import { EventHeap } from "./event-heap.ts"
-import { aloneMsOn, backendsOf, checkFaults, Condition, type FleetBackend } from "./fleet.ts"
+import { aloneMsOn, backendsOf, checkFaults, Condition, firstOfEach, type FleetBackend } from "./fleet.ts"
 import { Known, Learning, priorOf } from "./learning.ts"
 import { Membership, SimulatedSlots } from "./membership.ts"
 import { Reporting } from "./reporting.ts"
@@ -170,9 +170,7 @@ export class Engine {
     this.#resources = resources.length
     this.backends = backendsOf(scenario)
     checkFaults(scenario, this.backends)
-    this.#kinds = scenario.backends.flatMap(
-      (_, group) => this.backends.find((b) => b.groupIndex === group) ?? [],
-    )
+    this.#kinds = firstOfEach(scenario, this.backends)
     this.#arrivals = new ArrivalProcess(scenario, rate, seed)
     this.#balancerRng = streamOf(seed, "balancers")
     this.#clientRng = streamOf(seed, "clients")

@@ -39,6 +39,13 @@ export function backendsOf(scenario: Scenario): readonly FleetBackend[] {
   return backends
 }
 
+/** A backend of each group that has any: the others of it are like it. */
+export function firstOfEach(scenario: Scenario, backends: readonly FleetBackend[]): FleetBackend[] {
+  return scenario.backends.flatMap(
+    (_, group) => backends.find(({ groupIndex }) => groupIndex === group) ?? [],
+  )
+}
+
 /** How long a request lasts that is alone on this backend; Infinity when it lacks what the request needs. */
 export function aloneMsOn(backend: FleetBackend, work: Readonly<Float64Array>, holdMs: Millis): Millis {
   let ms = holdMs

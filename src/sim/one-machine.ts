@@ -6,14 +6,14 @@ import type { Millis } from "../core/clock.ts"
 import type { ResourceTable } from "../core/resources.ts"
 import { ArrivalProcess, streamOf } from "./arrivals.ts"
 import { EventHeap } from "./event-heap.ts"
-import { aloneMsOn, backendsOf, checkFaults, type FleetBackend } from "./fleet.ts"
+import { aloneMsOn, backendsOf, checkFaults, firstOfEach, type FleetBackend } from "./fleet.ts"
 import { useOf } from "./fluid.ts"
 import { Histogram } from "../metrics/histogram.ts"
 import type { FluidBounds, RunResult } from "./results.ts"
 import { isSteadyAt } from "./run.ts"
 import type { Scenario } from "./scenario.ts"
 import { type BackendState, stateAtStart, turnsOf } from "./turns.ts"
-import { drawnFrom, firstOfEach } from "./unloaded.ts"
+import { drawnFrom } from "./unloaded.ts"
 
 export interface OneMachineRun {
   readonly scenario: Scenario
@@ -44,7 +44,7 @@ export type OneMachineResult = Pick<RunResult, "p99Served" | "isSteady">
 export function runOneMachine(run: OneMachineRun): OneMachineResult {
   const { bounds, load, requests, scenario, seed } = run
   const { resources } = scenario
-  const groups = firstOfEach(scenario)
+  const groups = firstOfEach(scenario, backendsOf(scenario))
   const prices = bounds.prices.map((price) => resources.map(({ name }) => price[name] ?? 0))
   const rate = load * bounds.thetaStar
   const arrivals = new ArrivalProcess(scenario, rate, seed)

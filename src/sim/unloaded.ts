@@ -2,7 +2,7 @@
 import type { Millis } from "../core/clock.ts"
 import { Histogram } from "../metrics/histogram.ts"
 import { ArrivalProcess, streamOf } from "./arrivals.ts"
-import { aloneMsOn, backendsOf, type FleetBackend } from "./fleet.ts"
+import { aloneMsOn, backendsOf, firstOfEach } from "./fleet.ts"
 import type { Scenario } from "./scenario.ts"
 
 /** At the 99th percentile of an exponential this gives a standard error of 0.4 %. */
@@ -20,7 +20,7 @@ const draws = 300_000
  * Infinity when more than 1 in 100 would go where they cannot be served.
  */
 export function unloadedP99(scenario: Scenario, shares?: readonly (readonly number[])[]): Millis {
-  const groups = firstOfEach(scenario)
+  const groups = firstOfEach(scenario, backendsOf(scenario))
   const sizes = new ArrivalProcess(scenario, 1, 1)
   const places = streamOf(1, "balancers")
   const times = new Histogram()
@@ -38,14 +38,6 @@ export function unloadedP99(scenario: Scenario, shares?: readonly (readonly numb
     else never++
   }
   return times.quantile(0.99, never)
-}
-
-/** A backend of each group that has any. */
-export function firstOfEach(scenario: Scenario): FleetBackend[] {
-  const backends = backendsOf(scenario)
-  return scenario.backends.flatMap(
-    (_, group) => backends.find(({ groupIndex }) => groupIndex === group) ?? [],
-  )
 }
 
 /** Whom `u`, from 0 to 1, means, of those with these shares. */
