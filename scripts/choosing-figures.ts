@@ -16,12 +16,18 @@ import { packageVersion } from "../src/version.ts"
 import { policies, policyNames } from "../src/policies/index.ts"
 import { type BuiltInName, builtInNames, builtInUrl, isBuiltInName } from "../src/sim/built-in.ts"
 import { capacityFigure, latencyFigure, reportFigures } from "../src/sim/figures.ts"
-import { contestant, type PolicyCapacity, rehearse } from "../src/sim/rehearse.ts"
+import { type PolicyCapacity, rehearse } from "../src/sim/rehearse.ts"
 import type { Scenario } from "../src/sim/scenario.ts"
 import { readScenario } from "../src/sim/scenario-file.ts"
 import { standalone } from "../src/sim/svg.ts"
 import { comparisonFigure } from "../src/spam/comparison-page.ts"
-import { compared, knowledgeParts, measureKnowledge, type TraceResult } from "./choosing-knowledge.ts"
+import {
+  compared,
+  knowledgeParts,
+  measureKnowledge,
+  type TraceResult,
+  usualContestant,
+} from "./choosing-knowledge.ts"
 import { readKnowledge, readResults, readTraces } from "./choosing-results.ts"
 import { between, type ChoosingResult, generatedParts } from "./choosing-tables.ts"
 import { carriedTable, liveTable, readComparison } from "./live-table.ts"
@@ -170,23 +176,20 @@ async function measure(name: BuiltInName): Promise<void> {
   const startedAt = performance.now()
   const scenario = scenarioOf(name)
   const able = names.filter((policy) => policies[policy].unsuitable?.(scenario.resources) === undefined)
-  const contestants = able.map((policy) => {
-    const made = contestant(policy, policies[policy])
-    if (!made.ok) throw new Error(made.error)
-    return made.value
-  })
+  const contestants = able.map(usualContestant)
   const backends = scenario.backends.reduce((sum, { count }) => sum + count, 0)
   const requests = Math.max(requestsAtLeast, requestsABackend * backends)
   const shared = { scenario, requests, seed: 1 }
-  const one = await rehearse({
-    ...shared,
-    policies: contestants.filter((each) => plotted.includes(each.name)),
-    capacitySeeds: undefined,
-  })
   const known = readResults(folder)[name]
   const isAll = values.policies === undefined && values.balancers === balancersDefault
   // Figures with some policies only would be in the place of those with all.
   const isWhole = values.policies === undefined || known === undefined
+  const one = await rehearse({
+    ...shared,
+    policies: contestants.filter((each) => plotted.includes(each.name)),
+    loads: isWhole ? undefined : [],
+    capacitySeeds: undefined,
+  })
   const capacities: Record<string, ChoosingResult["capacities"][string]> = {}
   let oneMachine: PolicyCapacity | undefined
   for (const balancers of balancerCounts) {

@@ -3,8 +3,8 @@
  * knowledge of demand comes from, and how near to θ* one can come where requests that are slow hold their space for
  * longer.
  */
-import { contestant, rehearse } from "../src/sim/rehearse.ts"
-import { policies } from "../src/policies/index.ts"
+import { type Contestant, contestant, rehearse } from "../src/sim/rehearse.ts"
+import { policies, type PolicyName } from "../src/policies/index.ts"
 import { fluidBounds } from "../src/sim/fluid.ts"
 import type { PolicyCapacity } from "../src/sim/results.ts"
 import type { BackendGroup, Scenario } from "../src/sim/scenario.ts"
@@ -76,6 +76,13 @@ export async function measureKnowledge(
   return { ...numbers, rows, sharing }
 }
 
+/** A policy of the table with its defaults. */
+export function usualContestant(name: PolicyName): Contestant {
+  const made = contestant(name, policies[name])
+  if (!made.ok) throw new Error(made.error)
+  return made.value
+}
+
 /** What each of the compared carries of a scenario with this source of knowledge. */
 export async function measureSource(
   scenario: Scenario,
@@ -85,11 +92,7 @@ export async function measureSource(
 ): Promise<KnowledgeRow["policies"]> {
   const { capacity } = await rehearse({
     scenario: { ...scenario, knowledge: { ...scenario.knowledge, demand, reports } },
-    policies: compared.map((name) => {
-      const made = contestant(name, policies[name])
-      if (!made.ok) throw new Error(made.error)
-      return made.value
-    }),
+    policies: compared.map(usualContestant),
     loads: [],
     capacitySeeds: seeds,
     requests: requests * times,
