@@ -7,6 +7,7 @@ import { type Balancer, createBalancer } from "../src/balancer.ts"
 import { readTextFile } from "../src/control/config-file.ts"
 import { parseConfig } from "../src/control/config-parse.ts"
 import type { RouteView } from "../src/control/state-view.ts"
+import type { NamedAmounts } from "../src/core/resources.ts"
 import { seeded } from "../src/core/rng.ts"
 import { policies } from "../src/policies/index.ts"
 import { systemClock } from "../src/system.ts"
@@ -30,6 +31,23 @@ async function balancerOf(t: TestContext, change: object): Promise<Balancer> {
   return balancer
 }
 
+/** Demonstration backends of these capacities by id, when all of them serve. */
+async function backendsOf(
+  t: TestContext,
+  balancer: Balancer,
+  reports: "costs" | "utilization",
+  capacities: Readonly<Record<string, NamedAmounts>>,
+): Promise<void> {
+  const announceTo = `http://127.0.0.1:${balancer.listeners.registration.port}`
+  for (const [id, capacity] of Object.entries(capacities)) {
+    const announce = { balancer: announceTo }
+    const backend = await startDemonstrationBackend({ id, port: 0, capacity, speed: 1, reports, announce })
+    t.after(() => backend.close())
+  }
+  const count = Object.keys(capacities).length
+  await until("all serve", () => balancer.state().totals.eligible === count)
+}
+
 function demandOf(balancer: Balancer, name: string): RouteView["demand"] {
   return balancer.state().routes.find((route) => route.name === name)?.demand ?? []
 }
@@ -51,22 +69,10 @@ interface Run {
 /** 2,000 requests before two backends that report nothing but utilization. */
 async function run(t: TestContext): Promise<Run> {
   const balancer = await balancerOf(t, {})
-  const announceTo = `http://127.0.0.1:${balancer.listeners.registration.port}`
-  for (const [index, capacity] of [
-    { compute: 350, storage: 550 },
-    { compute: 450, storage: 350 },
-  ].entries()) {
-    const backend = await startDemonstrationBackend({
-      id: `b${index}`,
-      port: 0,
-      capacity,
-      speed: 1,
-      reports: "utilization",
-      announce: { balancer: announceTo },
-    })
-    t.after(() => backend.close())
-  }
-  await until("both serve", () => balancer.state().totals.eligible === 2)
+  await backendsOf(t, balancer, "utilization", {
+    b0: { compute: 350, storage: 550 },
+    b1: { compute: 450, storage: 350 },
+  })
 
   const agent = new Agent({ keepAlive: true })
   t.after(() => agent.destroy())
@@ -129,23 +135,10 @@ test("mix draws from a plan as soon as something is known", async (t) => {
     policy: { name: "mix", samples: 1, explored: 0 },
     response: { backendHeader: true },
   })
-  const announceTo = `http://127.0.0.1:${balancer.listeners.registration.port}`
-  for (const [id, amount] of [
-    ["large", 4_000],
-    ["small", 1_000],
-  ] as const) {
-    const capacity = { compute: amount, storage: amount }
-    const backend = await startDemonstrationBackend({
-      id,
-      port: 0,
-      capacity,
-      speed: 1,
-      reports: "costs",
-      announce: { balancer: announceTo },
-    })
-    t.after(() => backend.close())
-  }
-  await until("both serve", () => balancer.state().totals.eligible === 2)
+  await backendsOf(t, balancer, "costs", {
+    large: { compute: 4_000, storage: 4_000 },
+    small: { compute: 1_000, storage: 1_000 },
+  })
   /** How many of so many requests, one at a time, the small one gets: none by price, which is that of an idle fleet. */
   const smallOf = async (count: number): Promise<number> => {
     let small = 0

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { fleet, request, resourcesOf } from "../../test/support/backends.ts"
-import { packed } from "../../test/support/packing.ts"
+import { mirrored, packed } from "../../test/support/packing.ts"
 import { seeded } from "../core/rng.ts"
 import { drfhBestFit } from "./drfh-best-fit.ts"
 import type { Policy } from "./policy.ts"
@@ -23,14 +23,7 @@ function firstFit(): Policy {
 }
 
 test("the two servers of the paper take ten tasks of each user, where first fit takes six", () => {
-  const servers = [
-    [2, 12],
-    [12, 2],
-  ]
-  const users = [
-    [0.2, 1],
-    [1, 0.2],
-  ]
+  const { servers, users } = mirrored
   assert.deepEqual(packed(bestFit(), servers, users), [
     [10, 0],
     [0, 10],

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { fleet, request, resourcesOf } from "../../test/support/backends.ts"
-import { packed } from "../../test/support/packing.ts"
+import { mirrored, packed } from "../../test/support/packing.ts"
 import { seeded } from "../core/rng.ts"
 import type { Policy } from "./policy.ts"
 import { tetris } from "./tetris.ts"
@@ -34,14 +34,7 @@ function byOwnCapacity(): Policy {
 }
 
 test("measured by the fleet's totals a demand goes to the server that has what it needs", () => {
-  const servers = [
-    [2, 12],
-    [12, 2],
-  ]
-  const users = [
-    [0.2, 1],
-    [1, 0.2],
-  ]
+  const { servers, users } = mirrored
   assert.deepEqual(packed(made(), servers, users), [
     [10, 0],
     [0, 10],

@@ -2,6 +2,18 @@
 import type { Policy } from "../../src/policies/policy.ts"
 import { ofCapacity, request } from "./backends.ts"
 
+/** The example of the DRFH papers: two servers, each with much of what the other has little of, and two users alike. */
+export const mirrored = {
+  servers: [
+    [2, 12],
+    [12, 2],
+  ],
+  users: [
+    [0.2, 1],
+    [1, 0.2],
+  ],
+} as const
+
 /**
  * Tasks placed, one row a user, one column a server. The user with the least global dominant share goes next, the
  * earlier one on ties; the policy chooses among the servers where the task fits; whoever fits nowhere is done.
