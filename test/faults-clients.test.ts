@@ -24,6 +24,8 @@ test("200 slow heads and 200 slow bodies at once are all told 408, and cost nobo
   const drip = setInterval(() => {
     for (let i = 0; i < 400; i += 4) if (!slow[i]!.gone) slow[i]!.send("s")
   }, 50)
+  // Also when it fails: the timer would keep the process, and the whole run, alive.
+  t.after(() => clearInterval(drip))
   let answered = 0
   const others = await Promise.all(Array.from({ length: 8 }, () => client()))
   const isOver = (): boolean => slow.every((wire) => wire.received > 0)
