@@ -10,7 +10,7 @@ test("200 slow heads and 200 slow bodies at once are all told 408, and cost nobo
   const backend = await answering(t, (request) => ok(pathOf(request)))
   const { client, counters } = await relay(t, [backend], {
     timeouts: { clientHeadMs: 600, clientBodyMs: 600 },
-    limits: { connectionsPerBackendMax: 400 },
+    limits: { connectionsPerBackendMax: 400, requestsPerConnectionMax: 1_000_000 },
   })
   const slow: Wire[] = []
   for (let i = 0; i < 400; i++) {
