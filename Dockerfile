@@ -1,4 +1,4 @@
-# The balancer and the demonstration's backend in one image. BASE: any image with Node.js 24.18 or newer and npm.
+# The balancer and the demonstration's backend in one image. BASE: any image with Node.js 24.22.3 or newer and npm.
 ARG BASE=node:24-bookworm-slim
 
 FROM ${BASE} AS dependencies
