@@ -88,7 +88,7 @@ export const errors = {
   invalid_chunk: row("client", 400, "never", "The chunked body does not follow the grammar (RFC 9112 7.1)."),
   chunk_extensions_too_large: row(
     "client",
-    413,
+    400,
     "never",
     "The chunk extensions are larger than limits.chunkExtensionBytesMax (RFC 9112 7.1.1).",
   ),

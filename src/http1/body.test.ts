@@ -148,3 +148,63 @@ test("however the bytes are cut into reads, the same data goes on and the body e
     { numRuns: 2_000 },
   )
 })
+
+test("size lines go on as we write them, whatever they look like", () => {
+  const plain = "5\r\nhello\r\n1f\r\n0123456789012345678901234567890\r\n0\r\n\r\n"
+  for (const odd of [
+    plain.replace("5\r", "0005\r"),
+    plain.replace("1f", "1F"),
+    plain.replace("1f", "01f;a"),
+    plain.replace("0\r\n\r\n", "000\r\n\r\n"),
+    plain.replace("0\r\n\r\n", "0 ;a\r\n\r\n"),
+  ]) {
+    assert.equal(whole(odd, "chunked").passed, plain, odd)
+    assert.equal(readAll(bytewise(odd), "chunked").passed, plain, odd)
+  }
+})
+
+test("plain chunks go on in one slice of the bytes that came", () => {
+  const bytes = Buffer.from("5\r\nhello\r\n1f\r\n0123456789012345678901234567890\r\n0\r\n\r\n")
+  const reader = new BodyReader(bodyLimitsDefault)
+  reader.begin("chunked", -1, false)
+  reader.read(bytes, 0, bytes.length)
+  assert.equal(reader.outputCount, 1)
+  assert.equal(reader.output[0], bytes)
+})
+
+test("a chunk too large for a reader of 32 bits goes on as several", () => {
+  const reader = new BodyReader(bodyLimitsDefault)
+  reader.begin("chunked", -1, false)
+  // 2^32 + 5: the low 32 bits alone would be a chunk of five bytes.
+  const line = Buffer.from("100000005\r\n")
+  const piece = Buffer.alloc(0x80_0001, "x")
+  reader.read(line, 0, line.length)
+  const sizes = [sizesIn(reader)]
+  let data = 0
+  for (let left = 0x1_0000_0005; left > 0; left -= piece.length) {
+    reader.read(piece, 0, Math.min(left, piece.length))
+    sizes.push(sizesIn(reader))
+    for (let i = 0; i < reader.outputCount; i++)
+      if (reader.output[i]!.buffer === piece.buffer) data += reader.output[i]!.length
+  }
+  const end = Buffer.from("\r\n0\r\n\r\n")
+  reader.read(end, 0, end.length)
+  assert.equal(reader.state, "complete")
+  assert.equal(data, 0x1_0000_0005)
+  assert.equal(sizes.join(""), `1000000\r\n${"\r\n1000000\r\n".repeat(255)}\r\n5\r\n`)
+})
+
+test("a large chunk that ends with the piece it came in goes on whole", () => {
+  const data = "x".repeat(0x100_0000)
+  const outcome = whole(`2000000\r\n${data}${data}\r\n0\r\n\r\n`, "chunked")
+  assert.ok(outcome.passed === `1000000\r\n${data}\r\n1000000\r\n${data}\r\n0\r\n\r\n`)
+})
+
+/** What the reader has written itself into its output: size lines, with the end of the chunk before. */
+function sizesIn({ output, outputCount }: BodyReader): string {
+  return output
+    .slice(0, outputCount)
+    .filter((slice) => !slice.includes("x"))
+    .map(String)
+    .join("")
+}

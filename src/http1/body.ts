@@ -9,7 +9,7 @@
  *       └───(bytes against the grammar)──▶ invalid
  */
 import type { ErrorCode } from "../core/errors.ts"
-import { classes, COLON, CR, hexValue, isFieldValue, isHex, isToken, LF } from "./characters.ts"
+import { classes, COLON, CR, hexValue, HTAB, isFieldValue, isHex, isToken, LF, SP } from "./characters.ts"
 import { isFraming, passableTrailers } from "./trailers.ts"
 
 /** How a body's length is known (RFC 9112 6.3). `close`: by the end of the connection, responses only. */
@@ -29,38 +29,46 @@ export const bodyLimitsDefault: BodyLimits = { chunkExtensionBytesMax: 4096, tra
 const lastChunk = Buffer.from("0\r\n\r\n")
 const sizeDigitsMax = 16
 
+/** Larger chunks go on as several: a reader that counts in 32 bits, signed or not, reads the same as we. */
+const chunkBytesMax = 0x100_0000
+
 // Where a chunked body stands in its grammar (RFC 9112 7.1). Between `atSize` and `inData` a size line is being read.
 const atSize = 0
 const inSize = 1
-const atSizeLf = 2
-const atExtensionName = 3
-const inExtensionName = 4
-const atExtensionValue = 5
-const inExtensionValue = 6
-const inQuoted = 7
-const afterBackslash = 8
-const atExtensionEnd = 9
-const inData = 10
-const atDataCr = 11
-const atDataLf = 12
-const atTrailer = 13
-const inTrailerName = 14
-const inTrailerValue = 15
-const atTrailerLf = 16
-const atEndLf = 17
+const afterSize = 2
+const atSizeLf = 3
+const atExtensionName = 4
+const inExtensionName = 5
+const afterExtensionName = 6
+const atExtensionValue = 7
+const inExtensionValue = 8
+const inQuoted = 9
+const afterBackslash = 10
+const afterExtensionValue = 11
+const inData = 12
+const atDataCr = 13
+const atDataLf = 14
+const atTrailer = 15
+const inTrailerName = 16
+const inTrailerValue = 17
+const atTrailerLf = 18
+const atEndLf = 19
 
 const SEMICOLON = 0x3b
 const EQUALS = 0x3d
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
+const DIGIT_9 = 0x39
+const LOWER_A = 0x61
 
 /**
  * Reads one body after another. `read` puts what goes on into `output`, as slices of the bytes it was given.
  *
  * A chunked body goes on chunked with every size line and the end verified first: a chunk's size line is sent
- * only when it is whole, the last chunk only when the trailer section has ended. Extensions are checked and left
- * out (RFC 9112 7.1.1), and so are trailers but for those that the caller wants and that may go on (7.1.2). With
- * `decode` only the data goes on.
+ * only when it is whole, the last chunk only when the trailer section has ended. Size lines go on as we would write
+ * them: lower case, no leading zero, nothing behind them, and no more than `chunkBytesMax`. One that came like that
+ * goes on as it is, with the data around it in one slice. Extensions are checked and left out (RFC 9112 7.1.1), and so
+ * are trailers but for those that the caller wants and that may go on (7.1.2). With `decode` only the data goes on.
  */
 export class BodyReader {
   state: BodyState = "complete"
@@ -76,11 +84,14 @@ export class BodyReader {
   readonly #limits: BodyLimits
   #decode = false
   #remaining = 0
+  /** What of a chunk that came does not fit into the one that goes on now. */
+  #rest = 0
   #step = atSize
   #digits = 0
   #extensionBytes = 0
   #trailerBytes = 0
-  #extended = false
+  /** The size line being read is not as we would write it. */
+  #isOdd = false
   /** The trailer section goes on, but for the fields named here and those that never do; undefined: nothing of it. */
   #nominated: readonly string[] | undefined
   #trailers = ""
@@ -105,7 +116,8 @@ export class BodyReader {
     this.#digits = 0
     this.#extensionBytes = 0
     this.#trailerBytes = 0
-    this.#extended = false
+    this.#rest = 0
+    this.#isOdd = false
     this.#nominated = decode ? undefined : trailers
     this.#trailers = ""
     this.error = "invalid_chunk"
@@ -178,24 +190,27 @@ export class BodyReader {
           line = at
           this.#remaining = hexValue[byte]!
           this.#digits = 1
-          this.#extended = false
+          this.#isOdd = isUpperHex(byte)
           step = inSize
           break
         case inSize:
           if ((kind & isHex) !== 0) {
+            // A zero before other digits, or a digit in upper case.
+            if (this.#remaining === 0 || isUpperHex(byte)) this.#isOdd = true
             this.#remaining = this.#remaining * 16 + hexValue[byte]!
             if (++this.#digits > sizeDigitsMax || this.#remaining > Number.MAX_SAFE_INTEGER)
               return this.#refuse(at)
           } else if (byte === CR) step = atSizeLf
-          else if (byte === SEMICOLON) {
-            this.#extended = true
-            step = atExtensionName
-          } else return this.#refuse(at)
+          else {
+            this.#isOdd = true
+            step = this.#readExtension(afterSize, byte, kind)
+            if (step < 0) return this.#refuse(at)
+          }
           break
         case atSizeLf:
           if (byte !== LF) return this.#refuse(at)
           if (this.#remaining === 0) {
-            if (line === -1 || this.#extended || decode) {
+            if (line === -1 || this.#isOdd || decode) {
               this.#pass(bytes, span, line)
               span = -1
             } else last = line
@@ -203,9 +218,9 @@ export class BodyReader {
             break
           }
           if (decode) span = at + 1
-          else if (line === -1 || this.#extended) {
-            if (span !== -1) this.#pass(bytes, span, line)
-            this.output[this.outputCount++] = Buffer.from(`${this.#remaining.toString(16)}\r\n`, "latin1")
+          else if (line === -1 || this.#isOdd || this.#remaining > chunkBytesMax) {
+            this.#pass(bytes, span, line)
+            this.#beginChunk(this.#remaining, "")
             span = at + 1
           } else if (span === -1) span = line
           step = inData
@@ -216,6 +231,12 @@ export class BodyReader {
           this.dataBytes += taken
           this.#remaining -= taken
           if (this.#remaining > 0) continue
+          if (this.#rest > 0) {
+            this.#pass(bytes, span, at)
+            this.#beginChunk(this.#rest, "\r\n")
+            span = at
+            continue
+          }
           if (decode) {
             this.#pass(bytes, span, at)
             span = -1
@@ -268,30 +289,53 @@ export class BodyReader {
     return to
   }
 
-  /** One byte of a chunk extension (RFC 9112 7.1.1, without the white space it tolerates); -1 against the grammar. */
+  /** A size line of our own for as much of `size` as one chunk has, behind the end of the chunk before. */
+  #beginChunk(size: number, before: "" | "\r\n"): void {
+    this.#remaining = Math.min(size, chunkBytesMax)
+    this.#rest = size - this.#remaining
+    this.output[this.outputCount++] = Buffer.from(`${before}${this.#remaining.toString(16)}\r\n`, "latin1")
+  }
+
+  /**
+   * One byte of a chunk extension (RFC 9112 7.1.1), with the blanks around `;` and `=` that a recipient has to take
+   * (`BWS`, RFC 9110 5.6.3); -1 against the grammar.
+   */
   #readExtension(step: number, byte: number, kind: number): number {
     if (++this.#extensionBytes > this.#limits.chunkExtensionBytesMax)
       return this.#blame("chunk_extensions_too_large")
     const token = (kind & isToken) !== 0
+    const blank = byte === SP || byte === HTAB
     switch (step) {
       case atExtensionName:
+        if (blank) return step
         return token ? inExtensionName : -1
       case inExtensionName:
         if (token) return step
+        if (blank) return afterExtensionName
         return byte === EQUALS ? atExtensionValue : afterExtension(byte)
+      case afterExtensionName:
+        if (blank) return step
+        if (byte === EQUALS) return atExtensionValue
+        return byte === SEMICOLON ? atExtensionName : -1
       case atExtensionValue:
+        if (blank) return step
         if (byte === QUOTE) return inQuoted
         return token ? inExtensionValue : -1
       case inExtensionValue:
-        return token ? step : afterExtension(byte)
+        if (token) return step
+        return blank ? afterSize : afterExtension(byte)
       case inQuoted:
-        if (byte === QUOTE) return atExtensionEnd
+        if (byte === QUOTE) return afterExtensionValue
         if (byte === BACKSLASH) return afterBackslash
         return (kind & isFieldValue) !== 0 ? step : -1
       case afterBackslash:
         return (kind & isFieldValue) !== 0 ? inQuoted : -1
+      case afterExtensionValue:
+        return blank ? afterSize : afterExtension(byte)
+      // Behind blanks comes another extension: the grammar has none before the line's end.
       default:
-        return afterExtension(byte)
+        if (blank) return afterSize
+        return byte === SEMICOLON ? atExtensionName : -1
     }
   }
 
@@ -327,6 +371,10 @@ export class BodyReader {
     this.outputCount = 0
     return at
   }
+}
+
+function isUpperHex(byte: number): boolean {
+  return byte > DIGIT_9 && byte < LOWER_A
 }
 
 function afterExtension(byte: number): number {

@@ -40,6 +40,12 @@ const exceptions: readonly Exception[] = [
     why: "an interim response that says close closes after the final one, which is still to come (RFC 9110 15.2)",
     takes: (_, before) => before !== undefined && before.status >= 100 && before.status < 200,
   },
+  {
+    error: "HPE_STRICT",
+    why: "recipients must take blanks around a chunk extension (RFC 9112 7.1.1); size lines are written anew",
+    takes: ({ framing, raw }) =>
+      framing === "chunked" && /(?:^|\n)[0-9a-f]+[^\r\n]*(?:[;=][ \t]|[ \t][;=])/i.test(raw),
+  },
 ]
 
 interface Exception {
@@ -78,8 +84,8 @@ export function compare(ours: WireReader, theirs: OracleReading): Verdict {
     if (other === undefined) return without(message, ours.messages[index - 1], theirs)
     const why = difference(message, other)
     if (why !== undefined) return { kind: "apart", why: `message ${index}: ${why}` }
-    if (message.state !== "complete") return incomplete(ours, other, theirs)
-    if (!other.isComplete) return missing(theirs)
+    if (message.state !== "complete") return incomplete(ours, other, theirs, ours.messages[index - 1])
+    if (!other.isComplete) return without(message, ours.messages[index - 1], theirs)
     if (message.data !== other.data) return { kind: "apart", why: `message ${index}: another body` }
     // What follows is another protocol's until the backend has said no: we leave it unread, llhttp drops it.
     if (message.flags.includes("upgrade")) return { kind: "taken", why: "up to Upgrade" }
@@ -87,7 +93,7 @@ export function compare(ours: WireReader, theirs: OracleReading): Verdict {
   return after(ours, theirs)
 }
 
-/** We have a message that they have not. */
+/** We have a message, or more of one, that they have not. */
 function without(message: ReadMessage, before: ReadMessage | undefined, theirs: OracleReading): Verdict {
   const exception = exceptions.find(({ error, takes }) => error === theirs.error && takes(message, before))
   return exception === undefined ? missing(theirs) : { kind: "excepted", why: exception.why }
@@ -99,10 +105,15 @@ function missing({ error }: OracleReading): Verdict {
     : { kind: "looser", why: error }
 }
 
-function incomplete(ours: WireReader, other: OracleMessage, theirs: OracleReading): Verdict {
+function incomplete(
+  ours: WireReader,
+  other: OracleMessage,
+  theirs: OracleReading,
+  before: ReadMessage | undefined,
+): Verdict {
   if (ours.refused !== undefined) return refused(ours, theirs)
-  if (theirs.error !== undefined && ours.messages.at(-1)!.state === "body")
-    return { kind: "looser", why: theirs.error }
+  const last = ours.messages.at(-1)!
+  if (theirs.error !== undefined && last.state === "body") return without(last, before, theirs)
   return other.isComplete ? { kind: "apart", why: "we wait for what they have" } : { kind: "taken", why: "" }
 }
 

@@ -49,6 +49,8 @@ export interface ReadMessage {
   readonly length: number
   /** What Connection, TE and Expect say of it. */
   readonly flags: readonly string[]
+  /** The body as it came, latin1. */
+  raw: string
   /** The body without its framing, latin1. */
   data: string
   /** Field lines with their CRLF. */
@@ -145,6 +147,7 @@ export class WireReader {
   #readBody(message: ReadMessage, bytes: Buffer, from: number): number {
     const body = this.#body
     const at = body.read(bytes, from, bytes.length)
+    message.raw += bytes.toString("latin1", from, at)
     this.#passed.push(...body.output.slice(0, body.outputCount))
     if (body.state === "invalid") this.refused = body.error
     if (body.state === "complete") this.#complete(message)
@@ -200,6 +203,7 @@ function messageOf(head: Head, framing: Framing): ReadMessage {
     framing,
     length: head.contentLength,
     flags: flagsOf(head),
+    raw: "",
     data: "",
     trailers: "",
     state: "body",
@@ -217,13 +221,16 @@ function flagsOf(head: Head): string[] {
   return flags
 }
 
-/** What goes on of a chunked body, held to the strictest grammar: bare sizes, CRLF, then the trailer section. */
+/**
+ * What goes on of a chunked body, held to the strictest grammar: bare sizes in lower case without leading zeros that
+ * fit into 32 bits, CRLF, then the trailer section.
+ */
 function dechunked(passed: string): { data: string; trailers: string } {
   let data = ""
   for (let at = 0; ;) {
     const end = passed.indexOf("\r\n", at)
     const line = passed.slice(at, end)
-    assert.match(line, /^[0-9A-Fa-f]{1,16}$/, `the size line ${JSON.stringify(line)} goes on`)
+    assert.match(line, /^(0|[1-9a-f][0-9a-f]{0,6})$/, `the size line ${JSON.stringify(line)} goes on`)
     const size = Number.parseInt(line, 16)
     const next = end + 2 + size
     if (size === 0) {
