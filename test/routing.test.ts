@@ -8,6 +8,7 @@ import { resourcesDefault, type ResourceTable } from "../src/core/resources.ts"
 import type { RouteRule } from "../src/cluster/routes.ts"
 import { seeded } from "../src/core/rng.ts"
 import { plainPolicy, policies, policyNames, type PolicyName } from "../src/policies/index.ts"
+import { cookieDefault } from "../src/proxy/affinity.ts"
 import type { PolicyEntry } from "../src/policies/policy.ts"
 import type { AffinityOptions, PoolMatch, RouteOptions, RoutingOptions } from "../src/proxy/options.ts"
 import { get, ok } from "./support/messages.ts"
@@ -393,7 +394,7 @@ test("a cookie binds a client to its backend, says nothing of it, and is given a
   const backends = await plain(t, 3)
   const base = routingOf("round-robin")
   const choosing = { policy: plainPolicy("round-robin"), bind: true }
-  const affinity: AffinityOptions = { kind: "cookie", name: "lb", caching: "private" }
+  const affinity: AffinityOptions = { kind: "cookie", name: "lb", caching: "private", cookie: cookieDefault }
   const routing = { ...base, affinity, groups: [{ ...base.groups[0]!, choosing }] }
   const at = await relay(t, backends, { routing, trustedProxies: ["127.0.0.1"] })
   const ask = async (
@@ -416,11 +417,44 @@ test("a cookie binds a client to its backend, says nothing of it, and is given a
   for (let i = 0; i < 3; i++) others.add((await ask("Cookie: lb=AAAAAAAAAAAAAAAAAAAAAA; xlb=1\r\n")).backend)
   assert.equal(others.size, 3, "what we never gave binds nobody")
   assert.match((await ask("X-Forwarded-Proto: https\r\n")).cookie ?? "", /; Secure$/)
+  const stale = "lb=AAAAAAAAAAAAAAAAAAAAAA"
+  for (const fields of [
+    `Cookie: ${stale}; ${pair}\r\n`,
+    `Cookie: ${stale}\r\nCookie: lb=; ${pair}; ${stale}\r\n`,
+  ])
+    assert.deepEqual(await ask(fields), { backend, cookie: undefined }, "behind one that names no backend")
 
   at.apply(at.members.filter(({ id }) => id !== backend))
   const moved = await ask(`Cookie: ${pair}\r\n`)
   assert.notEqual(moved.backend, backend)
   assert.ok(moved.cookie !== undefined && !moved.cookie.startsWith(pair))
+})
+
+test("the cookie has the attributes that are configured, so that pages of other sites can have it", async (t) => {
+  const base = routingOf("round-robin")
+  const choosing = { policy: plainPolicy("round-robin"), bind: true }
+  const affinity: AffinityOptions = {
+    kind: "cookie",
+    name: "lb",
+    caching: "private",
+    cookie: {
+      sameSite: "None",
+      secure: true,
+      partitioned: true,
+      maxAgeSeconds: 60,
+      domain: "a.example",
+      path: "/app",
+    },
+  }
+  const at = await relay(t, await plain(t, 1), {
+    routing: { ...base, affinity, groups: [{ ...base.groups[0]!, choosing }] },
+  })
+  const wire = await at.client()
+  wire.send(get())
+  assert.match(
+    (await wire.response()).field("set-cookie") ?? "",
+    /^lb=[^;]{22}; Path=\/app; Domain=a\.example; Max-Age=60; HttpOnly; SameSite=None; Secure; Partitioned$/,
+  )
 })
 
 test("a response that sets the cookie is for one client alone, also for caches that others share", async (t) => {
@@ -431,7 +465,7 @@ test("a response that sets the cookie is for one client alone, also for caches t
     ["private", ["public, max-age=60", "private"]],
     ["keep", ["public, max-age=60"]],
   ] as const) {
-    const affinity: AffinityOptions = { kind: "cookie", name: "lb", caching }
+    const affinity: AffinityOptions = { kind: "cookie", name: "lb", caching, cookie: cookieDefault }
     const at = await relay(t, backends, {
       routing: { ...base, affinity, groups: [{ ...base.groups[0]!, choosing }] },
     })
@@ -451,11 +485,20 @@ test("a response that sets the cookie is for one client alone, also for caches t
 test("requests of one key go to one backend, and many keys to all of them", async (t) => {
   const backends = await plain(t, 3)
   const kinds: readonly (readonly [AffinityOptions, (key: string) => string])[] = [
-    [{ kind: "header", name: "x-user", caching: "private" }, (key) => get("/", `X-User: ${key}\r\n`)],
-    [{ kind: "query", name: "user", caching: "private" }, (key) => get(`/?a=1&user=${key}&b=2`)],
-    [{ kind: "path", name: "", caching: "private" }, (key) => get(`/${key}?x=${Math.random()}`)],
     [
-      { kind: "address", name: "", caching: "private" },
+      { kind: "header", name: "x-user", caching: "private", cookie: cookieDefault },
+      (key) => get("/", `X-User: ${key}\r\n`),
+    ],
+    [
+      { kind: "query", name: "user", caching: "private", cookie: cookieDefault },
+      (key) => get(`/?a=1&user=${key}&b=2`),
+    ],
+    [
+      { kind: "path", name: "", caching: "private", cookie: cookieDefault },
+      (key) => get(`/${key}?x=${Math.random()}`),
+    ],
+    [
+      { kind: "address", name: "", caching: "private", cookie: cookieDefault },
       (key) => get("/", `X-Forwarded-For: 10.0.0.${key}\r\n`),
     ],
   ]

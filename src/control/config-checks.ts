@@ -151,10 +151,20 @@ function affinityIssues({ affinity, routes }: ConfigDraft): CrossIssue[] {
     { path: ["affinity"] as ConfigPath, affinity },
     ...routes.map((route, index) => ({ path: ["routes", index, "affinity"], affinity: route.affinity })),
   ]
-  return places.flatMap(({ path, affinity: { kind = "none", name = "" } = {} }): CrossIssue[] => {
-    if ((kind !== "header" && kind !== "query") || name !== "") return []
-    const message = `"name" is missing: expected the name of the ${kind === "header" ? "field" : "parameter"}`
-    return [{ path: [...path, "kind"], at: "value", message, found: undefined, about: [String(path[0])] }]
+  return places.flatMap(({ path, affinity }): CrossIssue[] => {
+    if (affinity === undefined) return []
+    const { kind, name, cookie } = affinity
+    const about = [String(path[0])]
+    if ((kind === "header" || kind === "query") && name === "") {
+      const message = `"name" is missing: expected the name of the ${kind === "header" ? "field" : "parameter"}`
+      return [{ path: [...path, "kind"], at: "value", message, found: undefined, about }]
+    }
+    if (kind !== "cookie" || !/^__host-/i.test(name)) return []
+    // RFC 6265bis 4.1.3.2.
+    const wrong = cookie.domain !== "" ? "domain" : cookie.path !== "/" ? "path" : undefined
+    if (wrong === undefined) return []
+    const message = `browsers take no cookie of the name "${name}" with another ${wrong} than the host's own`
+    return [{ path: [...path, wrong], at: "value", message, found: undefined, about }]
   })
 }
 

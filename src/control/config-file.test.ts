@@ -240,6 +240,24 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
     'lb.yaml:1:18: affinity.kind: "name" is missing: expected the name of the parameter',
   ],
   [
+    "affinity: {kind: cookie, sameSite: some, secure: never}",
+    'lb.yaml:1:36: affinity.sameSite: expected lax, strict or none, found "some"',
+    'lb.yaml:1:50: affinity.secure: expected one of auto, always, found "never"',
+  ],
+  [
+    "affinity: {kind: cookie, path: /a;b, domain: a..b}",
+    'lb.yaml:1:32: affinity.path: expected a path that starts with "/", without blanks and semicolons, found "/a;b"',
+    'lb.yaml:1:46: affinity.domain: expected a DNS name, found "a..b"',
+  ],
+  [
+    "affinity: {kind: cookie, name: __Host-lb, path: /a}",
+    'lb.yaml:1:49: affinity.path: browsers take no cookie of the name "__Host-lb" with another path than the host\'s own',
+  ],
+  [
+    "routes: [{path: /, affinity: {kind: cookie, name: __Host-lb, domain: a.example}}]",
+    'lb.yaml:1:70: routes[0].affinity.domain: browsers take no cookie of the name "__Host-lb" with another domain than the host\'s own',
+  ],
+  [
     "affinity: {kind: ip}",
     'lb.yaml:1:18: affinity.kind: expected one of none, cookie, header, address, path, query, found "ip"',
   ],

@@ -5,6 +5,8 @@ import { parseConfig } from "./config-parse.ts"
 import { fail } from "../core/result.ts"
 import { xxhash32 } from "../core/hash.ts"
 import { plainPolicy } from "../policies/index.ts"
+import { cookieDefault } from "../proxy/affinity.ts"
+import type { CookieOptions } from "../proxy/options.ts"
 
 const context = { policies: { auto: {}, price: {} }, readFile: () => fail("there are no files here") }
 
@@ -23,7 +25,7 @@ test("the empty configuration is every default", () => {
     choosing: {},
     pools: [],
     routes: [],
-    affinity: { kind: "none", name: "", caching: "private" },
+    affinity: { kind: "none", name: "", caching: "private", cookie: cookieDefault },
     cookieKey: undefined,
     learning: { routesMax: 64 },
     seed: undefined,
@@ -160,3 +162,25 @@ test("every default of the JSON Schema is a valid value", () => {
     }
   }
 })
+
+test("the cookie of affinity is as browsers will take it: Secure with SameSite=None, Partitioned or such a name", () => {
+  assert.deepEqual(cookieOf({}), cookieDefault)
+  for (const sameSite of ["none", "None"])
+    assert.deepEqual(cookieOf({ sameSite }), { ...cookieDefault, sameSite: "None", secure: true })
+  assert.deepEqual(cookieOf({ sameSite: "Strict" }), { ...cookieDefault, sameSite: "Strict" })
+  assert.deepEqual(cookieOf({ secure: "always" }), { ...cookieDefault, secure: true })
+  assert.deepEqual(cookieOf({ partitioned: true }), { ...cookieDefault, secure: true, partitioned: true })
+  assert.deepEqual(cookieOf({ name: "__Secure-lb" }), { ...cookieDefault, secure: true })
+  assert.deepEqual(cookieOf({ maxAge: "1h", domain: "a.example", path: "/app" }), {
+    ...cookieDefault,
+    maxAgeSeconds: 3_600,
+    domain: "a.example",
+    path: "/app",
+  })
+})
+
+function cookieOf(affinity: object): CookieOptions {
+  const config = parseConfig({ affinity: { kind: "cookie", ...affinity } }, context)
+  assert.ok(config.ok, JSON.stringify(config))
+  return config.value.affinity.cookie
+}

@@ -148,6 +148,32 @@ const affinityShape = {
     .describe(
       "private: no shared cache stores a response that sets the cookie; keep: what the backend says to caches stands.",
     ),
+  sameSite: z
+    .enum(["lax", "strict", "none", "Lax", "Strict", "None"], { error: "lax, strict or none" })
+    .default("lax")
+    .describe(
+      "Which requests from pages of other sites carry the cookie: lax: links; strict: none; none: all, over TLS only.",
+    ),
+  secure: oneOf(["auto", "always"], "auto").describe(
+    "Whether browsers send the cookie over TLS only; auto: when the client came by TLS, as trusted proxies say.",
+  ),
+  partitioned: flag(false).describe(
+    "Whether the cookie is kept apart for each site that embeds this one (CHIPS); over TLS only.",
+  ),
+  maxAge: duration("0s", 0, 400 * 24 * hour).describe(
+    "How long browsers keep the cookie; 0s is until they close.",
+  ),
+  domain: z
+    .string({ error: "a DNS name" })
+    .refine(isDnsName, { error: "a DNS name" })
+    .optional()
+    .describe("The cookie is sent to all hosts below this one; absent is to the host that set it."),
+  path: matching(
+    /^\/[\x21-\x3a\x3c-\x7e]{0,1023}$/,
+    'a path that starts with "/", without blanks and semicolons',
+  )
+    .default("/")
+    .describe("The cookie is sent with requests for paths below this one."),
 }
 
 const affinityPart = mapping(affinityShape)
@@ -512,9 +538,33 @@ export function draftConfig(input: unknown): Result<ConfigDraft, readonly Schema
   })
 }
 
-function affinityOf({ caching, kind, name }: z.infer<typeof affinityPart>): Config["affinity"] {
+function affinityOf(written: z.infer<typeof affinityPart>): Config["affinity"] {
+  const { caching, kind, name } = written
   const given = name ?? (kind === "cookie" ? cookieNameDefault : "")
-  return { kind, name: kind === "header" ? given.toLowerCase() : given, caching }
+  return {
+    kind,
+    name: kind === "header" ? given.toLowerCase() : given,
+    caching,
+    cookie: cookieOf(written, given),
+  }
+}
+
+const sameSites = { lax: "Lax", strict: "Strict", none: "None" } as const
+
+/** Browsers take some cookies only with Secure: those of `SameSite=None`, with Partitioned, or with a name that says so. */
+function cookieOf(
+  { sameSite, secure, partitioned, maxAge, domain, path }: z.infer<typeof affinityPart>,
+  name: string,
+): Config["affinity"]["cookie"] {
+  const site = sameSites[sameSite.toLowerCase() as keyof typeof sameSites]
+  return {
+    sameSite: site,
+    secure: secure === "always" || site === "None" || partitioned || /^__(secure|host)-/i.test(name),
+    partitioned,
+    maxAgeSeconds: Math.ceil(maxAge / 1_000),
+    domain: domain ?? "",
+    path,
+  }
 }
 
 function choosingOf(

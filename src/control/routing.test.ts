@@ -3,6 +3,7 @@ import { test } from "node:test"
 import { fileURLToPath } from "node:url"
 import { fail } from "../core/result.ts"
 import { policies } from "../policies/index.ts"
+import { cookieDefault } from "../proxy/affinity.ts"
 import { loadConfig } from "./config-file.ts"
 import { parseConfig } from "./config-parse.ts"
 import type { Config } from "./config.ts"
@@ -23,7 +24,7 @@ const pools = [
 test("without pools and routes there is one group of all backends", () => {
   const { groups, routes, affinity } = routingOf(configOf({ policy: "price", choosing: { tiers: {} } }))
   assert.deepEqual(routes, [])
-  assert.deepEqual(affinity, { kind: "none", name: "", caching: "private" })
+  assert.deepEqual(affinity, { kind: "none", name: "", caching: "private", cookie: cookieDefault })
   assert.equal(groups.length, 1)
   assert.deepEqual(groups[0]!.choosing.policy, { name: "price", parameters: {} })
   assert.equal(groups[0]!.choosing.tiers?.overprovisioning, 1.4)

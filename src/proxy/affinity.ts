@@ -10,7 +10,7 @@ import type { BackendId } from "../core/backend.ts"
 import { xxhash32 } from "../core/hash.ts"
 import { equals, fields } from "../http1/field-names.ts"
 import type { Head } from "../http1/head.ts"
-import type { AffinityOptions } from "./options.ts"
+import type { AffinityOptions, CookieOptions } from "./options.ts"
 
 const tokenLength = 22
 
@@ -32,8 +32,17 @@ export class Bindings {
     this.#ids = new Map([...tokens].map(([id, token]) => [token, id]))
   }
 
-  idOf(token: string): BackendId | undefined {
-    return this.#ids.get(token)
+  /**
+   * The backend that a cookie of this name names. A client may send several (RFC 6265 5.4: of other paths and domains,
+   * or left from an earlier key): the first that names a backend counts. Undefined when none does.
+   */
+  boundBy(head: Head, name: string): BackendId | undefined {
+    for (let field = 0; field < head.count; field++) {
+      if (head.ids[field] !== fields.cookie) continue
+      const id = valueIn(head.value(field), name, ";", (token) => this.#ids.get(token))
+      if (id !== undefined) return id
+    }
+    return undefined
   }
 
   /** Of any backend, also of one that has left while it still answered. */
@@ -46,25 +55,45 @@ export class Bindings {
   }
 }
 
-/**
- * The field lines that bind a client to a backend. The cookie is not readable by scripts, and sent with requests of
- * this site only. Set-Cookie keeps no cache from storing a response (RFC 9111 7.3), and a shared one would bind
- * everybody to the backend of whoever asked first. So the response is said to be for this client alone, unless
- * `caching` keeps what the backend says. `private` holds beside another Cache-Control too (RFC 9111 3).
- */
-export function bindingLines({ caching, name }: AffinityOptions, token: string, isSecure: boolean): string {
-  const cookie = `Set-Cookie: ${name}=${token}; Path=/; HttpOnly; SameSite=Lax${isSecure ? "; Secure" : ""}\r\n`
-  return caching === "private" ? `${cookie}Cache-Control: private\r\n` : cookie
+/** What a cookie is where nothing is configured. */
+export const cookieDefault: CookieOptions = {
+  sameSite: "Lax",
+  secure: false,
+  partitioned: false,
+  maxAgeSeconds: 0,
+  domain: "",
+  path: "/",
 }
 
-/** The value of the first cookie of this name (RFC 6265 4.2.1) in all Cookie fields; undefined when there is none. */
-export function cookieOf(head: Head, name: string): string | undefined {
-  for (let field = 0; field < head.count; field++) {
-    if (head.ids[field] !== fields.cookie) continue
-    const value = valueIn(head.value(field), name, ";")
-    if (value !== undefined) return value
-  }
-  return undefined
+/**
+ * The field lines that bind a client to a backend. The cookie is not readable by scripts. Set-Cookie keeps no cache from
+ * storing a response (RFC 9111 7.3), and a shared one would bind everybody to the backend of the client that asked
+ * first. So the response is said to be for this client alone, unless `caching` keeps what the backend says. `private`
+ * holds beside another Cache-Control too (RFC 9111 3).
+ *
+ * @param isSecure whether the client's connection was within TLS
+ */
+export function bindingLines(
+  { caching, cookie, name }: AffinityOptions,
+  token: string,
+  isSecure: boolean,
+): string {
+  const line = `Set-Cookie: ${name}=${token}${attributesOf(cookie, isSecure)}\r\n`
+  return caching === "private" ? `${line}Cache-Control: private\r\n` : line
+}
+
+function attributesOf(
+  { sameSite, secure, partitioned, maxAgeSeconds, domain, path }: CookieOptions,
+  isSecure: boolean,
+): string {
+  return (
+    `; Path=${path}` +
+    (domain === "" ? "" : `; Domain=${domain}`) +
+    (maxAgeSeconds === 0 ? "" : `; Max-Age=${maxAgeSeconds}`) +
+    `; HttpOnly; SameSite=${sameSite}` +
+    (secure || isSecure ? "; Secure" : "") +
+    (partitioned ? "; Partitioned" : "")
+  )
 }
 
 /** The hash (uint32) of what `kind` says of the request; undefined where it says nothing. */
@@ -93,7 +122,7 @@ function keyOf(
       const target = head.bytes.toString("latin1", head.pathStart, head.pathEnd)
       const mark = target.indexOf("?")
       if (kind === "path") return mark === -1 ? target : target.slice(0, mark)
-      return mark === -1 ? undefined : valueIn(target.slice(mark + 1), name, "&")
+      return mark === -1 ? undefined : valueIn(target.slice(mark + 1), name, "&", (value) => value)
     }
     case "cookie":
     case "none":
@@ -113,15 +142,21 @@ function namedField(head: Head, name: string): string | undefined {
   return undefined
 }
 
-/** The value behind `name=` in `a=1; b=2`, or in `a=1&b=2`. */
-function valueIn(text: string, name: string, separator: string): string | undefined {
+/** Of the values behind `name=` in `a=1; b=2`, or in `a=1&b=2`, the first that `take` makes something of. */
+function valueIn<T>(
+  text: string,
+  name: string,
+  separator: string,
+  take: (value: string) => T | undefined,
+): T | undefined {
   let start = 0
   while (start <= text.length) {
     let end = text.indexOf(separator, start)
     if (end === -1) end = text.length
     while (text.charCodeAt(start) === 0x20) start++
     if (text.startsWith(name, start) && text[start + name.length] === "=") {
-      return text.slice(start + name.length + 1, end).trimEnd()
+      const taken = take(text.slice(start + name.length + 1, end).trimEnd())
+      if (taken !== undefined) return taken
     }
     start = end + 1
   }

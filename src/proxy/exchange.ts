@@ -41,7 +41,7 @@ import {
 } from "../http1/serialize.ts"
 import { trailerValue } from "../http1/trailers.ts"
 import { isTunnelProtocol } from "../http1/upgrade.ts"
-import { affinityHashOf, type Bindings, bindingLines, cookieOf } from "./affinity.ts"
+import { affinityHashOf, type Bindings, bindingLines } from "./affinity.ts"
 import type { BackendConnection, BackendSide } from "./backend-connection.ts"
 import type { BackendPool } from "./backend-pool.ts"
 import type { Context } from "./context.ts"
@@ -533,8 +533,7 @@ export class Exchange implements BackendSide {
       this.#affinityHash = affinityHashOf(affinity, head, client)
       return
     }
-    const token = cookieOf(head, affinity.name)
-    this.#boundTo = token === undefined ? undefined : this.#context.bindings.idOf(token)
+    this.#boundTo = this.#context.bindings.boundBy(head, affinity.name)
     this.#isSecure = forwarding.isSecure(head)
   }
 

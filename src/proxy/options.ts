@@ -52,6 +52,22 @@ export interface AffinityOptions {
   readonly name: string
   /** What is said to caches of a response that sets the cookie: that it is for one client, or what the backend says. */
   readonly caching: "private" | "keep"
+  readonly cookie: CookieOptions
+}
+
+/** How the cookie is to be kept and sent by browsers (RFC 6265 5.2 and its revision, draft-ietf-httpbis-rfc6265bis). */
+export interface CookieOptions {
+  /** Which requests from pages of other sites carry it. */
+  readonly sameSite: "Lax" | "Strict" | "None"
+  /** Over TLS only, whatever the client's connection was; else as that was. */
+  readonly secure: boolean
+  /** One per site that embeds this one (CHIPS). */
+  readonly partitioned: boolean
+  /** 0: until the browser closes. */
+  readonly maxAgeSeconds: number
+  /** Which hosts get it beside the one that sets it: this one and all below it; "" is none. */
+  readonly domain: string
+  readonly path: string
 }
 
 /** What is done with the requests of one rule; their route has the rule's number. */

@@ -16,6 +16,7 @@ import { Counters } from "../../src/metrics/counters.ts"
 import { DataPlane } from "../../src/proxy/data-plane.ts"
 import type { Resolve } from "../../src/proxy/name-cache.ts"
 import { plainPolicy, type PolicyName } from "../../src/policies/index.ts"
+import { cookieDefault } from "../../src/proxy/affinity.ts"
 import type { AffinityOptions, DataPlaneOptions, RoutingOptions } from "../../src/proxy/options.ts"
 import { systemClock, wallClock } from "../../src/system.ts"
 import { memberAt } from "./members.ts"
@@ -176,7 +177,12 @@ export function routingOf(policy: PolicyName): RoutingOptions {
   return { groups: [{ pool: "", match: undefined, choosing }], routes: [], affinity: noAffinity }
 }
 
-export const noAffinity: AffinityOptions = { kind: "none", name: "", caching: "private" }
+export const noAffinity: AffinityOptions = {
+  kind: "none",
+  name: "",
+  caching: "private",
+  cookie: cookieDefault,
+}
 
 /** What a backend does with one connection; `nth` counts its connections from 0. */
 export type Script = (wire: Wire, nth: number) => void | Promise<void>
