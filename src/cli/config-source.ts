@@ -30,13 +30,14 @@ export const balancerOptions: Readonly<Record<string, Option>> = {
 }
 
 /**
- * The configuration of `-c FILE` (without it the defaults) under the flags. Prints every problem, and answers
+ * The configuration of `-c FILE` (without it the defaults) under the flags. Prints every problem, and what has no effect. Gives
  * the exit code when there are any: a wrong flag is wrong use, a wrong file is an invalid one.
  */
 export function configOf(given: Given, io: Io): Config | ExitCode {
   const config = loadConfig(text(given, "config"), {
     policies,
     env: process.env,
+    onAdvice: (advice) => io.err(`${formatProblem(advice)}\n`),
     flags: {
       "--listen": text(given, "listen"),
       "--registration": text(given, "registration"),

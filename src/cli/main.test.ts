@@ -149,7 +149,7 @@ test("validate says that a file is valid", async () => {
   assert.deepEqual(await run("validate", path), { code: 0, out: `${path} is valid\n`, err: "" })
   assert.deepEqual(await run("validate", "--json", path), {
     code: 0,
-    out: '{"valid":true,"problems":[]}\n',
+    out: '{"valid":true,"problems":[],"advice":[]}\n',
     err: "",
   })
 })
@@ -163,6 +163,14 @@ test("validate prints every problem, one a line with its place, and fails", asyn
     `${path}:2:3: checks.intervall: unknown key "intervall"; did you mean "interval"?`,
     `${path}:3:9: checks.fall: expected an integer from 1 to 100, found 0`,
   ])
+})
+
+test("validate names what has no effect in a valid file, and the file stays valid", async () => {
+  const path = file("idle.yaml", "checks: {path: /up}\n")
+  const { code, out, err } = await run("validate", path)
+  assert.equal(code, 0)
+  assert.equal(out, `${path} is valid\n`)
+  assert.equal(err, `${path}:1:10: checks.path: has no effect, because checks.kind is tcp\n`)
 })
 
 test("validate --json gives the same as data", async () => {
@@ -181,6 +189,7 @@ test("validate --json gives the same as data", async () => {
         found: "0",
       },
     ],
+    advice: [],
   })
 })
 

@@ -69,11 +69,11 @@ test("a duration has a unit and is long enough", () => {
   assert.equal(durationOf(given({ t: "0s" }), "t", 0), 0)
   refuses(
     () => durationOf(given({ t: "0s" }), "t", 1),
-    '--t: expected a duration like 5s or 250ms, at least 1ms, found "0s"',
+    '--t: expected a duration with its unit, like 5s or 250ms, at least 1ms, found "0s"',
   )
   refuses(
     () => durationOf(given({ t: "30" }), "t", 0),
-    '--t: expected a duration like 5s or 250ms, found "30"',
+    '--t: expected a duration with its unit, like 5s or 250ms, found "30"',
   )
 })
 

@@ -1,5 +1,5 @@
 import { loadConfig } from "../control/config-file.ts"
-import { formatProblem } from "../settings/problem.ts"
+import { type ConfigProblem, formatProblem } from "../settings/problem.ts"
 import { configJsonSchema } from "../control/config-schema.ts"
 import { policies } from "../policies/index.ts"
 import { type Command, UsageError } from "./command.ts"
@@ -10,7 +10,7 @@ export const validate: Command = {
   usage: "FILE",
   positionalsMax: 1,
   options: {
-    json: { type: "boolean", about: "Print {valid, problems} as JSON." },
+    json: { type: "boolean", about: "Print {valid, problems, advice} as JSON." },
     schema: { type: "boolean", about: "Print the JSON Schema of the configuration, for editors." },
   },
   async run(given, io) {
@@ -20,11 +20,15 @@ export const validate: Command = {
     }
     const [file] = given.positionals
     if (file === undefined) throw new UsageError("which file?")
-    const config = loadConfig(file, { policies, env: process.env })
+    const advice: ConfigProblem[] = []
+    const config = loadConfig(file, { policies, env: process.env, onAdvice: (each) => advice.push(each) })
     const problems = config.ok ? [] : config.error
-    if (given.values["json"] === true) io.out(`${JSON.stringify({ valid: config.ok, problems })}\n`)
-    else if (config.ok) io.out(`${file} is valid\n`)
-    else for (const problem of problems) io.err(`${formatProblem(problem)}\n`)
+    if (given.values["json"] === true) {
+      io.out(`${JSON.stringify({ valid: config.ok, problems, advice })}\n`)
+      return config.ok ? 0 : 1
+    }
+    for (const problem of [...problems, ...advice]) io.err(`${formatProblem(problem)}\n`)
+    if (config.ok) io.out(`${file} is valid\n`)
     return config.ok ? 0 : 1
   },
 }

@@ -84,27 +84,27 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
   // Each kind of value
   [
     "checks:\n  interval: fast",
-    'lb.yaml:2:13: checks.interval: expected a duration like 5s or 250ms, found "fast"',
+    'lb.yaml:2:13: checks.interval: expected a duration with its unit, like 5s or 250ms, found "fast"',
   ],
   [
     "checks:\n  interval: '500'",
-    'lb.yaml:2:13: checks.interval: expected a duration like 5s or 250ms, found "500"',
+    'lb.yaml:2:13: checks.interval: expected a duration with its unit, like 5s or 250ms, found "500"',
   ],
   [
     "checks:\n  interval: -5",
-    "lb.yaml:2:13: checks.interval: expected a duration like 5s or 250ms, found -5",
+    "lb.yaml:2:13: checks.interval: expected a duration with its unit, like 5s or 250ms, found -5",
   ],
   [
     "timeouts: {connect: 48h}",
-    'lb.yaml:1:21: timeouts.connect: expected a duration like 5s or 250ms, from 1ms to 24h, found "48h"',
+    'lb.yaml:1:21: timeouts.connect: expected a duration with its unit, like 5s or 250ms, from 1ms to 24h, found "48h"',
   ],
   [
     "timeouts: {connect: 0s}",
-    'lb.yaml:1:21: timeouts.connect: expected a duration like 5s or 250ms, from 1ms to 24h, found "0s"',
+    'lb.yaml:1:21: timeouts.connect: expected a duration with its unit, like 5s or 250ms, from 1ms to 24h, found "0s"',
   ],
   [
     "timeouts: {connect: }",
-    "lb.yaml:1:21: timeouts.connect: expected a duration like 5s or 250ms, found nothing",
+    "lb.yaml:1:21: timeouts.connect: expected a duration with its unit, like 5s or 250ms, found nothing",
   ],
   [
     "checks: {fall: 0, rise: 1.5}",
@@ -267,7 +267,7 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
   ],
   [
     "choosing: {slowStart: {window: soon}, zone: {membersMin: 3}, subset: {size: 0}}",
-    'lb.yaml:1:32: choosing.slowStart.window: expected a duration like 5s or 250ms, found "soon"',
+    'lb.yaml:1:32: choosing.slowStart.window: expected a duration with its unit, like 5s or 250ms, found "soon"',
     'lb.yaml:1:39: choosing.zone.local: "local" is missing: expected the name of a zone',
     "lb.yaml:1:77: choosing.subset.size: expected an integer from 1 to 65536, found 0",
   ],
@@ -374,7 +374,7 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
   ],
   [
     "checks:\n  interval: ${TOKEN}",
-    'lb.yaml:2:13: checks.interval: expected a duration like 5s or 250ms, found "${TOKEN}", which is text',
+    'lb.yaml:2:13: checks.interval: expected a duration with its unit, like 5s or 250ms, found "${TOKEN}", which is text',
   ],
 ]
 

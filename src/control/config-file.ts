@@ -5,7 +5,8 @@ import { dirname, resolve } from "node:path"
 import { fail, ok, type Result } from "../core/result.ts"
 import type { ConfigIssue } from "../settings/issue.ts"
 import { inOrder, problemsIn, type ConfigProblem } from "../settings/problem.ts"
-import { pathText, readYaml } from "../settings/yaml.ts"
+import { pathText, readYaml, type YamlTree } from "../settings/yaml.ts"
+import { adviceOn } from "./config-advice.ts"
 import { applyFlags, type ConfigFlags } from "./config-flags.ts"
 import { parseConfig } from "./config-parse.ts"
 import type { PolicyTable } from "./config-checks.ts"
@@ -23,6 +24,8 @@ export interface ConfigSource {
   readonly env: Readonly<Record<string, string | undefined>>
   /** For `${file:PATH}` and token files; gets absolute paths. `readTextFile` unless a test knows better. */
   readonly readFile?: (path: string) => Result<string, string>
+  /** Told of each setting of a valid configuration that has no effect, in the order of the file. */
+  readonly onAdvice?: (advice: ConfigProblem) => void
 }
 
 /** A larger configuration file, or file named in one, is refused, bytes. */
@@ -38,19 +41,32 @@ export function readConfig(source: ConfigSource): Result<Config, readonly Config
   const resolvePath = (path: string) => resolve(folder, path)
   const context = { policies: source.policies, readFile, resolvePath }
   const parsed = yaml.broken ? undefined : parseConfig(flagged.value, context)
-  if (parsed?.ok === true && yaml.issues.length === 0) return parsed
+  const placed = (issues: readonly ConfigIssue[]) =>
+    inOrder(placedIssues(source.file, yaml, flagged.flags, issues))
+  if (parsed?.ok === true && yaml.issues.length === 0) {
+    for (const advice of placed(adviceOn(parsed.value, flagged.value))) source.onAdvice?.(advice)
+    return parsed
+  }
+  return fail(placed(parsed === undefined || parsed.ok ? [] : parsed.error))
+}
 
-  const issues = parsed === undefined || parsed.ok ? [] : parsed.error
-  const flagOf = ({ path }: ConfigIssue) => flagged.flags.get(pathText(path))
+/** What is wrong with the file as YAML, then the issues: each where it stands, in the file or among the flags. */
+function placedIssues(
+  file: string,
+  yaml: YamlTree,
+  flags: ReadonlyMap<string, string>,
+  issues: readonly ConfigIssue[],
+): ConfigProblem[] {
+  const flagOf = ({ path }: ConfigIssue) => flags.get(pathText(path))
   const inFile = issues.filter((issue) => flagOf(issue) === undefined)
-  const problems = problemsIn(source.file, yaml, inFile)
+  const problems = problemsIn(file, yaml, inFile)
   for (const issue of issues) {
     const { path, message, found } = issue
     const place = flagOf(issue)
     if (place === undefined) continue
     problems.push({ place, line: undefined, column: undefined, path: pathText(path), message, found })
   }
-  return fail(inOrder(problems))
+  return problems
 }
 
 /** Reads a configuration from its file; without one, from defaults and flags. */

@@ -2,6 +2,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { configJsonSchema } from "./config-schema.ts"
 import { parseConfig } from "./config-parse.ts"
+import { durationPattern } from "../core/duration.ts"
 import { fail } from "../core/result.ts"
 import { xxhash32 } from "../core/hash.ts"
 import { plainPolicy } from "../policies/index.ts"
@@ -147,6 +148,26 @@ test("the JSON Schema closes every mapping, shows defaults as they are written, 
   const pattern = new RegExp(properties["checks"]?.properties?.["interval"]?.anyOf?.[0]?.pattern ?? "^$")
   assert.match("5s", pattern)
   for (const [name, property] of Object.entries(properties)) assert.ok(property.description, name)
+})
+
+test("no duration is taken without its unit, but 0 where that is allowed", () => {
+  const { properties } = configJsonSchema(["price"]) as JsonSchema
+  let durations = 0
+  for (const [section, { properties: settings = {} }] of Object.entries(properties!)) {
+    for (const [key, setting] of Object.entries(settings)) {
+      if (setting.anyOf?.[0]?.pattern !== durationPattern) continue
+      durations++
+      for (const bare of [5, 30, 0.5, "5"]) {
+        const config = parseConfig({ [section]: { [key]: bare } }, context)
+        const issue = config.ok
+          ? undefined
+          : config.error.find(({ path }) => path.join(".") === `${section}.${key}`)
+        assert.match(issue?.message ?? "it is valid", /with its unit/, `${section}.${key}: ${bare}`)
+      }
+    }
+  }
+  assert.ok(durations > 15, `${durations} durations were found`)
+  assert.ok(parseConfig({ timeouts: { exchange: 0 } }, context).ok)
 })
 
 test("every default of the JSON Schema is a valid value", () => {

@@ -1,7 +1,7 @@
 import type { Millis } from "./clock.ts"
 
 /** What is allowed, as the end of the sentence "expected …". */
-export const durationExpected = "a duration like 5s or 250ms"
+export const durationExpected = "a duration with its unit, like 5s or 250ms"
 
 /** The form of a duration as text, for editors (JSON Schema). */
 export const durationPattern = "^[0-9]+(\\.[0-9]+)?(ms|s|m|h)$"
@@ -10,13 +10,13 @@ const form = new RegExp(durationPattern)
 const unitMs = { h: 3_600_000, m: 60_000, s: 1_000, ms: 1 } as const
 
 /**
- * Milliseconds from `5s`, `250ms`, `1.5m`, `1h` or a number of milliseconds, rounded to whole ones. Text needs
- * its unit: "30" on a command line is as often meant in seconds as not.
+ * Whole milliseconds from `5s`, `250ms`, `1.5m` or `1h`. A duration needs its unit, because a bare number is as often
+ * meant in seconds as in milliseconds; only the number 0 is the same in every unit.
  *
- * @returns undefined when it is none of these, negative, or not finite.
+ * @returns undefined when it is none of these or not finite.
  */
 export function parseDuration(input: string | number): Millis | undefined {
-  if (typeof input === "number") return Number.isFinite(input) && input >= 0 ? Math.round(input) : undefined
+  if (typeof input === "number") return input === 0 ? 0 : undefined
   if (!form.test(input)) return undefined
   const unit = input.endsWith("ms") ? "ms" : (input.at(-1) as "s" | "m" | "h")
   const ms = Math.round(Number.parseFloat(input) * unitMs[unit])

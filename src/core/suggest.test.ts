@@ -35,3 +35,21 @@ test("suggests the nearest candidate, and none when all are far", () => {
   assert.equal(didYouMean("fal", keys), '; did you mean "fall"?')
   assert.equal(didYouMean("colour", keys), "")
 })
+
+test("knows what other products call a thing, whatever its punctuation, where that thing is known", () => {
+  const policies = ["auto", "price", "least-connections", "round-robin", "power-of-two", "ip-hash"]
+  for (const [foreign, ours] of [
+    ["leastconn", "least-connections"],
+    ["least_conn", "least-connections"],
+    ["LEAST_REQUEST", "least-connections"],
+    ["rr", "round-robin"],
+    ["p2c", "power-of-two"],
+    ["ip_hash", "ip-hash"],
+    ["source", "ip-hash"],
+  ] as const) {
+    assert.equal(suggest(foreign, policies), ours)
+  }
+  assert.equal(suggest("upstreams", ["pools", "routes"]), "pools")
+  assert.equal(suggest("upstreams", ["routes"]), undefined)
+  assert.equal(didYouMean("--balance", ["--policy", "--workers"]), '; did you mean "--policy"?')
+})

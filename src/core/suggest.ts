@@ -1,11 +1,18 @@
+import { foreignWords } from "./foreign-words.ts"
+
 /**
- * The candidate that a mistyped word most likely meant, or undefined when none is near: at most one edit in
- * three characters. Ties go to the earlier candidate. For messages only: quadratic in the lengths.
+ * The candidate that a word most likely meant, or undefined when none is near: the one that other products call so,
+ * else the nearest by at most one edit in three characters. Ties go to the earlier candidate. For messages only:
+ * quadratic in the lengths.
  */
 export function suggest(word: string, candidates: readonly string[]): string | undefined {
   // Nobody mistypes a word this long; the bound keeps a hostile one from costing time.
   if (word.length > 64) return undefined
   const lower = word.toLowerCase()
+  const known = foreignWords
+    .get(lower.replaceAll(/[^a-z0-9]/g, ""))
+    ?.find((name) => candidates.includes(name))
+  if (known !== undefined) return known
   let nearest: string | undefined
   let least = Math.max(1, Math.floor(word.length / 3)) + 1
   for (const candidate of candidates) {

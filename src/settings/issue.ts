@@ -8,7 +8,7 @@ export interface ConfigIssue {
   readonly path: ConfigPath
   /** Whether the key itself is wrong, or what stands there. */
   readonly at: "key" | "value"
-  /** What is wrong or allowed: `expected a duration like 5s or 250ms`. */
+  /** What is wrong or allowed: `expected a duration with its unit, like 5s or 250ms`. */
   readonly message: string
   /** What stands there, as a message shows it; undefined where that says nothing or must stay secret. */
   readonly found: string | undefined

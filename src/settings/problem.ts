@@ -13,7 +13,7 @@ export interface ConfigProblem {
   readonly place: string
   /** `checks.interval`, `resources[1].name`; "" for the file as a whole. */
   readonly path: string
-  /** What is wrong or allowed: `expected a duration like 5s or 250ms`. */
+  /** What is wrong or allowed: `expected a duration with its unit, like 5s or 250ms`. */
   readonly message: string
   /** What stands there, where that says anything and is no secret. */
   readonly found: string | undefined
@@ -35,7 +35,7 @@ export function problemsIn(file: string, yaml: YamlTree, issues: readonly Config
 }
 
 /**
- * `linebacker.yaml:12:3: checks.interval: expected a duration like 5s or 250ms, found "fast"`: always one line,
+ * `linebacker.yaml:12:3: checks.interval: expected a duration with its unit, like 5s or 250ms, found "fast"`: always one line,
  * without control characters, whatever the file holds.
  */
 export function formatProblem({ place, line, column, path, message, found }: ConfigProblem): string {

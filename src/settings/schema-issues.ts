@@ -2,6 +2,14 @@ import type * as z from "zod"
 import { didYouMean } from "../core/suggest.ts"
 import { shown, valueAt, type ConfigIssue } from "./issue.ts"
 
+/** Keys of other products for which there is no key of ours, and what there is instead. */
+const insteadOf: Readonly<Record<string, string>> = Object.fromEntries(
+  ["servers", "server", "members", "targets", "endpoints", "nodes", "origins", "instances"].map((key) => [
+    key,
+    "backends announce themselves (docs/backends.md), and pools are parts of them",
+  ]),
+)
+
 export type SchemaIssue = z.core.$ZodIssue
 
 /**
@@ -13,7 +21,8 @@ export function issuesOf(issue: SchemaIssue, input: unknown): ConfigIssue[] {
   if (issue.code === "unrecognized_keys") {
     const known = issue.message.split("\n")
     return issue.keys.map((key) => {
-      const hint = didYouMean(key, known) || `; allowed here: ${known.join(", ")}`
+      const instead = Object.hasOwn(insteadOf, key) ? `; ${insteadOf[key]}` : ""
+      const hint = didYouMean(key, known) || instead || `; allowed here: ${known.join(", ")}`
       return { path: [...path, key], at: "key", message: `unknown key "${key}"${hint}`, found: undefined }
     })
   }

@@ -18,7 +18,7 @@ export function duration(fallback: string, minMs = 1, maxMs = 24 * hour) {
   const range = `${durationExpected}, from ${formatDuration(minMs)} to ${formatDuration(maxMs)}`
   const text = z.string().meta({ pattern: durationPattern })
   return z
-    .union([text, z.number().min(0, { error: durationExpected })], { error: durationExpected })
+    .union([text, z.literal(0)], { error: durationExpected })
     .transform((value, check) => {
       const ms = parseDuration(value)
       if (ms !== undefined && ms >= minMs && ms <= maxMs) return ms

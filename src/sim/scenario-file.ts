@@ -1,7 +1,7 @@
 /** A scenario as a file: from YAML to `Scenario`, or to all that is wrong with it and where; and back to YAML. */
 
 import { stringify } from "yaml"
-import { formatDuration, parseDuration } from "../core/duration.ts"
+import { formatDuration } from "../core/duration.ts"
 import type { NamedAmounts, ResourceTable } from "../core/resources.ts"
 import { fail, ok, type Result } from "../core/result.ts"
 import { type ConfigIssue, isMapping, unresolved, valueAt } from "../settings/issue.ts"
@@ -244,5 +244,5 @@ function literal(text: string): string {
 
 /** Whole milliseconds as a person writes them. */
 function writtenTime(ms: number): string {
-  return formatDuration(parseDuration(ms) ?? 0)
+  return formatDuration(Math.max(0, Math.round(ms)))
 }
