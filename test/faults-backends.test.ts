@@ -141,6 +141,51 @@ test("interim responses of every kind come in order before the final one, whiche
   assert.deepEqual([counters.errors(), backend.wires.length], [{}, 1])
 })
 
+test("interim responses may be many, and come before the final one", async (t) => {
+  const count = 1_000
+  const backend = await scripted(t, async (wire) => {
+    for (;;) {
+      await wire.request()
+      wire.send(`${"HTTP/1.1 102 Processing\r\n\r\n".repeat(count)}${ok("final")}`)
+    }
+  })
+  const { client, counters } = await relay(t, [backend])
+  const wire = await client()
+  for (let i = 0; i < 3; i++) {
+    wire.send(get())
+    for (let n = 0; n < count; n++) assert.equal((await wire.response()).status, 102)
+    assert.equal((await wire.response()).body.toString(), "final")
+  }
+  assert.deepEqual([counters.errors(), backend.wires.length], [{}, 1])
+})
+
+test("a client that does not read interim responses holds their backend back, and gets all of them", async (t) => {
+  // More than the buffers of two connections take.
+  const line = `HTTP/1.1 103 Early Hints\r\nLink: <${"x".repeat(4_000)}>\r\n\r\n`
+  const count = 8_000
+  let isHeld = false
+  const backend = await scripted(t, async (wire) => {
+    await wire.request()
+    for (let i = 0; i < count; i++) isHeld = !wire.socket.write(line) || isHeld
+    wire.send(ok("final"))
+  })
+  const { client } = await relay(t, [backend], { limits: { interimBytesPerSecondMax: 2 ** 30 } })
+  const wire = await client()
+  wire.socket.pause()
+  wire.send(get())
+  await until("the backend waits", () => (backend.wires[0]?.socket.bytesWritten ?? 0) > 0 && isHeld)
+  let written = -1
+  await until("no more is taken of it", () => {
+    const before = written
+    written = backend.wires[0]!.socket.bytesWritten - backend.wires[0]!.socket.writableLength
+    return before === written
+  })
+  assert.ok(written < line.length * count, `${written} bytes are taken`)
+  wire.socket.resume()
+  for (let i = 0; i < count; i++) assert.equal((await wire.response()).status, 103)
+  assert.equal((await wire.response()).body.toString(), "final")
+})
+
 test("a backend that resets after an interim response leaves its client with 502, not with nothing", async (t) => {
   const backend = await scripted(t, async (wire) => {
     await wire.request()

@@ -75,6 +75,7 @@ test("the empty configuration is every default", () => {
       requestsPerConnectionMax: 1_000,
       chunkExtensionBytesMax: 4_096,
       trailerBytesMax: 8_192,
+      interimBytesPerSecondMax: 262_144,
       queueMax: 1_024,
       bodyBytesMax: Number.MAX_SAFE_INTEGER,
       bodyBytesPerSecondMin: 240,

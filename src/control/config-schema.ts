@@ -398,6 +398,9 @@ const schema = mapping({
     requestsPerConnectionMax: integer(1, 1_000_000_000, 1_000).describe("Requests of a client connection."),
     chunkExtensionBytesMax: integer(0, 1_048_576, 4_096).describe("Chunk extensions of one body, bytes."),
     trailerBytesMax: integer(0, 1_048_576, 8_192).describe("The trailer section of one body, bytes."),
+    interimBytesPerSecondMax: integer(1_024, 1_073_741_824, 262_144).describe(
+      "Interim responses (1xx) from one backend connection, bytes.",
+    ),
     queueMax: integer(0, 1_000_000, 1_024).describe("Requests that wait for room."),
     bodyBytesMax: integer(0, Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER).describe(
       "A request's body, bytes; no limit by default.",

@@ -117,6 +117,7 @@ const minorAt = 8
  * The head of a response as it goes to the client, with `room` unused bytes behind it for a small body. Answers the
  * head's length; the buffer is `responseBytes` (a pair would be garbage per response).
  *
+ * @param head its Upgrade fields go on where `upgrade` is set, with the Connection option that they need
  * @param chunked whether the body goes on in chunked framing, in the codings that the backend named
  * @param added whole field lines with their CRLF, latin1
  * @param reuses the bytes will most likely have left when the write returns, so the buffer can be the one that all
@@ -147,7 +148,7 @@ export function responseHeadBytes(
   }
   out[minorAt - 1] = 0x31
   if (chunked) at = putCodings(head, out, at)
-  if (head.upgrade && head.status === 101) at = putUpgrade(head, out, at)
+  if (head.upgrade) at = putUpgrade(head, out, at)
   if (close) at = put(out, at, closeLine)
   if (added !== "") at += out.write(added, at, "latin1")
   out[at] = CR

@@ -25,8 +25,8 @@ import { dialError, isCertificateRefusal } from "./dial.ts"
 import type { Origin } from "./origin.ts"
 import { outliveWriteErrors } from "./write-errors.ts"
 
-/** How many 1xx responses one request may draw (RFC 9110 15.2). */
-const interimMax = 32
+/** What `limits.interimBytesPerSecondMax` is of. */
+const secondMs = 1_000
 
 const eventStream = "text/event-stream"
 const nothing = Buffer.alloc(0)
@@ -115,7 +115,9 @@ export class BackendConnection implements Limited {
   #paused = false
   /** How long the response may stand still. */
   #pieceMs: Millis = 0
-  #interims = 0
+  /** Interim responses since the tick behind it, bytes. */
+  #interimBytes = 0
+  #interimsSince: Tick = 0
   /** Requests of this turn of the event loop, which are written together at its end. */
   #gathered: Buffer[] | undefined
   /** Exchanges whose requests have been written behind the current one's, in order. Never empty. */
@@ -156,7 +158,6 @@ export class BackendConnection implements Limited {
     this.#exchange = exchange
     this.answered = false
     this.#requestSent = false
-    this.#interims = 0
     if (this.#state === "connecting" || this.#state === "securing") return
     this.#wait()
     exchange.onBackendReady(this)
@@ -354,14 +355,28 @@ export class BackendConnection implements Limited {
         this.#beginTunnel(exchange, head, bytes, end, length)
         return
       }
-      if (++this.#interims > interimMax) {
-        this.#fail("invalid_response", "(too many 1xx)")
+      if (this.#isFlood(end - from)) {
+        this.#fail("invalid_response", "(a flood of 1xx)")
         return
       }
       exchange.onInterim(head)
       if (this.#exchange !== exchange) return
       from = end
     }
+  }
+
+  /**
+   * Whether interim responses come faster than they may. There may be any number of them (RFC 9110 15.2), as long as
+   * the final one comes in its time (`timeouts.responseHead`).
+   */
+  #isFlood(bytes: number): boolean {
+    const { deadlines, options } = this.#context
+    if (deadlines.tick - this.#interimsSince >= deadlines.ticksOf(secondMs)) {
+      this.#interimsSince = deadlines.tick
+      this.#interimBytes = 0
+    }
+    this.#interimBytes += bytes
+    return this.#interimBytes > options.limits.interimBytesPerSecondMax
   }
 
   #beginBody(exchange: BackendSide, head: Head, bytes: Buffer, from: number, to: number): void {
@@ -456,7 +471,6 @@ export class BackendConnection implements Limited {
       return
     }
     this.#exchange = next
-    this.#interims = 0
     this.reused = true
     this.answered = false
     this.#wait()
@@ -504,6 +518,8 @@ export class BackendConnection implements Limited {
 
   /** What comes next has this long; less while others wait behind it. */
   #limit(ms: Millis): void {
+    // Its interim responses may have held it back already.
+    if (this.#paused && this.#state === "reading") return
     this.deadlineAt = this.#context.deadlines.after(this.#followers === undefined ? ms : Math.min(ms, slowMs))
   }
 

@@ -279,7 +279,7 @@ export class Exchange implements BackendSide {
   }
 
   onClientDrain(): void {
-    if (this.#state === "responding" || this.#state === "tunnel") this.#connection?.resume()
+    this.#connection?.resume()
   }
 
   /** The client has gone. Says nothing about the backend. */
@@ -345,8 +345,9 @@ export class Exchange implements BackendSide {
   onInterim(head: Head): void {
     // A client of HTTP/1.0 knows no 1xx (RFC 9110 15.2).
     if (this.decodesChunked) return
+    head.upgrade = false
     const length = responseHeadBytes(head, this.#drops.noLength, false, false, "", 0, false)
-    this.#client.write(responseBytes.subarray(0, length))
+    this.#pass(responseBytes.subarray(0, length))
   }
 
   onWholeResponse(head: Head, bytes: Buffer, from: number, to: number): boolean {
@@ -620,9 +621,19 @@ export class Exchange implements BackendSide {
     if (head.status === 429 || head.status === 503) this.#retryAfterMs = retryAfterIn(head)
     if (affinity?.kind === "cookie") added += this.#bindingLines(affinity)
     if (options.backendHeader) added += `X-Linebacker-Backend: ${this.#attempt!.backend.id}\r\n`
+    if (head.upgradeField !== -1 && head.status !== 101) head.upgrade = this.#advertises(head)
     const drops = head.status === 204 || head.status < 200 ? this.#drops.noLength : this.#drops.usual
     const closes = !this.#keepAlive && head.status !== 101
     return responseHeadBytes(head, drops, chunked, closes, added, room, this.#client.isPrompt)
+  }
+
+  /**
+   * Whether the client is told of the protocols that the backend names in a response other than 101: in a 426 it has to
+   * be (RFC 9110 15.5.22), else only of those that it can have through us (7.8).
+   */
+  #advertises(head: Head): boolean {
+    if (head.status === 426) return true
+    return head.upgrade && this.#context.options.upgrade && isTunnelProtocol(head)
   }
 
   /**

@@ -137,6 +137,8 @@ export interface DataPlaneOptions {
       /** Idle ones of these that are kept. */
       readonly idlePerBackendMax: number
       readonly requestsPerConnectionMax: number
+      /** Interim responses from one backend connection within a second, bytes. */
+      readonly interimBytesPerSecondMax: number
       /** Requests of this thread that wait for room. */
       readonly queueMax: number
       /** Of a request's body, without its framing. */

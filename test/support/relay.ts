@@ -148,6 +148,7 @@ export function dataPlaneOptions(
       pipelinedMax: 1,
       idlePerBackendMax: 8,
       requestsPerConnectionMax: 1_000,
+      interimBytesPerSecondMax: 262_144,
       queueMax: 4,
       bodyBytesMax: Number.MAX_SAFE_INTEGER,
       bodyBytesPerSecondMin: 0,
