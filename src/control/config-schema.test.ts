@@ -94,7 +94,7 @@ test("the empty configuration is every default", () => {
       queueMs: 5_000,
       drainMs: 30_000,
     },
-    requests: { upgrade: true, underscores: "pass" },
+    requests: { upgrade: true, underscores: "collisions" },
     response: { backendHeader: false, loadReports: "strip" },
   })
 })

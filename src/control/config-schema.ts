@@ -425,8 +425,9 @@ const schema = mapping({
   }),
   requests: section("What is taken from clients.", {
     upgrade: flag(true).describe("Whether a request may turn its connection into a tunnel (WebSocket)."),
-    underscores: oneOf(["pass", "reject", "drop"], "pass").describe(
-      "Fields with _ in their name, which some backends take for -.",
+    underscores: oneOf(["collisions", "pass", "reject", "drop"], "collisions").describe(
+      "Fields with _ in their name, which some backends take for -; collisions drops those that could then be taken " +
+        "for a field of the balancer's own.",
     ),
   }),
   response: section("What clients are told.", {

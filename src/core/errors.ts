@@ -36,7 +36,7 @@ export const errors = {
     "client",
     400,
     "never",
-    "A field name has an underscore, and is refused by requests.underscores or looks like one that frames the message.",
+    "A field name has an underscore and is refused by requests.underscores, or frames the message for readers that take another byte for a hyphen.",
   ),
   unsupported_version: row("client", 505, "never", "The HTTP version is not 1.0 or 1.1 (RFC 9110 15.6.6)."),
   target_too_long: row("client", 414, "never", "The request target is longer than limits.targetBytesMax."),

@@ -18,6 +18,12 @@ export const classes: Uint8Array = new Uint8Array(256)
 /** The byte in lower case when it may stand in a token, else 0. */
 export const tokenLower: Uint8Array = new Uint8Array(256)
 
+/**
+ * The same with `-` for everything that is neither letter nor digit: names that are one to origins which make variables
+ * of them (RFC 3875 4.1.18) are one here.
+ */
+export const tokenPlain: Uint8Array = new Uint8Array(256)
+
 /** The value of a hexadecimal digit. */
 export const hexValue: Uint8Array = new Uint8Array(256)
 
@@ -31,7 +37,9 @@ for (let byte = 0; byte < 256; byte++) {
   let set = 0
   if (alphanumeric || (byte < 128 && tokenMarks.includes(char))) {
     set |= isToken
-    tokenLower[byte] = char.toLowerCase().charCodeAt(0)
+    const lower = char.toLowerCase().charCodeAt(0)
+    tokenLower[byte] = lower
+    tokenPlain[byte] = alphanumeric ? lower : 0x2d
   }
   if (byte === 0x09 || (byte >= 0x20 && byte !== 0x7f)) set |= isFieldValue
   if (byte > 0x20 && byte < 0x7f && char !== "#") set |= isTarget

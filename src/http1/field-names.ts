@@ -1,9 +1,9 @@
 /**
  * Hot path: recognises the field names that matter to us while a head is scanned. The scanner feeds a rolling
- * hash of the lower-cased name; a hit is confirmed byte by byte. A name that nobody asked for is id 0.
+ * hash of the name as `tokenPlain` has it; a hit is confirmed byte by byte. A name that nobody asked for is id 0.
  * Benchmark: bench/head.ts.
  */
-import { tokenLower } from "./characters.ts"
+import { tokenLower, tokenPlain } from "./characters.ts"
 
 /** Names whose meaning the balancer must know, by id. 0 is any other name. */
 export const fields = {
@@ -36,14 +36,33 @@ export const fields = {
   "proxy-authorization": 26,
   via: 27,
   "content-type": 28,
-  content_length: 29,
-  transfer_encoding: 30,
+  "x-real-ip": 29,
+  "x-forwarded-ssl": 30,
   "retry-after": 31,
   "endpoint-load-metrics-format": 32,
+  "x-forwarded-scheme": 33,
+  "front-end-https": 34,
+  "cdn-loop": 35,
 } as const
 
 /** The first id for names that an operator adds (the resources' own header names in simulation mode). */
 export const firstExtraField = 48
+
+/**
+ * Set in what `find` answers for a name that is none of these, but would be with `-` for other bytes: `X_Real.IP`. An
+ * origin of the CGI kind takes it for the one with the `-`.
+ */
+export const lookAlike = 256
+
+/**
+ * 1 for each id that the balancer writes itself, drops because anybody could have made it up, or goes by: what looks
+ * like one of them must not stand in for it. Other fields are the client's own affair.
+ */
+export const isOurs: Uint8Array = new Uint8Array(lookAlike).fill(1)
+for (const name of ["authorization", "content-type", "cookie", "date", "expect", "retry-after"] as const)
+  isOurs[fields[name]] = 0
+isOurs[fields["proxy-authenticate"]] = 0
+isOurs[fields["proxy-authorization"]] = 0
 
 const slots = 256
 
@@ -59,20 +78,24 @@ export class FieldNames {
     for (const [index, name] of extra.entries()) this.#add(name.toLowerCase(), firstExtraField + index)
   }
 
-  /** The id of the name at bytes[start..end) whose rolling hash is `hash`, or 0. */
+  /** The id of the name at bytes[start..end) whose rolling hash is `hash`, with `lookAlike` if it is not that; or 0. */
   find(bytes: Uint8Array, start: number, end: number, hash: number): number {
+    let found = 0
     let slot = hash & (slots - 1)
     while (this.#ids[slot] !== 0) {
-      if (this.#hashes[slot] === hash && equals(bytes, start, end, this.#names[slot]!))
-        return this.#ids[slot]!
+      if (this.#hashes[slot] === hash) {
+        const name = this.#names[slot]!
+        if (equals(bytes, start, end, name)) return this.#ids[slot]!
+        if (looksLike(bytes, start, end, name)) found = this.#ids[slot]! | lookAlike
+      }
       slot = (slot + 1) & (slots - 1)
     }
-    return 0
+    return found
   }
 
   #add(name: string, id: number): void {
     let hash = 0
-    for (let i = 0; i < name.length; i++) hash = rollHash(hash, name.charCodeAt(i))
+    for (let i = 0; i < name.length; i++) hash = rollHash(hash, tokenPlain[name.charCodeAt(i)]!)
     let slot = hash & (slots - 1)
     while (this.#ids[slot] !== 0) slot = (slot + 1) & (slots - 1)
     this.#ids[slot] = id
@@ -81,14 +104,27 @@ export class FieldNames {
   }
 }
 
-/** One step of the rolling hash over a name in lower case, an int32. */
-export function rollHash(hash: number, lower: number): number {
-  return (Math.imul(hash, 31) + lower) | 0
+/** One step of the rolling hash over a name as `tokenPlain` has it, an int32. */
+export function rollHash(hash: number, plain: number): number {
+  return (Math.imul(hash, 31) + plain) | 0
+}
+
+/** A name in lower case with `-` for everything that is neither letter nor digit, as `tokenPlain` has it. Cold. */
+export function plainName(name: string): string {
+  return name.toLowerCase().replace(/[^a-z0-9]/g, "-")
 }
 
 /** Whether bytes[start..end) is `name` (given in lower case), upper and lower case being one. */
 export function equals(bytes: Uint8Array, start: number, end: number, name: string): boolean {
   if (end - start !== name.length) return false
   for (let i = 0; i < name.length; i++) if (tokenLower[bytes[start + i]!] !== name.charCodeAt(i)) return false
+  return true
+}
+
+/** The same, but every byte that is neither letter nor digit is like any other. */
+function looksLike(bytes: Uint8Array, start: number, end: number, name: string): boolean {
+  if (end - start !== name.length) return false
+  for (let i = 0; i < name.length; i++)
+    if (tokenPlain[bytes[start + i]!] !== tokenPlain[name.charCodeAt(i)]) return false
   return true
 }

@@ -3,9 +3,21 @@
  * field; a connection keeps one `Head` and fills it again for every message. Benchmark: bench/head.ts.
  */
 import type { ErrorCode } from "../core/errors.ts"
-import { classes, COLON, COMMA, CR, HTAB, isToken, LF, SP, tokenLower, UNDERSCORE } from "./characters.ts"
+import {
+  classes,
+  COLON,
+  COMMA,
+  CR,
+  HTAB,
+  isToken,
+  LF,
+  SP,
+  tokenLower,
+  tokenPlain,
+  UNDERSCORE,
+} from "./characters.ts"
 import { FieldMemo } from "./field-memo.ts"
-import { equals, type FieldNames, fields, rollHash } from "./field-names.ts"
+import { equals, type FieldNames, fields, isOurs, lookAlike, rollHash } from "./field-names.ts"
 import type { HeadLimits } from "./limits.ts"
 
 /** What a parser says: where the head ended (> 0), or one of these two. */
@@ -197,12 +209,12 @@ function readFields(head: Head, position: number, to: number, limits: HeadLimits
 
     const lineStart = at
     let hash = 0
-    let lower = tokenLower[first]!
-    while (lower !== 0) {
-      hash = rollHash(hash, lower)
+    let plain = tokenPlain[first]!
+    while (plain !== 0) {
+      hash = rollHash(hash, plain)
       at++
       if (at >= to) return tooLong(head, lineStart, at, limits)
-      lower = tokenLower[bytes[at]!]!
+      plain = tokenPlain[bytes[at]!]!
     }
     const nameEnd = at
     if (bytes[at] !== COLON) {
@@ -238,6 +250,16 @@ function readFields(head: Head, position: number, to: number, limits: HeadLimits
     ids[field] = id
     head.hopByHop[field] = 0
     if (id === 0) continue
+    if (id >= lookAlike) {
+      ids[field] = fields.other
+      if (head.status !== 0) continue
+      // To origins of the CGI kind they frame the message, whatever else does.
+      const meant = id - lookAlike
+      if (meant === fields["content-length"] || meant === fields["transfer-encoding"])
+        return refuse(head, "underscore_field")
+      if (limits.underscores !== "pass") head.hopByHop[field] = isOurs[meant]!
+      continue
+    }
     switch (id) {
       case fields.connection:
         head.hopByHop[field] = 1
@@ -264,11 +286,6 @@ function readFields(head: Head, position: number, to: number, limits: HeadLimits
         }
         break
       }
-      case fields.content_length:
-      case fields.transfer_encoding:
-        // To origins of the CGI kind they frame the message, whatever else does.
-        if (head.status === 0) return refuse(head, "underscore_field")
-        break
       case fields.host:
         if (head.hostField !== -1 && head.status === 0) return refuse(head, "invalid_host")
         head.hostField = field
@@ -320,8 +337,9 @@ function readFields(head: Head, position: number, to: number, limits: HeadLimits
     if (head.contentLength !== -1) return refuse(head, "conflicting_framing")
     if (head.minor === 0) return refuse(head, "invalid_transfer_encoding")
   }
-  if (limits.underscores !== "pass" && head.status === 0 && dropUnderscores(head)) {
-    if (limits.underscores === "reject") return refuse(head, "underscore_field")
+  const { underscores } = limits
+  if ((underscores === "reject" || underscores === "drop") && head.status === 0 && dropUnderscores(head)) {
+    if (underscores === "reject") return refuse(head, "underscore_field")
   }
   if (hasOptions && !readConnectionOptions(head)) return refuse(head, "invalid_connection_option")
   return head.end

@@ -1,8 +1,10 @@
 /**
  * What is done with a request's fields that have `_` in their name: it is a legal byte, but to origins of the CGI
- * kind `A_B` and `A-B` are one name, so that one of them can stand in for the other.
+ * kind `A_B` and `A-B` are one name, so that one of them can stand in for the other. `collisions` drops the fields that
+ * could stand in for one of `isOurs`, whichever byte they have for the `-`; `pass` passes all of them. `reject` and
+ * `drop` are for every name with `_`.
  */
-export type Underscores = "pass" | "reject" | "drop"
+export type Underscores = "collisions" | "pass" | "reject" | "drop"
 
 /** What a head may cost and hold. Every limit has an error code of its own in core/errors.ts. */
 export interface HeadLimits {
@@ -20,5 +22,5 @@ export const headLimitsDefault: HeadLimits = {
   fieldLineBytesMax: 8 * 1024,
   fieldsMax: 100,
   targetBytesMax: 8 * 1024,
-  underscores: "pass",
+  underscores: "collisions",
 }

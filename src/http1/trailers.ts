@@ -4,9 +4,11 @@
  * Whoever receives a trailer may merge it into the head it has long acted upon, so nothing passes that could change
  * what the message is, where it goes or who sent it; that a field is unknown is no reason to stop it.
  */
+import { plainName } from "./field-names.ts"
 
 const denied: ReadonlySet<string> = new Set([
   // Framing, and what ends at this hop (RFC 9110 7.6.1).
+  "cdn-loop",
   "connection",
   "keep-alive",
   "proxy-connection",
@@ -19,11 +21,13 @@ const denied: ReadonlySet<string> = new Set([
   "endpoint-load-metrics-bin",
   "endpoint-load-metrics-format",
   "forwarded",
+  "front-end-https",
   "host",
   "linebacker-demand",
   "location",
   "via",
   "x-linebacker-backend",
+  "x-real-ip",
   "x-request-id",
   // Who sent it.
   "authentication-info",
@@ -94,6 +98,6 @@ export function isFraming(section: string): boolean {
 
 function maySend(name: string): boolean {
   // To some origins `_` and `-` are one.
-  const plain = name.replaceAll("_", "-")
+  const plain = plainName(name)
   return !denied.has(plain) && !deniedPrefixes.some((prefix) => plain.startsWith(prefix))
 }

@@ -80,11 +80,12 @@ function caseOf(name: string, prose: string, info: string, shown: Buffer, events
   let ends = false
   let toHead = false
   let trailers = false
-  let underscores: Underscores = "pass"
+  let { underscores }: { underscores: Underscores } = headLimitsDefault
   for (const word of words) {
     if (word === "ends") ends = true
     else if (word === "to-HEAD") toHead = true
     else if (word === "trailers") trailers = true
+    else if (word === "underscores=pass") underscores = "pass"
     else if (word === "underscores=reject") underscores = "reject"
     else if (word === "underscores=drop") underscores = "drop"
     else assert.fail(`${name}: ${JSON.stringify(word)} means nothing`)
