@@ -3,7 +3,7 @@ import { Agent, createServer as createHttpServer, get, type ServerResponse } fro
 import type { AddressInfo } from "node:net"
 import { test, type TestContext } from "node:test"
 import type { Worker } from "node:worker_threads"
-import { until } from "../../test/support/processes.ts"
+import { freePorts, until } from "../../test/support/processes.ts"
 import { LoadTable } from "../cluster/load-table.ts"
 import { memberAt } from "../../test/support/members.ts"
 import { dataPlaneOptions, routingOf } from "../../test/support/relay.ts"
@@ -14,7 +14,8 @@ import { nothingKnown } from "../core/knowledge.ts"
 import { resourcesDefault as resources } from "../core/resources.ts"
 import { Counters } from "../metrics/counters.ts"
 import type { Observed } from "./data-plane.ts"
-import { ListenError, Threads } from "./threads.ts"
+import { ListenError } from "./ports.ts"
+import { Threads } from "./threads.ts"
 
 interface Running {
   readonly threads: Threads
@@ -175,6 +176,21 @@ test("a port that somebody has is refused, although threads share theirs", async
     running(t, threads.port),
     (error) => error instanceof ListenError && error.code === "EADDRINUSE",
   )
+})
+
+test("of two that start on one port together one listens, and the other finds the port busy", async (t) => {
+  const [port] = (await freePorts(1)) as [number]
+  // The second asks while the first has seen that the port is free and does not listen yet.
+  for (const waitMs of [0, 10, 40, 120]) {
+    const first = running(t, port)
+    await new Promise((resolve) => setTimeout(resolve, waitMs))
+    const both = await Promise.allSettled([first, running(t, port)])
+    const won = both.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []))
+    const lost = both.flatMap((one) => (one.status === "rejected" ? [one.reason as unknown] : []))
+    assert.equal(won.length, 1, `${won.length} listen when the second waits ${waitMs} ms`)
+    assert.ok(lost[0] instanceof ListenError && lost[0].code === "EADDRINUSE")
+    await won[0]!.threads.stop()
+  }
 })
 
 test("a thread that dies is replaced, gives back what it held, and costs the other nothing", async (t) => {

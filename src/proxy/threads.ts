@@ -1,14 +1,13 @@
 /** The data-plane threads, as the control plane holds them: started, told of changes, replaced when one dies. */
-import { createServer, type Server } from "node:net"
 import { Worker } from "node:worker_threads"
 import type { LoadTable } from "../cluster/load-table.ts"
 import type { Snapshot } from "../cluster/snapshot.ts"
 import type { BackendId } from "../core/backend.ts"
-import type { Endpoint } from "../core/endpoint.ts"
 import type { Counters } from "../metrics/counters.ts"
 import type { Observed } from "./data-plane.ts"
 import type { FromWorker, Learned, ToWorker, WorkerBirth } from "./messages.ts"
 import type { DataPlaneOptions, RoutingOptions, TlsMaterial } from "./options.ts"
+import { ListenError, takePorts } from "./ports.ts"
 
 /** A thread that dies again and again is restarted no faster than this. */
 const restartMs = 500
@@ -38,18 +37,6 @@ interface Thread {
   stopped: boolean
 }
 
-/** A port that is not to be had, with the system's code (`EADDRINUSE`, `EACCES`, …). */
-export class ListenError extends Error {
-  readonly code: string
-  readonly listener: "traffic" | "tls"
-
-  constructor(code: string, message: string, listener: ListenError["listener"]) {
-    super(message)
-    this.code = code
-    this.listener = listener
-  }
-}
-
 export class Threads {
   readonly #settings: ThreadsOptions
   readonly #threads: (Thread | undefined)[]
@@ -68,12 +55,17 @@ export class Threads {
 
   /** Starts all threads; resolves when each of them listens. Rejects with `ListenError` when one cannot. */
   static async start(settings: ThreadsOptions): Promise<Threads> {
-    const threads = new Threads(settings, await withPorts(settings.options))
+    const { options } = settings
+    const { port, tlsPort, release } = await takePorts(options)
+    const tls = options.tls && { ...options.tls, port: tlsPort ?? options.tls.port }
+    const threads = new Threads(settings, { ...options, port, tls })
     try {
       await Promise.all(threads.#threads.map((_, index) => threads.#spawn(index)))
     } catch (error) {
       await threads.stop()
       throw error
+    } finally {
+      release()
     }
     return threads
   }
@@ -220,38 +212,4 @@ export class Threads {
       })
     }, restartMs)
   }
-}
-
-/**
- * The options with ports to listen on: those given, or free ones for 0. Threads share them with SO_REUSEPORT, which
- * would also share them with another balancer that runs already; so they are first asked for alone.
- */
-async function withPorts(options: DataPlaneOptions): Promise<DataPlaneOptions> {
-  const { tls } = options
-  const probes: Server[] = []
-  try {
-    const port = await probe(options, "traffic", probes)
-    return { ...options, port, tls: tls && { ...tls, port: await probe(tls, "tls", probes) } }
-  } finally {
-    // Together, so that two that the system chose are two.
-    await Promise.all(probes.map((server) => new Promise((resolve) => server.close(resolve))))
-  }
-}
-
-function probe(
-  { host, port }: Endpoint,
-  listener: ListenError["listener"],
-  probes: Server[],
-): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once("error", (error: NodeJS.ErrnoException) =>
-      reject(new ListenError(error.code ?? "unknown", error.message, listener)),
-    )
-    server.listen({ host: host === "" ? undefined : host, port }, () => {
-      probes.push(server)
-      const address = server.address()
-      resolve(typeof address === "object" && address !== null ? address.port : port)
-    })
-  })
 }
