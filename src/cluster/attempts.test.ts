@@ -3,7 +3,7 @@ import { test } from "node:test"
 import { resourcesOf } from "../../test/support/backends.ts"
 import { type BackendLoad, parseBackendId } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
-import type { Policy } from "../policies/policy.ts"
+import type { PickRequest, Policy } from "../policies/policy.ts"
 import { Attempts, type PlacedBackend, roomUnitsOf } from "./attempts.ts"
 import { Choosing } from "./choosing.ts"
 import { LoadTable } from "./load-table.ts"
@@ -134,4 +134,34 @@ test("an attempt that is settled twice is a bug", () => {
   placed.settle("success", 0)
   assert.throws(() => placed.settle("success", 0), /settled twice/)
   assert.equal(members[0].load.inFlight, 0)
+})
+
+test("who is refused for want of room is asked for once; one that refused a connection of late, a second time", () => {
+  const { members, attempts, others, choosing, units } = world()
+  const [one, other] = members
+  let picks = 0
+  const policy = {
+    ...first(members),
+    pick: (request: PickRequest) => (picks++, members.find((m) => request.admits(m))),
+  }
+  others.begin(one, units)
+  others.begin(other, units)
+  assert.equal(attempts.place(policy, choosing, units), undefined)
+  assert.equal(picks, 1)
+  // A full one that also refused a connection would not do either way.
+  other.avoidUntil = 10
+  assert.equal(attempts.place(policy, choosing, units), undefined)
+  assert.equal(picks, 2)
+})
+
+test("when all who have room refused a connection of late, one of them is used at the second asking", () => {
+  const { members, attempts, choosing, units } = world()
+  let picks = 0
+  const policy = {
+    ...first(members),
+    pick: (request: PickRequest) => (picks++, members.find((m) => request.admits(m))),
+  }
+  for (const member of members) member.avoidUntil = 10
+  assert.equal(attempts.place(policy, choosing, units)?.backend, members[0])
+  assert.equal(picks, 2)
 })

@@ -99,7 +99,9 @@ export class Attempts {
    * @param units the demand in the load table's units, as in `begin`
    */
   place(policy: Policy, choosing: Choosing<PlacedBackend>, units: Int32Array): Attempt | undefined {
-    return this.#tryPlace(policy, choosing, units, true) ?? this.#tryPlace(policy, choosing, units, false)
+    const attempt = this.#tryPlace(policy, choosing, units, true)
+    if (attempt !== undefined || !choosing.hasAvoided) return attempt
+    return this.#tryPlace(policy, choosing, units, false)
   }
 
   #tryPlace(

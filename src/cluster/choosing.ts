@@ -22,6 +22,7 @@ export abstract class Choosing<B extends PlacedBackend> implements PickRequest {
   /** Backends that had no room when it came to reserving. */
   readonly #full: Backend[] = []
   #avoids = true
+  #hasAvoided = false
 
   constructor(resources: ResourceTable, demand: Readonly<ResourceVector>) {
     this.#resources = resources
@@ -37,15 +38,23 @@ export abstract class Choosing<B extends PlacedBackend> implements PickRequest {
 
   admits(backend: Backend): boolean {
     if (this.hasTried(backend as B)) return false
-    if (this.#avoids && (backend as B).avoidUntil > this.now) return false
     if (!this.isOpen(backend as B)) return false
     if (this.#full.length > 0 && this.#full.includes(backend)) return false
-    return !this.hasSpace || hasRoomFor(backend, this.demand, this.#resources)
+    if (this.hasSpace && !hasRoomFor(backend, this.demand, this.#resources)) return false
+    if (!this.#avoids || (backend as B).avoidUntil <= this.now) return true
+    this.#hasAvoided = true
+    return false
+  }
+
+  /** Whether a backend of this choosing was refused for nothing but a refused connection of late. */
+  get hasAvoided(): boolean {
+    return this.#hasAvoided
   }
 
   /** Starts a choosing: nobody is known to be full, and `avoids` says whether refusals of late count. */
   begin(avoids: boolean): void {
     this.#avoids = avoids
+    this.#hasAvoided = false
     if (this.#full.length > 0) this.#full.length = 0
   }
 

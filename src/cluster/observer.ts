@@ -49,7 +49,7 @@ export const cellFields = {
   ignored: 2,
   /** Sum of the successful attempts' `totalMs`. */
   totalMs: 3,
-  /** The least `firstByteMs` of a success; Infinity when there was none. */
+  /** The least exact `firstByteMs` of a success; Infinity when there was none. */
   firstByteMsMin: 4,
   /** Attempts whose cost was reported. */
   reported: 5,
@@ -150,7 +150,7 @@ export class Observer {
     }
     values[at + cellFields.served]!++
     values[at + cellFields.totalMs]! += outcome.totalMs
-    if (outcome.firstByteMs < values[at + cellFields.firstByteMsMin]!) {
+    if (outcome.isExact && outcome.firstByteMs < values[at + cellFields.firstByteMsMin]!) {
       values[at + cellFields.firstByteMsMin] = outcome.firstByteMs
     }
     // Comparing is false for NaN.

@@ -30,3 +30,12 @@ test("a few requests say nothing", () => {
   assert.equal(times.samples(1), 19)
   assert.deepEqual([times.meanMs(1), times.meanMs(2)], [10, undefined])
 })
+
+test("where no time is exact, what a route needs follows its mean, also down", () => {
+  const times = new ServiceTimes()
+  times.add(1, 100, 100 * 500, Infinity, 0)
+  times.add(2, 100, 100 * 50, Infinity, 0)
+  assert.deepEqual([times.of(1), times.of(2)], [500, 50])
+  for (let i = 0; i < 1_000; i++) times.add(1, 10, 10 * 100, Infinity, 0)
+  assert.ok(Math.abs(times.of(1) - 100) < 1)
+})

@@ -10,6 +10,7 @@ const samplesMin = 20
 interface Times {
   samples: number
   meanMs: number
+  /** NaN while no exact time has been seen. */
   leastMs: number
   answerMs: number
 }
@@ -21,14 +22,14 @@ interface Times {
  * Queueing is the same for all routes where requests wait in line, so it is at most what the steadiest route's mean is
  * above its least. Where requests share instead, all routes are slowed by the same factor, which their ratios do not
  * show, and that difference is small for the shortest route. So: mean less the least such difference of all routes, but
- * not less than the route's own least.
+ * not less than the route's own least. Where no time is exact there is no least, and it is the mean.
  */
 export class ServiceTimes {
   readonly #routes = new Map<number, Times>()
 
   /**
-   * `count` requests of a route took `totalMs` together; the first byte of the fastest came after `leastMs`, and all
-   * their answers took `answerMs` from the first byte on.
+   * `count` requests of a route took `totalMs` together; the first byte of the fastest came after `leastMs`, Infinity
+   * where no time is exact, and all their answers took `answerMs` from the first byte on.
    */
   add(route: number, count: number, totalMs: number, leastMs: number, answerMs: number): void {
     if (count === 0) return
@@ -39,7 +40,7 @@ export class ServiceTimes {
       this.#routes.set(route, {
         samples: count,
         meanMs: mean,
-        leastMs: Math.min(leastMs, mean),
+        leastMs: leastMs < Infinity ? Math.min(leastMs, mean) : NaN,
         answerMs: answer,
       })
       return
@@ -48,14 +49,17 @@ export class ServiceTimes {
     const gain = Math.min(1, Math.max(count / times.samples, 1 - (1 - gainMin) ** count))
     times.meanMs += gain * (mean - times.meanMs)
     times.answerMs += gain * (answer - times.answerMs)
-    if (leastMs < Infinity) times.leastMs += leastGain * (leastMs - times.leastMs)
+    if (!(leastMs < Infinity)) return
+    if (Number.isNaN(times.leastMs)) times.leastMs = Math.min(leastMs, mean)
+    else times.leastMs += leastGain * (leastMs - times.leastMs)
   }
 
   /** Of a route, in ms; NaN when it has been seen too seldom. */
   of(route: number): number {
     const times = this.#routes.get(route)
     if (times === undefined || times.samples < samplesMin) return NaN
-    return Math.max(times.leastMs, times.meanMs - this.#queueingMs())
+    const { leastMs, meanMs } = times
+    return Math.max(leastMs >= 0 ? leastMs : 0, meanMs - this.#queueingMs())
   }
 
   /** From an attempt's begin to its end, in the mean, queueing and all; undefined before the first. */
@@ -75,8 +79,8 @@ export class ServiceTimes {
   #queueingMs(): number {
     let least = Infinity
     for (const { samples, meanMs, leastMs } of this.#routes.values()) {
-      if (samples >= samplesMin) least = Math.min(least, meanMs - leastMs)
+      if (samples >= samplesMin && leastMs >= 0) least = Math.min(least, meanMs - leastMs)
     }
-    return Math.max(0, least)
+    return least < Infinity ? Math.max(0, least) : 0
   }
 }

@@ -9,7 +9,7 @@ import type { Knowledge } from "../core/knowledge.ts"
 import { resourcesDefault } from "../core/resources.ts"
 import { mix32, seeded } from "../core/rng.ts"
 import { fleet, outcome, request, type FakeBackend } from "../../test/support/backends.ts"
-import { makePolicy, plainPolicy, policyNames, type PolicyName } from "./index.ts"
+import { makePolicy, plainPolicy, policies, policyNames, type PolicyName } from "./index.ts"
 import type { PickRequest, Policy } from "./policy.ts"
 
 // The exam every policy sits. What a policy cannot answer is listed here with its reason, and shows as
@@ -115,6 +115,20 @@ const questions: Readonly<Record<string, (name: PolicyName) => void | Promise<vo
     one.rebuild(members)
     other.rebuild(members)
     for (const each of requests(500)) assert.equal(one.pick(each), other.pick(each))
+  },
+
+  "picks the same whatever times it is told, when its entry says that it ignores them"(name) {
+    if (policies[name].ignoresTimes !== true) return
+    const members = pool()
+    const [one, other] = [make(name, 7), make(name, 7)]
+    one.rebuild(members)
+    other.rebuild(members)
+    for (const [n, each] of requests(500).entries()) {
+      const picked = one.pick(each)!
+      assert.equal(other.pick({ ...each, now: 1e6 - n }), picked)
+      one.onSettled!(picked, outcome({ firstByteMs: n, totalMs: 2 * n }), n)
+      other.onSettled!(picked, outcome({ firstByteMs: 9, totalMs: 9, isExact: false }), 1e6 - n)
+    }
   },
 
   async "survives every change of membership"(name) {

@@ -20,6 +20,7 @@ export const counts = {
     summary: "An idle backend first, else the fewest attempts in flight per weight, as HAProxy counts them.",
     make: () => new LeastConnectionsHaproxy(),
     seesDemand: false,
+    ignoresTimes: true,
   },
   "least-request": {
     summary: "Envoy's: the less busy of two drawn at random; turns by weight and load when weights differ.",
@@ -51,5 +52,6 @@ export const counts = {
     summary: "The backend that has been idle for longest, or any at random while none is idle.",
     make: ({ rng }) => new JoinIdleQueue(rng),
     seesDemand: false,
+    ignoresTimes: true,
   },
 } as const satisfies Record<string, PolicyEntry>

@@ -24,8 +24,8 @@ export interface Policy {
   /** Hot: an attempt has begun on this backend, the one picked; its demand is reserved and it counts in flight. */
   onBegun?(backend: Backend, request: PickRequest): void
   /**
-   * Hot: told once per attempt, when it has settled. For a policy with this method `now` is exact, here and in `pick`;
-   * for others it is accurate to a quarter of a second.
+   * Hot: told once per attempt, when it has settled. For a policy with this method all times are exact, here and in
+   * `pick`, unless its entry says that it `ignoresTimes`; for others they are accurate to a quarter of a second.
    */
   onSettled?(backend: Backend, outcome: Outcome, now: Millis): void
   /** A backend has reported on itself; before `onSettled` when that came with a response. Hot. */
@@ -74,6 +74,8 @@ export interface Outcome {
   /** What the backend asked clients to wait (Retry-After, in seconds); NaN when it did not. */
   readonly retryAfterMs: Millis
   readonly route: number
+  /** Each of its times is exact. Else they are right in the mean, and a single one is no measurement. */
+  readonly isExact: boolean
 }
 
 /** Asks backends how they are, for policies that want to know before they choose (Prequal). */
@@ -118,6 +120,8 @@ export interface PolicyEntry {
   readonly seesDemand: boolean
   /** Whether it sends requests of one key to one backend; then its mix is an accident of the keys. */
   readonly sticks?: boolean
+  /** It wants to know when attempts settle, but no times: reading the exact clock for it would be for nothing. */
+  readonly ignoresTimes?: boolean
   /** Whether it chooses by `Knowledge.mix` among so many members, which is planned only where somebody does. */
   readsMix?(this: void, members: number): boolean
 }

@@ -52,6 +52,7 @@ import type { AffinityOptions, BackendOptions } from "./options.ts"
 import { openingOf, Origin } from "./origin.ts"
 import type { ProxyEnds } from "./proxy-protocol.ts"
 import type { Route, RouteTable } from "./route-table.ts"
+import type { WaitingQueue } from "./waiting-queue.ts"
 
 /** What comes of a body with its head is copied behind it up to this size, so that both leave in one plain write. */
 const joinBytesMax = 16 * 1024
@@ -74,6 +75,7 @@ export class SettledAttempt implements Outcome {
   totalMs: Millis = 0
   retryAfterMs: Millis = NaN
   route = 0
+  isExact = false
 }
 
 /** The client's connection, as its exchange sees it. */
@@ -143,6 +145,10 @@ export class Exchange implements BackendSide {
   #ready = false
   #attempts = 0
   #route: Route
+  /** Where it waits: that of its route's group, which may be another one by now. Undefined while it does not wait. */
+  #queue: WaitingQueue | undefined
+  /** Until when it may wait. */
+  #queuedUntil: Millis = 0
   #demand: Demand
   #affinityHash: number | undefined = undefined
   #clientAddress: Uint8Array | undefined = undefined
@@ -271,7 +277,7 @@ export class Exchange implements BackendSide {
   /** The request turned out to be wrong in mid-body, or the exchange took too long: nobody is to blame but us two. */
   onFailed(code: ErrorCode): void {
     const answerable = this.isAnswerable
-    if (this.#state === "queued") this.#route.group.queue.remove(this)
+    this.#leaveQueue()
     if (!answerable) this.#context.counters.countError(this.#context.worker, code)
     this.#release("ignored")
     if (answerable) this.#answer(code, "")
@@ -286,7 +292,7 @@ export class Exchange implements BackendSide {
   onClientGone(): void {
     if (this.#state !== "idle") {
       if (this.#state !== "tunnel") this.#context.counters.countError(this.#context.worker, "client_gone")
-      if (this.#state === "queued") this.#route.group.queue.remove(this)
+      this.#leaveQueue()
       this.#release("ignored")
     }
     this.#origin?.close()
@@ -300,6 +306,7 @@ export class Exchange implements BackendSide {
   }
 
   giveUpQueued(code: ErrorCode): void {
+    this.#queue = undefined
     if (this.#state === "queued") this.#answer(code, "")
   }
 
@@ -556,6 +563,7 @@ export class Exchange implements BackendSide {
     const placed = fleet.place(placement, route.group)
     if (typeof placed === "object") {
       this.#state = "attempting"
+      this.#queue = undefined
       this.#attempt = placed
       this.#attemptAt = now
       this.#firstByteAt = NaN
@@ -570,7 +578,8 @@ export class Exchange implements BackendSide {
     else if (placed !== "full") this.#answer("no_backend", "")
     else if (!fleet.couldHold(this.#demand, route.group)) this.#answer("no_backend_fits", "")
     else {
-      if (this.#state !== "queued") this.#wait()
+      // Its route may have got another group since it began to wait.
+      if (this.#queue !== route.group.queue) this.#wait()
       return false
     }
     return true
@@ -578,10 +587,17 @@ export class Exchange implements BackendSide {
 
   #wait(): void {
     const { deadlines, options } = this.#context
+    if (this.#state !== "queued") this.#queuedUntil = deadlines.timeAfter(options.timeouts.queueMs)
+    this.#leaveQueue()
     this.#state = "queued"
     const { group, number } = this.#route
-    const until = deadlines.timeAfter(options.timeouts.queueMs)
-    if (!group.queue.push(this, until, number, this.#demand.vector)) this.#answer("queue_full", "")
+    if (group.queue.push(this, this.#queuedUntil, number, this.#demand.vector)) this.#queue = group.queue
+    else this.#answer("queue_full", "")
+  }
+
+  #leaveQueue(): void {
+    this.#queue?.remove(this)
+    this.#queue = undefined
   }
 
   #take(pool: BackendPool): BackendConnection {
@@ -616,7 +632,7 @@ export class Exchange implements BackendSide {
     if (!this.#requestEnded) this.#keepAlive = false
     let added = head.dateField === -1 ? `Date: ${this.#context.httpDate()}\r\n` : ""
     const { affinity, group } = this.#route
-    if (group.measures || head.status === 101) this.#firstByteAt = this.#context.fleet.now(group)
+    this.#firstByteAt = this.#context.fleet.now(group)
     if (head.reportField !== -1) this.#report(reportIn(head, options.resources))
     if (head.status === 429 || head.status === 503) this.#retryAfterMs = retryAfterIn(head)
     if (affinity?.kind === "cookie") added += this.#bindingLines(affinity)
@@ -677,6 +693,7 @@ export class Exchange implements BackendSide {
 
   #answer(code: ErrorCode, detail: string): void {
     this.#state = "idle"
+    this.#queue = undefined
     this.#forget()
     this.#context.counters.countError(this.#context.worker, code)
     this.#client.answer(code, detail)
@@ -712,8 +729,8 @@ export class Exchange implements BackendSide {
     outcome.result = result
     outcome.status = this.#status
     const firstByteMs = this.#firstByteAt - this.#attemptAt
-    // Where nobody measures, times are those of sweeps: right on average, and a single one is no measurement.
-    outcome.firstByteMs = group.measures ? firstByteMs : NaN
+    outcome.isExact = group.measures
+    outcome.firstByteMs = firstByteMs
     // How long a tunnel stayed open says nothing about the backend.
     outcome.totalMs = this.#status === 101 ? firstByteMs : now - this.#attemptAt
     outcome.retryAfterMs = this.#retryAfterMs

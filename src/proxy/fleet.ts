@@ -17,6 +17,7 @@ import { type Knowledge, nothingKnown } from "../core/knowledge.ts"
 import type { ResourceTable, ResourceVector } from "../core/resources.ts"
 import type { Rng } from "../core/rng.ts"
 import { makeChooser } from "../policies/chooser.ts"
+import { policies } from "../policies/index.ts"
 import type { Policy } from "../policies/policy.ts"
 import { BackendPool } from "./backend-pool.ts"
 import type { Context } from "./context.ts"
@@ -120,7 +121,7 @@ export class Placement extends Choosing<FleetBackend> {
 export class Group {
   readonly options: GroupOptions
   readonly policy: Policy
-  /** It is told of every attempt's time, so that time has to be exact. */
+  /** Its policy goes by the time of every attempt, so that time has to be exact. */
   readonly measures: boolean
   /** Of the pool, so that requests that wait stay where they are when the policy changes. */
   readonly queue: WaitingQueue
@@ -131,7 +132,8 @@ export class Group {
   constructor(options: GroupOptions, policy: Policy, queue: WaitingQueue) {
     this.options = options
     this.policy = policy
-    this.measures = policy.onSettled !== undefined
+    const { name } = options.choosing.policy
+    this.measures = policy.onSettled !== undefined && policies[name].ignoresTimes !== true
     this.queue = queue
   }
 }

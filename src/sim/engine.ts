@@ -460,7 +460,9 @@ export class Engine {
       this.#membership.suspect(backend, this.now)
       this.#scheduleMembership()
     }
-    this.#settle(request, "failure", isAnswer ? 500 : 0)
+    // One that fails behind its head has shown a status, as it has to the exchange.
+    const status = isAnswer ? 500 : requests.firstByteAt[request]! >= 0 ? 200 : 0
+    this.#settle(request, "failure", status)
     this.#reporting.failed(backend, this.now)
     // An answer is an answer, also one that says that something went wrong: only silence is tried again.
     if (isAnswer || requests.attempts[request]! >= this.#limits.attemptsMax) {
@@ -481,8 +483,9 @@ export class Engine {
     const begunAt = requests.begunAt[request]!
     outcome.result = result
     outcome.status = status
-    outcome.firstByteMs = status === 500 ? 0 : requests.firstByteAt[request]! - begunAt
     outcome.totalMs = this.now - begunAt
+    // An error comes whole.
+    outcome.firstByteMs = status === 500 ? outcome.totalMs : requests.firstByteAt[request]! - begunAt
     outcome.route = requests.classOf[request]! + 1
     if (this.rooms !== undefined && requests.phase[request]! >= phases.working) {
       this.rooms.leave(backend, request, this.now)

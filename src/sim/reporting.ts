@@ -210,6 +210,7 @@ class ProbedBackends {
     totalMs: 0,
     retryAfterMs: NaN,
     route: 0,
+    isExact: true,
   }
 
   constructor(inFlight: Int32Array) {

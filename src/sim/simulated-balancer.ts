@@ -89,6 +89,7 @@ class SettledOutcome implements Outcome {
   totalMs: Millis = 0
   readonly retryAfterMs: Millis = NaN
   route = 0
+  readonly isExact = true
 }
 
 /** Its clients have addresses of their own, and its requests have been tried on numbers of backends. */

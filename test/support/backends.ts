@@ -100,6 +100,7 @@ export function outcome(more: Partial<Outcome> = {}): Outcome {
     totalMs: 10,
     retryAfterMs: NaN,
     route: 0,
+    isExact: true,
     ...more,
   }
 }

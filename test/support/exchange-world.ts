@@ -1,0 +1,179 @@
+/**
+ * Exchanges without sockets: client and backend connections over plain objects, in a time that the test lets pass. For
+ * what is recorded of an attempt, and for what our own code costs.
+ */
+import type { OnReadOpts, Socket } from "node:net"
+import { Attempts } from "../../src/cluster/attempts.ts"
+import { LoadTable } from "../../src/cluster/load-table.ts"
+import { Observer } from "../../src/cluster/observer.ts"
+import { RouteFinder } from "../../src/cluster/routes.ts"
+import type { Clock } from "../../src/core/clock.ts"
+import { resourcesDefault } from "../../src/core/resources.ts"
+import { seeded } from "../../src/core/rng.ts"
+import { FieldNames } from "../../src/http1/field-names.ts"
+import { Head } from "../../src/http1/head.ts"
+import { Counters } from "../../src/metrics/counters.ts"
+import { Bindings } from "../../src/proxy/affinity.ts"
+import { ClientConnection, type ClientOwner } from "../../src/proxy/client-connection.ts"
+import { Deadlines } from "../../src/proxy/deadlines.ts"
+import { DemandTrust } from "../../src/proxy/demand-trust.ts"
+import type { Dialer } from "../../src/proxy/dial.ts"
+import { SettledAttempt } from "../../src/proxy/exchange.ts"
+import { Fleet, Placement } from "../../src/proxy/fleet.ts"
+import { ForwardingRules } from "../../src/proxy/forwarding.ts"
+import { RequestIds } from "../../src/proxy/request-ids.ts"
+import { RouteTable } from "../../src/proxy/route-table.ts"
+import { memberAt } from "./members.ts"
+import { dataPlaneOptions, type RelayChange } from "./relay.ts"
+
+const slots = 16
+
+/** A connection's end that takes everything at once, and keeps it where the test wants to read it. */
+export class FakeSocket {
+  readonly remoteAddress = "127.0.0.1"
+  readonly writableLength = 0
+  readonly writableNeedDrain = false
+  readonly errored = null
+  writtenBytes = 0
+  push: (bytes: Buffer) => boolean = () => true
+  readonly #events = new Map<string, (() => void)[]>()
+  readonly #onWrite: ((bytes: Buffer) => void) | undefined
+
+  constructor(onWrite?: (bytes: Buffer) => void) {
+    this.#onWrite = onWrite
+  }
+
+  on(name: string, listener: () => void): this {
+    const listeners = this.#events.get(name)
+    if (listeners === undefined) this.#events.set(name, [listener])
+    else listeners.push(listener)
+    return this
+  }
+
+  emit(name: string): void {
+    for (const listener of this.#events.get(name) ?? []) listener()
+  }
+
+  write(bytes: Buffer): boolean {
+    this.writtenBytes += bytes.length
+    this.#onWrite?.(bytes)
+    return true
+  }
+
+  cork(): void {}
+  uncork(): void {}
+  pause(): void {}
+  resume(): void {}
+  end(): void {}
+  destroy(): void {}
+  resetAndDestroy(): void {}
+  isPaused(): boolean {
+    return false
+  }
+}
+
+/** A connection to a backend: each write of a request puts it into `busy`. */
+export interface FakeBackendConnection {
+  readonly socket: FakeSocket
+  readonly port: number
+  /** Bytes come from the backend. */
+  readonly say: (bytes: Buffer) => void
+}
+
+export interface ExchangeWorld {
+  readonly owner: ClientOwner
+  readonly fleet: Fleet
+  readonly routes: RouteTable
+  readonly table: LoadTable
+  readonly counters: Counters
+  readonly deadlines: Deadlines
+  /** Connections that requests were written to, in order; the test takes them out. */
+  readonly busy: FakeBackendConnection[]
+  /** A client's connection, and the end from which it is spoken to: `socket.push`. */
+  readonly client: (onWrite?: (bytes: Buffer) => void) => {
+    readonly socket: FakeSocket
+    readonly connection: ClientConnection
+  }
+}
+
+/** Two backends with 20 of everything unless told, at the ports 1 and 2. Nothing is swept but by the test. */
+export function exchangeWorld(
+  clock: Clock,
+  change: RelayChange = {},
+  parts: Partial<Pick<ClientOwner, "observer" | "outcome">> = {},
+): ExchangeWorld {
+  const resources = change.resources ?? resourcesDefault
+  const options = dataPlaneOptions(resources, change)
+  const table = LoadTable.create(resources, slots, 1)
+  const counters = Counters.create(slots, 1, resources.length)
+  const deadlines = new Deadlines(clock.now())
+  const busy: FakeBackendConnection[] = []
+  const context = {
+    options,
+    worker: 0,
+    clock,
+    counters,
+    table,
+    deadlines,
+    dialer: dialerInto(busy),
+    names: new FieldNames([]),
+    requestHead: new Head(options.limits),
+    responseHead: new Head(options.limits),
+    onConnectFailed: () => {},
+    httpDate: () => "",
+  }
+  const attempts = new Attempts(table, 0, resources.length, () => {})
+  const fleet = new Fleet(context, table, attempts, seeded(1))
+  const routes = new RouteTable(fleet, new RouteFinder(), options.demand.default, options.routing)
+  const owner: ClientOwner = {
+    ...context,
+    fleet,
+    routes,
+    simulated: undefined,
+    observer: parts.observer ?? new Observer(resources, slots),
+    outcome: parts.outcome ?? new SettledAttempt(),
+    demandTrust: new DemandTrust([]),
+    bindings: new Bindings("key"),
+    askLine: "",
+    demandLines: [],
+    hostDefault: Buffer.from("x"),
+    requestIds: new RequestIds("12345678-0"),
+    placement: new Placement(resources, routes.at(0).demand),
+    isStopping: false,
+    onClientClosed: () => {},
+  }
+  const capacity = change.capacity ?? { compute: 20, storage: 20 }
+  const members = [0, 1].map((slot) => memberAt(slot, { host: "127.0.0.1", port: 1 + slot }, capacity))
+  fleet.apply({ version: 1, members, eligible: members })
+  routes.refit()
+  const forwarding = new ForwardingRules({ ...options, dropsReportFormat: true }).of("127.0.0.1", false)
+  const client = (onWrite?: (bytes: Buffer) => void) => {
+    const socket = new FakeSocket(onWrite)
+    const transport = socket as unknown as Socket
+    const entry = { transport, ends: undefined, forwarding, redirectPort: undefined }
+    return { socket, connection: new ClientConnection(owner, transport, entry) }
+  }
+  return { owner, fleet, routes, table, counters, deadlines, busy, client }
+}
+
+/** Connects in the next turn, to nobody. */
+function dialerInto(busy: FakeBackendConnection[]): Dialer {
+  const dialer: Pick<Dialer, "prepare" | "dial"> = {
+    prepare() {},
+    dial({ address }, reading) {
+      const reads = reading as OnReadOpts & { readonly buffer: () => Buffer }
+      const connection: FakeBackendConnection = {
+        socket: new FakeSocket(() => busy.push(connection)),
+        port: "path" in address ? 0 : address.port,
+        say(bytes) {
+          const into = reads.buffer()
+          bytes.copy(into)
+          reads.callback(bytes.length, into)
+        },
+      }
+      queueMicrotask(() => connection.socket.emit("connect"))
+      return connection.socket as unknown as Socket
+    },
+  }
+  return dialer as Dialer
+}
