@@ -251,3 +251,11 @@ test("policies are listed, shown one by one, and given as JSON", async () => {
   assert.equal(wrong.code, 2)
   assert.match(wrong.err, /there is no policy "mixx".*"mix"/)
 })
+
+test("the help of every command names the default policy that the program has", async () => {
+  for (const name of ["serve", "demo", "spam"]) {
+    const { out } = await run(name, "--help")
+    const [, said] = /--policy\b[^\n]*(?:\n {10}[^\n]*)*?Default ([a-z-]+)\./.exec(out) ?? []
+    assert.equal(said, policyDefault, name)
+  }
+})

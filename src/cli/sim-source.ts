@@ -57,7 +57,7 @@ export async function scenarioOf(
   if (traces.length === 0) return scenario.value
   const traced = withTraces(scenario.value, traces, seed)
   if (!traced.ok) {
-    io.err(`linebacker sim: --trace: ${traced.error}\n`)
+    io.err(`--trace: ${traced.error}\n`)
     return 1
   }
   const recordings = traces.map(({ file }) => basename(file)).join(" and ")

@@ -111,7 +111,7 @@ export const spam: Command = {
     policy: {
       type: "string",
       value: "NAME",
-      about: "Of a scenario: how a backend is chosen. Default price.",
+      about: "Of a scenario: how a backend is chosen. Default auto.",
     },
     load: {
       type: "string",
