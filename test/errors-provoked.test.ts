@@ -151,7 +151,9 @@ const scenarios = {
   async no_backend_fits(t) {
     const resources = [{ name: "memory", kind: "space", resolution: 1 }] as const
     const capacity = { memory: 4 }
-    const plane = await relay(t, [await after(t, (wire) => void wire.send(ok))], { resources, capacity })
+    const trustedDemand = ["127.0.0.0/8"]
+    const backend = await after(t, (wire) => void wire.send(ok))
+    const plane = await relay(t, [backend], { resources, capacity, trustedDemand })
     const greedy = get.replace("\r\n\r\n", "\r\nLinebacker-Demand: memory=5\r\n\r\n")
     return { relay: plane, told: [await told(plane, greedy)] }
   },

@@ -159,7 +159,6 @@ test("what is declared is at most eight times what was learned, and at least an 
   const routing = { ...routingOf("round-robin"), routes }
   const capacity = { compute: 1_000, storage: 1_000 }
   const at = await relay(t, [backend], { routing, capacity })
-  assert.deepEqual(await heldBy(t, at, declares("/any", 500, 0), release), [500, 0], "nothing to go by yet")
   learn(at, known([2, 2], [4, 4], [4, 4], [4, 0]), routes)
   assert.deepEqual(await heldBy(t, at, declares("/any", 500, 0), release), [32, 0.5])
   assert.deepEqual(await heldBy(t, at, declares("/any", 10, 1), release), [10, 1])
@@ -258,13 +257,81 @@ test("a backend that has failed a request is not tried again because its weight 
   assert.deepEqual(seen, [0, 1])
 })
 
-test("a resource of which no backend has said anything does not bound what is declared", async (t) => {
+test("of what no backend has measured a client may declare no more than its rule or the default says", async (t) => {
   const { backend, release } = await holding(t)
-  const at = await relay(t, [backend], { capacity: { compute: 1_000, storage: 1_000 } })
-  const { routes } = known([2, 1])
-  learn(at, { ...nothingKnown, version: 1, routes: [{ ...routes[0]!, isMeasured: [true, false] }] }, [])
-  assert.deepEqual(await heldBy(t, at, declares("/", 500, 500), release), [16, 500])
-  assert.deepEqual(await heldBy(t, at, declares("/", 0, 0), release), [0.25, 0])
+  const routes = [
+    routeOf("/any"),
+    routeOf("/ruled", { demand: Float64Array.of(7, NaN) }),
+    routeOf("/trusted", { isTrusted: true }),
+  ]
+  const routing = { ...routingOf("round-robin"), routes }
+  const capacity = { compute: 1_000, storage: 1_000 }
+  const at = await relay(t, [backend], { routing, capacity })
+  const held = (path: string, compute: number, storage: number): Promise<number[]> =>
+    heldBy(t, at, declares(path, compute, storage), release)
+
+  // From the first request on, on routes of which nothing is known, and beyond the routes of which something is.
+  assert.deepEqual(await held("/any", 1_000_000, 1_000_000), [1, 1])
+  assert.deepEqual(await held("/ruled", 1_000_000, 0), [7, 0.125])
+  assert.deepEqual(await held("/any", 0.5, 0), [0.5, 0.125])
+  assert.deepEqual(await held("/trusted", 500, 0), [500, 0])
+  const absurd = get("/any", "Linebacker-Demand: compute=-5, storage=1e300\r\n")
+  assert.deepEqual(await heldBy(t, at, absurd, release), [1, 1], "no demand, so it counts as none")
+
+  // One resource is measured, for all routes alike; routes that are not in the list yet count as the rest.
+  const { routes: list } = known([2, 1])
+  const partly = { ...list[0]!, isMeasured: [true, false] }
+  learn(at, { ...nothingKnown, version: 1, routes: [partly] }, routes)
+  assert.deepEqual(await held("/any", 500, 500), [16, 1])
+  assert.deepEqual(await held("/ruled", 500, 500), [16, 1])
+  assert.deepEqual(await held("/any", 0, 0), [0.25, 0.125])
+
+  // A guess by time is in no unit that a client could know.
+  const guessed = { ...list[0]!, isMeasured: [false, false] }
+  learn(at, { ...nothingKnown, version: 2, routes: [guessed, guessed] }, routes)
+  assert.deepEqual(await held("/any", 500, 500), [2, 1])
+
+  // Measured once, and nobody needs it any more: then it is as if nothing was known.
+  learn(at, known([0, 0], [0, 0]), routes)
+  assert.deepEqual(await held("/any", 500, 500), [1, 1])
+  learn(at, nothingKnown, routes)
+  assert.deepEqual(await held("/any", 500, 500), [1, 1])
+})
+
+test("what a request does not name is as if it had declared nothing, also where its rule is far from what was learned", async (t) => {
+  const { backend, release } = await holding(t)
+  const routes = [
+    routeOf("/dear", { demand: Float64Array.of(100, NaN) }),
+    routeOf("/cheap", { demand: Float64Array.of(0.25, NaN) }),
+  ]
+  const routing = { ...routingOf("round-robin"), routes }
+  const at = await relay(t, [backend], { routing, capacity: { compute: 1_000, storage: 1_000 } })
+  learn(at, known([4, 4], [4, 4], [4, 4]), routes)
+  const storage = "Linebacker-Demand: storage=2\r\n"
+  assert.deepEqual(await heldBy(t, at, get("/dear", storage), release), [100, 2])
+  assert.deepEqual(await heldBy(t, at, get("/cheap", storage), release), [0.25, 2])
+})
+
+test("a client that is not trusted cannot fill a space that backends have not measured", async (t) => {
+  const { backend, release } = await holding(t)
+  const resources: ResourceTable = [{ name: "memory", kind: "space", resolution: 1 / 1024 }]
+  const demand = { mode: "declared", default: Float64Array.of(1) } as const
+  const at = await relay(t, [backend], {
+    resources,
+    demand,
+    routing: routingOf("price"),
+    capacity: { memory: 4 },
+  })
+  const clients = [await at.client(), await at.client(), await at.client(), await at.client()]
+  for (const [index, wire] of clients.entries()) {
+    wire.send(index < 3 ? get("/", "Linebacker-Demand: memory=4\r\n") : get("/"))
+    await until("it is in flight", () => at.table.inFlight(0) === index + 1)
+  }
+  assert.equal(at.table.reserved(0, 0), 4)
+  await until("all are answered", () => {
+    release()
+    return clients.every((wire) => wire.received > 0)
+  })
 })
 
 test("where the length of a body tells what it needs, a request of known length is weighed by it", async (t) => {
@@ -279,11 +346,17 @@ test("where the length of a body tells what it needs, a request of known length 
   const chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"
   assert.deepEqual(await heldBy(t, at, chunked, release), [8, 4], "of unknown length")
   assert.deepEqual(await heldBy(t, at, declares("/", 3, 3), release), [3, 3], "what is declared comes first")
+  const broken = post(20).replace("\r\n\r\n", "\r\nLinebacker-Demand: compute=;\r\n\r\n")
+  assert.deepEqual(
+    await heldBy(t, at, broken, release),
+    [12, 4],
+    "what cannot be read is as if it were not there",
+  )
 })
 
 test("a rate keeps nobody out, however much of it is declared", async (t) => {
   const { backend, release } = await holding(t)
-  const at = await relay(t, [backend])
+  const at = await relay(t, [backend], { trustedDemand: ["127.0.0.0/8"] })
   const clients = [await at.client(), await at.client(), await at.client()]
   for (const [index, wire] of clients.entries()) {
     wire.send(index === 2 ? get("/modest") : declares("/", 1_048_576, 0))

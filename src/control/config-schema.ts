@@ -207,7 +207,9 @@ const route = mapping({
     .record(z.string(), amount, { error: "amounts by resource" })
     .optional()
     .describe("What its requests need; what is not given is learned."),
-  trusted: flag(false).describe("Whether what its requests declare of their demand is taken as it is."),
+  trusted: flag(false).describe(
+    "Whether what its requests declare of their demand is taken as it is, whoever sends them.",
+  ),
   affinity: affinityPart.optional().describe("What its requests stick to."),
 })
 
@@ -312,7 +314,11 @@ const schema = mapping({
       .record(z.string(), amount, { error: "amounts by resource" })
       .default({})
       .describe("What a request is taken to need of each resource, 1 where none is given."),
-    trusted: anyCidrs.default([]).describe("Whose declared demand is taken as it is, however large."),
+    trusted: anyCidrs
+      .default([])
+      .describe(
+        "Clients whose declared demand is taken as it is; that of others is bounded by what is known or configured.",
+      ),
   }),
   registration: section("Where backends announce themselves.", {
     listen: endpoint("127.0.0.1:9797", loopback).describe("Where; :port is 127.0.0.1."),

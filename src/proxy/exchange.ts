@@ -517,7 +517,7 @@ export class Exchange implements BackendSide {
     }
     const declared = Float64Array.from(demand.vector)
     if (!parseDeclaredDemand(head.list(field), options.resources, declared)) {
-      this.#demand = demand
+      this.#demand = this.#ofSize(head, demand)
       return ""
     }
     if (bounds !== undefined && !demandTrust.trusts(forwarding.clientOf(head))) {

@@ -9,8 +9,14 @@ import type { Head } from "../http1/head.ts"
 import type { Demand, Fleet, Group } from "./fleet.ts"
 import type { AffinityOptions, RouteOptions, RoutingOptions } from "./options.ts"
 
-/** What a declared demand may be of the learned mean, at least and at most. */
+/** How many times less or more than what was measured a client may declare. */
 const clampFactor = 8
+
+/** By resource, never NaN, and `least` is never more than `most`. */
+export interface DemandBounds {
+  readonly least: Readonly<ResourceVector>
+  readonly most: Readonly<ResourceVector>
+}
 
 /** One route, as requests on it are treated. Replaced, never changed. */
 export interface Route {
@@ -21,8 +27,8 @@ export interface Route {
   readonly demand: Demand
   /** How the length of a body tells its demand, where it does and no rule says what requests need. */
   readonly bySize: SizeHint | undefined
-  /** What a request may declare at least and at most, by resource; undefined: anything. */
-  readonly bounds: { readonly least: ResourceVector; readonly most: ResourceVector } | undefined
+  /** What a client that is not trusted may declare, by resource; undefined: the route trusts all clients. */
+  readonly bounds: DemandBounds | undefined
   /** Undefined: requests stick to nothing. */
   readonly affinity: AffinityOptions | undefined
 }
@@ -109,22 +115,27 @@ export class RouteTable {
       group,
       demand: this.#fleet.demandOf(demand),
       bySize: rule?.demand === undefined ? known?.bySize : undefined,
-      bounds: rule?.isTrusted === true || known?.isLearned !== true ? undefined : this.#boundsOf(known),
+      bounds: rule?.isTrusted === true ? undefined : this.#boundsOf(demand, known),
       affinity: affinity.kind === "none" ? undefined : affinity,
     }
   }
 
   /**
-   * A resource that the route has never been seen to need is measured by what all requests need of it. One of which no
-   * backend has said anything has no bounds: what is believed of it may be in another unit than what is declared.
+   * Of a resource that backends have measured, an eighth to eight times what the route was seen to need; where it was
+   * seen to need none, up to eight times what all requests need, or the default while that is none either. Of any other
+   * resource no more than what is believed: nothing says in which unit a client counts, and one that names a large
+   * number must not push all others off a backend. What a request does not name always stays as it is.
    */
-  #boundsOf({ mean, isMeasured }: RouteKnowledge): Route["bounds"] {
-    const overall = this.#knowledge.routes[0]?.mean ?? mean
-    const base = Float64Array.from(mean, (amount, r) => (amount > 0 ? amount : overall[r]!))
-    const isBounded = (r: number): boolean => isMeasured?.[r] ?? true
-    return {
-      least: Float64Array.from(mean, (amount, r) => (isBounded(r) ? amount / clampFactor : 0)),
-      most: base.map((amount, r) => (isBounded(r) && amount > 0 ? amount * clampFactor : Infinity)),
+  #boundsOf(usual: Readonly<ResourceVector>, known: RouteKnowledge | undefined): DemandBounds {
+    const least = Float64Array.from(usual, (amount) => amount / clampFactor)
+    const most = Float64Array.from(usual)
+    for (let r = 0; r < usual.length; r++) {
+      if (known === undefined || !(known.isMeasured?.[r] ?? known.isLearned)) continue
+      const mean = known.mean[r]!
+      const seen = mean > 0 ? mean : this.#knowledge.routes[0]!.mean[r]!
+      least[r] = Math.min(usual[r]!, mean / clampFactor)
+      most[r] = Math.max(usual[r]!, seen > 0 ? seen * clampFactor : this.#demandDefault[r]!)
     }
+    return { least, most }
   }
 }
