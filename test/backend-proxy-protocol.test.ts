@@ -116,6 +116,18 @@ test("the idle connection of one client gives way to another's where there is no
   )
 })
 
+test("who authenticates a connection stays with that backend, where each client has its own to all of them", async (t) => {
+  const backends = [await told(t), await told(t)]
+  const { client, counters } = await relay(t, backends, telling("v2"))
+  const wire = await client()
+  for (let i = 0; i < 2; i++) await asked(wire, get())
+  for (let i = 0; i < 4; i++) await asked(wire, get("/", i === 0 ? "Authorization: NTLM x\r\n" : ""))
+  assert.deepEqual(
+    [counters.requests(0), counters.requests(1)].toSorted((a, b) => a - b),
+    [1, 5],
+  )
+})
+
 test("what goes out again after a dead connection goes out under the client's own name", async (t) => {
   const backend = await told(t)
   const { client, counters } = await relay(t, [backend], telling("v2"))

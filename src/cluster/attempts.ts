@@ -112,7 +112,9 @@ export class Attempts {
   ): Attempt | undefined {
     choosing.begin(avoids)
     for (;;) {
-      const backend = policy.pick(choosing) as PlacedBackend | undefined
+      const { preferred } = choosing
+      const isPreferred = preferred !== undefined && choosing.admits(preferred)
+      const backend = isPreferred ? preferred : (policy.pick(choosing) as PlacedBackend | undefined)
       if (backend === undefined) return undefined
       const attempt = this.begin(backend, units)
       if (attempt !== undefined) {

@@ -16,6 +16,8 @@ export abstract class Choosing<B extends PlacedBackend> implements PickRequest {
   affinityHash: number | undefined = undefined
   clientAddress: Uint8Array | undefined = undefined
   boundTo: BackendId | undefined = undefined
+  /** The backend that the request goes to if it is admitted there, whatever the policy is. */
+  preferred: B | undefined = undefined
   /** Some resource is a space, for which requests may have to wait. */
   readonly hasSpace: boolean
   readonly #resources: ResourceTable

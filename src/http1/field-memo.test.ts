@@ -51,6 +51,8 @@ const line = fc.constantFrom(
   "Via: 1.1 me",
   "Max-Forwards: 3",
   "Date: now",
+  "Authorization: NTLM x",
+  "WWW-Authenticate: Negotiate",
   "bad line",
 )
 const section = fc

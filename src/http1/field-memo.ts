@@ -32,6 +32,7 @@ class Section {
   readonly expectsContinue: boolean
   readonly upgrade: boolean
   readonly teTrailers: boolean
+  readonly bindsConnection: boolean
   readonly keepAliveSeconds: number
   readonly hostField: number
   readonly dateField: number
@@ -57,6 +58,7 @@ class Section {
     this.expectsContinue = head.expectsContinue
     this.upgrade = head.upgrade
     this.teTrailers = head.teTrailers
+    this.bindsConnection = head.bindsConnection
     this.keepAliveSeconds = head.keepAliveSeconds
     this.hostField = head.hostField
     this.dateField = head.dateField
@@ -148,6 +150,7 @@ function fill(head: Head, known: Section, position: number): void {
   head.expectsContinue = known.expectsContinue
   head.upgrade = known.upgrade
   head.teTrailers = known.teTrailers
+  head.bindsConnection = known.bindsConnection
   head.keepAliveSeconds = known.keepAliveSeconds
   head.hostField = known.hostField
   head.dateField = known.dateField

@@ -43,6 +43,7 @@ export const fields = {
   "x-forwarded-scheme": 33,
   "front-end-https": 34,
   "cdn-loop": 35,
+  "www-authenticate": 36,
 } as const
 
 /** The first id for names that an operator adds (the resources' own header names in simulation mode). */
@@ -61,6 +62,7 @@ export const lookAlike = 256
 export const isOurs: Uint8Array = new Uint8Array(lookAlike).fill(1)
 for (const name of ["authorization", "content-type", "cookie", "date", "expect", "retry-after"] as const)
   isOurs[fields[name]] = 0
+isOurs[fields["www-authenticate"]] = 0
 isOurs[fields["proxy-authenticate"]] = 0
 isOurs[fields["proxy-authorization"]] = 0
 

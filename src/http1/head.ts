@@ -16,6 +16,7 @@ import {
   tokenPlain,
   UNDERSCORE,
 } from "./characters.ts"
+import { areConnectionCredentials, challengesConnection } from "./connection-authentication.ts"
 import { FieldMemo } from "./field-memo.ts"
 import { equals, type FieldNames, fields, isOurs, lookAlike, rollHash } from "./field-names.ts"
 import type { HeadLimits } from "./limits.ts"
@@ -65,6 +66,8 @@ export class Head {
   upgrade = false
   /** TE lists `trailers`: the sender takes a trailer section (RFC 9110 10.1.4). */
   teTrailers = false
+  /** It has credentials, or challenges for some, that count for the whole connection (RFC 4559 6). */
+  bindsConnection = false
   /** Responses only: `timeout=` of Keep-Alive in seconds, -1 when there is none (RFC 2068 19.7.1.1). */
   keepAliveSeconds = -1
   /** Index of the first such field, or -1. */
@@ -156,6 +159,7 @@ export class Head {
     this.expectsContinue = false
     this.upgrade = false
     this.teTrailers = false
+    this.bindsConnection = false
     this.keepAliveSeconds = -1
     this.hostField = -1
     this.dateField = -1
@@ -320,6 +324,14 @@ function readFields(head: Head, position: number, to: number, limits: HeadLimits
       case fields["keep-alive"]:
         if (head.status !== 0) head.keepAliveSeconds = timeoutParameter(bytes, valueStart, valueEnd)
         head.hopByHop[field] = 1
+        break
+      case fields.authorization:
+      case fields["proxy-authorization"]:
+        if (areConnectionCredentials(bytes, valueStart, valueEnd)) head.bindsConnection = true
+        break
+      case fields["www-authenticate"]:
+      case fields["proxy-authenticate"]:
+        if (challengesConnection(bytes, valueStart, valueEnd)) head.bindsConnection = true
         break
       case fields["endpoint-load-metrics"]:
       case fields["endpoint-load-metrics-bin"]:

@@ -91,7 +91,9 @@ export class BackendConnection implements Limited {
   readonly socket: Socket
   readonly pool: BackendPool
   /** The one client whose requests it carries; undefined when it carries anybody's. */
-  readonly origin: Origin | undefined
+  origin: Origin | undefined
+  /** That client has authenticated itself on it, or is about to. */
+  isAuthenticated = false
 
   readonly #context: Context
   readonly #reader: BodyReader
@@ -128,7 +130,7 @@ export class BackendConnection implements Limited {
   constructor(context: Context, pool: BackendPool, origin: Origin | undefined) {
     this.#context = context
     this.pool = pool
-    this.origin = origin
+    this.origin = origin?.header === undefined ? undefined : origin
     this.#reader = new BodyReader(context.options.limits)
     this.deadlineAt = context.deadlines.after(context.options.timeouts.connectMs)
     const reading = {
@@ -136,7 +138,7 @@ export class BackendConnection implements Limited {
       callback: (length: number, bytes: Uint8Array) => this.#onBytes(bytes as Buffer, length),
     }
     const socket = context.dialer.dial(pool.destination, reading, origin?.header)
-    origin?.add(this)
+    this.origin?.add(this)
     this.socket = socket
     socket.on("connect", () => this.#onConnect())
     if (pool.destination.secure) socket.on("secureConnect", () => this.#onOpen())
@@ -161,6 +163,18 @@ export class BackendConnection implements Limited {
     if (this.#state === "connecting" || this.#state === "securing") return
     this.#wait()
     exchange.onBackendReady(this)
+  }
+
+  /** What is said on it says who its client is: from now on it carries nobody else's requests, until it closes. */
+  bindTo(origin: Origin): void {
+    if (this.#gathered !== undefined || this.#followers !== undefined) {
+      // Others, who have asked on it already, get their responses; then it is of no use to anybody.
+      this.#mustClose = true
+      return
+    }
+    this.isAuthenticated = true
+    this.origin = origin
+    origin.add(this)
   }
 
   /** An idle connection takes the requests of several exchanges, until the end of this turn of the event loop. */

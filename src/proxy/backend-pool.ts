@@ -10,7 +10,10 @@ import type { Origin } from "./origin.ts"
 export class BackendPool {
   readonly destination: Destination
   readonly #context: Context
+  /** Idle connections for any client. */
   readonly #idle: BackendConnection[] = []
+  /** Idle connections that have an `origin`, the one that was used last at the end. */
+  readonly #owned = new Set<BackendConnection>()
   /** The last connection that requests were gathered on. */
   #gathering: BackendConnection | undefined
   /** Connections that are open or being opened, the idle ones too. */
@@ -25,7 +28,7 @@ export class BackendPool {
 
   /** `take` gives a connection without exceeding limits.connectionsPerBackendMax. */
   get hasRoom(): boolean {
-    return this.#idle.length > 0 || this.#open < this.#context.options.limits.connectionsPerBackendMax
+    return this.#idle.length > 0 || this.#owned.size > 0 || !this.#isFull
   }
 
   /** The backend has left: what runs on it may finish. */
@@ -33,7 +36,7 @@ export class BackendPool {
     return this.#retired
   }
 
-  /** An idle connection, or a new one that is still connecting. With an `origin`, one that is its own. */
+  /** An idle connection, or a new one that is still connecting. With an `origin`, its own one if there is one. */
   take(origin: Origin | undefined): BackendConnection {
     return (origin === undefined ? this.#idle.pop() : this.#takeOf(origin)) ?? this.dial(origin)
   }
@@ -51,22 +54,32 @@ export class BackendPool {
     return connection
   }
 
-  /** A new connection. To be called where there is room. */
+  /** A new connection. To be called where there is room; an idle connection that is of no use here gives way. */
   dial(origin: Origin | undefined): BackendConnection {
+    if (this.#isFull) this.#eldest?.retire()
     this.#open++
     return new BackendConnection(this.#context, this, origin)
   }
 
   /** Takes a connection back; false when there is no place for it. */
   give(connection: BackendConnection): boolean {
-    if (this.#retired || this.#idle.length >= this.#context.options.limits.idlePerBackendMax) return false
-    this.#idle.push(connection)
+    if (this.#retired) return false
+    const { idlePerBackendMax } = this.#context.options.limits
+    if (connection.origin === undefined) {
+      if (this.#idle.length >= idlePerBackendMax) return false
+      this.#idle.push(connection)
+      return true
+    }
+    // A client that would lose its connection with each response could never prove who it is.
+    if (!connection.isAuthenticated && this.#owned.size >= idlePerBackendMax) return false
+    this.#owned.add(connection)
     return true
   }
 
   /** A connection has closed. */
   forget(connection: BackendConnection): void {
     this.#open--
+    this.#owned.delete(connection)
     const index = this.#idle.lastIndexOf(connection)
     if (index !== -1) this.#idle.splice(index, 1)
   }
@@ -74,14 +87,25 @@ export class BackendPool {
   /** Closes what is idle: the process behind it is gone, or must not be used. */
   closeIdle(): void {
     while (this.#idle.length > 0) this.#idle.pop()!.retire()
+    for (const connection of this.#owned) connection.retire()
   }
 
-  /** An idle connection of this client's. Those of others give way where there is no room for a new one. */
+  get #isFull(): boolean {
+    return this.#open >= this.#context.options.limits.connectionsPerBackendMax
+  }
+
+  /** Of all that are idle: one that a client has to itself, first. */
+  get #eldest(): BackendConnection | undefined {
+    for (const connection of this.#owned) return connection
+    return this.#idle[0]
+  }
+
+  /** An idle connection of this client's, else one that is anybody's if its connections need no header. */
   #takeOf(origin: Origin): BackendConnection | undefined {
-    const index = this.#idle.findLastIndex((connection) => connection.origin === origin)
-    if (index !== -1) return this.#idle.splice(index, 1)[0]
-    if (this.#open >= this.#context.options.limits.connectionsPerBackendMax) this.#idle[0]?.retire()
-    return undefined
+    for (const connection of origin.connections) {
+      if (connection.pool === this && this.#owned.delete(connection)) return connection
+    }
+    return origin.header === undefined ? this.#idle.pop() : undefined
   }
 
   /** The backend has left: running exchanges finish, and nothing is kept. */

@@ -135,7 +135,8 @@ export class Exchange implements BackendSide {
   takesTrailers = false
   readonly #context: ExchangeContext
   readonly #client: ClientSide
-  readonly #origin: Origin | undefined
+  /** Made when the client needs connections of its own: for the PROXY protocol at once, else with its credentials. */
+  #origin: Origin | undefined
   readonly #drops: ResponseDrops
 
   #state: "idle" | "queued" | "attempting" | "responding" | "tunnel" = "idle"
@@ -163,6 +164,8 @@ export class Exchange implements BackendSide {
   /** Backends that have failed it. */
   #tried: FleetBackend[] | undefined
   #idempotent = false
+  /** It has credentials that count for the connection which they travel on. */
+  #bindsConnection = false
   /** It may be written together with others: nothing follows its head, and it changes nothing. */
   #safe = false
   /** The connection has taken at least one byte of the request. */
@@ -219,6 +222,8 @@ export class Exchange implements BackendSide {
     this.takesTrailers = head.teTrailers
     this.#idempotent = isIdempotent(head.method)
     this.#safe = ended && !head.upgrade && isSafe(head.method)
+    this.#bindsConnection = head.bindsConnection
+    if (head.bindsConnection) this.#origin ??= new Origin()
     this.#requestEnded = ended
     this.#keepAlive = keepAlive
     this.#attempts = 0
@@ -559,7 +564,8 @@ export class Exchange implements BackendSide {
     const route = this.#route
     const now = fleet.now(route.group)
     placement.assign(this.#demand, route.number, this.#tried, now)
-    placement.stick(this.#affinityHash, this.#clientAddress, this.#boundTo)
+    const known = this.#origin?.knownBackend(route.group.eligible)
+    placement.stick(this.#affinityHash, this.#clientAddress, this.#boundTo, known)
     const placed = fleet.place(placement, route.group)
     if (typeof placed === "object") {
       this.#state = "attempting"
@@ -611,6 +617,7 @@ export class Exchange implements BackendSide {
     this.#ready = false
     this.#written = false
     this.#connection = connection
+    if (this.#bindsConnection) connection.bindTo(this.#origin!)
     connection.start(this)
   }
 
@@ -633,6 +640,7 @@ export class Exchange implements BackendSide {
     let added = head.dateField === -1 ? `Date: ${this.#context.httpDate()}\r\n` : ""
     const { affinity, group } = this.#route
     this.#firstByteAt = this.#context.fleet.now(group)
+    if (head.bindsConnection) this.#connection!.bindTo((this.#origin ??= new Origin()))
     if (head.reportField !== -1) this.#report(reportIn(head, options.resources))
     if (head.status === 429 || head.status === 503) this.#retryAfterMs = retryAfterIn(head)
     if (affinity?.kind === "cookie") added += this.#bindingLines(affinity)

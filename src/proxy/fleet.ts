@@ -110,10 +110,12 @@ export class Placement extends Choosing<FleetBackend> {
     affinityHash: number | undefined,
     clientAddress: Uint8Array | undefined,
     boundTo: BackendId | undefined,
+    preferred: FleetBackend | undefined,
   ): void {
     this.affinityHash = affinityHash
     this.clientAddress = clientAddress
     this.boundTo = boundTo
+    this.preferred = preferred
   }
 }
 
