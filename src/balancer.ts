@@ -13,6 +13,7 @@ import { type NamedAmounts, type ResourceVector, vectorOf } from "./core/resourc
 import { ok, type Result } from "./core/result.ts"
 import { type Admin, startAdmin } from "./control/admin-api.ts"
 import { watchFolder } from "./control/certificate-store.ts"
+import { Bugs } from "./control/bugs.ts"
 import { Checker } from "./control/checks.ts"
 import { readTextFile } from "./control/config-file.ts"
 import type { Config, TlsConfig } from "./control/config.ts"
@@ -26,6 +27,7 @@ import {
   policyViews,
 } from "./control/policy-desk.ts"
 import { type RegistrationListener, startRegistration } from "./control/registration-api.ts"
+import { unreadiness } from "./control/readiness.ts"
 import { StateBuilder } from "./control/state-builder.ts"
 import type { StateView } from "./control/state-view.ts"
 import { ticketKeyBytes } from "./control/ticket-keys.ts"
@@ -35,7 +37,7 @@ import { MixPlanner } from "./policies/mix-planner.ts"
 import type { DataPlaneOptions, RoutingOptions } from "./proxy/options.ts"
 import { Dialer } from "./proxy/dial.ts"
 import { ListenError } from "./proxy/ports.ts"
-import { Threads } from "./proxy/threads.ts"
+import { Threads, type ThreadsOptions } from "./proxy/threads.ts"
 import { packageVersion } from "./version.ts"
 import { systemClock, systemRng, systemTimers, wallClock } from "./system.ts"
 
@@ -62,8 +64,15 @@ export interface Balancer {
   changePolicy(change: PolicyChange): Result<CurrentPolicy, PolicyChangeError>
   /** Reads the certificate files again, as it does by itself when their folders change. */
   reloadCertificates(): void
-  /** Accepts no more, lets running exchanges finish for at most `timeouts.drain`, and closes everything. */
+  /** Something was thrown that nothing caught: it is said and counted as a bug, and the balancer goes on. */
+  onUncaught(error: unknown): void
+  /**
+   * Accepts no more, lets running exchanges finish for at most `timeouts.drain`, and closes everything. Every call
+   * resolves when that is done.
+   */
   stop(): Promise<void>
+  /** A thread hangs in the system, where nothing can end it: after `stop` the process does not end by itself. */
+  readonly hasStuckThread: boolean
 }
 
 /** A listener that could not be opened: which, where, and the system's code (`EADDRINUSE`, `EACCES`, …). */
@@ -97,6 +106,7 @@ class RunningBalancer implements Balancer {
   readonly seed: number
   readonly #config: Config
   readonly #log: Log
+  readonly #bugs: Bugs
   readonly #workers: number
   readonly #table: LoadTable
   readonly #counters: Counters
@@ -117,10 +127,14 @@ class RunningBalancer implements Balancer {
   #sampledAt = 0
   #learnedAt = 0
   #published = 0
+  #threadsDied = 0
+  #threadsStill = 0
+  #stopped: Promise<void> | undefined
 
   constructor(config: Config, log: Log) {
     this.#config = config
     this.#log = log
+    this.#bugs = new Bugs(log, systemClock)
     this.#desk = new PolicyDesk(config)
     this.#cookieKey = config.cookieKey ?? randomBytes(32).toString("base64url")
     this.#workers = config.workers === "auto" ? availableParallelism() : config.workers
@@ -129,8 +143,10 @@ class RunningBalancer implements Balancer {
     const { resources, registration, checks } = config
     // As many rows again as members: one that has left keeps its row until its last attempt has settled.
     const rows = registration.backendsMax * 2
-    this.#table = LoadTable.create(resources, rows, this.#workers)
-    this.#counters = Counters.create(rows, this.#workers, resources.length)
+    // Twice the lanes: a thread that cannot be ended keeps its own, and another takes its place.
+    const lanes = this.#workers * 2
+    this.#table = LoadTable.create(resources, rows, lanes)
+    this.#counters = Counters.create(rows, lanes, resources.length)
     this.#slots = new SlotAllocator(this.#table, (slot) => this.#counters.clear(slot))
     this.#registry = new Registry({
       resources,
@@ -158,7 +174,9 @@ class RunningBalancer implements Balancer {
         routesMax: config.learning.routesMax,
         planner: {
           plan: (members, routes) =>
-            this.#desk.readsMix(members.length) ? planner.plan(members, routes) : undefined,
+            this.#desk.readsMix(members.length)
+              ? this.#bugs.guard("the planner", () => planner.plan(members, routes))
+              : undefined,
         },
       },
       this.#registry.snapshot,
@@ -174,6 +192,7 @@ class RunningBalancer implements Balancer {
         rng: systemRng(),
         timers: systemTimers,
         onReport: (id, report) => this.#learning.reported(id, report, systemClock.now()),
+        onBug: (error) => this.#bugs.report("the polls for load reports", error),
       })
     this.#checker = new Checker({
       registry: this.#registry,
@@ -183,6 +202,7 @@ class RunningBalancer implements Balancer {
       rng: systemRng(),
       timers: systemTimers,
       onChange: () => this.#publish(),
+      onBug: (error) => this.#bugs.report("the checks", error),
     })
     this.#builder = new StateBuilder({
       version: packageVersion(),
@@ -199,6 +219,11 @@ class RunningBalancer implements Balancer {
       now: () => ({
         policies: this.#desk.current,
         workers: this.#threads?.count ?? 0,
+        faults: {
+          bugs: this.#bugs.count,
+          threadsDied: this.#threadsDied,
+          threadsStill: this.#threadsStill,
+        },
         listeners: {
           traffic: formatEndpoint(this.listeners.traffic),
           ...(this.listeners.tls === undefined ? {} : { tls: formatEndpoint(this.listeners.tls) }),
@@ -235,12 +260,9 @@ class RunningBalancer implements Balancer {
         counters: this.#counters,
         snapshot: this.#registry.snapshot,
         learned: this.#learning.learned,
-        onObserved: (observed) => {
-          this.#learning.observed(observed, this.#registry.snapshot.members, systemClock.now())
-        },
-        onConnectFailed: (id) => this.#checker.checkNow(id),
-        onApplied: (version) => this.#slots.reclaim(version),
-        onDeath: (worker, reason) => this.#log(`data-plane thread ${worker} died and is replaced: ${reason}`),
+        clock: systemClock,
+        stillMsMax: this.#config.timeouts.threadStillMs,
+        ...this.#threadEvents(),
       }),
     )
     // A certificate may have been renewed while the threads were starting.
@@ -256,7 +278,9 @@ class RunningBalancer implements Balancer {
         allowForeignAddresses: registration.allowForeignAddresses,
         unixFolders: registration.unixFolders,
         onChange: () => this.#publish(),
-        onUtilization: (id, utilization) => this.#onUtilization(id, utilization),
+        onUtilization: (id, utilization) =>
+          this.#bugs.guard("the learner", () => this.#onUtilization(id, utilization)),
+        onBug: (error) => this.#bugs.report("the registration API", error),
       }),
     )
     this.#admin = await opening("admin", admin.listen, undefined, () =>
@@ -266,11 +290,11 @@ class RunningBalancer implements Balancer {
         policies: policyViews(this.#config.resources),
         changePolicy: (change) => this.changePolicy(change),
         ...(admin.token === undefined ? {} : { token: admin.token }),
-        ready: () => this.#registry.snapshot.eligible.length > 0,
-        timers: systemTimers,
+        unready: () => this.#unready(),
+        timers: this.#bugs.timers("the admin API", systemTimers),
         allow: admin.allow,
         hosts: admin.hosts,
-        onBug: (error) => this.#log(`a bug in the admin API: ${String(error)}`),
+        onBug: (error) => this.#bugs.report("the admin API", error),
       }),
     )
     this.#tickedAt = systemClock.now()
@@ -291,10 +315,23 @@ class RunningBalancer implements Balancer {
   }
 
   reloadCertificates(): void {
-    this.#tls?.reload()
+    this.#bugs.guard("the keeping of certificates", () => this.#tls?.reload())
   }
 
-  async stop(): Promise<void> {
+  get hasStuckThread(): boolean {
+    return this.#threads?.hasStuck ?? false
+  }
+
+  onUncaught(error: unknown): void {
+    this.#bugs.report("a place that nothing guards", error)
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  async #stop(): Promise<void> {
     clearInterval(this.#tick)
     this.#tls?.close()
     this.#checker.close()
@@ -311,16 +348,56 @@ class RunningBalancer implements Balancer {
     const lateMs = now - this.#tickedAt - tickMs
     if (lateMs > tickMs) this.#registry.forgive(lateMs, now)
     this.#tickedAt = now
-    this.#registry.expire(now)
+    // Each by itself: what one of them throws must not keep the others from being done.
+    this.#bugs.guard("the registry", () => this.#registry.expire(now))
     this.#publish()
-    this.#slots.reclaim(this.#threads?.appliedByAll ?? 0)
+    this.#bugs.guard("the load table", () => this.#slots.reclaim(this.#threads?.appliedByAll ?? 0))
     if (now - this.#sampledAt >= 900) {
       this.#sampledAt = now
-      this.#builder.sample()
+      this.#bugs.guard("the rates", () => this.#builder.sample())
     }
     if (now - this.#learnedAt < learnMs - tickMs / 2) return
     this.#learnedAt = now
-    this.#threads?.learn(this.#learning.learn(this.#registry.snapshot, now))
+    this.#bugs.guard("the learner", () =>
+      this.#threads?.learn(this.#learning.learn(this.#registry.snapshot, now)),
+    )
+  }
+
+  /** What the threads tell, each behind a guard. */
+  #threadEvents(): Pick<ThreadsOptions, `on${string}` & keyof ThreadsOptions> {
+    const bugs = this.#bugs
+    return {
+      onObserved: (observed) =>
+        bugs.guard("the learner", () =>
+          this.#learning.observed(observed, this.#registry.snapshot.members, systemClock.now()),
+        ),
+      onConnectFailed: (id) => bugs.guard("the checks", () => this.#checker.checkNow(id)),
+      onApplied: (version) => bugs.guard("the load table", () => this.#slots.reclaim(version)),
+      onDeath: (lane, error) => {
+        this.#threadsDied++
+        bugs.report(`data-plane thread ${lane}, which died and is replaced`, error)
+      },
+      onStill: (lane, stillMs) => {
+        this.#threadsStill++
+        const seconds = (stillMs / 1_000).toFixed(1)
+        this.#log(`data-plane thread ${lane} has stood still for ${seconds} s: it is ended and replaced`)
+      },
+      onStuck: (lane) =>
+        this.#log(
+          `data-plane thread ${lane} hangs in the system and cannot be ended: new connections may hang ` +
+            "until the balancer is restarted, although another thread has taken its place",
+        ),
+    }
+  }
+
+  #unready(): string | undefined {
+    const { members, eligible } = this.#registry.snapshot
+    return unreadiness({
+      isStopping: this.#stopped !== undefined,
+      threadsReady: this.#threads?.isReady ?? false,
+      backends: members.length,
+      eligible: eligible.length,
+    })
   }
 
   #onUtilization(id: BackendId, utilization: NamedAmounts): void {
@@ -333,7 +410,7 @@ class RunningBalancer implements Balancer {
     return new TlsKeeper(config, {
       readFile: readTextFile,
       watchFolder,
-      timers: systemTimers,
+      timers: this.#bugs.timers("the keeping of certificates", systemTimers),
       wallClock,
       newKey: () => randomBytes(ticketKeyBytes),
       log: this.#log,
@@ -346,9 +423,9 @@ class RunningBalancer implements Balancer {
     const { snapshot } = this.#registry
     if (snapshot.version === this.#published) return
     this.#published = snapshot.version
-    this.#threads?.apply(snapshot)
-    this.#checker.follow(snapshot)
-    this.#polls?.follow(snapshot)
+    this.#bugs.guard("the snapshots", () => this.#threads?.apply(snapshot))
+    this.#bugs.guard("the checks", () => this.#checker.follow(snapshot))
+    this.#bugs.guard("the polls for load reports", () => this.#polls?.follow(snapshot))
   }
 }
 

@@ -47,7 +47,7 @@ async function showing(
     state,
     policies: [],
     changePolicy: () => fail({ path: "", message: "" }),
-    ready: () => true,
+    unready: () => undefined,
     timers: systemTimers,
     ...change,
   })

@@ -161,6 +161,7 @@ class Demonstration implements DemonstrationBackend {
   #idle: (() => void) | undefined
   #announcement: Announcement | undefined
   #end: Promise<void> | undefined
+  #closing: Promise<void> | undefined
   #place: { readonly address: string; readonly port: number } | undefined
 
   constructor(options: DemonstrationOptions) {
@@ -283,7 +284,12 @@ class Demonstration implements DemonstrationBackend {
     cancel()
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
     await this.#announcement?.leave()
     const closed = this.#closed()
     this.#server.closeAllConnections()

@@ -12,6 +12,7 @@ import { type Command, type Given, UsageError } from "./command.ts"
 import { balancerOptions, configOf } from "./config-source.ts"
 import { DemonstrationFleet, untilReady } from "./demonstration-fleet.ts"
 import { integerOf, numberOf } from "./numbers.ts"
+import { endBy, outliveBugs } from "./last-resort.ts"
 import { explainStartError } from "./start-error.ts"
 import { untilSignal } from "./until-signal.ts"
 
@@ -68,6 +69,7 @@ export const demo: Command = {
     }
     try {
       const balancer = await createBalancer(config, (line) => io.err(`${line}\n`))
+      outliveBugs(balancer)
       const fleet = new DemonstrationFleet(io)
       let load: SpamRun | undefined
       const stop = async (): Promise<void> => {
@@ -99,6 +101,7 @@ export const demo: Command = {
       io.out(welcome(balancer, seed, loadRate, token))
       await untilSignal(io, stop)
       io.out("stopped\n")
+      if (balancer.hasStuckThread) endBy("SIGTERM")
       return 0
     } catch (error) {
       if (!(error instanceof StartError)) throw error

@@ -2,6 +2,7 @@ import { createBalancer, StartError } from "../balancer.ts"
 import { balancerOptions, configOf } from "./config-source.ts"
 import type { Command } from "./command.ts"
 import { formatEndpoint } from "../core/endpoint.ts"
+import { endBy, outliveBugs } from "./last-resort.ts"
 import { explainStartError } from "./start-error.ts"
 import { untilSignal } from "./until-signal.ts"
 
@@ -24,6 +25,7 @@ export const serve: Command = {
     if (typeof config === "number") return config
     try {
       const balancer = await createBalancer(config, (line) => io.err(`${line}\n`))
+      outliveBugs(balancer)
       const { traffic, tls, registration, admin } = balancer.listeners
       // Without certificates the signal keeps its meaning: the terminal has gone.
       if (tls !== undefined) process.on("SIGHUP", () => balancer.reloadCertificates())
@@ -32,6 +34,7 @@ export const serve: Command = {
           `page on http://${formatEndpoint(admin)}/, policy ${config.policy.name}\n`,
       )
       await untilSignal(io, () => balancer.stop())
+      if (balancer.hasStuckThread) endBy("SIGTERM")
       return 0
     } catch (error) {
       if (!(error instanceof StartError)) throw error

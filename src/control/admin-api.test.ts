@@ -61,18 +61,12 @@ async function started(t: TestContext, change: Partial<AdminOptions> = {}): Prom
     state: () => stateOf([alpha]),
     policies: [price],
     changePolicy: refusing,
-    ready: () => true,
+    unready: () => undefined,
     timers: hand,
     ...change,
   })
-  let closed = false
-  const close = async (): Promise<void> => {
-    if (closed) return
-    closed = true
-    await admin.close()
-  }
-  t.after(close)
-  return { address: admin.address, close, hand }
+  t.after(() => admin.close())
+  return { ...admin, hand }
 }
 
 interface Answer {
@@ -162,17 +156,14 @@ test("a backend is found by its id as written in the path, and an unknown one is
 })
 
 test("alive is always ok; ready is ok or says what is missing", async (t) => {
-  let backends: readonly BackendView[] = []
-  let ready = false
-  const admin = await started(t, { state: () => stateOf(backends), ready: () => ready })
+  let reason: string | undefined = "No backend has announced itself."
+  const admin = await started(t, { unready: () => reason })
 
   assert.equal((await ask(admin, "/healthz")).status, 200)
   const none = await ask(admin, "/readyz")
   refused(none, "not_ready")
   assert.match(none.body, /No backend has announced itself/)
-  backends = [{ ...alpha, state: "ejected" }]
-  assert.match((await ask(admin, "/readyz")).body, /None of 1 backends may take traffic/)
-  ready = true
+  reason = undefined
   assert.equal((await ask(admin, "/readyz")).status, 200)
 })
 
@@ -258,7 +249,7 @@ test("only peers in the allowed ranges are answered", async (t) => {
 
 test("what is no range is refused before the port opens", async () => {
   for (const range of ["localhost", "10.0.0.0/33", "10.0.0.0/", "::1/129", "10.0.0.0/8x", ""]) {
-    const options = { host: "127.0.0.1", port: 0, policies: [], ready: () => true, timers: new Hand() }
+    const options = { host: "127.0.0.1", port: 0, policies: [], unready: () => undefined, timers: new Hand() }
     await assert.rejects(
       startAdmin({ ...options, changePolicy: refusing, state: () => stateOf([]), allow: [range] }),
       /is not an IP address or a CIDR range/,
@@ -405,6 +396,12 @@ test("close ends streams at once and frees the port", { timeout: 5_000 }, async 
   await closing
   kept.destroy()
   await assert.rejects(ask(admin, "/healthz"), { code: "ECONNREFUSED" })
+})
+
+test("closing it twice, at once or later, is closing it once", async (t) => {
+  const admin = await started(t)
+  await Promise.all([admin.close(), admin.close()])
+  await admin.close()
 })
 
 test("bytes that are no request, and heads without end, get an answer", async (t) => {

@@ -74,8 +74,8 @@ export interface AdminOptions {
   readonly policies: readonly PolicyView[]
   /** Another policy from now on. */
   readonly changePolicy: (change: PolicyChange) => Result<CurrentPolicy, PolicyChangeError>
-  /** Whether traffic can be taken. */
-  readonly ready: () => boolean
+  /** Why no traffic can be taken, as a sentence; undefined when it can. */
+  readonly unready: () => string | undefined
   readonly timers: Timers
   /** Addresses and CIDR ranges of those who may read; loopback without it. */
   readonly allow?: readonly string[]
@@ -126,11 +126,12 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
   const app = adminApp(options, limits, allowed, streams)
   const server = serverOf(limits, adminErrors, listenerOf(app, options))
   const address = await listening(server, options)
+  let closing: Promise<void> | undefined
   return {
     address,
     close() {
       streams.end()
-      return closed(server, options.timers)
+      return (closing ??= closed(server, options.timers))
     },
   }
 }
@@ -178,9 +179,10 @@ function adminApp(
     return streams.open(c.env.outgoing) ? RESPONSE_ALREADY_SENT : refuse(c, "too_many_streams")
   })
   app.get("/healthz", (c) => c.text("ok\n"))
-  app.get("/readyz", (c) =>
-    options.ready() ? c.text("ok\n") : refuse(c, "not_ready", unreadiness(options.state())),
-  )
+  app.get("/readyz", (c) => {
+    const reason = options.unready()
+    return reason === undefined ? c.text("ok\n") : refuse(c, "not_ready", reason)
+  })
   for (const { path } of app.routes.slice()) {
     if (path === "/*") continue
     const Allow = path === "/api/v1/policy" ? "POST" : "GET, HEAD"
@@ -340,13 +342,6 @@ function nameOf(host: string): string {
   if (host.startsWith("[")) return host.slice(1, Math.max(1, host.indexOf("]")))
   const colon = host.indexOf(":")
   return colon === -1 ? host : host.slice(0, colon)
-}
-
-function unreadiness(state: StateView): string {
-  const { backends, eligible } = state.totals
-  if (backends === 0) return "No backend has announced itself."
-  if (eligible === 0) return `None of ${backends} backends may take traffic.`
-  return "The balancer is starting or stopping."
 }
 
 function refuse(

@@ -39,6 +39,8 @@ export interface CheckerOptions {
   readonly probe?: Probe
   /** The registry may have a new snapshot. */
   onChange(): void
+  /** Told of failures that are bugs. Checks go on. */
+  readonly onBug?: (error: unknown) => void
 }
 
 /** Checks that run at one time; those beyond it are asked again a moment later. */
@@ -67,6 +69,7 @@ export class Checker {
       },
       clock,
       timers,
+      options.onBug,
     )
   }
 

@@ -428,6 +428,9 @@ const schema = mapping({
     backendIdle: duration("55s").describe("A backend connection between requests."),
     queue: duration("5s").describe("Waiting for room."),
     drain: duration("30s", 0).describe("Exchanges that still run when the balancer stops."),
+    threadStill: duration("10s", 1_000).describe(
+      "A data-plane thread that stands still, before it is ended and replaced.",
+    ),
   }),
   requests: section("What is taken from clients.", {
     upgrade: flag(true).describe("Whether a request may turn its connection into a tunnel (WebSocket)."),
@@ -544,6 +547,7 @@ export function draftConfig(input: unknown): Result<ConfigDraft, readonly Schema
       backendIdleMs: timeouts.backendIdle,
       queueMs: timeouts.queue,
       drainMs: timeouts.drain,
+      threadStillMs: timeouts.threadStill,
     },
   })
 }

@@ -89,7 +89,10 @@ export interface Config {
   }
   /** Of one data-plane thread. */
   readonly limits: Omit<DataPlaneOptions["limits"], "underscores">
-  readonly timeouts: DataPlaneOptions["timeouts"]
+  readonly timeouts: DataPlaneOptions["timeouts"] & {
+    /** How long a data-plane thread may stand still before it is ended and replaced. */
+    readonly threadStillMs: number
+  }
   readonly requests: {
     /** What becomes of fields with `_` in their name. */
     readonly underscores: Underscores

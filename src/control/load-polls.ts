@@ -31,6 +31,8 @@ export interface LoadPollsOptions {
   readonly rng: Rng
   readonly timers: Timers
   onReport(id: BackendId, report: LoadReport): void
+  /** Told of failures that are bugs. Polls go on. */
+  readonly onBug?: (error: unknown) => void
 }
 
 export class LoadPolls {
@@ -56,6 +58,7 @@ export class LoadPolls {
       },
       clock,
       timers,
+      options.onBug,
     )
   }
 

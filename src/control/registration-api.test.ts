@@ -55,6 +55,27 @@ test("a member renews with a report, drains and leaves", async (t) => {
   assert.equal(errorOf(await call("POST", "/v1/backends/a/renew")).code, "unknown_backend")
 })
 
+test("a bug in what follows the membership is told, and costs nobody the listener", async (t) => {
+  const bugs: unknown[] = []
+  let isBroken = true
+  const onChange = (): void => {
+    if (isBroken) throw new Error("broken")
+  }
+  const { put, call } = await started(t, { onChange, onBug: (error) => bugs.push(error) })
+  assert.equal(errorOf(await put("a", announcement)).code, "internal_error")
+  assert.match(String(bugs[0]), /broken/)
+  isBroken = false
+  assert.equal((await put("a", announcement)).status, 200)
+  assert.equal((await call("GET", "/v1/backends")).status, 200)
+  assert.equal(bugs.length, 1)
+})
+
+test("closing it twice, at once or later, is closing it once", async (t) => {
+  const { listener } = await started(t)
+  await Promise.all([listener.close(), listener.close()])
+  await listener.close()
+})
+
 test("whoever follows the membership is told of every change", async (t) => {
   let changes = 0
   const { put, call } = await started(t, { onChange: () => changes++ })

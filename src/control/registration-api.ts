@@ -3,7 +3,7 @@
  * strict about who may: the token, the peer's address, and never a web page. Bodies are read from the raw
  * message, since the seed's backends announce with a GET that has one.
  */
-import type { IncomingMessage, ServerResponse } from "node:http"
+import type { IncomingMessage, Server, ServerResponse } from "node:http"
 import type { BlockList, Socket } from "node:net"
 import type { Lease, Registry } from "../cluster/registry.ts"
 import { registrationErrors, type RegistryError } from "../cluster/registry-errors.ts"
@@ -46,6 +46,8 @@ export interface RegistrationOptions extends AddressRules {
   onChange(): void
   /** A backend has said with a renewal how much of its resources is in use. */
   onUtilization?(id: BackendId, utilization: NamedAmounts): void
+  /** Told of failures that are bugs, which the peer sees as `internal_error`. */
+  readonly onBug?: (error: unknown) => void
 }
 
 export interface RegistrationListener {
@@ -60,14 +62,8 @@ export async function startRegistration(options: RegistrationOptions): Promise<R
   const api = new RegistrationApi(options, limits)
   const server = serverOf(limits, registrationErrors, (request, response) => api.answer(request, response))
   const address = await listening(server, options)
-  return {
-    address,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
-  }
+  let closing: Promise<void> | undefined
+  return { address, close: () => (closing ??= closedAtOnce(server)) }
 }
 
 interface Answer {
@@ -99,8 +95,15 @@ class RegistrationApi {
     const before = this.#answered.get(request.socket) ?? Promise.resolve()
     this.#answered.set(
       request.socket,
-      before.then(() => this.#answer(request, response)),
+      before
+        .then(() => this.#answer(request, response))
+        .catch((error: unknown) => this.#onBug(error, response)),
     )
+  }
+
+  #onBug(error: unknown, response: ServerResponse): void {
+    this.#options.onBug?.(error)
+    if (!response.writableEnded) response.destroy()
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -108,10 +111,11 @@ class RegistrationApi {
     try {
       const result = await this.#route(request)
       answer = result.ok ? result.value : refusal(result.error)
-    } catch {
+      this.#options.onChange()
+    } catch (error) {
+      this.#options.onBug?.(error)
       answer = refusal({ code: "internal_error", message: registrationErrors.internal_error.meaning })
     }
-    this.#options.onChange()
     if (response.destroyed) return
     const text =
       answer.body === undefined || typeof answer.body === "string" ? answer.body : JSON.stringify(answer.body)
@@ -256,6 +260,13 @@ class RegistrationApi {
   #now(): number {
     return this.#options.clock.now()
   }
+}
+
+function closedAtOnce(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve())
+    server.closeAllConnections()
+  })
 }
 
 function leaseAnswer({ id, generation, ttlMs, renewMs, state }: Lease, status: number): Answer {

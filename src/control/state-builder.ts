@@ -30,6 +30,7 @@ export interface StateSources {
   readonly now: () => {
     readonly policies: StateView["policies"]
     readonly workers: number
+    readonly faults: StateView["faults"]
     readonly listeners: StateView["listeners"]
   }
 }
@@ -63,7 +64,7 @@ export class StateBuilder {
       Object.fromEntries(
         resources.map(({ name }) => [name, backends.reduce((all, view) => all + pick(view)[name]!, 0)]),
       )
-    const { policies, workers, listeners } = now()
+    const { policies, workers, faults, listeners } = now()
     return {
       name: "linebacker",
       version,
@@ -73,6 +74,7 @@ export class StateBuilder {
       policies,
       demandMode,
       workers,
+      faults,
       listeners,
       resources: resources.map(({ name, kind }) => ({ name, kind })),
       totals: {

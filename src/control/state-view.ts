@@ -93,7 +93,16 @@ export interface StateView {
     readonly parameters: Readonly<Record<string, number>>
   }[]
   readonly demandMode: "simulation" | "declared"
+  /** Data-plane threads that are alive. */
   readonly workers: number
+  /** What went wrong in the balancer itself since it started. */
+  readonly faults: {
+    /** Of the control plane; the log has their stacks. */
+    readonly bugs: number
+    /** Data-plane threads that died, and that stood still; each was replaced. */
+    readonly threadsDied: number
+    readonly threadsStill: number
+  }
   readonly listeners: {
     readonly traffic: string
     readonly tls?: string

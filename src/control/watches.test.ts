@@ -95,3 +95,27 @@ test("whose turn comes while as many as may be are being asked is put off", asyn
   assert.equal(world.pass(), 100)
   assert.equal(world.asked[0]!.watch.id, other.id)
 })
+
+test("a bug in a question, or in what is done with an answer, is told, and the backend is asked again", async () => {
+  const world = new World()
+  const bugs: unknown[] = []
+  const watches = new Watches(world, { now: () => 0 }, world, (error) => bugs.push(error))
+  const ask = world.ask.bind(world)
+  world.ask = () => {
+    throw new Error("cannot ask")
+  }
+  watches.follow({ version: 1, members: [member], eligible: [member] })
+  world.pass()
+  for (let turn = 0; turn < 10; turn++) await Promise.resolve()
+  assert.match(String(bugs[0]), /cannot ask/)
+  world.ask = ask
+  world.answered = () => {
+    throw new Error("cannot take it")
+  }
+  assert.equal(world.pass(), 1_000)
+  await world.answer("well")
+  assert.match(String(bugs[1]), /cannot take it/)
+  // It counts as asked no more, so that its turn is not one too many.
+  assert.equal(world.pass(), 1_000)
+  assert.deepEqual([world.asked.length, world.crowds], [1, 0])
+})

@@ -43,18 +43,24 @@ export interface Asker<Answer> {
   crowded(watch: Watch): void
 }
 
+/** After a bug in what is asked or done with an answer, the backend is asked again after this long. */
+const brokenMs: Millis = 1_000
+
 export class Watches<Answer> {
   readonly #asker: Asker<Answer>
   readonly #clock: Clock
   readonly #timers: Timers
+  readonly #onBug: (error: unknown) => void
   readonly #watches = new Map<BackendId, Watch>()
   #asked = 0
   #isClosed = false
 
-  constructor(asker: Asker<Answer>, clock: Clock, timers: Timers) {
+  /** @param onBug told of what `asker` throws; without it nobody is, and it counts as not handled */
+  constructor(asker: Asker<Answer>, clock: Clock, timers: Timers, onBug: (error: unknown) => void = rethrow) {
     this.#asker = asker
     this.#clock = clock
     this.#timers = timers
+    this.#onBug = onBug
   }
 
   /** Takes a new membership: who is new or has registered anew begins, who has gone ends. */
@@ -109,9 +115,30 @@ export class Watches<Answer> {
     watch.askedAt = this.#clock.now()
     watch.dueAt = Infinity
     this.#asked++
-    const answer = await this.#asker.ask(watch, controller.signal)
-    this.#asked--
-    watch.asking = undefined
-    if (this.#watches.get(watch.id) === watch) this.#asker.answered(watch, answer)
+    try {
+      const answer = await this.#answerOf(watch, controller.signal)
+      if (this.#isCurrent(watch)) this.#asker.answered(watch, answer)
+    } catch (error) {
+      // Nothing else would ever ask this backend again.
+      if (this.#isCurrent(watch)) this.schedule(watch, brokenMs)
+      this.#onBug(error)
+    }
   }
+
+  async #answerOf(watch: Watch, signal: AbortSignal): Promise<Answer> {
+    try {
+      return await this.#asker.ask(watch, signal)
+    } finally {
+      this.#asked--
+      watch.asking = undefined
+    }
+  }
+
+  #isCurrent(watch: Watch): boolean {
+    return this.#watches.get(watch.id) === watch
+  }
+}
+
+function rethrow(error: unknown): never {
+  throw error
 }

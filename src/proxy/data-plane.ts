@@ -46,6 +46,8 @@ export interface DataPlaneParts {
   /** The wall clock, ms since 1970, for the Date field. */
   readonly wallClock: () => number
   readonly onConnectFailed: (id: BackendId) => void
+  /** Told of every sweep over the time limits, several times a second. */
+  readonly onSweep?: () => void
   /** Resolves the DNS names of backends; the system's resolver without it. */
   readonly resolve?: Resolve
 }
@@ -74,6 +76,7 @@ export class DataPlane {
   readonly #secure: { readonly listener: Listener; readonly tls: TlsTermination } | undefined
   readonly #sweep: NodeJS.Timeout
   #stopping = false
+  #stopped: Promise<void> | undefined
   #serving = false
   #date = ""
   #dateAt = 0
@@ -151,6 +154,7 @@ export class DataPlane {
       const now = clock.now()
       this.#deadlines.sweep(now)
       this.#fleet.tick(now)
+      parts.onSweep?.()
       for (const queue of this.#fleet.queues) if (queue.length > 0) queue.serve(now)
     }, sweepMs)
     this.#sweep.unref()
@@ -203,8 +207,12 @@ export class DataPlane {
   }
 
   /** Accepts no more, lets what runs finish for at most `timeouts.drain`, and resolves when all is closed. */
-  async stop(): Promise<void> {
-    if (this.#stopping) return
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  async #stop(): Promise<void> {
     this.#stopping = true
     this.#plain.close()
     this.#secure?.listener.close()

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict"
+import { lookup } from "node:dns/promises"
 import { connect } from "node:net"
 import { test } from "node:test"
+import { freePorts, isOpen } from "../../test/support/processes.ts"
 import { Listener } from "./listener.ts"
 
 test("a port that the system chose is shared by a second listener", async (t) => {
@@ -30,3 +32,16 @@ test("an address that is not to be had is the system's error, and leaves no port
   await assert.rejects(listener.listen({ host: "192.0.2.1", port: 0 }), { code: "EADDRNOTAVAIL" })
   assert.equal(listener.port, 0)
 })
+
+for (const host of ["127.0.0.1", "localhost"]) {
+  test(`a listener that is closed while it opens on ${host} is closed`, async () => {
+    const listener = new Listener(1, () => {})
+    const [port] = await freePorts(1)
+    const opening = listener.listen({ host, port: port! })
+    listener.close()
+    await opening
+    // The name that it had begun to look up is known by now.
+    await lookup(host)
+    assert.equal(await isOpen(port!), false)
+  })
+}

@@ -11,6 +11,7 @@ const unwrittenBytesMax = 128 * 1024
 export class Listener {
   readonly #server: Server
   #port = 0
+  #isClosed = false
 
   constructor(connectionsMax: number, onSocket: (socket: Socket) => void) {
     this.#server = createServer(
@@ -25,10 +26,14 @@ export class Listener {
     return this.#port
   }
 
-  /** Starts to accept; resolves with the port. Rejects with the system's error when the port is not to be had. */
+  /**
+   * Starts to accept; resolves with the port, or when it is closed meanwhile. Rejects with the system's error when the
+   * port is not to be had.
+   */
   listen({ host, port }: Endpoint): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#server.once("error", reject)
+      this.#server.once("close", () => resolve(this.#port))
       this.#server.listen(
         { host: host === "" ? undefined : host, port, reusePort: true, backlog: 1024 },
         () => {
@@ -37,6 +42,8 @@ export class Listener {
           this.#server.on("error", () => {})
           const address = this.#server.address()
           this.#port = typeof address === "object" && address !== null ? address.port : port
+          // It was closed while it opened, which nothing that is not open hears.
+          if (this.#isClosed) this.#server.close()
           resolve(this.#port)
         },
       )
@@ -44,6 +51,7 @@ export class Listener {
   }
 
   close(): void {
+    this.#isClosed = true
     this.#server.close()
   }
 }

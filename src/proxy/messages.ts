@@ -6,12 +6,14 @@ import type { RouteList } from "../cluster/routes.ts"
 import type { Knowledge } from "../core/knowledge.ts"
 import type { Observed } from "./data-plane.ts"
 import type { DataPlaneOptions, RoutingOptions, TlsMaterial } from "./options.ts"
+import type { PulsesShape } from "./pulses.ts"
 
 /** What a thread is born with. */
 export interface WorkerBirth {
   readonly options: DataPlaneOptions
   readonly table: LoadTableShape
   readonly counters: CountersShape
+  readonly pulses: PulsesShape
   readonly snapshot: Snapshot
   readonly learned: Learned
 }

@@ -6,13 +6,14 @@ import type { Worker } from "node:worker_threads"
 import { freePorts, until } from "../../test/support/processes.ts"
 import { LoadTable } from "../cluster/load-table.ts"
 import { memberAt } from "../../test/support/members.ts"
-import { dataPlaneOptions, routingOf } from "../../test/support/relay.ts"
+import { dataPlaneOptions, type RelayChange, routingOf } from "../../test/support/relay.ts"
 import { cellFields, cellStride } from "../cluster/observer.ts"
 import { noRoutes } from "../cluster/routes.ts"
 import type { Snapshot } from "../cluster/snapshot.ts"
 import { nothingKnown } from "../core/knowledge.ts"
 import { resourcesDefault as resources } from "../core/resources.ts"
 import { Counters } from "../metrics/counters.ts"
+import { systemClock } from "../system.ts"
 import type { Observed } from "./data-plane.ts"
 import { ListenError } from "./ports.ts"
 import { Threads } from "./threads.ts"
@@ -24,6 +25,8 @@ interface Running {
   /** The threads as Node has them, in the order in which they were started. */
   readonly workers: readonly Worker[]
   readonly deaths: number[]
+  /** What ended them. */
+  readonly errors: unknown[]
   readonly observed: readonly Observed[]
   /** Requests to `/held` that the backend has not answered. */
   readonly held: ServerResponse[]
@@ -34,7 +37,7 @@ interface Running {
 }
 
 /** Two threads on one port before one backend. */
-async function running(t: TestContext, port = 0): Promise<Running> {
+async function running(t: TestContext, port = 0, timeouts: RelayChange["timeouts"] = {}): Promise<Running> {
   const held: ServerResponse[] = []
   const backend = createHttpServer((request, response) => {
     if (request.url === "/held") held.push(response)
@@ -54,11 +57,15 @@ async function running(t: TestContext, port = 0): Promise<Running> {
   const table = LoadTable.create(resources, 2, 2)
   const counters = Counters.create(2, 2, resources.length)
   const deaths: number[] = []
+  const errors: unknown[] = []
   const observed: Observed[] = []
   const threads = await Threads.start({
     workers: 2,
     options: {
-      ...dataPlaneOptions(resources, { limits: { queueMax: 2 }, timeouts: { responseHeadMs: 20_000 } }),
+      ...dataPlaneOptions(resources, {
+        limits: { queueMax: 2 },
+        timeouts: { responseHeadMs: 20_000, ...timeouts },
+      }),
       port,
     },
     table,
@@ -67,8 +74,15 @@ async function running(t: TestContext, port = 0): Promise<Running> {
     learned: { knowledge: nothingKnown, routes: noRoutes },
     onObserved: (seen) => observed.push(seen),
     onConnectFailed: () => {},
+    clock: systemClock,
+    stillMsMax: 60_000,
     onApplied: () => {},
-    onDeath: (worker) => deaths.push(worker),
+    onDeath: (lane, error) => {
+      deaths.push(lane)
+      errors.push(error)
+    },
+    onStill: () => {},
+    onStuck: () => {},
   })
   t.after(() => threads.stop())
   const first = new Counters({ ...counters.shape, workers: 1 })
@@ -78,6 +92,7 @@ async function running(t: TestContext, port = 0): Promise<Running> {
     counters,
     workers,
     deaths,
+    errors,
     observed,
     held,
     ask: (path) => ask(threads.port, path),
@@ -191,6 +206,24 @@ test("of two that start on one port together one listens, and the other finds th
     assert.ok(lost[0] instanceof ListenError && lost[0].code === "EADDRINUSE")
     await won[0]!.threads.stop()
   }
+})
+
+test("threads that are still starting stop when they are asked to, and every call resolves", async (t) => {
+  const { threads, workers, deaths } = await running(t, 0, { drainMs: 600_000 })
+  await workers[0]!.terminate()
+  await until("another is being started", () => workers.length === 3, 10_000)
+  assert.deepEqual(deaths, [0])
+  await Promise.all([threads.stop(), threads.stop()])
+  await threads.stop()
+  assert.equal(threads.count, 0)
+})
+
+test("what a thread threw is told with its stack", async (t) => {
+  const { workers, deaths, errors } = await running(t)
+  // Nothing that the control plane would send.
+  workers[1]!.postMessage({ kind: "snapshot", snapshot: undefined })
+  await until("its death is known", () => deaths.length > 0, 10_000)
+  assert.match((errors[0] as Error).stack!, /TypeError: .*\n {4}at /)
 })
 
 test("a thread that dies is replaced, gives back what it held, and costs the other nothing", async (t) => {

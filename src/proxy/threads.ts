@@ -1,56 +1,97 @@
-/** The data-plane threads, as the control plane holds them: started, told of changes, replaced when one dies. */
+/** The data-plane threads, as the control plane holds them: started, told of changes, watched, replaced. */
 import { Worker } from "node:worker_threads"
 import type { LoadTable } from "../cluster/load-table.ts"
 import type { Snapshot } from "../cluster/snapshot.ts"
 import type { BackendId } from "../core/backend.ts"
+import type { Clock, Millis } from "../core/clock.ts"
 import type { Counters } from "../metrics/counters.ts"
 import type { Observed } from "./data-plane.ts"
 import type { FromWorker, Learned, ToWorker, WorkerBirth } from "./messages.ts"
 import type { DataPlaneOptions, RoutingOptions, TlsMaterial } from "./options.ts"
 import { ListenError, takePorts } from "./ports.ts"
+import { lookMs, Pulses, Stillness } from "./pulses.ts"
 
 /** A thread that dies again and again is restarted no faster than this. */
 const restartMs = 500
 /** How long after `timeouts.drain` a thread that has not stopped is ended. */
 const stopGraceMs = 2_000
+/** How long a thread may take to start before it counts as one that stands still. */
+const startMsMax = 60_000
+/** A thread that has been ended and is still there after this hangs in the system, where nothing can end it. */
+const endMsMax = 2_000
 
 export interface ThreadsOptions {
   readonly workers: number
   /** The same for all but for `worker`, which is set here. */
   readonly options: DataPlaneOptions
+  /** With at least one lane for each thread; more let another take the place of one that cannot be ended. */
   readonly table: LoadTable
   readonly counters: Counters
   readonly snapshot: Snapshot
   readonly learned: Learned
+  readonly clock: Clock
+  /** How long a thread may stand still before it is ended and replaced. */
+  readonly stillMsMax: Millis
   onConnectFailed(id: BackendId): void
   /** What a thread has seen lately. */
   onObserved(observed: Observed): void
   /** All threads have taken the snapshot of this version, or a later one. */
   onApplied(version: number): void
-  /** For a person: a thread has died, with why. */
-  onDeath(worker: number, reason: string): void
+  /** A thread has died and is replaced. `error` is what it threw, with its stack, or what else ended it. */
+  onDeath(lane: number, error: unknown): void
+  /** A thread has stood still for `stillMs` and is ended and replaced. */
+  onStill(lane: number, stillMs: Millis): void
+  /** A thread that was ended hangs in the system: it stays until the process ends. Another has its place. */
+  onStuck(lane: number): void
 }
 
-interface Thread {
+/** One thread. Its lane is its row in the load table and the counters, its own from its start to its exit. */
+class Thread {
   readonly worker: Worker
-  applied: number
-  stopped: boolean
+  readonly lane: number
+  readonly stillness: Stillness
+  /** The latest snapshot that it has taken. */
+  applied = -1
+  isListening = false
+  /** It stood still for too long and was ended. */
+  isStill = false
+  /** It was ended and does not exit. */
+  isStuck = false
+  /** It was asked to end, could not listen, or has a successor already: its exit brings no other. */
+  isDone = false
+  /** Resolves when nobody has to wait for it any more. */
+  readonly over: Promise<void>
+  end: () => void = () => {}
+
+  constructor(worker: Worker, lane: number, stillness: Stillness) {
+    this.worker = worker
+    this.lane = lane
+    this.stillness = stillness
+    this.over = new Promise((resolve) => (this.end = resolve))
+  }
 }
 
 export class Threads {
   readonly #settings: ThreadsOptions
+  /** By lane, from its start to its exit. */
   readonly #threads: (Thread | undefined)[]
+  readonly #pulses: Pulses
+  readonly #looking: NodeJS.Timeout
   #options: DataPlaneOptions
   #snapshot: Snapshot
   #learned: Learned
-  #stopping = false
+  #stopped: Promise<void> | undefined
 
   private constructor(settings: ThreadsOptions, options: DataPlaneOptions) {
+    const lanes = settings.table.shape.workers
     this.#settings = settings
     this.#options = options
     this.#snapshot = settings.snapshot
     this.#learned = settings.learned
-    this.#threads = Array.from({ length: settings.workers }, () => undefined)
+    this.#threads = Array.from({ length: lanes }, () => undefined)
+    this.#pulses = Pulses.create(lanes)
+    this.#looking = setInterval(() => this.#look(), lookMs)
+    this.#looking.unref()
   }
 
   /** Starts all threads; resolves when each of them listens. Rejects with `ListenError` when one cannot. */
@@ -60,7 +101,7 @@ export class Threads {
     const tls = options.tls && { ...options.tls, port: tlsPort ?? options.tls.port }
     const threads = new Threads(settings, { ...options, port, tls })
     try {
-      await Promise.all(threads.#threads.map((_, index) => threads.#spawn(index)))
+      await Promise.all(Array.from({ length: settings.workers }, (_, lane) => threads.#spawn(lane)))
     } catch (error) {
       await threads.stop()
       throw error
@@ -81,13 +122,28 @@ export class Threads {
 
   /** Threads that are alive. */
   get count(): number {
-    return this.#threads.filter((thread) => thread !== undefined).length
+    return this.#living().length
+  }
+
+  /** One at least listens, and none stands still: connections would wait in vain on its listener. */
+  get isReady(): boolean {
+    let listens = false
+    for (const thread of this.#threads) {
+      if (thread?.isStill === true) return false
+      if (thread?.isListening === true) listens = true
+    }
+    return listens
+  }
+
+  /** A thread hangs in the system. It cannot be ended, and keeps the process from ending by itself. */
+  get hasStuck(): boolean {
+    return this.#threads.some((thread) => thread?.isStuck === true)
   }
 
   /** The latest snapshot version that every living thread has taken. */
   get appliedByAll(): number {
     let least = this.#snapshot.version
-    for (const thread of this.#threads) if (thread !== undefined) least = Math.min(least, thread.applied)
+    for (const { applied } of this.#living()) least = Math.min(least, applied)
     return least
   }
 
@@ -116,100 +172,155 @@ export class Threads {
     this.#tellAll({ kind: "learned", learned })
   }
 
-  /** Lets every thread finish what it has; ends those that take longer than they may. */
-  async stop(): Promise<void> {
-    this.#stopping = true
-    const exits = this.#threads.flatMap((thread) =>
-      thread === undefined
-        ? []
-        : [new Promise<void>((resolve) => thread.worker.once("exit", () => resolve()))],
-    )
+  /**
+   * Lets every thread finish what it has; ends those that take longer than they may. Resolves when all have ended, but
+   * for one that hangs in the system (`hasStuck`). Every call gets the same.
+   */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  async #stop(): Promise<void> {
     this.#tellAll({ kind: "stop" })
     const late = setTimeout(() => {
-      for (const thread of this.#threads) void thread?.worker.terminate()
+      for (const thread of this.#threads) if (thread !== undefined) this.#end(thread)
     }, this.#options.timeouts.drainMs + stopGraceMs)
-    await Promise.all(exits)
+    await Promise.all(this.#threads.flatMap((thread) => (thread === undefined ? [] : [thread.over])))
     clearTimeout(late)
+    clearInterval(this.#looking)
   }
 
+  /** Not those that were ended and have still to exit. */
+  #living(): Thread[] {
+    return this.#threads.filter((thread) => thread !== undefined && !thread.isStill) as Thread[]
+  }
+
+  /** One that stands still hears nothing, and would keep all that it is sent. */
   #tellAll(message: ToWorker): void {
-    for (const thread of this.#threads) thread?.worker.postMessage(message)
+    for (const { worker } of this.#living()) worker.postMessage(message)
   }
 
-  #spawn(index: number): Promise<void> {
-    const { table, counters } = this.#settings
+  #spawn(lane: number): Promise<void> {
+    const { table, counters, clock } = this.#settings
     const birth: WorkerBirth = {
-      options: { ...this.#options, worker: index },
+      options: { ...this.#options, worker: lane },
       table: table.shape,
       counters: counters.shape,
+      pulses: this.#pulses.shape,
       snapshot: this.#snapshot,
       learned: this.#learned,
     }
     // The published package holds JavaScript; the checkout runs its TypeScript.
     const entry = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url)
-    const worker = new Worker(entry, { workerData: birth, name: `linebacker-data-${index}` })
-    const thread: Thread = { worker, applied: -1, stopped: false }
-    this.#threads[index] = thread
-    let reason = "it ended"
-    worker.on("error", (error: unknown) => {
-      reason = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    })
+    const worker = new Worker(entry, { workerData: birth, name: `linebacker-data-${lane}` })
+    const thread = new Thread(worker, lane, new Stillness(this.#pulses.read(lane), clock.now()))
+    this.#threads[lane] = thread
+    let reason: unknown = "it ended"
+    worker.on("error", (error: unknown) => (reason = error))
     return new Promise((resolve, reject) => {
       worker.on("message", (message: FromWorker) => {
-        switch (message.kind) {
-          case "listening":
-            resolve()
-            break
-          case "listen_failed":
-            thread.stopped = true
-            reject(
-              new ListenError(
-                message.code,
-                message.message,
-                message.port === this.#options.tls?.port ? "tls" : "traffic",
-              ),
-            )
-            break
-          case "applied":
-            thread.applied = message.version
-            this.#settings.onApplied(this.appliedByAll)
-            break
-          case "observed":
-            this.#settings.onObserved(message.observed)
-            break
-          case "connect_failed":
-            this.#settings.onConnectFailed(message.id)
-            break
-          case "stopped":
-            thread.stopped = true
-            break
+        if (message.kind === "listening") resolve()
+        if (message.kind === "listen_failed") {
+          const listener = message.port === this.#options.tls?.port ? "tls" : "traffic"
+          reject(new ListenError(message.code, message.message, listener))
         }
+        this.#onMessage(thread, message)
       })
       worker.on("exit", () => {
-        this.#onExit(index, thread, reason)
-        reject(new ListenError("worker_died", reason, "traffic"))
+        this.#onExit(thread, reason)
+        reject(new ListenError("worker_died", messageOf(reason), "traffic"))
       })
     })
   }
 
-  /** What the dead thread held is given back, and another takes its place. The others never notice. */
-  #onExit(index: number, thread: Thread, reason: string): void {
-    if (this.#threads[index] === thread) this.#threads[index] = undefined
-    this.#settings.table.releaseAll(index)
-    this.#settings.counters.closeAll(index)
-    this.#settings.onApplied(this.appliedByAll)
-    if (thread.stopped || this.#stopping) return
-    this.#settings.onDeath(index, reason)
-    this.#respawn(index)
+  #onMessage(thread: Thread, message: FromWorker): void {
+    switch (message.kind) {
+      case "listening":
+        thread.isListening = true
+        break
+      case "listen_failed":
+      case "stopped":
+        thread.isDone = true
+        break
+      case "applied":
+        thread.applied = message.version
+        this.#settings.onApplied(this.appliedByAll)
+        break
+      case "observed":
+        this.#settings.onObserved(message.observed)
+        break
+      case "connect_failed":
+        this.#settings.onConnectFailed(message.id)
+        break
+    }
   }
 
-  #respawn(index: number): void {
+  /** Looks whether each thread still has a pulse, also while they stop. */
+  #look(): void {
+    const { clock, stillMsMax } = this.#settings
+    const now = clock.now()
+    for (const thread of this.#threads) {
+      if (thread === undefined || thread.isStill) continue
+      const stillMs = thread.stillness.look(this.#pulses.read(thread.lane), now)
+      if (stillMs < (thread.isListening ? stillMsMax : Math.max(stillMsMax, startMsMax))) continue
+      this.#settings.onStill(thread.lane, stillMs)
+      this.#end(thread)
+    }
+  }
+
+  /** Ends it whatever it does. What a system call holds cannot be ended: nobody waits for that one. */
+  #end(thread: Thread): void {
+    if (thread.isStill) return
+    thread.isStill = true
+    void thread.worker.terminate()
     setTimeout(() => {
-      if (this.#stopping) return
+      if (this.#threads[thread.lane] !== thread) return
+      thread.isStuck = true
+      this.#settings.onStuck(thread.lane)
+      this.#giveBack(thread)
+      if (!thread.isDone) this.#respawn()
+      thread.isDone = true
+      thread.end()
+    }, endMsMax)
+  }
+
+  /** What it held is given back, and another takes its place. The others never notice. */
+  #onExit(thread: Thread, reason: unknown): void {
+    this.#threads[thread.lane] = undefined
+    this.#giveBack(thread)
+    thread.end()
+    if (thread.isDone || this.#stopped !== undefined) return
+    if (!thread.isStill) this.#settings.onDeath(thread.lane, reason)
+    this.#respawn()
+  }
+
+  /**
+   * Nobody has the lane before its thread has exited, so that this is never what a successor holds. It is done again
+   * at the exit of a thread that was stuck, which sets right what that may have done meanwhile.
+   */
+  #giveBack({ lane }: Thread): void {
+    this.#settings.table.releaseAll(lane)
+    this.#settings.counters.closeAll(lane)
+    this.#settings.onApplied(this.appliedByAll)
+  }
+
+  #respawn(): void {
+    setTimeout(() => {
+      if (this.#stopped !== undefined) return
+      const lane = this.#threads.indexOf(undefined)
+      if (lane === -1) {
+        this.#respawn()
+        return
+      }
       // A thread that dies again comes back through `#onExit`; one that cannot listen is tried again here.
-      this.#spawn(index).catch((error: unknown) => {
-        if (error instanceof ListenError && error.code !== "worker_died") this.#respawn(index)
+      this.#spawn(lane).catch((error: unknown) => {
+        if (error instanceof ListenError && error.code !== "worker_died") this.#respawn()
       })
     }, restartMs)
   }
+}
+
+function messageOf(reason: unknown): string {
+  return reason instanceof Error ? reason.message : String(reason)
 }

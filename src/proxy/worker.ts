@@ -6,6 +6,7 @@ import { Counters } from "../metrics/counters.ts"
 import { systemClock, wallClock } from "../system.ts"
 import { DataPlane } from "./data-plane.ts"
 import type { FromWorker, ToWorker, WorkerBirth } from "./messages.ts"
+import { Pulses } from "./pulses.ts"
 
 const port = parentPort
 if (port === null) throw new Error("a data-plane thread cannot run by itself")
@@ -13,7 +14,9 @@ if (port === null) throw new Error("a data-plane thread cannot run by itself")
 /** How often the control plane is told what was seen. */
 const observedMs = 1_000
 
-const { options, table, counters, snapshot, learned } = workerData as WorkerBirth
+const { options, table, counters, pulses: shape, snapshot, learned } = workerData as WorkerBirth
+const pulses = new Pulses(shape)
+const beat = (): void => pulses.beat(options.worker)
 const tell = (message: FromWorker): void => port.postMessage(message)
 
 const plane = new DataPlane({
@@ -25,9 +28,12 @@ const plane = new DataPlane({
   rng: seeded(mix32(options.seed ^ mix32(options.worker + 1))),
   wallClock,
   onConnectFailed: (id) => tell({ kind: "connect_failed", id }),
+  onSweep: beat,
 })
 
 port.on("message", (message: ToWorker) => {
+  // Many messages in a row leave no time for a sweep: a thread that works through them does not stand still.
+  beat()
   switch (message.kind) {
     case "snapshot":
       observe()

@@ -1,0 +1,175 @@
+/** Threads of the balancer that throw, stand still or hang in the system, with the default number of them. */
+import assert from "node:assert/strict"
+import { execFileSync, spawn } from "node:child_process"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { availableParallelism, tmpdir } from "node:os"
+import { join } from "node:path"
+import { test } from "node:test"
+import type { StateView } from "../src/control/state-view.ts"
+import { get } from "./support/messages.ts"
+import type { Mishap } from "./support/mishap.ts"
+import { type Cleaner, until } from "./support/processes.ts"
+import { answering, dial, type Wire } from "./support/relay.ts"
+
+/** Generous: a busy machine is slow to start a thread. */
+const patienceMs = 30_000
+/** By default there is one thread per core; a machine with a single core has two here. */
+const threads = Math.max(2, availableParallelism())
+
+interface Program {
+  readonly port: number
+  readonly folder: string
+  readonly said: () => string
+  /** Its exit code, or the signal that ended it. */
+  readonly ended: Promise<number | string>
+  readonly state: () => Promise<StateView>
+  /** The status and the body of `/readyz`. */
+  readonly readiness: () => Promise<readonly [status: number, body: string]>
+  readonly cause: (mishap: Mishap) => void
+  readonly signal: (name: NodeJS.Signals) => void
+}
+
+/** `serve` before one backend that answers at once, ready. */
+async function program(cleaner: Cleaner & Parameters<typeof answering>[0]): Promise<Program> {
+  const backend = await answering(cleaner, () => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+  const folder = mkdtempSync(join(tmpdir(), "linebacker-threads-"))
+  const file = join(folder, "linebacker.json")
+  const listen = "127.0.0.1:0"
+  const settings = {
+    listen,
+    workers: threads,
+    registration: { listen, ttl: "12h", suspect: "11h", renew: "1h" },
+    admin: { listen },
+    timeouts: { threadStill: "1s", drain: "2s" },
+  }
+  writeFileSync(file, JSON.stringify(settings))
+  const root = join(import.meta.dirname, "..")
+  const child = spawn(
+    process.execPath,
+    [
+      `--import=${join(root, "test", "support", "mishap.ts")}`,
+      join(root, "src", "cli", "main.ts"),
+      "serve",
+      "-c",
+      file,
+    ],
+    { stdio: ["ignore", "pipe", "pipe", "ipc"] },
+  )
+  let said = ""
+  child.stdout!.on("data", (data: Buffer) => (said += data.toString()))
+  child.stderr!.on("data", (data: Buffer) => (said += data.toString()))
+  const ended = new Promise<number | string>((resolve) => {
+    child.once("exit", (code, signal) => resolve(code ?? signal ?? "nothing"))
+  })
+  cleaner.after(() => {
+    child.kill("SIGKILL")
+    rmSync(folder, { recursive: true, force: true })
+  })
+  await until(
+    () => said,
+    () => said.includes("page on"),
+    patienceMs,
+  )
+  const [, traffic, registration, admin] =
+    /traffic on [^:]+:(\d+), registration on (\S+), page on (\S+?)\/,/.exec(said)!
+  await fetch(`http://${registration}/v1/backends/b`, {
+    method: "PUT",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({
+      address: `${backend.host}:${backend.port}`,
+      capacity: { compute: 1_000, storage: 1_000 },
+    }),
+  })
+  const readiness = async (): Promise<readonly [number, string]> => {
+    const response = await fetch(`${admin}/readyz`)
+    return [response.status, await response.text()]
+  }
+  await until("it is ready", async () => (await readiness())[0] === 200, patienceMs)
+  return {
+    port: Number(traffic),
+    folder,
+    said: () => said,
+    ended,
+    state: async () => (await (await fetch(`${admin}/api/v1/state`)).json()) as StateView,
+    readiness,
+    cause: (mishap) => void child.send(mishap),
+    signal: (name) => void child.kill(name),
+  }
+}
+
+/** So many new connections with one request each: all are answered. */
+async function answersAll(port: number, count: number): Promise<void> {
+  const wires: Wire[] = []
+  for (let i = 0; i < count; i++) {
+    const wire = await dial(port)
+    wires.push(wire)
+    wire.send(get())
+    assert.equal((await wire.response()).status, 200)
+  }
+  for (const wire of wires) wire.socket.destroy()
+}
+
+test("what nothing catches in the control plane is said with its stack, and traffic flows on", async (t) => {
+  const { port, cause, said, state, readiness } = await program(t)
+  cause({ to: "main", kind: "throw" })
+  await until("the bug is said", () => /a bug in .*\n {4}at /.test(said()), patienceMs)
+  assert.match(said(), /Error: a mishap of the test\n {4}at happen /)
+  // Once, however often.
+  for (let i = 0; i < 20; i++) cause({ to: "main", kind: "throw" })
+  await until("all are counted", async () => (await state()).faults.bugs === 21, patienceMs)
+  assert.equal(said().split("a mishap of the test").length, 2)
+  await answersAll(port, 10)
+  assert.equal((await readiness())[0], 200)
+})
+
+test("a data-plane thread that throws is replaced, and its stack is said", async (t) => {
+  const { port, cause, said, state } = await program(t)
+  cause({ to: 1, kind: "throw" })
+  await until("its death is known", async () => (await state()).faults.threadsDied === 1, patienceMs)
+  assert.match(
+    said(),
+    /data-plane thread 1, .*died and is replaced.*Error: a mishap of the test\n {4}at happen /,
+  )
+  await until("another has its place", async () => (await state()).workers === threads, patienceMs)
+  await answersAll(port, 20)
+})
+
+test("a data-plane thread that stands still is said, makes it unready, and is replaced", async (t) => {
+  const { port, cause, said, state, readiness } = await program(t)
+  const before = await Promise.all(Array.from({ length: 8 * threads }, () => dial(port)))
+  cause({ to: 0, kind: "spin" })
+  await until("it is known", async () => (await state()).faults.threadsStill === 1, patienceMs)
+  assert.match(said(), /data-plane thread 0 has stood still for [\d.]+ s: it is ended and replaced/)
+  await until("it is ready again", async () => (await readiness())[0] === 200, patienceMs)
+  await until("another has its place", async () => (await state()).workers === threads, patienceMs)
+  await answersAll(port, 40)
+  for (const wire of before) wire.socket.destroy()
+  const rest = async (): Promise<readonly unknown[]> => {
+    const { totals } = await state()
+    return [totals.inFlight, totals.connections, totals.reserved["compute"]]
+  }
+  await until("all is given back", async () => (await rest()).join() === "0,0,0", patienceMs)
+})
+
+test("a thread that hangs in the system is replaced, is not ready, and does not keep SIGTERM from ending it", async (t) => {
+  const { cause, folder, said, state, readiness, signal, ended } = await program(t)
+  const path = join(folder, "pipe")
+  execFileSync("mkfifo", [path])
+  cause({ to: 0, kind: "system", path })
+  await until("it is known", () => said().includes("hangs in the system"), patienceMs)
+  await until("another has its place", async () => (await state()).workers === threads, patienceMs)
+  const [status, body] = await readiness()
+  assert.equal(status, 503)
+  assert.match(body, /stands still/)
+  signal("SIGTERM")
+  assert.ok([0, 143, "SIGTERM"].includes(await ended))
+})
+
+test("a thread that has just begun to hang in the system does not keep SIGTERM from ending the process", async (t) => {
+  const { cause, folder, signal, ended } = await program(t)
+  const path = join(folder, "pipe")
+  execFileSync("mkfifo", [path])
+  cause({ to: 1, kind: "system", path })
+  signal("SIGTERM")
+  assert.ok([0, 143, "SIGTERM"].includes(await ended))
+})
