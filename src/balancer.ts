@@ -67,8 +67,8 @@ export interface Balancer {
   /** Something was thrown that nothing caught: it is said and counted as a bug, and the balancer goes on. */
   onUncaught(error: unknown): void
   /**
-   * Accepts no more, lets running exchanges finish for at most `timeouts.drain`, and closes everything. Every call
-   * resolves when that is done.
+   * Fails `/readyz` for `timeouts.unready`, then accepts no more, lets running exchanges finish for at most
+   * `timeouts.drain`, and closes everything. Every call resolves when that is done.
    */
   stop(): Promise<void>
   /** A thread hangs in the system, where nothing can end it: after `stop` the process does not end by itself. */
@@ -129,6 +129,7 @@ class RunningBalancer implements Balancer {
   #published = 0
   #threadsDied = 0
   #threadsStill = 0
+  #isStopping = false
   #stopped: Promise<void> | undefined
 
   constructor(config: Config, log: Log) {
@@ -332,6 +333,12 @@ class RunningBalancer implements Balancer {
   }
 
   async #stop(): Promise<void> {
+    // What is not ready has nothing more to say to what sends clients here.
+    const wasReady = this.#unready() === undefined
+    this.#isStopping = true
+    this.#threads?.drain()
+    const { unreadyMs } = this.#config.timeouts
+    if (wasReady) await new Promise<void>((resolve) => void systemTimers.set(unreadyMs, resolve))
     clearInterval(this.#tick)
     this.#tls?.close()
     this.#checker.close()
@@ -393,7 +400,7 @@ class RunningBalancer implements Balancer {
   #unready(): string | undefined {
     const { members, eligible } = this.#registry.snapshot
     return unreadiness({
-      isStopping: this.#stopped !== undefined,
+      isStopping: this.#isStopping,
       threadsReady: this.#threads?.isReady ?? false,
       backends: members.length,
       eligible: eligible.length,

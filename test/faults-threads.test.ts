@@ -2,13 +2,14 @@
 import assert from "node:assert/strict"
 import { execFileSync, spawn } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { Agent, request } from "node:http"
 import { availableParallelism, tmpdir } from "node:os"
 import { join } from "node:path"
 import { test } from "node:test"
 import type { StateView } from "../src/control/state-view.ts"
 import { get } from "./support/messages.ts"
 import type { Mishap } from "./support/mishap.ts"
-import { type Cleaner, until } from "./support/processes.ts"
+import { type Answer, askMany, type Cleaner, until } from "./support/processes.ts"
 import { answering, dial, type Wire } from "./support/relay.ts"
 
 /** Generous: a busy machine is slow to start a thread. */
@@ -30,7 +31,10 @@ interface Program {
 }
 
 /** `serve` before one backend that answers at once, ready. */
-async function program(cleaner: Cleaner & Parameters<typeof answering>[0]): Promise<Program> {
+async function program(
+  cleaner: Cleaner & Parameters<typeof answering>[0],
+  timeouts: Readonly<Record<string, string>> = {},
+): Promise<Program> {
   const backend = await answering(cleaner, () => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
   const folder = mkdtempSync(join(tmpdir(), "linebacker-threads-"))
   const file = join(folder, "linebacker.json")
@@ -40,7 +44,7 @@ async function program(cleaner: Cleaner & Parameters<typeof answering>[0]): Prom
     workers: threads,
     registration: { listen, ttl: "12h", suspect: "11h", renew: "1h" },
     admin: { listen },
-    timeouts: { threadStill: "1s", drain: "2s" },
+    timeouts: { threadStill: "1s", drain: "2s", unready: "0s", ...timeouts },
   }
   writeFileSync(file, JSON.stringify(settings))
   const root = join(import.meta.dirname, "..")
@@ -109,6 +113,17 @@ async function answersAll(port: number, count: number): Promise<void> {
   for (const wire of wires) wire.socket.destroy()
 }
 
+function post(port: number, agent: Agent): Promise<Answer> {
+  return new Promise((resolve) => {
+    const asked = request({ host: "127.0.0.1", port, agent, method: "POST" }, (response) => {
+      response.resume()
+      response.on("end", () => resolve({ status: response.statusCode ?? 0, backend: "" }))
+    })
+    asked.on("error", (error) => resolve({ status: error.message, backend: "" }))
+    asked.end("body")
+  })
+}
+
 test("what nothing catches in the control plane is said with its stack, and traffic flows on", async (t) => {
   const { port, cause, said, state, readiness } = await program(t)
   cause({ to: "main", kind: "throw" })
@@ -172,4 +187,19 @@ test("a thread that has just begun to hang in the system does not keep SIGTERM f
   cause({ to: 1, kind: "system", path })
   signal("SIGTERM")
   assert.ok([0, 143, "SIGTERM"].includes(await ended))
+})
+
+test("a stop is seen at /readyz first, while new connections are still served, and no request is lost", async (t) => {
+  const { port, readiness, signal, ended } = await program(t, { unready: "3s" })
+  const agent = new Agent({ keepAlive: true, maxSockets: 4 })
+  t.after(() => agent.destroy())
+  assert.ok((await askMany(port, agent, 20, 4)).every(({ status }) => status === 200))
+  signal("SIGTERM")
+  await until("it is not ready", async () => (await readiness())[0] === 503, patienceMs)
+  assert.match((await readiness())[1], /stopping/)
+  const answers: Answer[] = []
+  // Posts on kept connections: a client does not repeat one whose connection was closed under it.
+  for (let i = 0; i < 20; i++) answers.push(await post(port, agent))
+  assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]))
+  assert.equal(await ended, 0)
 })

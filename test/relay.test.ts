@@ -17,6 +17,7 @@ import {
   until,
   type Wire,
 } from "./support/relay.ts"
+import { isOpen } from "./support/processes.ts"
 import { storm } from "./support/storm.ts"
 
 const close = "Connection: close\r\n"
@@ -724,12 +725,65 @@ test("a stop lets what runs finish, sends those that wait away, and lets nobody 
   const stopped = plane.stop()
   assert.equal(codeOf(await waits.response()), "shutting_down")
   const response = await runs.response()
-  assert.deepEqual([response.body.toString(), response.field("connection")], ["done", undefined])
+  assert.deepEqual([response.body.toString(), response.field("connection")], ["done", "close"])
   await stopped
   await idle.closed
   const late = await client()
   await late.closed
   assert.equal(late.received, 0, `somebody still answers on ${port}`)
+})
+
+for (const version of ["1.1", "1.0"]) {
+  test(`from the beginning of a drain every response says that its connection closes (HTTP/${version})`, async (t) => {
+    const { client, plane } = await relay(t, [await answering(t, () => ok("done"))])
+    const [busy, idle] = [await client(), await client()]
+    const request = `POST / HTTP/${version}\r\nHost: a\r\nContent-Length: 1\r\n\r\nx`
+    if (version === "1.1") {
+      idle.send(request)
+      assert.equal((await idle.response()).field("connection"), undefined)
+    }
+    plane.drain()
+    // It takes new connections still, and each is good for one request.
+    for (const wire of [busy, idle, await client()]) {
+      wire.send(request)
+      const response = await wire.response()
+      assert.deepEqual([response.status, response.field("connection")], [200, "close"])
+      await wire.closed
+    }
+  })
+}
+
+test("a draining balancer says of its own answers too that their connections close", async (t) => {
+  const { client, plane, apply } = await relay(t, [await answering(t, () => ok("done"))])
+  apply([])
+  plane.drain()
+  for (const request of [
+    get(),
+    "OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n",
+    "NONSENSE\r\n\r\n",
+  ]) {
+    const wire = await client()
+    wire.send(request)
+    assert.equal((await wire.response()).field("connection"), "close")
+    await wire.closed
+  }
+})
+
+test("a request that is under way to an idle connection when the listeners close is answered, and is the last", async (t) => {
+  const { client, plane, port } = await relay(t, [await answering(t, () => ok("done"))])
+  const [used, fresh, silent] = [await client(), await client(), await client()]
+  used.send(get())
+  assert.equal((await used.response()).field("connection"), undefined)
+  const stopped = plane.stop()
+  while (await isOpen(port)) await pause(5)
+  for (const wire of [used, fresh]) {
+    wire.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+    const response = await wire.response()
+    assert.deepEqual([response.status, response.field("connection")], [200, "close"])
+  }
+  // It is told that no more comes, and not reset.
+  assert.equal(await silent.closed, "end")
+  await stopped
 })
 
 test("a stop ends what does not finish in time", async (t) => {

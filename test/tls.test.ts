@@ -601,7 +601,7 @@ test(
   },
 )
 
-test("stopping ends handshakes at once and lets exchanges finish", { skip }, async (t) => {
+test("stopping waits only a moment for handshakes, and lets exchanges finish", { skip }, async (t) => {
   let answer = nothing
   const slow = await scripted(t, async (wire) => {
     await wire.request()

@@ -66,6 +66,8 @@ export const demo: Command = {
       demand: { ...base.demand, mode: "simulation" },
       checks: { ...base.checks, kind: "http", path: "/healthz" },
       response: { ...base.response, backendHeader: true },
+      // Nothing sends clients here by /readyz.
+      timeouts: { ...base.timeouts, unreadyMs: 0 },
     }
     try {
       const balancer = await createBalancer(config, (line) => io.err(`${line}\n`))

@@ -263,7 +263,7 @@ function balancerSettings(scenario: Scenario, policy: PolicySpec, seed: number):
       idlePerBackendMax: connectionsMax > 1_024 ? 1_024 : connectionsMax,
       requestsPerConnectionMax: 1_000_000_000,
     },
-    timeouts: { responseHead: "10m", betweenBytes: "10m" },
+    timeouts: { responseHead: "10m", betweenBytes: "10m", unready: "0s" },
   }
 }
 

@@ -93,6 +93,7 @@ test("the empty configuration is every default", () => {
       backendIdleMs: 55_000,
       queueMs: 5_000,
       drainMs: 30_000,
+      unreadyMs: 1_000,
       threadStillMs: 10_000,
     },
     requests: { upgrade: true, underscores: "collisions" },

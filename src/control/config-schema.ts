@@ -428,6 +428,9 @@ const schema = mapping({
     backendIdle: duration("55s").describe("A backend connection between requests."),
     queue: duration("5s").describe("Waiting for room."),
     drain: duration("30s", 0).describe("Exchanges that still run when the balancer stops."),
+    unready: duration("1s", 0).describe(
+      "When the balancer stops: how long /readyz fails, and every response closes its connection, before the listeners close.",
+    ),
     threadStill: duration("10s", 1_000).describe(
       "A data-plane thread that stands still, before it is ended and replaced.",
     ),
@@ -547,6 +550,7 @@ export function draftConfig(input: unknown): Result<ConfigDraft, readonly Schema
       backendIdleMs: timeouts.backendIdle,
       queueMs: timeouts.queue,
       drainMs: timeouts.drain,
+      unreadyMs: timeouts.unready,
       threadStillMs: timeouts.threadStill,
     },
   })

@@ -90,6 +90,8 @@ export interface Config {
   /** Of one data-plane thread. */
   readonly limits: Omit<DataPlaneOptions["limits"], "underscores">
   readonly timeouts: DataPlaneOptions["timeouts"] & {
+    /** How long `/readyz` fails before the listeners close. */
+    readonly unreadyMs: number
     /** How long a data-plane thread may stand still before it is ended and replaced. */
     readonly threadStillMs: number
   }

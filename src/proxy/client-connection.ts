@@ -18,7 +18,7 @@ import { type Head, incomplete, invalid } from "../http1/head.ts"
 import { parseRequestHead } from "../http1/request-head.ts"
 import { loopsMax, optionsAnswer, takeForward, timesVia } from "../http1/forwards.ts"
 import { errorAnswer } from "../http1/serialize.ts"
-import { type Limited, never, type Tick } from "./deadlines.ts"
+import { lastRequestMs, type Limited, never, type Tick } from "./deadlines.ts"
 import { readDirectly, readOn } from "./direct-reading.ts"
 import { type ClientSide, Exchange, type ExchangeContext } from "./exchange.ts"
 import type { Forwarding } from "./forwarding.ts"
@@ -34,8 +34,6 @@ const keepAliveMs = 60_000
 
 /** What the thread wants to know of its connections. */
 export interface ClientOwner extends ExchangeContext {
-  /** The balancer stops: no connection is kept after its exchange. */
-  readonly isStopping: boolean
   onClientClosed(client: ClientConnection): void
 }
 
@@ -95,11 +93,13 @@ export class ClientConnection implements ClientSide, Limited {
     owner.deadlines.add(this)
   }
 
-  /** The balancer stops: idle connections close now, busy ones after their exchange. */
+  /**
+   * The balancer closes its listeners: busy connections close after their exchange, idle ones in a moment. A request
+   * that is under way to an idle one still comes in time, and its response says that it is the last (RFC 9112 9.6).
+   */
   stop(): void {
     if (this.#state !== "idle") return
-    if (this.#socket.writableLength === 0) this.#farewell()
-    else this.#linger()
+    this.deadlineAt = Math.min(this.deadlineAt, this.#owner.deadlines.after(lastRequestMs))
   }
 
   /** Ends it at once, whatever it does. */
@@ -112,6 +112,7 @@ export class ClientConnection implements ClientSide, Limited {
       case "idle":
         // A farewell waits until all has been sent: with a client that takes nothing, for ever.
         if (this.isHolding) this.#close()
+        else if (this.#owner.isStopping) this.#linger()
         else this.#farewell()
         break
       case "lingering":

@@ -206,6 +206,11 @@ export class DataPlane {
     this.#secure?.tls.renew(material)
   }
 
+  /** From now on every response says that its connection closes, and it does (RFC 9112 9.6). All else goes on. */
+  drain(): void {
+    this.#stopping = true
+  }
+
   /** Accepts no more, lets what runs finish for at most `timeouts.drain`, and resolves when all is closed. */
   stop(): Promise<void> {
     this.#stopped ??= this.#stop()
@@ -213,13 +218,15 @@ export class DataPlane {
   }
 
   async #stop(): Promise<void> {
-    this.#stopping = true
+    this.drain()
+    // Behind all that the system has reported so far: what a client got through is taken before anything closes.
+    await new Promise((resolve) => setImmediate(resolve))
     this.#plain.close()
     this.#secure?.listener.close()
-    for (const entrance of this.#entrances) entrance.destroy()
     for (const queue of this.#fleet.queues) queue.giveUp("shutting_down")
+    for (const entrance of this.#entrances) entrance.stop()
     for (const client of this.#clients) client.stop()
-    if (this.#clients.size > 0) await this.#allClosed()
+    if (this.#clients.size + this.#entrances.size > 0) await this.#allClosed()
     clearInterval(this.#sweep)
     this.#fleet.apply({ version: 0, members: [], eligible: [] })
   }
@@ -227,6 +234,7 @@ export class DataPlane {
   #allClosed(): Promise<void> {
     return new Promise((resolve) => {
       const late = setTimeout(() => {
+        for (const entrance of this.#entrances) entrance.destroy()
         for (const client of this.#clients) client.destroy()
       }, this.#parts.options.timeouts.drainMs)
       this.#onEmpty = () => {
@@ -274,12 +282,17 @@ export class DataPlane {
     if (code !== undefined) counters.countError(options.worker, code)
     counters.count(options.worker, "closed")
     this.#entrances.delete(entrance)
+    this.#onClosed()
   }
 
   #onClientClosed(client: ClientConnection): void {
     this.#parts.counters.count(this.#parts.options.worker, "closed")
     this.#clients.delete(client)
-    if (this.#clients.size === 0) this.#onEmpty?.()
+    this.#onClosed()
+  }
+
+  #onClosed(): void {
+    if (this.#clients.size + this.#entrances.size === 0) this.#onEmpty?.()
   }
 
   /** Room has come free: whoever waits gets it, in a turn of its own so that no exchange is entered twice. */

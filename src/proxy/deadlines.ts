@@ -15,6 +15,8 @@ export interface Limited {
 }
 
 export const sweepMs = 250
+/** How long a connection without a request may bring one more once the balancer has closed its listeners. */
+export const lastRequestMs: Millis = 500
 /** Later than every tick that comes; 8 years of them. */
 export const never: Tick = 2 ** 30 - 1
 

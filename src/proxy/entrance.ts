@@ -13,7 +13,7 @@ import type { TLSSocket } from "node:tls"
 import type { Millis } from "../core/clock.ts"
 import type { ErrorCode } from "../core/errors.ts"
 import { errorAnswer } from "../http1/serialize.ts"
-import type { Deadlines, Limited } from "./deadlines.ts"
+import { type Deadlines, lastRequestMs, type Limited } from "./deadlines.ts"
 import { type ProxyHeader, readProxyHeader } from "./proxy-protocol.ts"
 import { holdsFirstRecord } from "./tls-hello.ts"
 import type { Handshaking, TlsTermination } from "./tls-termination.ts"
@@ -50,6 +50,7 @@ export class Entrance implements Limited, Handshaking {
   #peer: string | undefined
   #ends: ProxyHeader["ends"]
   #headerBytes = 0
+  #isStopping = false
   /** Bytes that have come, behind the PROXY header. */
   #held: Buffer | undefined
   #forget: (() => void) | undefined
@@ -80,8 +81,15 @@ export class Entrance implements Limited, Handshaking {
     this.#leave(undefined)
   }
 
+  /** The balancer closes its listeners: a client that is about to arrive still does, and no other is waited for. */
+  stop(): void {
+    this.#isStopping = true
+    this.deadlineAt = Math.min(this.deadlineAt, this.#owner.deadlines.after(lastRequestMs))
+  }
+
   onDeadline(): void {
-    this.#leave(this.#state === "proxy" ? "head_timeout" : "tls_handshake_timeout")
+    if (this.#isStopping) this.#leave(undefined)
+    else this.#leave(this.#state === "proxy" ? "head_timeout" : "tls_handshake_timeout")
   }
 
   // ── the handshake's side ──────────────────────────────────────────────────────────────────────────────────────

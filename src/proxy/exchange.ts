@@ -126,6 +126,8 @@ export interface ExchangeContext extends Context {
   /** The Host of an HTTP/1.0 request that names none. */
   readonly hostDefault: Buffer
   readonly requestIds: LineWriter
+  /** The balancer stops: no connection is kept after its exchange, and each response says so. */
+  readonly isStopping: boolean
 }
 
 export class Exchange implements BackendSide {
@@ -636,7 +638,7 @@ export class Exchange implements BackendSide {
     this.#state = "responding"
     this.#status = head.status
     // A response that came before the whole request closes the connection: nobody reads the rest of that.
-    if (!this.#requestEnded) this.#keepAlive = false
+    if (!this.#requestEnded || this.#context.isStopping) this.#keepAlive = false
     let added = head.dateField === -1 ? `Date: ${this.#context.httpDate()}\r\n` : ""
     const { affinity, group } = this.#route
     this.#firstByteAt = this.#context.fleet.now(group)

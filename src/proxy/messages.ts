@@ -29,6 +29,8 @@ export type ToWorker =
   | { readonly kind: "learned"; readonly learned: Learned }
   | { readonly kind: "routing"; readonly routing: RoutingOptions }
   | { readonly kind: "tls"; readonly material: TlsMaterial }
+  /** A stop will follow: from now on every response closes its connection. */
+  | { readonly kind: "drain" }
   | { readonly kind: "stop" }
 
 export type FromWorker =

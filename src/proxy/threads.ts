@@ -80,6 +80,7 @@ export class Threads {
   #options: DataPlaneOptions
   #snapshot: Snapshot
   #learned: Learned
+  #isDraining = false
   #stopped: Promise<void> | undefined
 
   private constructor(settings: ThreadsOptions, options: DataPlaneOptions) {
@@ -172,6 +173,12 @@ export class Threads {
     this.#tellAll({ kind: "learned", learned })
   }
 
+  /** A stop will follow: every response says that its connection closes, and all else goes on until then. */
+  drain(): void {
+    this.#isDraining = true
+    this.#tellAll({ kind: "drain" })
+  }
+
   /**
    * Lets every thread finish what it has; ends those that take longer than they may. Resolves when all have ended, but
    * for one that hangs in the system (`hasStuck`). Every call gets the same.
@@ -216,6 +223,7 @@ export class Threads {
     const worker = new Worker(entry, { workerData: birth, name: `linebacker-data-${lane}` })
     const thread = new Thread(worker, lane, new Stillness(this.#pulses.read(lane), clock.now()))
     this.#threads[lane] = thread
+    if (this.#isDraining) worker.postMessage({ kind: "drain" } satisfies ToWorker)
     let reason: unknown = "it ended"
     worker.on("error", (error: unknown) => (reason = error))
     return new Promise((resolve, reject) => {

@@ -49,6 +49,9 @@ port.on("message", (message: ToWorker) => {
     case "tls":
       plane.renewTls(message.material)
       break
+    case "drain":
+      plane.drain()
+      break
     case "stop":
       void stop(port)
       break
