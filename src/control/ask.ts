@@ -1,5 +1,6 @@
 /** A question to a backend, beside traffic: a GET, of whose answer the head is read and no more. */
 import { type IncomingHttpHeaders, type IncomingMessage, request } from "node:http"
+import type { Duplex } from "node:stream"
 import { formatAddress } from "../cluster/address.ts"
 import type { Millis } from "../core/clock.ts"
 import { fail, ok, type Result } from "../core/result.ts"
@@ -48,8 +49,11 @@ export function ask(
       call.destroy()
     }
     call.on("response", answered)
-    // A 101 that nobody listens for ends the connection, and tells nobody.
-    call.on("upgrade", answered)
+    // A 101 without a listener ends the connection in silence; with one, the connection is the listener's to close.
+    call.on("upgrade", (response: IncomingMessage, socket: Duplex) => {
+      answered(response)
+      socket.destroy()
+    })
     call.on("error", (error) => {
       const reason = late.aborted ? `no answer within ${timeoutMs} ms` : reasonOf(error)
       resolve(fail({ reason, isOurs: isLocalShortage(error) }))
