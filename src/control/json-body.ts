@@ -1,6 +1,7 @@
 /** The bodies of the control plane's calls: JSON, small, whole and in time. */
 import type { IncomingMessage } from "node:http"
 import { fail, ok, type Result } from "../core/result.ts"
+import { KeptBytes } from "../http1/kept-bytes.ts"
 import { parseJson } from "./json.ts"
 
 export interface BodyError {
@@ -17,7 +18,7 @@ export async function readJsonBody(
   const { headers } = request
   const tooLarge = refused("body_too_large", `a body has at most ${bytesMax} bytes`)
   if (Number(headers["content-length"] ?? 0) > bytesMax) return tooLarge
-  const chunks: Buffer[] = []
+  const kept = new KeptBytes()
   let bytes = 0
   try {
     // Of a request that is destroyed nobody sees any more that the rest of it is still to come.
@@ -25,7 +26,7 @@ export async function readJsonBody(
     for await (const chunk of pieces) {
       bytes += chunk.length
       if (bytes > bytesMax) return tooLarge
-      chunks.push(chunk)
+      kept.add(chunk)
     }
   } catch {
     return refused("request_timeout", "The request did not arrive whole in time.")
@@ -39,7 +40,7 @@ export async function readJsonBody(
       `a body must be application/json without a content coding; found ${found}`,
     )
   }
-  const json = parseJson(Buffer.concat(chunks))
+  const json = parseJson(Buffer.concat(kept.pieces))
   return json.ok ? json : refused("invalid_json", `the body is not JSON: ${json.error}`)
 }
 

@@ -14,8 +14,10 @@ import type { Socket } from "node:net"
 import type { Millis } from "../core/clock.ts"
 import type { ErrorCode } from "../core/errors.ts"
 import { BodyReader } from "../http1/body.ts"
+import { LF } from "../http1/characters.ts"
 import { type Head, incomplete, invalid } from "../http1/head.ts"
 import { fields } from "../http1/field-names.ts"
+import { Joiner } from "../http1/kept-bytes.ts"
 import { parseResponseHead, responseFraming } from "../http1/response-head.ts"
 import { isTunnelProtocol } from "../http1/upgrade.ts"
 import type { BackendPool } from "./backend-pool.ts"
@@ -110,6 +112,8 @@ export class BackendConnection implements Limited {
   /** For how long it may be idle. */
   #idleMs: Millis = 0
   #partial: Buffer | undefined
+  /** Made where a head comes in parts, and given up behind it. */
+  #joiner: Joiner | undefined
   /** What is read goes here. Only the pages that reads have reached cost memory. */
   #buffer: Buffer = Buffer.allocUnsafeSlow(readBytes)
   /** Bytes in it are still to be written to a client. */
@@ -330,9 +334,13 @@ export class BackendConnection implements Limited {
       this.#lend(exchange)
     } else if (this.#partial === undefined) this.#readHeads(exchange, bytes, 0, length)
     else {
-      const whole = Buffer.concat([this.#partial, bytes.subarray(0, length)])
+      const more = bytes.subarray(0, length)
+      const whole = (this.#joiner ??= new Joiner()).join(this.#partial, more)
       this.#partial = undefined
-      this.#readHeads(exchange, whole, 0, whole.length)
+      // A head that drips in is read again for each of its lines, not for each of its bytes.
+      if (more.includes(LF) || whole.length > this.#context.options.limits.headBytesMax)
+        this.#readHeads(exchange, whole, 0, whole.length)
+      else this.#partial = whole
     }
     return true
   }
@@ -358,9 +366,10 @@ export class BackendConnection implements Limited {
       }
       if (end === incomplete) {
         if (length - from > options.limits.headBytesMax) this.#fail("invalid_response", "(head_too_large)")
-        else if (from < length) this.#partial = Buffer.from(bytes.subarray(from, length))
+        else if (from < length) this.#partial = this.#restOf(bytes, from, length)
         return
       }
+      this.#joiner = undefined
       if (head.status >= 200) {
         this.#beginBody(exchange, head, bytes, end, length)
         return
@@ -377,6 +386,12 @@ export class BackendConnection implements Limited {
       if (this.#exchange !== exchange) return
       from = end
     }
+  }
+
+  /** bytes[from..length) as they can be kept: a copy, unless they are just what was joined. */
+  #restOf(bytes: Buffer, from: number, length: number): Buffer {
+    const isOurs = from === 0 && bytes !== this.#buffer
+    return isOurs ? bytes : Buffer.from(bytes.subarray(from, length))
   }
 
   /**

@@ -15,6 +15,7 @@ import { type ErrorCode, errors } from "../core/errors.ts"
 import { BodyReader } from "../http1/body.ts"
 import { LF } from "../http1/characters.ts"
 import { type Head, incomplete, invalid } from "../http1/head.ts"
+import { Joiner } from "../http1/kept-bytes.ts"
 import { parseRequestHead } from "../http1/request-head.ts"
 import { loopsMax, optionsAnswer, takeForward, timesVia } from "../http1/forwards.ts"
 import { errorAnswer } from "../http1/serialize.ts"
@@ -61,6 +62,8 @@ export class ClientConnection implements ClientSide, Limited {
   #state: "idle" | "head" | "exchange" | "tunnel" | "lingering" | "closed" = "idle"
   /** Bytes that have come and that nobody has read: a head in parts, or a request before its turn. */
   #held: Buffer | undefined
+  /** Made where something is held in parts, and given up with the head that it was for. */
+  #joiner: Joiner | undefined
   #requests = 0
   #isHead = false
   #keepAlive = false
@@ -184,9 +187,8 @@ export class ClientConnection implements ClientSide, Limited {
     if (this.#paused) this.#bodyBeganAt += this.#owner.deadlines.tick - this.#pausedAt
     this.#setBodyDeadline()
     this.#resume()
-    const held = this.#held
+    const held = this.#takeHeld()
     if (held === undefined) return
-    this.#held = undefined
     this.#readBody(held, 0)
     if (this.#ended) this.#endBody()
   }
@@ -299,9 +301,8 @@ export class ClientConnection implements ClientSide, Limited {
 
   #resumeTunnel(): void {
     this.#resume()
-    const held = this.#held
+    const held = this.#takeHeld()
     if (held === undefined) return
-    this.#held = undefined
     this.#exchange.onTunnelBytes(held)
     if (this.#ended) this.#exchange.onTunnelEnd()
   }
@@ -331,7 +332,15 @@ export class ClientConnection implements ClientSide, Limited {
   }
 
   #hold(chunk: Buffer): void {
-    this.#held = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk])
+    if (this.#held === undefined) this.#held = chunk
+    else this.#held = (this.#joiner ??= new Joiner()).join(this.#held, chunk)
+  }
+
+  #takeHeld(): Buffer | undefined {
+    const held = this.#held
+    this.#held = undefined
+    this.#joiner = undefined
+    return held
   }
 
   #isHeldTooLong(): boolean {
@@ -386,6 +395,7 @@ export class ClientConnection implements ClientSide, Limited {
       }
       return false
     }
+    this.#joiner = undefined
     const { forwarding, redirectPort } = this.#entry
     if (redirectPort !== undefined && !forwarding.isSecure(head)) {
       this.#redirect(head, redirectPort)

@@ -12,6 +12,7 @@ import type { Socket } from "node:net"
 import type { TLSSocket } from "node:tls"
 import type { Millis } from "../core/clock.ts"
 import type { ErrorCode } from "../core/errors.ts"
+import { Joiner } from "../http1/kept-bytes.ts"
 import { errorAnswer } from "../http1/serialize.ts"
 import { type Deadlines, lastRequestMs, type Limited } from "./deadlines.ts"
 import { type ProxyHeader, readProxyHeader } from "./proxy-protocol.ts"
@@ -53,6 +54,7 @@ export class Entrance implements Limited, Handshaking {
   #isStopping = false
   /** Bytes that have come, behind the PROXY header. */
   #held: Buffer | undefined
+  readonly #joiner = new Joiner()
   #forget: (() => void) | undefined
 
   constructor(owner: EntranceOwner, socket: Socket, tls: TlsTermination | undefined) {
@@ -109,7 +111,7 @@ export class Entrance implements Limited, Handshaking {
   // ── within ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   readonly #onData = (chunk: Buffer): void => {
-    this.#held = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk])
+    this.#held = this.#held === undefined ? chunk : this.#joiner.join(this.#held, chunk)
     if (this.#state === "proxy") this.#readHeader(this.#held)
     else if (holdsFirstRecord(this.#held)) this.#shakeHands()
   }

@@ -25,6 +25,7 @@ import type { AttemptResult, Outcome } from "../policies/policy.ts"
 import type { BodyReader } from "../http1/body.ts"
 import { fields } from "../http1/field-names.ts"
 import type { Head } from "../http1/head.ts"
+import { KeptBytes } from "../http1/kept-bytes.ts"
 import type { ResourceTable, ResourceVector } from "../core/resources.ts"
 import { isIdempotent, isSafe } from "../http1/request-head.ts"
 import {
@@ -175,7 +176,7 @@ export class Exchange implements BackendSide {
   /** The request's head as it goes to any backend. */
   #requestHead: Buffer | undefined
   /** The body so far, kept for another attempt; undefined once it has grown too large for that. */
-  #replay: Buffer[] | undefined
+  #replay: KeptBytes | undefined
   #replayBytes = 0
   #requestEnded = false
   #keepAlive = false
@@ -230,7 +231,7 @@ export class Exchange implements BackendSide {
     this.#keepAlive = keepAlive
     this.#attempts = 0
     this.#tried = undefined
-    this.#replay = ended ? undefined : []
+    this.#replay = ended ? undefined : new KeptBytes()
     this.#replayBytes = 0
     this.#route = context.routes.of(head)
     const added = extra + context.askLine + this.#weigh(head, forwarding)
@@ -264,7 +265,7 @@ export class Exchange implements BackendSide {
     for (let i = 0; i < reader.outputCount; i++) {
       const slice = reader.output[i]!
       this.#replayBytes += slice.length
-      this.#replay?.push(slice)
+      this.#replay?.add(slice)
       if (this.#ready && !this.#connection!.socket.write(slice)) {
         this.#connection!.requestStalls()
         this.#client.pauseBody()
@@ -336,12 +337,12 @@ export class Exchange implements BackendSide {
     const { socket } = connection
     const replay = this.#replay
     if (replay !== undefined) connection.expectsBody()
-    if (replay === undefined || replay.length === 0) {
+    if (replay === undefined || replay.pieces.length === 0) {
       connection.send(this.#requestHead!)
     } else {
       socket.cork()
       socket.write(this.#requestHead!)
-      for (const slice of replay) socket.write(slice)
+      for (const piece of replay.pieces) socket.write(piece)
       socket.uncork()
       if (this.#replayBytes > this.#context.options.limits.replayBytesMax) this.#replay = undefined
     }

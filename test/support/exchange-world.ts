@@ -60,6 +60,11 @@ export class FakeSocket {
     return true
   }
 
+  // Where write errors are outlived, these hooks of streams are called (src/proxy/write-errors.ts).
+  /* oxlint-disable eslint/no-underscore-dangle */
+  _write(): void {}
+  _writev(): void {}
+  /* oxlint-enable eslint/no-underscore-dangle */
   cork(): void {}
   uncork(): void {}
   pause(): void {}
