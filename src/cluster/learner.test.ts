@@ -316,6 +316,22 @@ test("failures make a backend dearer, what clients cut off does not, and a slot 
   assert.ok(penalties.get(snapshot.members[0]!.id)! > 5)
 })
 
+test("a route that fails on every backend penalises none of them", () => {
+  const learner = newLearner()
+  const snapshot = snapshotOf([
+    [10, 10],
+    [10, 10],
+  ])
+  const observer = new Observer(resources, 2)
+  for (let i = 0; i < 100; i++) {
+    // All of the broken route's requests but few go to one of them.
+    observer.settled(i < 95 ? 0 : 1, 1, Float64Array.of(1, 1), outcome({ result: "failure" }), 0)
+    observer.settled(i % 2, 2, Float64Array.of(1, 1), outcome(), 0)
+  }
+  learner.ingest(observer.take(1_000)!, snapshot.members, 1_000)
+  assert.equal(learner.learn(snapshot, 1_000).penalties.size, 0)
+})
+
 test("the planner is given the eligible members with corrected capacities, and the routes", () => {
   const asked: (readonly [string, number])[] = []
   const { knowledge } = rehearse({

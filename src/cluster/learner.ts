@@ -318,7 +318,7 @@ export class Learner {
       this.#serviceTimes.add(route, served, totalMs, values[at + cellFields.firstByteMsMin]!, answerMs)
       const id = idOf.get(slots[row]!)
       if (id === undefined) continue
-      this.#penalties.add(id, served, failed, now)
+      this.#penalties.add(id, route, served, failed, now)
       const ledger = this.#ledgers.get(id)
       ledger?.ended(served + failed + values[at + cellFields.ignored]!, now)
       if (ledger === undefined || served === 0) continue

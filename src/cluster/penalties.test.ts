@@ -1,14 +1,16 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { parseBackendId } from "../core/backend.ts"
-import { Penalties, penaltyMax } from "./penalties.ts"
+import { seeded } from "../core/rng.ts"
+import { penaltyMax } from "../core/knowledge.ts"
+import { Penalties } from "./penalties.ts"
 
 const [a, b] = [parseBackendId("a")!, parseBackendId("b")!]
 
 test("a third of many failing makes a backend five times as dear, for what fails is seen by somebody", () => {
   const penalties = new Penalties()
-  penalties.add(a, 1_000, 500, 0)
-  penalties.add(b, 1_000, 0, 0)
+  penalties.add(a, 0, 1_000, 500, 0)
+  penalties.add(b, 0, 1_000, 0, 0)
   const found = penalties.learn(0)
   assert.ok(Math.abs(found.get(a)! - 1.5 ** 4) < 0.1, `${found.get(a)}`)
   assert.equal(found.get(b), undefined)
@@ -16,33 +18,106 @@ test("a third of many failing makes a backend five times as dear, for what fails
 
 test("one failure among few says little, and all failing is bounded", () => {
   const penalties = new Penalties()
-  penalties.add(a, 0, 1, 0)
-  penalties.add(b, 0, 1e6, 0)
+  penalties.add(a, 0, 0, 1, 0)
+  penalties.add(b, 1, 0, 1e6, 0)
   const found = penalties.learn(0)
   assert.ok(found.get(a)! < 1.5)
   assert.equal(found.get(b), penaltyMax)
 })
 
-test("goes back to none with the seconds", () => {
+test("a backend that is hardly used any more is not forgotten with the seconds, but with what succeeds", () => {
   const penalties = new Penalties()
-  penalties.add(a, 0, 100, 0)
+  penalties.add(a, 0, 0, 100, 0)
   const penaltyAt = (now: number) => penalties.learn(now).get(a) ?? 1
-  const [soon, later] = [penaltyAt(1_000), penaltyAt(40_000)]
-  assert.ok(soon > 10 && later < soon && later > 1, `${soon}, ${later}`)
-  assert.equal(penaltyAt(120_000), 1)
+  const [soon, later, minutes] = [penaltyAt(1_000), penaltyAt(40_000), penaltyAt(140_000)]
+  // About ten attempts are left after 23 s, and a third of them after 100 s more: (1 + 3 / 10)⁴.
+  assert.ok(soon === penaltyMax && later > 7 && minutes > 2 && minutes < 4, `${soon}, ${later}, ${minutes}`)
+  for (let second = 141; second < 181; second++) {
+    penalties.add(a, 0, 1, 0, second * 1_000)
+    penalties.learn(second * 1_000)
+  }
+  assert.equal(penaltyAt(181_000), 1)
+})
+
+test("time alone forgives too, in minutes", () => {
+  const penalties = new Penalties()
+  penalties.add(a, 0, 0, 100, 0)
+  for (let second = 1; second < 600; second++) penalties.learn(second * 1_000)
+  assert.equal(penalties.learn(600_000).size, 0)
 })
 
 test("small changes are not published", () => {
   const penalties = new Penalties()
-  penalties.add(a, 900, 300, 0)
+  penalties.add(a, 0, 900, 300, 0)
   const first = penalties.learn(0).get(a)
-  penalties.add(a, 900, 303, 1)
+  penalties.add(a, 0, 900, 303, 1)
   assert.equal(penalties.learn(1).get(a), first)
 })
 
 test("who has left is forgotten", () => {
   const penalties = new Penalties()
-  penalties.add(a, 0, 100, 0)
+  penalties.add(a, 0, 0, 100, 0)
   penalties.retain((id) => id !== a)
   assert.equal(penalties.learn(0).size, 0)
+})
+
+test("what fails on every backend is the fault of none", () => {
+  const penalties = new Penalties()
+  for (const id of [a, b]) {
+    penalties.add(id, 1, 0, 200, 0)
+    penalties.add(id, 2, 200, 0, 0)
+  }
+  assert.equal(penalties.learn(0).size, 0)
+  // Of another one more fails than that.
+  penalties.add(b, 2, 0, 200, 1_000)
+  assert.deepEqual([...penalties.learn(1_000).keys()], [b])
+})
+
+test("chance makes no difference between backends that fail alike", () => {
+  const rng = seeded(1)
+  const ids = Array.from({ length: 20 }, (_, i) => parseBackendId(`b${i}`)!)
+  for (const part of [0.02, 0.3, 0.9]) {
+    const penalties = new Penalties()
+    for (const id of ids) {
+      let failed = 0
+      for (let n = 0; n < 200; n++) if (rng.next() < part) failed++
+      penalties.add(id, 0, 200 - failed, failed, 0)
+    }
+    assert.equal(penalties.learn(0).size, 0, `${part}`)
+  }
+})
+
+test("a route that fails everywhere says nothing of who gets most of it", () => {
+  const penalties = new Penalties()
+  penalties.add(a, 0, 100, 0, 0)
+  penalties.add(b, 0, 100, 0, 0)
+  penalties.add(a, 1, 0, 100, 0)
+  penalties.add(b, 1, 0, 1, 0)
+  assert.equal(penalties.learn(0).size, 0)
+})
+
+test("however many fail, one that works tells of them all", () => {
+  const penalties = new Penalties()
+  const failing = Array.from({ length: 9 }, (_, i) => parseBackendId(`failing-${i}`)!)
+  for (const id of failing) penalties.add(id, 0, 0, 1_000, 0)
+  penalties.add(a, 0, 3, 0, 0)
+  const found = penalties.learn(0)
+  for (const id of failing) assert.equal(found.get(id), penaltyMax)
+  assert.equal(found.get(a), undefined)
+})
+
+test("while nobody else has had a route's requests its failures are the fault of who has them", () => {
+  const penalties = new Penalties()
+  penalties.add(a, 0, 0, 100, 0)
+  penalties.add(b, 1, 100, 0, 0)
+  assert.equal(penalties.learn(0).get(a), penaltyMax)
+})
+
+test("a route on which nothing fails any more is no excuse for what fails later", () => {
+  const penalties = new Penalties()
+  for (const id of [a, b]) penalties.add(id, 0, 0, 100, 0)
+  for (let second = 1; second < 2_000; second++) penalties.learn(second * 1_000)
+  penalties.add(b, 0, 100, 0, 2_000_000)
+  penalties.add(a, 0, 0, 100, 2_000_000)
+  assert.equal(penalties.learn(2_000_000).get(a), penaltyMax)
 })

@@ -18,6 +18,9 @@ export interface Knowledge {
   readonly mix: Mix | undefined
 }
 
+/** The largest penalty there is: of a backend that fails half of what it gets, or more. */
+export const penaltyMax = 16
+
 export interface RouteKnowledge {
   /** For people: `GET /users/*`, or the name of a rule; "" is route 0. */
   readonly name: string

@@ -16,13 +16,6 @@ test("what is not there is a kind of its own", () => {
   assert.equal(kindsOf(ofCapacity([1, 0], [1, 1e-9], [0, 1], [7, 0]), 2, 128).count, 3)
 })
 
-test("a penalty divides the size", () => {
-  const [a, b] = ofCapacity([4, 4], [4, 4])
-  const kinds = kindsOf([a!, { capacity: b!.capacity, penalty: 3 }], 2, 128)
-  assert.ok(Math.abs(kinds.part[1]! - 0.25) < 1e-12)
-  assert.ok(Math.abs(kinds.capacity[0]! - 16 / 3) < 1e-12)
-})
-
 test("too many shapes are rounded until they are few, and no further from their kind than that", () => {
   const rng = seeded(1)
   const members = ofCapacity(...Array.from({ length: 2_000 }, () => [1 + 9 * rng.next(), 1 + 9 * rng.next()]))

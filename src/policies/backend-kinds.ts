@@ -20,12 +20,12 @@ const roughly = 0.01
 /**
  * Groups members whose capacities are in the same proportions. When that makes more than `kindsMax` kinds, ratios are
  * rounded to 1 %, 2 %, 4 % and so on until it does not; a resource that is not there is always told from one that is.
- * A kind's members get parts of it by size, so that all are loaded alike. A member's penalty divides its size.
+ * A kind's members get parts of it by size, so that all are loaded alike.
  *
  * O(members · resources), a few times over. The kinds are numbered in order of their first member.
  */
 export function kindsOf(
-  members: readonly { readonly capacity: Readonly<ResourceVector>; readonly penalty?: number | undefined }[],
+  members: readonly { readonly capacity: Readonly<ResourceVector> }[],
   resources: number,
   kindsMax: number,
 ): Kinds {
@@ -52,10 +52,9 @@ export function kindsOf(
   const part = new Float64Array(members.length)
   for (const [member, one] of members.entries()) {
     const kind = of[member]!
-    const factor = 1 / Math.max(1, one.penalty ?? 1)
     let room = 0
     for (let r = 0; r < resources; r++) {
-      const amount = one.capacity[r]! * factor
+      const amount = one.capacity[r]!
       capacity[kind * resources + r]! += amount
       if (totals[r]! > 0) room += amount / totals[r]! / resources
     }

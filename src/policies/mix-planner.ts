@@ -2,6 +2,7 @@ import type { BackendId } from "../core/backend.ts"
 import type { Mix, RouteKnowledge } from "../core/knowledge.ts"
 import type { ResourceTable, ResourceVector } from "../core/resources.ts"
 import { kindsOf, type Kinds } from "./backend-kinds.ts"
+import { believedOf } from "./believed.ts"
 import { meanHoldSeconds } from "./hold-time.ts"
 import { solveMix } from "./mix-solver.ts"
 
@@ -9,7 +10,7 @@ import { solveMix } from "./mix-solver.ts"
 export interface PlannedMember {
   readonly id: BackendId
   readonly capacity: Readonly<ResourceVector>
-  /** For failing, ≥ 1: with 2 it counts as half of what it is. */
+  /** For failing, ≥ 1: with 2 it counts as half of what it is, and as half an average one at most. */
   readonly penalty?: number | undefined
 }
 
@@ -48,7 +49,7 @@ export class MixPlanner {
   plan(members: readonly PlannedMember[], routes: readonly RouteKnowledge[]): Mix | undefined {
     if (members.length === 0 || !routes.some((route) => route.isLearned)) return undefined
     const resources = this.#resources.length
-    const kinds = kindsOf(members, resources, kindsMax)
+    const kinds = kindsOf(sizedByPenalty(members), resources, kindsMax)
     const { count, capacity } = kinds
     const solution = solveMix(
       {
@@ -114,6 +115,16 @@ export class MixPlanner {
     }
     return from
   }
+}
+
+/** The same members in their order, each as large as what it has been seen to do lets it count. */
+function sizedByPenalty(
+  members: readonly PlannedMember[],
+): readonly { readonly capacity: Readonly<ResourceVector> }[] {
+  const penalties = new Map(members.map(({ id, penalty = 1 }) => [id, penalty]))
+  const { capacities, hasPenalties, penalties: relative } = believedOf(members, penalties)
+  if (!hasPenalties) return members
+  return capacities.map((capacity, i) => ({ capacity: capacity.map((amount) => amount / relative[i]!) }))
 }
 
 /** What a request a second takes of each resource: its work, or what it holds times how long. */

@@ -98,6 +98,8 @@ export class Mix implements Policy {
     const members = this.#members
     const count = members.length
     const { route } = request
+    const tried = this.#prices.trial(request)
+    if (tried !== undefined) return tried
     const isPlanned = route < this.#isPlanned.length && this.#isPlanned[route] === 1
     if (!isPlanned && count <= scannedMax) return this.#prices.cheapest(request)
     if (count === 0) return undefined

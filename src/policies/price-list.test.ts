@@ -169,8 +169,8 @@ test("a penalty follows the load of the fleet when it is refreshed", () => {
   members[1]!.load.hold(Float64Array.of(80, 80))
   assert.equal(pricesOf(list, 2, [1, 1])[0], before)
   list.refresh()
-  // The mean is 40 of 8, five seconds; two more times what the request costs there: 2 · 2/8 · 5.
-  assert.ok(Math.abs(pricesOf(list, 2, [1, 1])[0]! - before! - 2.5) < 1e-12)
+  // The other has 80 of 8, ten seconds; two more times what the request costs there: 2 · 2/8 · 10.
+  assert.ok(Math.abs(pricesOf(list, 2, [1, 1])[0]! - before! - 5) < 1e-12)
 })
 
 // Amounts as the load table has them: whole multiples of its resolution.

@@ -3,9 +3,11 @@ import type { Backend, BackendLoad } from "../core/backend.ts"
 import { type Knowledge, nothingKnown } from "../core/knowledge.ts"
 import type { ResourceTable } from "../core/resources.ts"
 import type { Rng } from "../core/rng.ts"
+import { averageFrom, believedOf } from "./believed.ts"
 import { HoldTimes } from "./hold-time.ts"
 import type { PickRequest } from "./policy.ts"
 import { Suitability } from "./suitability.ts"
+import { Trials } from "./trials.ts"
 
 /**
  * What placing a request would cost at each member of a fleet:
@@ -32,7 +34,10 @@ import { Suitability } from "./suitability.ts"
  * without any price it would go anywhere. Never NaN.
  *
  * A backend with a penalty p for failing costs p times its price, and (p − 1) times what the request would cost at
- * the mean load of the fleet: failing fast keeps a backend idle, and idle must not look cheap.
+ * the mean load of those that do not fail: failing fast keeps a backend idle, and idle must not look cheap. What it
+ * announces must not either: it counts as no larger than they are (`believedOf`), and p is over the least penalty of
+ * the fleet, so where all fail alike nothing is different. So one that fails may get nothing at all, whatever its size.
+ * To find out when it works again it is tried now and then (`Trials`).
  *
  * @see Stolyar, "Maxweight scheduling in a generalized switch", Annals of Applied Probability 14(1), 2004: with rates
  * alone this is the greedy step on the quadratic potential Σ W² / (C · K̄), stable whenever any policy is.
@@ -62,11 +67,20 @@ export class PriceList {
   #prices = new Float64Array(0)
   /** By member, of the same request: how dear it is. */
   #dears = new Float64Array(0)
-  /** By member. */
-  #penalties = new Float64Array(0)
+  /** By member, over the least of them. */
+  #penalties: Readonly<Float64Array> = new Float64Array(0)
   #hasPenalties = false
-  /** By resource: φ of the mean load of the fleet, as of the last refresh. Only kept while there are penalties. */
+  /** By member: its weight, of one that fails no more than those of others. */
+  #weightOf: Readonly<Float64Array> = new Float64Array(0)
+  /** By resource: what those have together that do not fail, 1 / K; and their loads. */
+  readonly #inverseGood: Float64Array<ArrayBuffer>
+  #goodLoads: readonly BackendLoad[] = []
+  /** By resource: φ of their mean load, as of the last refresh. Only kept while there are penalties. */
   readonly #meanPrice: Float64Array
+  /** Their attempts in flight per weight, as of the last refresh. */
+  #meanInFlight = 0
+  #goodWeight = 0
+  readonly #trials = new Trials()
 
   // Of the request asked about, by resource: d / K̄ and d / 2. Then one cell: what it would cost at the mean load.
   readonly #weights: Float64Array
@@ -83,6 +97,7 @@ export class PriceList {
     this.#times = new HoldTimes(resources)
     this.#suitability = new Suitability(resources, this.#times)
     this.#inverseMean = new Float64Array(resources.length)
+    this.#inverseGood = new Float64Array(resources.length)
     this.#meanPrice = new Float64Array(resources.length)
     this.#weights = new Float64Array(resources.length)
     this.#halves = new Float64Array(resources.length)
@@ -108,35 +123,67 @@ export class PriceList {
     const count = this.#count
     const members = this.#members
     const { routes, penalties } = this.#knowledge
+    const believed = believedOf(members, penalties)
     this.#times.prepare(members, routes)
     const seconds = this.#times.meanSeconds ?? 1
     const sums = new Float64Array(count)
+    const goodSums = new Float64Array(count)
     this.#inverse = new Float64Array(members.length * count)
-    for (const [index, { capacity }] of members.entries()) {
+    for (const [index, capacity] of believed.capacities.entries()) {
       for (let r = 0; r < count; r++) {
         const has = capacity[r]! * (this.#isSpace[r]! ? 1 : seconds)
         this.#inverse[index * count + r] = 1 / has
         sums[r]! += has
+        if (believed.isGood[index]) goodSums[r]! += has
       }
     }
     this.#isPlainPair = this.#isPairOfRates && !this.#inverse.includes(Infinity)
     for (let r = 0; r < count; r++) this.#inverseMean[r] = sums[r]! > 0 ? members.length / sums[r]! : 1
-    this.#penalties = Float64Array.from(members, ({ id }) => Math.max(1, penalties.get(id) ?? 1))
-    this.#hasPenalties = this.#penalties.some((penalty) => penalty > 1)
+    for (let r = 0; r < count; r++) this.#inverseGood[r] = goodSums[r]! > 0 ? 1 / goodSums[r]! : 0
+    this.#weightOf = believed.weights
+    this.#penalties = believed.penalties
+    this.#hasPenalties = believed.hasPenalties
+    this.#trials.rebuild(members, believed.penalties)
+    this.#goodLoads = this.#loads.filter((_, index) => believed.isGood[index])
+    this.#goodWeight = believed.weights.reduce((sum, weight, i) => sum + (believed.isGood[i] ? weight : 0), 0)
     if (this.#hasBoth) this.#suitability.prepare(members, routes, this.#inverse, this.#inverseMean)
     this.#withdraws = this.#hasBoth && this.#suitability.isKnown
     this.refresh()
   }
 
-  /** Cold: looks at how loaded the fleet is on average, where that matters. O(members · resources). */
+  /**
+   * Cold, several times a second: looks at how loaded the members are that do not fail, and whose turn it is of the
+   * others to be tried, where that matters. O(members · resources).
+   */
   refresh(): void {
     if (!this.#hasPenalties) return
     for (let r = 0; r < this.#count; r++) {
       let held = 0
-      for (const load of this.#loads) held += load.reserved(r)
-      const mean = (held / this.#loads.length) * this.#inverseMean[r]!
+      for (const load of this.#goodLoads) held += load.reserved(r)
+      const mean = held * this.#inverseGood[r]!
       this.#meanPrice[r] = this.#isSpace[r]! ? mean / (1 - Math.min(mean, 0.99)) : mean
     }
+    let inFlight = 0
+    for (const load of this.#goodLoads) inFlight += load.inFlight
+    this.#meanInFlight = inFlight / this.#goodWeight
+    this.#trials.refresh()
+  }
+
+  /**
+   * Hot: a failing member to which this request goes to find out whether it works again (`Trials`); almost always
+   * undefined. To be called once a pick, before prices are asked for.
+   */
+  trial(request: PickRequest): Backend | undefined {
+    if (!this.#hasPenalties) return undefined
+    const index = this.#trials.next()
+    if (index < 0) return undefined
+    const backend = this.#members[index]!
+    if (!request.admits(backend)) return undefined
+    this.ask(request)
+    // What the request needs may not be there.
+    if (this.#plainOf(index) === Infinity) return undefined
+    this.#trials.begun(index)
+    return backend
   }
 
   /** What the following calls of `of` are about. */
@@ -166,12 +213,16 @@ export class PriceList {
     const price = this.#plainOf(index)
     if (!this.#hasPenalties) return price
     const penalty = this.#penalties[index]!
+    if (penalty === 1) return price
+    // What needs nothing has no price at an idle backend, and a multiple of that is none either.
+    if (this.#needsNothing)
+      return penalty * (price + 1 / this.#weightOf[index]!) + (penalty - 1) * this.#meanInFlight
     return penalty * price + (penalty - 1) * this.#atMeanLoad[0]!
   }
 
   #plainOf(index: number): number {
     const load = this.#loads[index]!
-    if (this.#needsNothing) return load.inFlight / this.#members[index]!.weight
+    if (this.#needsNothing) return load.inFlight / this.#weightOf[index]!
     const count = this.#count
     const time = this.#hasBoth ? this.#times.of(index) : 1
     let price = 0
@@ -232,24 +283,23 @@ export class PriceList {
 
   /**
    * As `cheapest`, among the members with these indices only, the first of the tied. What is too dear is so beside
-   * the best of these. O(indices · resources).
+   * the best of these. Undefined as well when that is one that fails often: then others may do better. O(indices ·
+   * resources).
    */
   cheapestOf(request: PickRequest, indices: Readonly<Int32Array>): Backend | undefined {
     this.ask(request)
     const prices = this.#prices
     for (let n = 0; n < indices.length; n++) prices[indices[n]!] = this.of(indices[n]!)
     if (this.#withdraws) this.#withdraw(request, indices)
-    let best: Backend | undefined
+    let best = -1
     let least = Infinity
     for (let n = 0; n < indices.length; n++) {
       const price = prices[indices[n]!]!
-      if (!(price < least)) continue
-      const backend = this.#members[indices[n]!]!
-      if (!request.admits(backend)) continue
-      best = backend
+      if (!(price < least) || !request.admits(this.#members[indices[n]!]!)) continue
+      best = indices[n]!
       least = price
     }
-    return best
+    return best < 0 || this.#penalties[best]! >= averageFrom ? undefined : this.#members[best]
   }
 
   /**

@@ -23,7 +23,7 @@ export class Price implements Policy {
   }
 
   pick(request: PickRequest): Backend | undefined {
-    return this.#prices.cheapest(request)
+    return this.#prices.trial(request) ?? this.#prices.cheapest(request)
   }
 
   learn(knowledge: Knowledge): void {

@@ -88,6 +88,8 @@ export class ShadowPrice implements Policy {
     const values = this.#values
     const prices = this.#prices
     const count = this.#isSpace.length
+    const tried = prices.trial(request)
+    if (tried !== undefined) return tried
     prices.ask(request)
     for (let i = 0; i < members.length; i++) {
       if (!request.admits(members[i]!)) {
