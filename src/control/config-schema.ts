@@ -420,6 +420,13 @@ const schema = mapping({
     tlsHandshake: duration("10s").describe("A TLS handshake."),
     clientIdle: duration("75s").describe("A client connection between requests."),
     clientBody: duration("60s").describe("Between two pieces of a request's body."),
+    clientHalfClosed: duration("1s", 0, 24 * 7 * hour).describe(
+      "Without a byte to write to a client that has ended its side; 0s ends its exchange at once.",
+    ),
+    linger: duration("30s").describe(
+      "Reading and discarding the rest of a request that was answered early, so that its client can read the response.",
+    ),
+    lingerIdle: duration("5s").describe("Between two pieces of that rest."),
     connect: duration("3s").describe("A connection to a backend."),
     responseHead: duration("30s").describe("A response's head, once the request is sent."),
     betweenBytes: duration("60s").describe("Between two pieces of a response."),
@@ -542,6 +549,9 @@ export function draftConfig(input: unknown): Result<ConfigDraft, readonly Schema
       tlsHandshakeMs: timeouts.tlsHandshake,
       clientIdleMs: timeouts.clientIdle,
       clientBodyMs: timeouts.clientBody,
+      clientHalfClosedMs: timeouts.clientHalfClosed,
+      lingerMs: timeouts.linger,
+      lingerIdleMs: timeouts.lingerIdle,
       connectMs: timeouts.connect,
       responseHeadMs: timeouts.responseHead,
       betweenBytesMs: timeouts.betweenBytes,

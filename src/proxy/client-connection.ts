@@ -7,8 +7,12 @@
  *      └──(end, time)──▶ closed                    ├──(not kept)──▶ lingering ──▶ closed
  *                                                  └──101──▶ tunnel ──▶ closed
  *
- * Requests that are sent before the response to an earlier one wait unread (RFC 9112 9.3.2): answers come in
- * order and a client that pipelines without reading costs one buffer. Benchmark: bench/relay.ts.
+ * Requests that are sent before the response to an earlier one wait their turn (RFC 9112 9.3.2): responses come in
+ * order. As many bytes of them are read as a head may have, so that the client's end is seen behind them.
+ *
+ * A client that has ended its side looks the same whether it still reads or has gone: the system knows only when it
+ * sends something more. So its exchange goes on for as long as bytes are written, and for `timeouts.clientHalfClosed`
+ * without any. Benchmark: bench/relay.ts.
  */
 import type { Socket } from "node:net"
 import { type ErrorCode, errors } from "../core/errors.ts"
@@ -26,11 +30,10 @@ import type { Forwarding } from "./forwarding.ts"
 import type { ProxyEnds } from "./proxy-protocol.ts"
 import { redirectAnswer } from "./redirect.ts"
 
-/** How long and how much is read of a client that is told to go, so that it can read the answer (RFC 9112 9.6). */
-const lingerMs = 2_000
-const lingerBytesMax = 256 * 1024
-
-/** How long a tunnel is silent before the system asks whether the client is still there. */
+/**
+ * How long a tunnel, or a client that has ended its side, is silent before the system asks whether the client is still
+ * there. Linux forgets a closed connection whose other side is open after 60 s, and answers with a reset then.
+ */
 const keepAliveMs = 60_000
 
 /** What the thread wants to know of its connections. */
@@ -68,7 +71,8 @@ export class ClientConnection implements ClientSide, Limited {
   #isHead = false
   #keepAlive = false
   #ended = false
-  #lingered = 0
+  /** By when a client that has been told to go has to have gone; `never` until it has been sent everything. */
+  #lingerEndsAt: Tick = never
   #parsing = false
   /** No more bytes are wanted for now. */
   #paused = false
@@ -155,11 +159,9 @@ export class ClientConnection implements ClientSide, Limited {
   write(bytes: Buffer): boolean {
     if (this.#state === "closed") return true
     const took = this.#socket.write(bytes)
-    if (this.#state === "tunnel") this.#setTunnelDeadline()
-    // While the client does not read, its own time limit runs; every byte it takes sets it back.
-    else if (!took) this.#setDeadline(this.#owner.options.timeouts.betweenBytesMs)
-    else if (!this.#isBodyOpen) this.deadlineAt = this.#exchangeEndsAt
     this.#clogged = !took
+    if (this.#state === "tunnel") this.#setTunnelDeadline()
+    else if (!took || !this.#isBodyOpen) this.#setAnswerDeadline()
     return took
   }
 
@@ -282,8 +284,7 @@ export class ClientConnection implements ClientSide, Limited {
         }
         break
       case "lingering":
-        this.#lingered += chunk.length
-        if (this.#lingered > lingerBytesMax) this.#close()
+        if (this.#lingerEndsAt !== never) this.#setLingerDeadline()
         break
       case "closed":
         break
@@ -313,7 +314,7 @@ export class ClientConnection implements ClientSide, Limited {
       case "exchange":
         // It takes its answer again; a body that is still to come has a time limit of its own.
         if (this.#isBodyOpen && !this.#paused) this.#setBodyDeadline()
-        else this.deadlineAt = this.#exchangeEndsAt
+        else this.#setAnswerDeadline()
         this.#exchange.onClientDrain()
         break
       case "tunnel":
@@ -349,7 +350,13 @@ export class ClientConnection implements ClientSide, Limited {
 
   #holdForLater(bytes: Buffer): void {
     this.#hold(bytes)
-    this.#paused = true
+    this.#watch()
+  }
+
+  /** The request has been read. Reads on, so that the client's end is seen, but not for ever. */
+  #watch(): void {
+    if (this.#isHeldTooLong()) this.#paused = true
+    else this.#resume()
   }
 
   /** Serves what is held, one request after the other, until one has to wait for something. */
@@ -475,7 +482,7 @@ export class ClientConnection implements ClientSide, Limited {
     this.#bodyBeganAt = this.#owner.deadlines.tick
     this.#pausedAt = this.#bodyBeganAt
     // A body that waits for a backend's room behind an earlier request is not what the client is waited for.
-    if (ended || this.#paused) this.deadlineAt = this.#exchangeEndsAt
+    if (ended || this.#paused) this.#setAnswerDeadline()
     else this.#setBodyDeadline()
     this.#exchange.begin(head, ended, this.#entry.forwarding, extra, this.#keepAlive)
     if (end === bytes.length) {
@@ -483,6 +490,7 @@ export class ClientConnection implements ClientSide, Limited {
     } else if (this.#isInExchange() && this.#isBodyOpen) this.#readBody(bytes, end)
     else if (this.#isInExchange()) this.#holdForLater(bytes.subarray(end))
     else if (this.#isWaiting()) this.#hold(bytes.subarray(end))
+    if (this.#ended) this.#endBody()
   }
 
   /** Another request may follow this one. To be asked once for each. */
@@ -517,8 +525,10 @@ export class ClientConnection implements ClientSide, Limited {
     if (reader.state !== "complete" || !this.#isInExchange()) return
     this.#setAnswerDeadline()
     this.#exchange.onRequestEnd()
-    if (at === bytes.length) return
-    if (this.#isInExchange()) this.#holdForLater(bytes.subarray(at))
+    if (at === bytes.length) {
+      // The backend may have held its last piece back: reading has stopped then.
+      if (this.#isInExchange()) this.#watch()
+    } else if (this.#isInExchange()) this.#holdForLater(bytes.subarray(at))
     else if (this.#isWaiting()) {
       this.#hold(bytes.subarray(at))
       this.#parseHeld()
@@ -526,8 +536,8 @@ export class ClientConnection implements ClientSide, Limited {
   }
 
   /**
-   * The client will send no more. What it has asked for is still answered (RFC 9112 9.6 makes no abort of it); a
-   * request whose end can no longer come is not.
+   * The client will send no more. What it has asked for is still answered where that does not take long (RFC 9112 9.6
+   * makes no abort of it); a request whose end can no longer come is not.
    */
   #onEnd(): void {
     this.#ended = true
@@ -540,7 +550,7 @@ export class ClientConnection implements ClientSide, Limited {
         this.#finish()
         break
       case "exchange":
-        this.#endBody()
+        this.#endExchange()
         break
       case "tunnel":
         // TLS reads on past what we have paused: the end may come while bytes before it are held.
@@ -551,14 +561,30 @@ export class ClientConnection implements ClientSide, Limited {
     }
   }
 
+  #endExchange(): void {
+    const { clientHalfClosedMs } = this.#owner.options.timeouts
+    if (clientHalfClosedMs === 0) {
+      this.#close()
+      return
+    }
+    this.#endBody()
+    if (!this.#isInExchange() || this.#isBodyOpen) return
+    this.#setAnswerDeadline()
+    if (clientHalfClosedMs > keepAliveMs) this.#entry.transport.setKeepAlive(true, keepAliveMs)
+  }
+
   /** No more of the body comes than what is held. */
   #endBody(): void {
     if (this.#held === undefined && this.#isInExchange() && this.#isBodyOpen) this.#close()
   }
 
-  /** Nothing is expected of it now but that it takes what it is sent. */
+  /**
+   * Nothing is expected of it now but that it takes what it is sent: while it does not, its own time limit runs, and
+   * every byte that it takes sets it back. Whether it is there at all is asked where it has ended its side.
+   */
   #setAnswerDeadline(): void {
     if (this.#clogged) this.#setDeadline(this.#owner.options.timeouts.betweenBytesMs)
+    else if (this.#ended) this.#setDeadline(this.#owner.options.timeouts.clientHalfClosedMs)
     else this.deadlineAt = this.#exchangeEndsAt
   }
 
@@ -589,7 +615,10 @@ export class ClientConnection implements ClientSide, Limited {
     if (this.#held === undefined) this.#resume()
   }
 
-  /** Says that no more comes, and goes on reading for a while: a reset would destroy the answer on its way. */
+  /**
+   * Says that no more comes, and goes on reading for a while: a reset would destroy the response on its way to a client
+   * that writes all of its request before it reads (RFC 9112 9.6).
+   */
   #linger(): void {
     if (this.#ended) {
       this.#finish()
@@ -597,13 +626,23 @@ export class ClientConnection implements ClientSide, Limited {
     }
     this.#state = "lingering"
     this.#held = undefined
-    this.#lingered = 0
+    this.#lingerEndsAt = never
+    const { deadlines, options } = this.#owner
+    const { betweenBytesMs, lingerMs } = options.timeouts
     // Only a client that has been sent everything is waited for that short.
-    this.deadlineAt = this.#owner.deadlines.after(this.#owner.options.timeouts.betweenBytesMs)
+    this.deadlineAt = deadlines.after(betweenBytesMs)
     this.#socket.end(() => {
-      if (this.#state === "lingering") this.deadlineAt = this.#owner.deadlines.after(lingerMs)
+      if (this.#state !== "lingering") return
+      this.#lingerEndsAt = deadlines.after(lingerMs)
+      this.#setLingerDeadline()
     })
     this.#resume()
+  }
+
+  /** It sends on, or goes. */
+  #setLingerDeadline(): void {
+    const { deadlines, options } = this.#owner
+    this.deadlineAt = Math.min(deadlines.after(options.timeouts.lingerIdleMs), this.#lingerEndsAt)
   }
 
   /** Both sides are done: closes once everything has been written. */

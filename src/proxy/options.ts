@@ -152,6 +152,12 @@ export interface DataPlaneOptions {
     readonly clientIdleMs: number
     /** Between two pieces of a request's body. */
     readonly clientBodyMs: number
+    /** Without a byte to write to a client that has ended its side; 0 ends its exchange at once. */
+    readonly clientHalfClosedMs: number
+    /** How long the rest of a request is read that was answered early. */
+    readonly lingerMs: number
+    /** Between two pieces of it. */
+    readonly lingerIdleMs: number
     readonly connectMs: number
     readonly responseHeadMs: number
     /** Between two pieces of a response. */
