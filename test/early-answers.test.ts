@@ -2,11 +2,18 @@
 import assert from "node:assert/strict"
 import { randomBytes } from "node:crypto"
 import { after, test, type TestContext } from "node:test"
-import { connect as connectTls } from "node:tls"
 import { certificateFolder, noOpenssl } from "./support/certificates.ts"
 import { codeOf, get, ok } from "./support/messages.ts"
-import { type Relay, relay, type RelayChange, type Script, scripted, until, Wire } from "./support/relay.ts"
-import { tlsOptions } from "./support/tls-options.ts"
+import {
+  type Relay,
+  relay,
+  type RelayChange,
+  type Script,
+  scripted,
+  until,
+  type Wire,
+} from "./support/relay.ts"
+import { dialTls, tlsOptions } from "./support/tls-options.ts"
 
 /** Far more than the kernels between keep for a connection. */
 const uploadBytes = 16_000_000
@@ -113,11 +120,7 @@ async function made(
   const tls = isTls ? { tls: tlsOptions({ certificates, ticketKeys }) } : {}
   const at = await relay(t, backends, { ...change, ...tls })
   if (!isTls) return { ...at, wire: await at.client() }
-  const port = at.plane.tlsPort!
-  const socket = connectTls({ host: "127.0.0.1", port, rejectUnauthorized: false })
-  t.after(() => socket.destroy())
-  await new Promise((resolve) => socket.once("secureConnect", resolve))
-  return { ...at, wire: new Wire(socket) }
+  return { ...at, wire: await dialTls(t, at.plane.tlsPort!) }
 }
 
 for (const [what, row] of Object.entries(cases)) {

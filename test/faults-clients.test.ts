@@ -1,8 +1,11 @@
 /** Clients that misbehave in numbers or at awkward moments: what the others see of it, and what is left. */
 import assert from "node:assert/strict"
+import { randomBytes } from "node:crypto"
 import { test } from "node:test"
+import { certificateFolder, noOpenssl } from "./support/certificates.ts"
 import { codeOf, get, ok, pathOf } from "./support/messages.ts"
 import { answering, pause, relay, scripted, until, unsent, type Wire } from "./support/relay.ts"
+import { dialTls, tlsOptions } from "./support/tls-options.ts"
 
 // ── in numbers ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -154,6 +157,82 @@ test("a backend that half-closes behind its answer is done with, and one that do
   assert.deepEqual([counters.errors(), counters.failures(0)], [{ backend_reset: 3 }, 3])
 })
 
+const streamHead = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+const large = 4_000_000
+
+/** How clients come to an event stream that says nothing, before they leave by an ordinary close. */
+const listeners = {
+  "with a GET": get(),
+  "with a body that its backend takes late": `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${large}\r\n\r\n${"x".repeat(large)}`,
+  "with other requests behind": get() + get().repeat(100),
+  "over HTTP/1.0": "GET / HTTP/1.0\r\nHost: a\r\n\r\n",
+} as const
+
+for (const [how, request] of Object.entries(listeners)) {
+  for (const isTls of [false, true]) {
+    const name = `100 clients of event streams that came ${how}${isTls ? ", within TLS," : ""} and left hold nothing soon after`
+    test(name, { skip: isTls && noOpenssl }, async (t) => {
+      const backend = await scripted(t, async (wire) => {
+        await wire.head()
+        wire.socket.pause()
+        wire.send(streamHead)
+        await pause(20)
+        wire.socket.resume()
+      })
+      const certificates = isTls ? [certificateFolder(t).make("a", ["a"])] : []
+      const tls = isTls ? { tls: tlsOptions({ certificates, ticketKeys: [randomBytes(48)] }) } : {}
+      const at = await relay(t, [backend], {
+        timeouts: { clientHalfClosedMs: 250 },
+        limits: { connectionsPerBackendMax: 200 },
+        ...tls,
+      })
+      const port = at.plane.tlsPort
+      const count = request.length > large ? 10 : 100
+      for (let i = 0; i < count; i++) {
+        const wire = port === undefined ? await at.client() : await dialTls(t, port)
+        wire.send(request)
+        await until("its stream", () => wire.text.includes("event-stream"))
+        await until("it has sent all", () => wire.socket.writableLength === 0)
+        wire.socket.destroy()
+      }
+      assert.ok(at.counters.total("requests") >= count)
+      await until("nothing is held", () => at.table.isIdle(0))
+      await until("their connections are closed", () => at.counters.total("closed") === count)
+      await until("their backend's, too", () => backend.wires.every(({ gone }) => gone))
+      assert.deepEqual([at.counters.errors(), at.counters.failures(0)], [{ client_gone: count }, 0])
+    })
+  }
+}
+
+test("who has gone while its request waited for room leaves the queue, and is not served", async (t) => {
+  const seen: string[] = []
+  const backend = await scripted(t, async (wire) => {
+    for (;;) {
+      const path = pathOf(await wire.request())
+      seen.push(path)
+      if (path !== "/first") wire.send(ok(path))
+      else await until("told", () => isTold).then(() => wire.send(ok("first")))
+    }
+  })
+  let isTold = false
+  const { client, counters } = await relay(t, [backend], {
+    limits: { connectionsPerBackendMax: 1, queueMax: 10 },
+    timeouts: { clientHalfClosedMs: 250 },
+  })
+  const [first, gone, last] = [await client(), await client(), await client()]
+  first.send(get("/first"))
+  await until("it is served", () => seen.length === 1)
+  gone.send(get("/gone"))
+  await until("it waits", () => counters.total("requests") === 2)
+  gone.socket.destroy()
+  await until("it is given up", () => counters.errors()["client_gone"] === 1)
+  last.send(get("/last"))
+  await until("another waits", () => counters.total("requests") === 3)
+  isTold = true
+  assert.equal((await last.response()).body.toString(), "/last")
+  assert.deepEqual(seen, ["/first", "/last"])
+})
+
 // ── pipelining behind errors ──────────────────────────────────────────────────────────────────────────────────
 
 test("what is sent behind a request that was refused is not taken for another one", async (t) => {
@@ -207,7 +286,7 @@ test("behind an error of a backend's the connection lives on, and the pipeline i
 // ── who does not take the answer ──────────────────────────────────────────────────────────────────────────────
 
 // More than both kernels together keep for a connection.
-const large = "x".repeat(32 * 1024 * 1024)
+const huge = "x".repeat(32 * 1024 * 1024)
 
 test("a client that never takes the end of its answer is not kept for ever between two requests", async (t) => {
   // Just what the kernels do not take: the rest stays with us after the backend is done.
@@ -229,7 +308,7 @@ for (const [how, change] of [
   ["is still reading when the balancer has stopped", { timeouts: { drainMs: 50 } }],
 ] as const) {
   test(`a client of HTTP/1.0 that ${how} does not take the part for the whole`, async (t) => {
-    const backend = await answering(t, () => ok(large))
+    const backend = await answering(t, () => ok(huge))
     const { plane, client, counters } = await relay(t, [backend], change)
     const wire = await client()
     wire.send("GET / HTTP/1.0\r\n\r\n")
@@ -240,7 +319,7 @@ for (const [how, change] of [
     await until("the balancer has let go", () => counters.total("closed") === 1)
     wire.socket.resume()
     assert.equal(await wire.closed, "broken")
-    assert.ok(wire.received < large.length)
+    assert.ok(wire.received < huge.length)
   })
 }
 

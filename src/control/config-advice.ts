@@ -144,6 +144,7 @@ function timeRules({ timeouts, tls, limits }: Config): Rule[] {
     clientBody: timeouts.clientBodyMs,
     responseHead: timeouts.responseHeadMs,
     betweenBytes: timeouts.betweenBytesMs,
+    clientHalfClosed: timeouts.clientHalfClosedMs,
     queue: limits.queueMax === 0 ? 0 : timeouts.queueMs,
   }
   return [
@@ -154,6 +155,12 @@ function timeRules({ timeouts, tls, limits }: Config): Rule[] {
         reason: isIdle && `timeouts.exchange ends the whole after ${formatDuration(exchangeMs)}`,
       }
     }),
+    {
+      path: ["timeouts", "lingerIdle"],
+      reason:
+        timeouts.lingerIdleMs >= timeouts.lingerMs &&
+        `timeouts.linger ends the whole after ${formatDuration(timeouts.lingerMs)}`,
+    },
     { path: ["timeouts", "tlsHandshake"], reason: tls === undefined && "there is no section tls" },
   ]
 }

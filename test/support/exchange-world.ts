@@ -28,13 +28,17 @@ import { dataPlaneOptions, type RelayChange } from "./relay.ts"
 
 const slots = 16
 
-/** A connection's end that takes everything at once, and keeps it where the test wants to read it. */
+/** A connection's end that takes everything at once, unless told, and hands it on where the test wants to read it. */
 export class FakeSocket {
   readonly remoteAddress = "127.0.0.1"
   readonly writableLength = 0
   readonly writableNeedDrain = false
   readonly errored = null
   writtenBytes = 0
+  /** False while it takes no more of what is written. */
+  takes = true
+  /** How it was closed, if it was. */
+  gone: "closed" | "reset" | undefined
   push: (bytes: Buffer) => boolean = () => true
   readonly #events = new Map<string, (() => void)[]>()
   readonly #onWrite: ((bytes: Buffer) => void) | undefined
@@ -57,7 +61,7 @@ export class FakeSocket {
   write(bytes: Buffer): boolean {
     this.writtenBytes += bytes.length
     this.#onWrite?.(bytes)
-    return true
+    return this.takes
   }
 
   // Where write errors are outlived, these hooks of streams are called (src/proxy/write-errors.ts).
@@ -69,9 +73,14 @@ export class FakeSocket {
   uncork(): void {}
   pause(): void {}
   resume(): void {}
+  setKeepAlive(): void {}
   end(): void {}
-  destroy(): void {}
-  resetAndDestroy(): void {}
+  destroy(): void {
+    this.gone ??= "closed"
+  }
+  resetAndDestroy(): void {
+    this.gone ??= "reset"
+  }
   isPaused(): boolean {
     return false
   }

@@ -1,4 +1,7 @@
+import type { TestContext } from "node:test"
+import { connect } from "node:tls"
 import type { TlsMaterial, TlsOptions } from "../../src/proxy/options.ts"
+import { Wire } from "./relay.ts"
 
 /** A TLS listener on a free port of this machine. */
 export function tlsOptions(material: TlsMaterial, change: Partial<TlsOptions> = {}): TlsOptions {
@@ -12,4 +15,12 @@ export function tlsOptions(material: TlsMaterial, change: Partial<TlsOptions> = 
     material,
     ...change,
   }
+}
+
+/** A client's connection within TLS, open. Nobody has signed the certificates of tests. */
+export async function dialTls(t: TestContext, port: number): Promise<Wire> {
+  const socket = connect({ host: "127.0.0.1", port, rejectUnauthorized: false })
+  t.after(() => socket.destroy())
+  await new Promise((resolve) => socket.once("secureConnect", resolve))
+  return new Wire(socket)
 }
