@@ -52,7 +52,7 @@ test("each group has a policy of its own, kept while it has members; the first m
   assert.equal(groups.holderOf(b!), made[1])
   assert.equal(groups.holderOf(c!), undefined)
   groups.rebuild([c!], tierOf)
-  assert.equal(groups.holderOf(c!), made[2], "a group that was gone begins anew")
+  assert.equal(groups.holderOf(c!), made[2], "a group whose members have all left begins anew")
 })
 
 test("all learn and hear of time, and who comes later knows what the others learned", () => {
@@ -65,4 +65,33 @@ test("all learn and hear of time, and who comes later knows what the others lear
   groups.tick(5)
   for (const policy of made) assert.deepEqual([policy.learned, policy.ticks], [knowledge, 1])
   assert.equal(made.length, 2)
+})
+
+test("a group that has no members for a while keeps its policy, and of its members those that have not left", () => {
+  const { groups, made } = groupsOf()
+  const [a, b, c] = fleet({ tier: 0 }, { tier: 1 }, { tier: 1 })
+  const together = (): number => 0
+  groups.rebuild([a!, b!, c!], tierOf)
+  groups.rebuild([a!, b!], together)
+  assert.deepEqual(
+    made.map(({ members }) => members),
+    ["ab", "b"],
+    "what has left is not held on to",
+  )
+  const knowledge = { ...nothingKnown, version: 3 }
+  groups.learn(knowledge)
+  groups.rebuild([a!, b!, c!], tierOf)
+  assert.equal(groups.holderOf(b!), made[1])
+  assert.equal(made.length, 2)
+  assert.deepEqual([made[1]!.members, made[1]!.learned], ["bc", knowledge])
+})
+
+test("of groups without members no more than 16 are kept", () => {
+  const { groups, made } = groupsOf()
+  const members = fleet(...Array.from({ length: 40 }, (_, tier) => ({ id: `b${tier}`, tier })))
+  groups.rebuild(members, tierOf)
+  groups.rebuild(members, () => -1)
+  groups.rebuild(members, tierOf)
+  // The one for all, and 24 of forty anew.
+  assert.equal(made.length, 40 + 1 + 24)
 })

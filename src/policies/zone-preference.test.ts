@@ -1,9 +1,11 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { fleet, request, type FakeBackend, type Traits } from "../../test/support/backends.ts"
+import { fleet, outcome, request, type FakeBackend, type Traits } from "../../test/support/backends.ts"
 import type { Backend } from "../core/backend.ts"
+import { resourcesDefault } from "../core/resources.ts"
 import { seeded } from "../core/rng.ts"
 import { drawAtRandom } from "./draw.ts"
+import { makePolicy, plainPolicy } from "./index.ts"
 import type { Policy } from "./policy.ts"
 import { RoundRobin } from "./round-robin.ts"
 import { ZonePreference, type ZoneSpec } from "./zone-preference.ts"
@@ -116,4 +118,24 @@ test("a zone keeps its turns when another comes or goes", () => {
   assert.equal(policy.pick(request())?.id, "a")
   policy.rebuild(members)
   assert.equal(policy.pick(request([1, 1], ({ zone }) => zone === "a"))?.id, "b")
+})
+
+test("what a zone's policy has measured is still known after zones were not looked at for a while", () => {
+  const draw = drawAtRandom(seeded(5))
+  const make = (): Policy =>
+    makePolicy(plainPolicy("least-time-traefik"), { rng: seeded(1), resources: resourcesDefault })
+  const policy = new ZonePreference(make, { local: "a", membersMin: 6 }, draw, draw)
+  const members = fleet(...of(3, { zone: "a" }), ...of(3, { zone: "b" }))
+  policy.rebuild(members)
+  // Of zone b the second is fast.
+  for (const [i, one] of members.entries())
+    policy.onSettled!(one, outcome({ firstByteMs: i === 4 ? 1 : 90 }), 0)
+  const inB = (): string => policy.pick(request([1, 1], ({ zone }) => zone === "b"))!.id
+  for (let n = 0; n < 10; n++) assert.equal(inB(), members[4]!.id)
+  for (let flip = 0; flip < 3; flip++) {
+    policy.rebuild(members.slice(0, 5))
+    policy.rebuild(members)
+  }
+  policy.onSettled!(members[5]!, outcome({ firstByteMs: 90 }), 0)
+  for (let n = 0; n < 10; n++) assert.equal(inB(), members[4]!.id)
 })
