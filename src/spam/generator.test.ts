@@ -262,6 +262,20 @@ test("a target that refuses ends in honest numbers, in an open loop as in a clos
   assert.ok(closed.endedAt < 1_500)
 })
 
+test("connections that were refused for a while are dialled again, and all may be in use then", async () => {
+  let dials = 0
+  const options: TargetOptions = {
+    serve: (now) => now + 400,
+    get refuses(): boolean {
+      return dials++ < 40
+    },
+  }
+  const records = await run(options, { phases: steady(100, 3_000), connections: 30 })
+  assert.ok(records.errors["connect_refused"]! > 20)
+  assert.equal(records.target.openMax, 30)
+  assert.equal(records.answered + failures(records), 300)
+})
+
 test("a connection that does not open is given up in time", async () => {
   const records = await run(
     { serve: () => 0, opensAfterMs: undefined },

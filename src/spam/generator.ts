@@ -67,6 +67,8 @@ class Lane {
   deadline: Millis = Infinity
   /** Not dialled again before. */
   redialAt: Millis = 0
+  /** It stands in the list of those to dial. */
+  isListed = false
 }
 
 /** Requests that are due and have no connection, in order. */
@@ -108,6 +110,11 @@ export class Generator implements ChannelOwner<Channel> {
   readonly #laneOf = new Map<Channel, Lane>()
   /** Open and without a request, the last used first: few connections are kept busy rather than many a little. */
   readonly #free: Lane[] = []
+  /**
+   * Those without a connection, of which the last is dialled next: a request that waits must not look through all. One
+   * that has got a connection meanwhile is passed over, and one that may not be dialled yet comes back with a sweep.
+   */
+  readonly #unconnected: Lane[] = []
   readonly #waiting = new Waiting()
   #startedAt: Millis = 0
   #drawn = 0
@@ -132,6 +139,7 @@ export class Generator implements ChannelOwner<Channel> {
     this.#startedAt = at
     const { connections, schedule } = this.#options
     for (let i = 0; i < connections; i++) this.#lanes.push(new Lane())
+    for (const lane of this.#lanes.toReversed()) this.#list(lane)
     return new Promise((resolve) => {
       // Stopped before it began.
       if (this.#ended) return resolve()
@@ -253,6 +261,24 @@ export class Generator implements ChannelOwner<Channel> {
     lane.channel = undefined
     lane.open = false
     lane.deadline = Infinity
+    this.#list(lane)
+  }
+
+  #list(lane: Lane): void {
+    if (lane.isListed) return
+    lane.isListed = true
+    this.#unconnected.push(lane)
+  }
+
+  /** A lane that may be dialled now. Constant time but for lanes that are in the list in vain, each of which leaves it. */
+  #takeUnconnected(): Lane | undefined {
+    const now = this.#now()
+    for (;;) {
+      const lane = this.#unconnected.pop()
+      if (lane === undefined) return undefined
+      lane.isListed = false
+      if (lane.channel === undefined && lane.redialAt <= now) return lane
+    }
   }
 
   /** A lane has lost its connection: another one where there is something to send. */
@@ -348,8 +374,7 @@ export class Generator implements ChannelOwner<Channel> {
     this.#waiting.push(kind, intended, requests.bytes(), requests.isHead())
     // One more connection for each that waits, as long as there may be more.
     if (this.#waiting.length <= this.#dialling) return
-    const now = this.#now()
-    const idle = this.#lanes.find((lane) => lane.channel === undefined && lane.redialAt <= now)
+    const idle = this.#takeUnconnected()
     if (idle !== undefined) this.#dial(idle)
   }
 
@@ -365,6 +390,7 @@ export class Generator implements ChannelOwner<Channel> {
     for (const lane of this.#lanes) {
       const { channel } = lane
       if (channel === undefined) {
+        if (lane.redialAt <= now) this.#list(lane)
         if (now >= 0) this.#replace(lane)
       } else if (now >= lane.deadline) {
         channel.destroy()
