@@ -37,6 +37,7 @@ function groupsOf() {
   return { groups, made }
 }
 
+const together = (): number => -1
 const tierOf = ({ tier }: Backend): number => tier
 
 test("each group has a policy of its own, kept while it has members; the first made is not wasted", () => {
@@ -70,19 +71,18 @@ test("all learn and hear of time, and who comes later knows what the others lear
 test("a group that has no members for a while keeps its policy, and of its members those that have not left", () => {
   const { groups, made } = groupsOf()
   const [a, b, c] = fleet({ tier: 0 }, { tier: 1 }, { tier: 1 })
-  const together = (): number => 0
   groups.rebuild([a!, b!, c!], tierOf)
   groups.rebuild([a!, b!], together)
   assert.deepEqual(
     made.map(({ members }) => members),
-    ["ab", "b"],
+    ["a", "b", "ab"],
     "what has left is not held on to",
   )
   const knowledge = { ...nothingKnown, version: 3 }
   groups.learn(knowledge)
   groups.rebuild([a!, b!, c!], tierOf)
   assert.equal(groups.holderOf(b!), made[1])
-  assert.equal(made.length, 2)
+  assert.equal(made.length, 3)
   assert.deepEqual([made[1]!.members, made[1]!.learned], ["bc", knowledge])
 })
 
@@ -90,7 +90,7 @@ test("of groups without members no more than 16 are kept", () => {
   const { groups, made } = groupsOf()
   const members = fleet(...Array.from({ length: 40 }, (_, tier) => ({ id: `b${tier}`, tier })))
   groups.rebuild(members, tierOf)
-  groups.rebuild(members, () => -1)
+  groups.rebuild(members, together)
   groups.rebuild(members, tierOf)
   // The one for all, and 24 of forty anew.
   assert.equal(made.length, 40 + 1 + 24)

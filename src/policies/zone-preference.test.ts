@@ -22,6 +22,10 @@ function inZone(spec: Partial<ZoneSpec>, members: readonly Backend[]): Policy {
   return policy
 }
 
+function measuring(): Policy {
+  return makePolicy(plainPolicy("least-time-traefik"), { rng: seeded(1), resources: resourcesDefault })
+}
+
 const of = (count: number, traits: Traits): Traits[] => Array.from({ length: count }, () => traits)
 
 /** How many of 20_000 requests go to each zone. */
@@ -122,9 +126,7 @@ test("a zone keeps its turns when another comes or goes", () => {
 
 test("what a zone's policy has measured is still known after zones were not looked at for a while", () => {
   const draw = drawAtRandom(seeded(5))
-  const make = (): Policy =>
-    makePolicy(plainPolicy("least-time-traefik"), { rng: seeded(1), resources: resourcesDefault })
-  const policy = new ZonePreference(make, { local: "a", membersMin: 6 }, draw, draw)
+  const policy = new ZonePreference(measuring, { local: "a", membersMin: 6 }, draw, draw)
   const members = fleet(...of(3, { zone: "a" }), ...of(3, { zone: "b" }))
   policy.rebuild(members)
   // Of zone b the second is fast.

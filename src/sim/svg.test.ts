@@ -53,6 +53,30 @@ test("equal factors are equal distances on a log axis", () => {
   assert.ok(Math.abs(heights[0]! - heights[1]! - (heights[1]! - heights[2]!)) < 0.02, heights.join())
 })
 
+test("a point that rounding has put just beyond an edge is drawn there, and its line does not turn away", () => {
+  const last = 1 / (1 - 0.9999)
+  assert.ok(last > 10_000)
+  const axis: Axis = { label: "one in", min: 2, max: 10_000, scale: "log", format: String }
+  const points = [2, 100, last].map((at) => ({ x: at, y: 10 }))
+  const lines = [{ name: "a", style: 0, isStrong: false, points }]
+  const svg = linePlot({ title: "t", x: axis, y, lines, marks: [{ axis: "x", at: last, label: "last" }] })
+  const [d] = curves(svg)
+  assert.equal(new Set([...d!.matchAll(/[ML][\d.]+ ([\d.]+)/g)].map(([, height]) => height)).size, 1, d)
+  // One more circle stands in the legend.
+  assert.equal(svg.match(/<circle/g)?.length, 4)
+  assert.match(svg, />last</)
+})
+
+test("a line that goes on beyond the right edge is cut there, on its way", () => {
+  const [d] = curves(
+    plot([
+      [0.5, 10],
+      [1.5, 10],
+    ]),
+  )
+  assert.match(d!, /^M[\d.]+ ([\d.]+)L650 \1$/, "straight, to where the plot ends")
+})
+
 test("a line that leaves the plot is cut at its edge, and goes on where it comes back", () => {
   const gone = curves(
     plot([

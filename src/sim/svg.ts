@@ -129,7 +129,7 @@ export function linePlot({ title, x, y, lines, marks }: LinePlot): string {
   parts.push(text(left - 52, 18, y.label, "", "start"))
   parts.push(...xMarks(marks, toX, top, bottom, x))
   for (const { axis, at, label } of marks) {
-    if (axis === "x" || at < y.min || at > y.max) continue
+    if (axis === "x" || !isWithin(y, at)) continue
     const height = n(toY(at))
     parts.push(`<path class="mark" d="M${left} ${height}H${width - right}"/>`)
     parts.push(text(left + 6, Number(height) - 5, label, "soft halo", "start"))
@@ -154,20 +154,20 @@ export function linePlot({ title, x, y, lines, marks }: LinePlot): string {
 /** Outside of the axes a line is cut where it leaves them, and its points there are not drawn. */
 function drawnLine(line: Line, x: Axis, y: Axis, toX: Scaled, toY: Scaled): string {
   const { points, style, isStrong, draws = "both" } = line
-  const isInside = (p: Point) => p.x >= x.min && p.x <= x.max && p.y >= y.min && p.y <= y.max
+  const isInside = (p: Point) => isWithin(x, p.x) && isWithin(y, p.y)
   const runs: Point[][] = []
   let run: Point[] = []
   for (const [index, point] of points.entries()) {
     if (isInside(point)) {
       const before = points[index - 1]
       if (run.length === 0 && before !== undefined && isFinite(before.y)) {
-        run.push(border(point, before, y, toY))
+        run.push(border(point, before, x, y, toX, toY))
       }
       run.push(point)
       continue
     }
     if (run.length > 0 && Number.isFinite(point.x) && !Number.isNaN(point.y)) {
-      run.push(border(run.at(-1)!, point, y, toY))
+      run.push(border(run.at(-1)!, point, x, y, toX, toY))
     }
     if (run.length > 0) runs.push(run)
     run = []
@@ -184,13 +184,37 @@ function drawnLine(line: Line, x: Axis, y: Axis, toX: Scaled, toY: Scaled): stri
   return `<g class="c${colour(style)}"><title>${escapeXml(line.name)}</title>${paths.join("")}${dots.join("")}</g>`
 }
 
-/** Where the way from a point inside to one above or below leaves the plot; straight as it is drawn. */
-function border(inside: Point, outside: Point, y: Axis, toY: Scaled): Point {
-  const edge = outside.y > y.max ? y.max : y.min
+/** Where the way from a point inside to one outside leaves the plot, by whichever side; straight as it is drawn. */
+function border(inside: Point, outside: Point, x: Axis, y: Axis, toX: Scaled, toY: Scaled): Point {
   const far = outside.y === Infinity ? y.max * 1_000 : outside.y
-  const whole = toY(far) - toY(inside.y)
-  const part = whole === 0 ? 0 : (toY(edge) - toY(inside.y)) / whole
-  return { x: inside.x + (outside.x - inside.x) * Math.min(1, Math.max(0, part)), y: edge }
+  const partX = partWithin(x, inside.x, outside.x, toX)
+  const partY = partWithin(y, inside.y, far, toY)
+  return partX < partY
+    ? { x: edgeOf(x, outside.x), y: between(y, inside.y, far, partX) }
+    : { x: between(x, inside.x, outside.x, partY), y: edgeOf(y, far) }
+}
+
+/** Which part of the way from one value to the other is within the axis as it is drawn, 0 to 1. */
+function partWithin(axis: Axis, from: number, to: number, scaledTo: Scaled): number {
+  if (isWithin(axis, to)) return 1
+  const whole = scaledTo(to) - scaledTo(from)
+  const part = whole === 0 ? 0 : (scaledTo(edgeOf(axis, to)) - scaledTo(from)) / whole
+  return Math.min(1, Math.max(0, part))
+}
+
+/** The value that is drawn this part of the way from one to the other. */
+function between({ scale }: Axis, from: number, to: number, part: number): number {
+  return scale === "log" ? from * (to / from) ** part : from + (to - from) * part
+}
+
+function edgeOf({ min, max }: Axis, value: number): number {
+  return Math.min(Math.max(value, min), max)
+}
+
+/** Whether the axis has the value, but for what rounding adds or takes away. */
+function isWithin({ min, max }: Pick<Axis, "min" | "max">, value: number): boolean {
+  const slack = 1e-9 * Math.max(Math.abs(min), Math.abs(max))
+  return value >= min - slack && value <= max + slack
 }
 
 /** Rows of bars with what they say behind them. */
@@ -303,7 +327,7 @@ export function ticks({ min, max, scale }: Pick<Axis, "min" | "max" | "scale">):
     for (let power = Math.floor(Math.log10(min)); power <= Math.log10(max); power++) {
       for (const digit of [1, 2, 5]) {
         const value = Number(`${digit}e${power}`)
-        if (value >= min * (1 - 1e-9) && value <= max * (1 + 1e-9)) all.push(value)
+        if (isWithin({ min, max }, value)) all.push(value)
       }
     }
     const decades = all.filter((value) => Number.isInteger(Math.log10(value)))
@@ -327,7 +351,7 @@ function scaled({ min, max, scale }: Axis, from: number, to: number): Scaled {
 
 /** Names side by side at the top; where two come close, the next one a line higher. */
 function xMarks(marks: readonly Mark[], toX: Scaled, top: number, bottom: number, x: Axis): string[] {
-  const shown = marks.filter(({ axis, at }) => axis === "x" && at >= x.min && at <= x.max)
+  const shown = marks.filter(({ axis, at }) => axis === "x" && isWithin(x, at))
   let lastEnd = -Infinity
   let isRaised = false
   return [...shown]
