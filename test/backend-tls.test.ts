@@ -7,6 +7,7 @@ import { probeHttp, probeTcp } from "../src/control/checks.ts"
 import { parseConfig } from "../src/control/config-parse.ts"
 import { fail, ok } from "../src/core/result.ts"
 import { destinationOf, Dialer } from "../src/proxy/dial.ts"
+import type { Resolve } from "../src/proxy/name-cache.ts"
 import type { BackendOptions } from "../src/proxy/options.ts"
 import { type Authority, authority } from "./support/authority.ts"
 import { asked, get, ok as okay, post } from "./support/messages.ts"
@@ -65,6 +66,23 @@ test("a backend of scheme https is spoken to within TLS, by the name of its addr
   const { alpnProtocol, servername } = tlsOf(backend, 0)
   assert.deepEqual([alpnProtocol, servername], ["http/1.1", "a.test"])
   assert.deepEqual(counters.errors(), {})
+})
+
+test("the dot of a fully qualified name is for the resolver, not for TLS", async (t) => {
+  const trusted = authority(t)
+  const backend = await secured(t, trusted.issue(["DNS:a.test"]))
+  const resolved: string[] = []
+  const resolve: Resolve = (name, answer) => {
+    resolved.push(name)
+    answer(null, [{ address: "127.0.0.1", family: 4 }])
+  }
+  const change = { ...trusting(trusted), resolve }
+  const { client } = await relay(t, [{ host: "A.test.", port: backend.port }], change)
+  const wire = await client()
+  wire.send(get())
+  assert.equal((await wire.response()).status, 200)
+  assert.equal(tlsOf(backend, 0).servername, "a.test")
+  assert.deepEqual(resolved, ["A.test."])
 })
 
 test("long bodies go through TLS byte for byte, both ways", async (t) => {

@@ -122,6 +122,8 @@ test("the certificate is that of the exact name, of a wildcard, or the first", {
   for (const [servername, expected] of [
     ["a.example", "a.example"],
     ["ALSO-A.example", "a.example"],
+    ["a.example.", "a.example"],
+    ["x.b.example.", "*.b.example"],
     ["x.b.example", "*.b.example"],
     ["b.example", "default.example"],
     ["x.solo", "*.b.example"],
@@ -659,6 +661,8 @@ test(
 test("a redirect names no port where it is the usual one, and no host that is none", { skip }, async (t) => {
   const { ask, counters } = await secure(t, { tls: { redirect: true, redirectPort: 443 } })
   assert.match(await ask(get), /^HTTP\/1\.1 308 [^]*\r\nLocation: https:\/\/a\.example\/\r\n/)
+  const absolute = "GET http://A.example.:80/b HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n"
+  assert.match(await ask(absolute), /\r\nLocation: https:\/\/a\.example\/b\r\n/)
   for (const request of [
     "GET / HTTP/1.0\r\n\r\n",
     "GET / HTTP/1.1\r\nHost: a,b\r\n\r\n",

@@ -168,6 +168,37 @@ test("the same target is of another route for another host, however often it cam
   }
 })
 
+test("a rule for a host holds for every spelling of it", () => {
+  for (const host of ["shop.example", "shop.example.", "Shop.Example"]) {
+    const finder = new RouteFinder(list([rule("/**", { host }), rule("/**", { host: `*.${host}` })]))
+    for (const spelling of [
+      "shop.example",
+      "SHOP.example.",
+      "shop.example.:8080",
+      "sho%70.example",
+      "shop.example%2e:80",
+    ])
+      assert.equal(find(finder, "GET", "/", spelling), 1, spelling)
+    for (const spelling of ["a.shop.example", "A.b.Shop.Example.:1", "a%2Eshop.example"])
+      assert.equal(find(finder, "GET", "/", spelling), 2, spelling)
+    for (const other of [
+      "",
+      ".",
+      "shop.example..",
+      "xshop.example",
+      "shop.example.x",
+      ".shop.example:80",
+      `${"a.".repeat(200)}x`,
+    ])
+      assert.notEqual(find(finder, "GET", "/", other), 1, other)
+    assert.equal(find(finder, "GET", "/", `${"a".repeat(300)}.shop.example`), 0)
+  }
+  const literal = new RouteFinder(list([rule("/**", { host: "[2001:DB8::1]" })]))
+  for (const spelling of ["[2001:db8::1]", "[2001:db8:0:0:0::1]:443"])
+    assert.equal(find(literal, "GET", "/", spelling), 1, spelling)
+  assert.equal(find(literal, "GET", "/", "[2001:db8::2]"), 0)
+})
+
 test("a learned route is found by its template, and what is not is counted", () => {
   const finder = new RouteFinder(list([rule("/x")], ["GET /users/*", "POST /users"]))
   assert.equal(find(finder, "GET", "/users/17"), 2)

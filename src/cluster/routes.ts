@@ -2,6 +2,8 @@
  * Which requests are alike. Hot: `RouteFinder.find`, once a request, without allocation; the rest is cold.
  * Benchmark: bench/learn.ts.
  */
+import { normalHost } from "../core/host.ts"
+import { HostBytes } from "./host-bytes.ts"
 import { hashOf, templateBytesMax, TemplateWriter } from "./route-template.ts"
 import { TargetMemo } from "./target-memo.ts"
 
@@ -10,7 +12,7 @@ export interface RouteRule {
   readonly name: string
   /** Of any method when undefined. Case-sensitive, as methods are. */
   readonly method: string | undefined
-  /** The host without its port, in any case; `*.example.org` is every host that ends so. Of any host when undefined. */
+  /** The host without its port, in any spelling; `*.example.org` is every host that ends so. Of any when undefined. */
   readonly host: string | undefined
   /** `/users/*` has one segment more, `/files/**` has any number more. Compared as bytes, nothing is decoded. */
   readonly path: string
@@ -64,7 +66,7 @@ export function coversRule(first: Omit<RouteRule, "name">, second: Omit<RouteRul
 function coversHost(first: string | undefined, second: string | undefined): boolean {
   if (first === undefined) return true
   if (second === undefined) return false
-  const [wide, narrow] = [first.toLowerCase(), second.toLowerCase()]
+  const [wide, narrow] = [normalHost(first), normalHost(second)]
   return wide === narrow || (wide.startsWith("*.") && narrow.endsWith(wide.slice(1)))
 }
 
@@ -96,6 +98,7 @@ export class RouteFinder {
   #hasHosts = false
   readonly #memo = new TargetMemo()
   readonly #template = new TemplateWriter()
+  readonly #host = new HostBytes()
   /** Open addressing: number of the learned route, from 1 on, 0 where free. */
   #slots = new Int32Array(2)
   #hashes = new Int32Array(0)
@@ -142,6 +145,7 @@ export class RouteFinder {
    * @param bytes hold path and host
    * @param pathStart where the path begins, its query may be there too: `Head.pathStart`
    * @param hostStart where the host without user information begins; equal to `hostEnd` when there is none
+   * @param hostBytes hold the host, where `bytes` does not
    */
   find(
     method: string,
@@ -150,11 +154,15 @@ export class RouteFinder {
     pathEnd: number,
     hostStart: number,
     hostEnd: number,
+    hostBytes: Uint8Array = bytes,
   ): number {
-    if (this.#hasHosts) return this.#search(method, bytes, pathStart, pathEnd, hostStart, hostEnd)
+    if (this.#hasHosts) {
+      this.#host.read(hostBytes, hostStart, hostEnd)
+      return this.#search(method, bytes, pathStart, pathEnd)
+    }
     const known = this.#memo.recall(method, bytes, pathStart, pathEnd)
     if (known !== -1) return known
-    const route = this.#search(method, bytes, pathStart, pathEnd, hostStart, hostEnd)
+    const route = this.#search(method, bytes, pathStart, pathEnd)
     // What is of no route yet has to be counted each time.
     if (route > 0) this.#memo.learn(method, bytes, pathStart, pathEnd, route)
     return route
@@ -165,21 +173,15 @@ export class RouteFinder {
     return this.#unknown.take()
   }
 
-  #search(
-    method: string,
-    bytes: Uint8Array,
-    pathStart: number,
-    pathEnd: number,
-    hostStart: number,
-    hostEnd: number,
-  ): number {
+  /** Of a request whose host is in `#host`, where some rule asks for one. */
+  #search(method: string, bytes: Uint8Array, pathStart: number, pathEnd: number): number {
     const rules = this.#rules
     if (rules.length > 0) {
       let end = pathStart
       while (end < pathEnd && bytes[end] !== QUESTION) end++
       if (end - 1 > pathStart && bytes[end - 1] === SLASH) end--
       for (let i = 0; i < rules.length; i++) {
-        if (rules[i]!.matches(method, bytes, pathStart, end, hostStart, hostEnd)) return i + 1
+        if (rules[i]!.matches(method, bytes, pathStart, end, this.#host)) return i + 1
       }
     }
     const template = this.#template
@@ -213,14 +215,12 @@ export type UnknownRoute = readonly [template: string, count: number]
 const QUESTION = 0x3f
 const SLASH = 0x2f
 const STAR = 0x2a
-const COLON = 0x3a
-const BRACKET = 0x5d
 
 /** A rule as bytes. */
 class CompiledRule {
   readonly #method: string | undefined
   readonly #path: Uint8Array
-  /** In lower case; without the star of `*.example.org`. */
+  /** In its normal form; without the star of `*.example.org`. */
   readonly #host: Uint8Array | undefined
   readonly #anySubdomain: boolean
 
@@ -230,21 +230,14 @@ class CompiledRule {
     this.#path = encoder.encode(rule.path.length > 1 ? rule.path.replace(/\/$/, "") : rule.path)
     this.#anySubdomain = rule.host?.startsWith("*.") === true
     const host = this.#anySubdomain ? rule.host!.slice(1) : rule.host
-    this.#host = host === undefined ? undefined : encoder.encode(host.toLowerCase())
+    this.#host = host === undefined ? undefined : encoder.encode(normalHost(host))
   }
 
   /** `pathEnd` is before the query and without the slash at the end. */
-  matches(
-    method: string,
-    bytes: Uint8Array,
-    pathStart: number,
-    pathEnd: number,
-    hostStart: number,
-    hostEnd: number,
-  ): boolean {
+  matches(method: string, bytes: Uint8Array, pathStart: number, pathEnd: number, host: HostBytes): boolean {
     if (this.#method !== undefined && this.#method !== method) return false
     if (!this.#matchesPath(bytes, pathStart, pathEnd)) return false
-    return this.#host === undefined || this.#matchesHost(this.#host, bytes, hostStart, hostEnd)
+    return this.#host === undefined || this.#matchesHost(this.#host, host)
   }
 
   #matchesPath(bytes: Uint8Array, start: number, end: number): boolean {
@@ -269,22 +262,10 @@ class CompiledRule {
     return at === end
   }
 
-  #matchesHost(host: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
-    let hostEnd = end
-    // A port is behind the last colon, unless that is within the brackets of an IPv6 address.
-    for (let i = end - 1; i > start && bytes[i] !== BRACKET; i--) {
-      if (bytes[i] === COLON) {
-        hostEnd = i
-        break
-      }
-    }
-    const from = hostEnd - host.length
-    if (this.#anySubdomain ? from <= start : from !== start) return false
-    for (let i = 0; i < host.length; i++) {
-      const byte = bytes[from + i]!
-      const lower = byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte
-      if (lower !== host[i]) return false
-    }
+  #matchesHost(host: Uint8Array, { bytes, length }: HostBytes): boolean {
+    const from = length - host.length
+    if (this.#anySubdomain ? from <= 0 : from !== 0) return false
+    for (let i = 0; i < host.length; i++) if (bytes[from + i] !== host[i]) return false
     return true
   }
 }

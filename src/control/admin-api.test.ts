@@ -281,6 +281,8 @@ test("a name that somebody made point here is refused; addresses, localhost and 
     "[::1]:80",
     "balancer.example",
     "BALANCER.example:1",
+    "balancer.example.",
+    "localhost.:80",
   ]) {
     assert.equal((await ask(admin, "/api/v1/state", { Host: host })).status, 200, host)
   }

@@ -11,6 +11,7 @@ import { type BlockList, isIP } from "node:net"
 import { getRequestListener, type HttpBindings } from "@hono/node-server"
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response"
 import { Hono, type Context } from "hono"
+import { isSameHost, isSamePort, normalHost, splitAuthority } from "../core/host.ts"
 import type { Result } from "../core/result.ts"
 import type { Timers } from "../system.ts"
 import { readJsonBody } from "./json-body.ts"
@@ -143,7 +144,7 @@ function adminApp(
   streams: StateStreams,
 ): Hono<Env> {
   const app = new Hono<Env>()
-  const hosts = new Set((options.hosts ?? []).map((name) => name.toLowerCase()))
+  const hosts = new Set((options.hosts ?? []).map(normalHost))
   let loading: Promise<PageAssets> | undefined
 
   app.use(async (c, next) => {
@@ -319,29 +320,24 @@ function refusalOf(
   const peer = incoming.socket.remoteAddress ?? ""
   if (!contains(allowed, peer)) return "peer_not_allowed"
 
-  const host = incoming.headers.host?.toLowerCase() ?? ""
-  const name = nameOf(host)
-  if (isIP(name) === 0 && name !== "localhost" && !hosts.has(name)) return "foreign_host"
+  const { host = "", origin } = incoming.headers
+  const name = normalHost(splitAuthority(host).host)
+  const isAddress = isIP(name.replace(/^\[(.*)\]$/, "$1")) !== 0
+  if (!isAddress && name !== "localhost" && !hosts.has(name)) return "foreign_host"
 
-  const { origin } = incoming.headers
-  if (
-    origin !== undefined &&
-    origin.toLowerCase() !== `http://${host}` &&
-    origin.toLowerCase() !== `https://${host}`
-  ) {
-    return "foreign_origin"
-  }
+  if (origin !== undefined && !isOriginOf(origin, host)) return "foreign_origin"
   // An image or a script of another page carries no Origin. Following a link to the page is welcome.
   const site = incoming.headers["sec-fetch-site"]
   const foreign = site === "cross-site" || site === "same-site"
   return foreign && incoming.headers["sec-fetch-mode"] !== "navigate" ? "foreign_origin" : undefined
 }
 
-/** The host of a `Host` field without its port, and an IPv6 address without its brackets. */
-function nameOf(host: string): string {
-  if (host.startsWith("[")) return host.slice(1, Math.max(1, host.indexOf("]")))
-  const colon = host.indexOf(":")
-  return colon === -1 ? host : host.slice(0, colon)
+/** Whether a page of this origin (RFC 6454 6.2) came from this very `Host`, over TLS or not. */
+function isOriginOf(origin: string, host: string): boolean {
+  const [, scheme, authority = ""] = /^(https?):\/\/([^/]+)$/i.exec(origin) ?? []
+  if (scheme === undefined) return false
+  const isTls = scheme.toLowerCase() === "https"
+  return isSameHost(authority, host) && isSamePort(authority, host, isTls ? "https" : "http")
 }
 
 function refuse(

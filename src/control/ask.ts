@@ -3,6 +3,7 @@ import { type IncomingHttpHeaders, type IncomingMessage, request } from "node:ht
 import type { Duplex } from "node:stream"
 import { formatAddress } from "../cluster/address.ts"
 import type { Millis } from "../core/clock.ts"
+import { defaultPorts, normalHost } from "../core/host.ts"
 import { fail, ok, type Result } from "../core/result.ts"
 import { type Destination, type Dialer, isLocalShortage } from "../proxy/dial.ts"
 
@@ -66,8 +67,9 @@ export function ask(
 /** The Host of a question: the address, its port left out where it is the scheme's own (RFC 9110 7.2). */
 function hostOf({ address, secure }: Destination): string {
   if ("path" in address) return "localhost"
-  const text = formatAddress(address)
-  return address.port === (secure ? 443 : 80) ? text.slice(0, text.lastIndexOf(":")) : text
+  const text = formatAddress({ ...address, host: normalHost(address.host) })
+  const port = defaultPorts[secure ? "https" : "http"]
+  return address.port === port ? text.slice(0, text.lastIndexOf(":")) : text
 }
 
 const reasons: Readonly<Partial<Record<string, string>>> = {

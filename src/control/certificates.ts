@@ -1,6 +1,7 @@
 /** Certificates and their keys: from PEM files to what the data plane serves, or to what is wrong with which file. */
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto"
 import { createSecureContext } from "node:tls"
+import { normalHost } from "../core/host.ts"
 import { fail, ok, type Result } from "../core/result.ts"
 import type { TlsCertificate } from "../proxy/options.ts"
 import type { CertificateFiles } from "./config.ts"
@@ -54,7 +55,7 @@ export function readAuthorities(
   return first.ok ? ok(text.value) : fail(`expected ${first.error} in the file "${path}"`)
 }
 
-/** The host names that a certificate is for, in lower case; its subject counts when it has no alternative names. */
+/** The host names that a certificate is for, in their normal form; its subject counts when it has no alternative names. */
 export function namesOf(certificate: X509Certificate): string[] {
   const { subjectAltName, subject } = certificate
   // Names with odd characters are quoted there, so this separator is none of theirs.
@@ -62,7 +63,7 @@ export function namesOf(certificate: X509Certificate): string[] {
     subjectAltName === undefined
       ? /^CN=(.+)$/m.exec(subject)?.slice(1, 2)
       : subjectAltName.split(", ").flatMap((name) => (name.startsWith("DNS:") ? [name.slice(4)] : []))
-  return (found ?? []).map((name) => name.toLowerCase())
+  return (found ?? []).map(normalHost)
 }
 
 interface Part<T> {

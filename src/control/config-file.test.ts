@@ -79,7 +79,7 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
   ],
   [
     "response:\n  colour: red",
-    'lb.yaml:2:3: response.colour: unknown key "colour"; allowed here: backendHeader, loadReports',
+    'lb.yaml:2:3: response.colour: unknown key "colour"; allowed here: backendHeader, loadReports, trailers',
   ],
   // Each kind of value
   [
@@ -425,7 +425,7 @@ test("an empty file, comments and empty sections are the defaults", () => {
 test("a problem is one line, and cannot steer a terminal", () => {
   assert.deepEqual(problems('"a\\nb\\e[2J": 1'), [
     String.raw`lb.yaml:1:1: a\u000ab\u001b[2J: unknown key "a\u000ab\u001b[2J"; allowed here: name, listen, ` +
-      "tls, proxyProtocol, trustedProxies, forwarded, workers, policy, choosing, pools, routes, affinity, cookieKey, learning, seed, resources, demand, registration, admin, checks, backends, limits, timeouts, requests, response",
+      "tls, proxyProtocol, trustedProxies, via, forwarded, workers, policy, choosing, pools, routes, affinity, cookieKey, learning, seed, resources, demand, registration, admin, checks, backends, limits, timeouts, requests, response",
   ])
 })
 

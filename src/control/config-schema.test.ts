@@ -20,6 +20,7 @@ test("the empty configuration is every default", () => {
     tls: undefined,
     proxyProtocol: { accept: [] },
     trustedProxies: [],
+    via: { toBackends: true, toClients: false },
     forwarded: false,
     workers: "auto",
     policy: plainPolicy("auto"),
@@ -57,6 +58,7 @@ test("the empty configuration is every default", () => {
     backends: {
       nameTtlMs: 5_000,
       proxyProtocol: "none",
+      lenientHeads: false,
       askLoadReports: "none",
       loadReports: undefined,
       tls: { ca: undefined, verify: true, serverName: undefined, cert: undefined, key: undefined },
@@ -99,8 +101,14 @@ test("the empty configuration is every default", () => {
       unreadyMs: 1_000,
       threadStillMs: 10_000,
     },
-    requests: { upgrade: true, underscores: "collisions" },
-    response: { backendHeader: false, loadReports: "strip" },
+    requests: {
+      upgrade: true,
+      underscores: "collisions",
+      hostConflicts: "port",
+      host: undefined,
+      trailers: "drop",
+    },
+    response: { backendHeader: false, loadReports: "strip", trailers: "asked" },
   })
 })
 

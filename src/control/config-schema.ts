@@ -6,11 +6,13 @@
 import * as z from "zod"
 import { isUnixPath } from "../cluster/address.ts"
 import { endpointExpected, isCidr, isDnsName, parseEndpoint } from "../core/endpoint.ts"
+import { normalHost } from "../core/host.ts"
 import { learnedRoutesDefault, routePathError } from "../cluster/routes.ts"
 import { xxhash32 } from "../core/hash.ts"
 import { fail, ok, type Result } from "../core/result.ts"
 import { apertureSizeDefault } from "../policies/aperture.ts"
 import { policyDefault, type PolicySpec } from "../policies/index.ts"
+import { hostOf } from "../proxy/authority.ts"
 import { slowStartDefault } from "../policies/slow-start.ts"
 import { tierDefault } from "../policies/tiers.ts"
 import { zoneMembersMinDefault } from "../policies/zone-preference.ts"
@@ -59,11 +61,12 @@ const anyCidrs = z
   .max(256, { error: "a list of at most 256 CIDRs" })
 const loopback = "127.0.0.1"
 
+const authorityExpected = "a host with or without a port, like a.example or a.example:8080"
 const hostNameExpected = "a host name like a.example or *.example"
 const hostName = matching(
-  /^(?=.{1,253}$)(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*$/,
+  /^(?=.{1,253}\.?$)(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?$/,
   hostNameExpected,
-).transform((name) => name.toLowerCase())
+).transform(normalHost)
 const certificate = mapping({
   cert: matching(/./, "the path of a file").describe("A PEM file: the certificate, then its chain."),
   key: matching(/./, "the path of a file").describe("A PEM file with its private key."),
@@ -276,6 +279,12 @@ const schema = mapping({
     accept: anyCidrs.default([]).describe("Who has to start every connection with a PROXY header."),
   }),
   trustedProxies: anyCidrs.default([]).describe("Whose X-Forwarded-* and Forwarded are believed."),
+  via: section("Whether Via (RFC 9110 7.6.3) says that messages have come through this balancer.", {
+    toBackends: flag(true).describe(
+      "To backends, some of which then do not compress (nginx: gzip_proxied); without it CDN-Loop (RFC 8586) shows loops.",
+    ),
+    toClients: flag(false).describe("To clients."),
+  }),
   forwarded: flag(false).describe(
     "Whether Forwarded (RFC 7239) is always sent; else only where a trusted proxy has begun it.",
   ),
@@ -376,6 +385,9 @@ const schema = mapping({
       cert: pemFile.describe("The certificate and its chain that the balancer shows, a file in PEM."),
       key: pemFile.describe("Its private key, a file in PEM."),
     }),
+    lenientHeads: flag(false).describe(
+      "Whether heads of responses may have lines that end in LF alone or are folded, and blanks before a colon.",
+    ),
     askLoadReports: oneOf(["none", "TEXT", "JSON"], "none").describe(
       "The form in which backends are asked for a load report with every request.",
     ),
@@ -448,11 +460,29 @@ const schema = mapping({
       "Fields with _ in their name, which some backends take for -; collisions drops those that could then be taken " +
         "for a field of the balancer's own.",
     ),
+    hostConflicts: oneOf(["none", "port", "all"], "port").describe(
+      "Which requests are refused because their target has a host and Host says something else: none, those that name " +
+        "the same host with another port, or all. Of others the target counts (RFC 9112 3.2.2).",
+    ),
+    host: z
+      .string({ error: authorityExpected })
+      .refine((text) => hostOf(text) !== undefined, { error: authorityExpected })
+      .optional()
+      .describe(
+        "What requests of HTTP/1.0 without Host are for; the address that the client connected to when absent.",
+      ),
+    trailers: oneOf(["drop", "pass"], "drop").describe(
+      "Whether the trailer section of a request, and its Trailer field, reach the backend.",
+    ),
   }),
   response: section("What clients are told.", {
     backendHeader: flag(false).describe("Whether X-Linebacker-Backend names who answered."),
     loadReports: oneOf(["strip", "pass"], "strip").describe(
       "Whether load reports of backends (endpoint-load-metrics) reach the client.",
+    ),
+    trailers: oneOf(["asked", "pass"], "asked").describe(
+      "Which clients get the trailer section of a response, and its Trailer field: those that ask (TE: trailers), or " +
+        "all of HTTP/1.1.",
     ),
   }),
 })
@@ -492,6 +522,7 @@ export function draftConfig(input: unknown): Result<ConfigDraft, readonly Schema
     choosing: choosingOf(choosing, rest.name),
     affinity: affinityOf(affinity),
     cookieKey: rest.cookieKey,
+    requests: { ...rest.requests, host: rest.requests.host },
     pools: rest.pools.map(({ name, match, policy }) => {
       return { name, match: { labels: match.labels, zone: match.zone, ids: match.ids }, policy }
     }),
@@ -530,6 +561,7 @@ export function draftConfig(input: unknown): Result<ConfigDraft, readonly Schema
     },
     backends: {
       nameTtlMs: backends.nameTtl,
+      lenientHeads: backends.lenientHeads,
       proxyProtocol: backends.proxyProtocol,
       askLoadReports: backends.askLoadReports,
       loadReports: backends.loadReports && {

@@ -1,6 +1,6 @@
 import type { Endpoint } from "../core/endpoint.ts"
 import type { NamedAmounts, ResourceTable } from "../core/resources.ts"
-import type { Underscores } from "../http1/limits.ts"
+import type { HostConflicts, Underscores } from "../http1/limits.ts"
 import type { ChoosingSpec } from "../policies/chooser.ts"
 import type { PolicySpec } from "../policies/index.ts"
 import type { AffinityOptions, DataPlaneOptions, PoolMatch } from "../proxy/options.ts"
@@ -19,6 +19,7 @@ export interface Config {
   }
   /** CIDRs of proxies whose X-Forwarded-* and Forwarded are believed. */
   readonly trustedProxies: readonly string[]
+  readonly via: DataPlaneOptions["via"]
   /** Whether Forwarded (RFC 7239) is sent always, and not only where a trusted proxy has begun it. */
   readonly forwarded: boolean
   /** Data-plane threads; `auto` is one a core. */
@@ -82,13 +83,15 @@ export interface Config {
   }
   /** How backends are spoken to; certificates as PEM, read from their files. */
   readonly backends: DataPlaneOptions["backends"] & {
+    /** Whether heads of responses may break the grammar where it is known what is meant. */
+    readonly lenientHeads: boolean
     /** The form in which backends are asked for load reports with every request. */
     readonly askLoadReports: DataPlaneOptions["loadReports"]["ask"]
     /** Where backends are asked for load reports beside traffic; undefined: nowhere. */
     readonly loadReports: { readonly path: string; readonly intervalMs: number } | undefined
   }
   /** Of one data-plane thread. */
-  readonly limits: Omit<DataPlaneOptions["limits"], "underscores">
+  readonly limits: Omit<DataPlaneOptions["limits"], "underscores" | "hostConflicts">
   readonly timeouts: DataPlaneOptions["timeouts"] & {
     /** How long `/readyz` fails before the listeners close. */
     readonly unreadyMs: number
@@ -98,6 +101,12 @@ export interface Config {
   readonly requests: {
     /** What becomes of fields with `_` in their name. */
     readonly underscores: Underscores
+    /** Which contradictions between Host and a target in absolute form are refused. */
+    readonly hostConflicts: HostConflicts
+    /** What requests are for that name no host; undefined: the address that the client has connected to. */
+    readonly host: string | undefined
+    /** Whether their trailer sections reach the backend. */
+    readonly trailers: "drop" | "pass"
     /** Whether a request may turn its connection into a tunnel. */
     readonly upgrade: boolean
   }
@@ -106,6 +115,8 @@ export interface Config {
     readonly backendHeader: boolean
     /** Whether load reports of backends reach the client. */
     readonly loadReports: "strip" | "pass"
+    /** Which clients get trailer sections. */
+    readonly trailers: "asked" | "pass"
   }
 }
 

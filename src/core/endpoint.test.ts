@@ -15,6 +15,7 @@ test("reads ports, hosts and addresses", () => {
     ["[::]:65535", "::", 65_535],
     ["localhost:80", "localhost", 80],
     ["backend-1.internal:8080", "backend-1.internal", 8080],
+    ["svc.cluster.local.:80", "svc.cluster.local.", 80],
   ]
   for (const [input, host, port] of cases)
     assert.deepEqual(parseEndpoint(input), { host, port }, String(input))
@@ -40,6 +41,9 @@ test("refuses everything else", () => {
     "a b:80",
     "-a:80",
     "a..b:80",
+    "a..:80",
+    ".:80",
+    "1.2.3.4.:80",
     "*:80",
     "http://localhost:80",
     `${"a".repeat(64)}:80`,

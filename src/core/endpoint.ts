@@ -1,6 +1,6 @@
 /** Where a socket listens or connects. */
 export interface Endpoint {
-  /** An IP address without brackets, a DNS name, or "" where none was given: every interface, or the peer's. */
+  /** An IP address without brackets, a DNS name as it was written, or "" where none was given: every interface, or the peer's. */
   readonly host: string
   /** 0 to 65535; 0 lets the system choose. */
   readonly port: number
@@ -42,7 +42,7 @@ function hostOf(text: string): string | undefined {
 
 /** Whether only this machine can reach a listener there. "" is every interface, so it is not. */
 export function isLoopback(host: string): boolean {
-  if (host.toLowerCase() === "localhost") return true
+  if (/^localhost\.?$/i.test(host)) return true
   if (isIpv4(host)) return host.startsWith("127.")
   return isIpv6(host) && /^[0:]*:0*1$/.test(host)
 }
@@ -88,10 +88,14 @@ export function isCidr(text: string): boolean {
   return slash === -1 || (decimal.test(prefix) && Number(prefix) <= bits)
 }
 
-/** Labels of letters, digits, `_` and `-`, 253 characters in all (RFC 1035 2.3.4). */
+/**
+ * Labels of letters, digits, `_` and `-`, 253 characters in all (RFC 1035 2.3.4), and perhaps the dot behind them with
+ * which no search list is gone through.
+ */
 export function isDnsName(text: string): boolean {
-  if (text.length > 253) return false
-  const labels = text.split(".")
+  const name = text.endsWith(".") ? text.slice(0, -1) : text
+  if (name.length > 253) return false
+  const labels = name.split(".")
   // A name whose last label is a number is a mistyped IPv4 address (RFC 3696 2).
   return labels.every((part) => label.test(part)) && !/^[0-9]+$/.test(labels.at(-1)!)
 }

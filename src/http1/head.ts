@@ -117,6 +117,13 @@ export class Head {
     return this.bytes.toString("latin1", this.offsets[field * 4 + 2], this.offsets[field * 4 + 3])
   }
 
+  /** Requests only: the authority that it is for, the target's before that of Host (RFC 9112 3.3). Cold. */
+  authority(): string | undefined {
+    if (this.authorityEnd > this.authorityStart)
+      return this.bytes.toString("latin1", this.authorityStart, this.authorityEnd)
+    return this.hostField === -1 ? undefined : this.value(this.hostField)
+  }
+
   /** The first field with this name id, or -1. */
   find(id: number): number {
     for (let i = 0; i < this.count; i++) if (this.ids[i] === id) return i

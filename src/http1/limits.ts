@@ -6,6 +6,12 @@
  */
 export type Underscores = "collisions" | "pass" | "reject" | "drop"
 
+/**
+ * Which requests in absolute form are refused because their Host says something else than their target, whose
+ * authority otherwise takes its place (RFC 9112 3.2.2): `port` those that name the same host with another port.
+ */
+export type HostConflicts = "none" | "port" | "all"
+
 /** What a head may cost and hold. Every limit has an error code of its own in core/errors.ts. */
 export interface HeadLimits {
   /** The whole head with its empty line, bytes. */
@@ -15,6 +21,7 @@ export interface HeadLimits {
   readonly fieldsMax: number
   readonly targetBytesMax: number
   readonly underscores: Underscores
+  readonly hostConflicts: HostConflicts
 }
 
 export const headLimitsDefault: HeadLimits = {
@@ -23,4 +30,5 @@ export const headLimitsDefault: HeadLimits = {
   fieldsMax: 100,
   targetBytesMax: 8 * 1024,
   underscores: "collisions",
+  hostConflicts: "port",
 }

@@ -1,9 +1,11 @@
 /** Hot path: the head of a request (RFC 9112 3). Benchmark: bench/head.ts. */
 import type { ErrorCode } from "../core/errors.ts"
 import { classes, COLON, CR, isHost, isTarget, LF, SP, tokenLower } from "./characters.ts"
+import { isIpv6 } from "../core/endpoint.ts"
+import { isSameHost, isSamePort } from "../core/host.ts"
 import type { FieldNames } from "./field-names.ts"
 import { type Head, incomplete, invalid, parseFields, refuse } from "./head.ts"
-import type { HeadLimits } from "./limits.ts"
+import type { HeadLimits, HostConflicts } from "./limits.ts"
 
 /** Empty lines that are skipped before a request line (RFC 9112 2.2). */
 const emptyLinesMax = 4
@@ -63,7 +65,7 @@ export function parseRequestHead(
 
   const end = parseFields(head, at, to, limits, names)
   if (end < 0) return end
-  if (!readTarget(head)) return invalid
+  if (!readTarget(head, limits)) return invalid
   if (!head.isKnown) head.memo.learn(head, to)
   return end
 }
@@ -110,7 +112,7 @@ function deny(head: Head, error: ErrorCode): false {
 }
 
 /** Whether Host and the target's form are valid and agree (RFC 9112 3.2); sets the path to send on. */
-function readTarget(head: Head): boolean {
+function readTarget(head: Head, { hostConflicts }: HeadLimits): boolean {
   const { bytes, offsets, hostField } = head
   if (hostField === -1) {
     if (head.minor === 1) return deny(head, "invalid_host")
@@ -128,11 +130,11 @@ function readTarget(head: Head): boolean {
   if (first === STAR && head.targetEnd - head.targetStart === 1) {
     return head.method === "OPTIONS" || deny(head, "invalid_target")
   }
-  return readAbsoluteForm(head)
+  return readAbsoluteForm(head, hostConflicts)
 }
 
-/** `http://authority/path` (RFC 9112 3.2.2). A Host that says something else than the target is refused. */
-function readAbsoluteForm(head: Head): boolean {
+/** `http://authority/path` (RFC 9112 3.2.2). The request is for that authority, whatever Host says. */
+function readAbsoluteForm(head: Head, refused: HostConflicts): boolean {
   const { bytes, targetStart, targetEnd } = head
   const scheme = bytes.toString("latin1", targetStart, Math.min(targetEnd, targetStart + 8)).toLowerCase()
   const schemeBytes = scheme.startsWith("http://") ? 7 : scheme === "https://" ? 8 : 0
@@ -144,9 +146,14 @@ function readAbsoluteForm(head: Head): boolean {
   // What may follow an authority is a path, a query or nothing; `@` (user info) is none of these.
   if (at < targetEnd && bytes[at] !== SLASH && bytes[at] !== 0x3f) return deny(head, "invalid_target")
   if (!isValidHost(bytes, authorityStart, authorityEnd)) return deny(head, "invalid_target")
-  const authority = bytes.toString("latin1", authorityStart, authorityEnd).toLowerCase()
-  if (head.hostField !== -1 && head.value(head.hostField).toLowerCase() !== authority) {
-    return deny(head, "invalid_host")
+  if (head.hostField !== -1 && refused !== "none") {
+    const authority = bytes.toString("latin1", authorityStart, authorityEnd)
+    const host = head.value(head.hostField)
+    const isOther = !isSameHost(authority, host)
+    const isRefused = isOther
+      ? refused === "all"
+      : !isSamePort(authority, host, schemeBytes === 7 ? "http" : "https")
+    if (isRefused) return deny(head, "invalid_host")
   }
   head.authorityStart = authorityStart
   head.authorityEnd = authorityEnd
@@ -159,15 +166,8 @@ function isValidHost(bytes: Uint8Array, start: number, end: number): boolean {
   if (start === end) return false
   let at = start
   if (bytes[at] === 0x5b) {
-    // An IP literal: everything up to `]` is hex digits, colons and dots.
-    at++
-    const literalStart = at
-    while (at < end && bytes[at] !== 0x5d) {
-      const byte = bytes[at]!
-      if (!isLiteralByte(byte)) return false
-      at++
-    }
-    if (at >= end || at === literalStart) return false
+    while (at < end && bytes[at] !== 0x5d) at++
+    if (at === end || !isLiteral(latin1Of(bytes, start + 1, at))) return false
     at++
   } else {
     while (at < end && bytes[at] !== COLON) {
@@ -183,14 +183,13 @@ function isValidHost(bytes: Uint8Array, start: number, end: number): boolean {
   return true
 }
 
-function isLiteralByte(byte: number): boolean {
-  return (
-    isDigit(byte) ||
-    byte === COLON ||
-    byte === 0x2e ||
-    (byte >= 0x41 && byte <= 0x46) ||
-    (byte >= 0x61 && byte <= 0x66)
-  )
+/** What stands between the brackets of an IP literal: IPv6 without a zone, or a form that is yet to come (RFC 3986 3.2.2). */
+function isLiteral(text: string): boolean {
+  return isIpv6(text) || /^v[0-9a-f]+\.[\w.~!$&'()*+,;=:-]+$/i.test(text)
+}
+
+function latin1Of(bytes: Uint8Array, start: number, end: number): string {
+  return String.fromCharCode(...bytes.subarray(start, end))
 }
 
 /** Whether a method changes nothing on the server (RFC 9110 9.2.1). */

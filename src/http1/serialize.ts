@@ -59,6 +59,9 @@ export function requestHeadBytes(
 ): Buffer {
   const { bytes, offsets } = head
   const authority = head.authorityEnd - head.authorityStart
+  const replacesHost = authority > 0 || head.hostField === -1
+  // The target's authority is what an absolute form means by Host (RFC 9112 3.2.2).
+  if (replacesHost && head.hostField !== -1) head.hopByHop[head.hostField] = 1
   const out = Buffer.allocUnsafe(
     head.end -
       head.start +
@@ -83,21 +86,22 @@ export function requestHeadBytes(
     at = put(out, at, version)
     at = copyLines(head, drop, out, head.fieldsStart, at)
   }
-  if (head.hostField === -1) {
+  let start = head.authorityStart
+  let end = head.authorityEnd
+  if (replacesHost) {
     at = put(out, at, hostName)
-    // The target's authority is what an absolute form means by Host (RFC 9112 3.2.2).
-    if (authority > 0) at = copy(out, at, bytes, head.authorityStart, head.authorityEnd)
+    if (authority > 0) at = copy(out, at, bytes, start, end)
     else at = put(out, at, hostDefault)
     at = put(out, at, lineEnd)
   } else {
     const host = head.hostField * 4
-    const start = offsets[host + 2]!
-    const end = offsets[host + 3]!
-    if (end - start <= forwardedHostBytesMax && drop[fields["x-forwarded-host"]] === 1) {
-      at = put(out, at, forwardedHost)
-      at = copy(out, at, bytes, start, end)
-      at = put(out, at, lineEnd)
-    }
+    start = offsets[host + 2]!
+    end = offsets[host + 3]!
+  }
+  if (end > start && end - start <= forwardedHostBytesMax && drop[fields["x-forwarded-host"]] === 1) {
+    at = put(out, at, forwardedHost)
+    at = copy(out, at, bytes, start, end)
+    at = put(out, at, lineEnd)
   }
   if (head.chunked) at = put(out, at, chunkedLine)
   if (head.upgrade) at = putUpgrade(head, out, at)

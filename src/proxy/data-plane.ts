@@ -101,11 +101,19 @@ export class DataPlane {
       onConnectFailed: parts.onConnectFailed,
       httpDate: () => this.#httpDate(),
     }
+    const hostDefault =
+      options.hostDefault === undefined ? undefined : Buffer.from(options.hostDefault, "latin1")
     const attempts = new Attempts(table, options.worker, options.resources.length, () => this.#serveQueues())
     this.#deadlines = context.deadlines
     this.#fleet = new Fleet(context, table, attempts, rng)
     this.#finder = new RouteFinder({ version: 0, rules: rulesOf(options.routing), learned: [] })
-    this.#routes = new RouteTable(this.#fleet, this.#finder, options.demand.default, options.routing)
+    this.#routes = new RouteTable(
+      this.#fleet,
+      this.#finder,
+      options.demand.default,
+      options.routing,
+      hostDefault,
+    )
     this.#observer = new Observer(options.resources, table.shape.slots, rng)
     this.#bindings = new Bindings(options.cookieKey)
 
@@ -123,7 +131,7 @@ export class DataPlane {
       bindings: this.#bindings,
       askLine: loadReports.ask === "none" ? "" : `endpoint-load-metrics-format: ${loadReports.ask}\r\n`,
       demandLines: resourceFields.map((name) => `${name}: `),
-      hostDefault: Buffer.from(options.name, "latin1"),
+      hostDefault,
       requestIds: new RequestIds(prefix),
       placement: new Placement(options.resources, this.#routes.at(0).demand),
       get isStopping() {

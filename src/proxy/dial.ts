@@ -17,6 +17,7 @@ import { serverNameLabel } from "../cluster/registration.ts"
 import type { Address, Member } from "../cluster/snapshot.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import type { ErrorCode } from "../core/errors.ts"
+import { normalHost } from "../core/host.ts"
 import { NameCache, type Resolve } from "./name-cache.ts"
 import type { BackendOptions } from "./options.ts"
 import { openingOf } from "./origin.ts"
@@ -146,9 +147,13 @@ export class Dialer {
     return session !== undefined && this.#clock.now() - checkedAt < sessionMs ? { session } : {}
   }
 
-  /** Whose certificate it has to be: the operator's word, the backend's, else the address itself. */
+  /**
+   * Whose certificate it has to be: the operator's word, the backend's, else the address itself. In its normal form: a
+   * server name has no dot at its end (RFC 6066 3), and neither has a certificate's.
+   */
   #nameOf({ address, serverName }: Destination): string {
-    return this.#options.tls.serverName ?? serverName ?? ("path" in address ? "localhost" : address.host)
+    const name = this.#options.tls.serverName ?? serverName
+    return normalHost(name ?? ("path" in address ? "localhost" : address.host))
   }
 
   #secureContext(): SecureContext {

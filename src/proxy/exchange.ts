@@ -19,7 +19,9 @@ import type { Observer } from "../cluster/observer.ts"
 import { demandOfSize } from "../cluster/size-hint.ts"
 import type { BackendId } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
+import { formatEndpoint, plainIp } from "../core/endpoint.ts"
 import { type ErrorCode, errors } from "../core/errors.ts"
+import { defaultPorts } from "../core/host.ts"
 import type { LoadReport } from "../core/load-report.ts"
 import type { AttemptResult, Outcome } from "../policies/policy.ts"
 import type { BodyReader } from "../http1/body.ts"
@@ -57,6 +59,8 @@ import type { WaitingQueue } from "./waiting-queue.ts"
 
 /** What comes of a body with its head is copied behind it up to this size, so that both leave in one plain write. */
 const joinBytesMax = 16 * 1024
+
+const nothing = Buffer.alloc(0)
 
 /** Which fields of a response are for the balancer, or written by itself. */
 interface ResponseDrops {
@@ -124,8 +128,8 @@ export interface ExchangeContext extends Context {
   readonly askLine: string
   /** In simulation, for each resource the start of the field line that tells the backend: `Compute: `. */
   readonly demandLines: readonly string[]
-  /** The Host of an HTTP/1.0 request that names none. */
-  readonly hostDefault: Buffer
+  /** The Host of an HTTP/1.0 request that names none; undefined: the address that its client has connected to. */
+  readonly hostDefault: Buffer | undefined
   readonly requestIds: LineWriter
   /** The balancer stops: no connection is kept after its exchange, and each response says so. */
   readonly isStopping: boolean
@@ -243,7 +247,7 @@ export class Exchange implements BackendSide {
       origin,
       added,
       context.requestIds,
-      context.hostDefault,
+      head.hostField === -1 ? this.#hostDefault(head, forwarding) : nothing,
     )
     const { queue } = this.#route.group
     if (queue.length === 0) {
@@ -504,6 +508,18 @@ export class Exchange implements BackendSide {
     // As with the mean, what is only believed must not keep a request from all backends.
     for (let r = 0; r < vector.length; r++) vector[r] = Math.min(vector[r]!, group.roomMost[r]!)
     return this.#context.fleet.demandOf(vector)
+  }
+
+  /** The authority of a request that names none, from what is known of its connection (RFC 9112 3.3). Cold. */
+  #hostDefault(head: Head, forwarding: Forwarding): Buffer {
+    const { hostDefault, options } = this.#context
+    if (hostDefault !== undefined) return hostDefault
+    const reached = this.#client.ends?.destination
+    if (reached === undefined || "path" in reached) return Buffer.from(options.name, "latin1")
+    const port = defaultPorts[forwarding.isSecure(head) ? "https" : "http"]
+    const host = plainIp(reached.host)
+    const text = formatEndpoint({ host, port: reached.port })
+    return Buffer.from(reached.port === port ? text.slice(0, text.lastIndexOf(":")) : text, "latin1")
   }
 
   /** What the request needs; answers the field lines that tell it to the backend. */

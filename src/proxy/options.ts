@@ -104,6 +104,8 @@ export interface DataPlaneOptions {
   readonly proxyProtocol: readonly string[]
   /** CIDRs of proxies whose X-Forwarded-* and Forwarded are believed. */
   readonly trustedProxies: readonly string[]
+  /** In which messages Via names this balancer. */
+  readonly via: { readonly toBackends: boolean; readonly toClients: boolean }
   /** Send Forwarded (RFC 7239) always; else only where a trusted proxy has begun it. */
   readonly forwarded: boolean
   /** The listener that speaks TLS, beside the plain one. */
@@ -174,6 +176,12 @@ export interface DataPlaneOptions {
   readonly backends: BackendOptions
   /** A request may turn its connection into a tunnel. */
   readonly upgrade: boolean
+  /** The authority of requests that name none (HTTP/1.0); undefined: the address that the client has connected to. */
+  readonly hostDefault: string | undefined
+  /** Whose trailer sections go on, beside those of responses that were asked for with `TE: trailers`. */
+  readonly trailers: { readonly ofRequests: boolean; readonly ofResponses: boolean }
+  /** Heads of responses may break the grammar where it is known what is meant (http1/lenient-head.ts). */
+  readonly lenientHeads: boolean
   /** Tell the client which backend answered, in X-Linebacker-Backend. */
   readonly backendHeader: boolean
   readonly loadReports: {
@@ -210,6 +218,6 @@ export interface TlsCertificate {
   readonly cert: string
   /** PEM. */
   readonly key: string
-  /** The host names it is for, in lower case: `a.example` or `*.example`. */
+  /** The host names it is for: `a.example` or `*.example`. */
   readonly names: readonly string[]
 }

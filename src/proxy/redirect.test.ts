@@ -49,7 +49,7 @@ test("whatever Host and target are, the answer is one field of visible ASCII tha
       assert.equal(url.port, "8443")
       const asked = host
         .trim()
-        .replace(/:[0-9]*$/, "")
+        .replace(/\.?(:[0-9]*)?$/, "")
         .toLowerCase()
       assert.ok(to.startsWith(`https://${asked}:8443/`), to)
     }),

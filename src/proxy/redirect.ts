@@ -9,7 +9,8 @@ import { hostOf } from "./authority.ts"
  * @param date an HTTP date (RFC 9110 5.6.7)
  */
 export function redirectAnswer(head: Head, port: number, date: string): Buffer | undefined {
-  const host = head.hostField === -1 ? undefined : hostOf(head.value(head.hostField))
+  const named = head.authority()
+  const host = named === undefined ? undefined : hostOf(named)
   if (host === undefined) return undefined
   const authority = port === 443 ? host : `${host}:${port}`
   return Buffer.from(

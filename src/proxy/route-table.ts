@@ -37,6 +37,7 @@ export class RouteTable {
   readonly #fleet: Fleet
   readonly #finder: RouteFinder
   readonly #demandDefault: Readonly<ResourceVector>
+  readonly #hostDefault: Uint8Array | undefined
   #routing: RoutingOptions
   #knowledge: Knowledge = nothingKnown
   #routes: readonly Route[] = []
@@ -47,11 +48,13 @@ export class RouteTable {
     finder: RouteFinder,
     demandDefault: Readonly<ResourceVector>,
     routing: RoutingOptions,
+    hostDefault: Uint8Array | undefined,
   ) {
     this.#fleet = fleet
     this.#finder = finder
     this.#demandDefault = demandDefault
     this.#routing = routing
+    this.#hostDefault = hostDefault
     this.#renew()
   }
 
@@ -64,7 +67,14 @@ export class RouteTable {
       hostStart = offsets[hostField * 4 + 2]!
       hostEnd = offsets[hostField * 4 + 3]!
     }
-    return this.at(this.#finder.find(head.method, bytes, head.pathStart, head.pathEnd, hostStart, hostEnd))
+    let hostBytes: Uint8Array = bytes
+    if (hostStart === hostEnd && this.#hostDefault !== undefined) {
+      hostBytes = this.#hostDefault
+      hostStart = 0
+      hostEnd = hostBytes.length
+    }
+    const { method, pathStart, pathEnd } = head
+    return this.at(this.#finder.find(method, bytes, pathStart, pathEnd, hostStart, hostEnd, hostBytes))
   }
 
   /** Hot: the route of this number as it is treated now. */

@@ -12,6 +12,7 @@ import {
   type Server,
   type TLSSocket,
 } from "node:tls"
+import { normalHost } from "../core/host.ts"
 import type { TlsCertificate, TlsMaterial, TlsOptions } from "./options.ts"
 import { offersTicketOf } from "./tls-hello.ts"
 
@@ -136,7 +137,7 @@ class CertificateChoice {
       for (const name of certificate.names) {
         const isWildcard = name.startsWith("*.")
         const names = isWildcard ? this.#wildcards : this.#exact
-        const key = isWildcard ? name.slice(2) : name
+        const key = normalHost(isWildcard ? name.slice(2) : name)
         // Of two certificates for one name the first is meant.
         if (!names.has(key)) names.set(key, context)
       }
@@ -144,11 +145,11 @@ class CertificateChoice {
   }
 
   find(name: string): SecureContext | undefined {
-    const lower = name.toLowerCase()
-    const exact = this.#exact.get(lower)
-    const dot = lower.indexOf(".")
+    const normal = normalHost(name)
+    const exact = this.#exact.get(normal)
+    const dot = normal.indexOf(".")
     // A wildcard stands for one whole label (RFC 9525 6.3).
-    return exact === undefined && dot > 0 ? this.#wildcards.get(lower.slice(dot + 1)) : exact
+    return exact === undefined && dot > 0 ? this.#wildcards.get(normal.slice(dot + 1)) : exact
   }
 }
 

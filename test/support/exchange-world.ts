@@ -138,7 +138,7 @@ export function exchangeWorld(
   }
   const attempts = new Attempts(table, 0, resources.length, () => {})
   const fleet = new Fleet(context, table, attempts, seeded(1))
-  const routes = new RouteTable(fleet, new RouteFinder(), options.demand.default, options.routing)
+  const routes = new RouteTable(fleet, new RouteFinder(), options.demand.default, options.routing, undefined)
   const owner: ClientOwner = {
     ...context,
     fleet,

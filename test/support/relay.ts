@@ -35,6 +35,10 @@ export interface RelayChange {
   readonly proxyProtocol?: DataPlaneOptions["proxyProtocol"]
   readonly trustedProxies?: DataPlaneOptions["trustedProxies"]
   readonly forwarded?: boolean
+  readonly via?: DataPlaneOptions["via"]
+  readonly hostDefault?: string
+  readonly trailers?: DataPlaneOptions["trailers"]
+  readonly lenientHeads?: boolean
   readonly routing?: DataPlaneOptions["routing"]
   readonly trustedDemand?: DataPlaneOptions["trustedDemand"]
   readonly loadReports?: DataPlaneOptions["loadReports"]
@@ -120,6 +124,10 @@ export function dataPlaneOptions(
     port: 0,
     proxyProtocol: change.proxyProtocol ?? [],
     trustedProxies: change.trustedProxies ?? [],
+    via: change.via ?? { toBackends: true, toClients: false },
+    hostDefault: change.hostDefault,
+    lenientHeads: change.lenientHeads ?? false,
+    trailers: change.trailers ?? { ofRequests: false, ofResponses: false },
     forwarded: change.forwarded ?? false,
     tls: change.tls,
     worker: 0,

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { headLimitsDefault, type Underscores } from "../../src/http1/limits.ts"
+import { headLimitsDefault, type HostConflicts, type Underscores } from "../../src/http1/limits.ts"
 import { type ReadMessage, type ReadOptions, type Side, WireReader } from "./wire-reader.ts"
 
 export const wireFolder: string = join(import.meta.dirname, "..", "wire")
@@ -81,6 +81,7 @@ function caseOf(name: string, prose: string, info: string, shown: Buffer, events
   let toHead = false
   let trailers = false
   let { underscores }: { underscores: Underscores } = headLimitsDefault
+  let { hostConflicts }: { hostConflicts: HostConflicts } = headLimitsDefault
   for (const word of words) {
     if (word === "ends") ends = true
     else if (word === "to-HEAD") toHead = true
@@ -88,6 +89,8 @@ function caseOf(name: string, prose: string, info: string, shown: Buffer, events
     else if (word === "underscores=pass") underscores = "pass"
     else if (word === "underscores=reject") underscores = "reject"
     else if (word === "underscores=drop") underscores = "drop"
+    else if (word === "hostConflicts=none") hostConflicts = "none"
+    else if (word === "hostConflicts=all") hostConflicts = "all"
     else assert.fail(`${name}: ${JSON.stringify(word)} means nothing`)
   }
   const isBody = kind === "chunked"
@@ -95,7 +98,7 @@ function caseOf(name: string, prose: string, info: string, shown: Buffer, events
     name,
     prose,
     side: kind === "response" ? "response" : "request",
-    options: { toHead, trailers, limits: { ...headLimitsDefault, underscores } },
+    options: { toHead, trailers, limits: { ...headLimitsDefault, underscores, hostConflicts } },
     ends,
     bytes: isBody ? Buffer.concat([chunkedHead, shown]) : shown,
     hiddenBytes: isBody ? chunkedHead.length : 0,
