@@ -11,6 +11,7 @@ import type { Resolve } from "../src/proxy/name-cache.ts"
 import type { BackendOptions } from "../src/proxy/options.ts"
 import { type Authority, authority } from "./support/authority.ts"
 import { asked, get, ok as okay, post } from "./support/messages.ts"
+import { framings, upload } from "./support/uploads.ts"
 import { answers, playing, relay, type RelayChange, type Script, until, type Wire } from "./support/relay.ts"
 
 const refuses: Script = (wire) => void wire.socket.once("data", () => wire.send("HTTP/1.1 400 Bad\r\n\r\n"))
@@ -314,4 +315,28 @@ async function assertRefused(wire: Wire, code: string): Promise<void> {
   assert.equal(response.status, 502)
   assert.match(response.body.toString(), /"backend_tls_failed"/)
   assert.ok(response.body.toString().includes(`(${code})`), response.body.toString())
+}
+
+for (const [how, ending] of [
+  ["goes on reading", () => {}],
+  ["takes no more", (wire: Wire) => void wire.socket.pause()],
+  ["ends its side", (wire: Wire) => void wire.socket.end()],
+  ["closes, which resets what is still coming", (wire: Wire) => wire.socket.destroySoon()],
+] as const) {
+  test(`a client that writes all before it reads gets the early 413 of a backend within TLS that ${how}`, async (t) => {
+    const trusted = authority(t)
+    const backend = await secured(t, trusted.issue(["DNS:a.test"]), async (wire) => {
+      await wire.head()
+      wire.send("HTTP/1.1 413 Content Too Large\r\nContent-Length: 5\r\n\r\nlarge")
+      ending(wire)
+    })
+    const { client, counters } = await relay(t, [{ host: "a.test", port: backend.port }], trusting(trusted))
+    for (let i = 0; i < 10; i++) {
+      const wire = await client()
+      await upload(wire, framings["with a length"])
+      const response = await wire.response()
+      assert.deepEqual([response.status, response.body.toString()], [413, "large"])
+    }
+    assert.deepEqual(counters.errors(), {})
+  })
 }

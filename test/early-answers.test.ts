@@ -13,11 +13,9 @@ import {
   until,
   type Wire,
 } from "./support/relay.ts"
+import { framings, upload, uploadBytes } from "./support/uploads.ts"
 import { dialTls, tlsOptions } from "./support/tls-options.ts"
 
-/** Far more than the kernels between keep for a connection. */
-const uploadBytes = 16_000_000
-const block = Buffer.alloc(250_000, "x")
 const ticketKeys = [randomBytes(48)]
 const folder = certificateFolder({ after })
 
@@ -90,25 +88,6 @@ const cases: Readonly<Record<string, Case>> = {
   },
 }
 
-const framings = {
-  "with a length": ["HTTP/1.1", `Content-Length: ${uploadBytes}`],
-  "in chunks": ["HTTP/1.1", "Transfer-Encoding: chunked"],
-  "over HTTP/1.0": ["HTTP/1.0", `Content-Length: ${uploadBytes}`],
-} as const
-
-/** Writes all of an upload and reads nothing meanwhile. */
-async function upload(wire: Wire, [version, framing]: readonly [string, string]): Promise<void> {
-  wire.socket.pause()
-  wire.send(`POST / ${version}\r\nHost: a\r\n${framing}\r\n\r\n`)
-  const isChunked = framing.startsWith("Transfer")
-  const piece = isChunked ? Buffer.concat([Buffer.from("3d090\r\n"), block, Buffer.from("\r\n")]) : block
-  for (let sent = 0; sent < uploadBytes && !wire.gone; sent += block.length) {
-    if (!wire.send(piece))
-      await Promise.race([new Promise((resolve) => wire.socket.once("drain", resolve)), wire.closed])
-  }
-  if (isChunked) wire.send("0\r\n\r\n")
-}
-
 /** A relay, and a client of it within TLS or without. */
 async function made(
   t: TestContext,
@@ -134,7 +113,6 @@ for (const [what, row] of Object.entries(cases)) {
           const at = await made(t, row, isTls)
           await row.first?.(at.wire, at)
           await upload(at.wire, framing)
-          at.wire.socket.resume()
           const response = await at.wire.response()
           assert.deepEqual([response.status, response.field("connection")], [row.status, "close"])
           assert.equal(await at.wire.closed, "end")
@@ -153,7 +131,6 @@ test(
     const { client } = await relay(t, [], { tls })
     const wire = await client()
     await upload(wire, framings["with a length"])
-    wire.socket.resume()
     assert.equal((await wire.response()).status, 308)
   },
 )
@@ -166,7 +143,6 @@ test("a 408 reaches a client that stood still and then writes on before it reads
   wire.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${uploadBytes * 2}\r\n\r\n`)
   await until("it is given up", () => counters.errors()["body_timeout"] === 1)
   await upload(wire, framings["with a length"])
-  wire.socket.resume()
   assert.equal((await wire.response()).status, 408)
 })
 
@@ -190,7 +166,6 @@ test("a balancer that stops still reads on for a client that it has answered ear
   await until("it is answered", () => counters.errors()["body_too_large"] === 1)
   const stopped = plane.stop()
   await upload(wire, framings["with a length"])
-  wire.socket.resume()
   assert.equal((await wire.response()).status, 413)
   await stopped
 })

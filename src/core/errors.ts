@@ -139,7 +139,12 @@ export const errors = {
     "never",
     "Via says that the request went through this balancer too often.",
   ),
-  client_gone: row("client", 499, "never", "The client left before its response was complete."),
+  client_gone: row(
+    "client",
+    499,
+    "never",
+    "The client left before its response was complete, or ended its side and could be sent nothing for timeouts.clientHalfClosed.",
+  ),
 
   connect_failed: row(
     "backend",
