@@ -11,12 +11,18 @@ import type { BackendId } from "./core/backend.ts"
 import { loadReport } from "./cluster/load-report.ts"
 import { type NamedAmounts, type ResourceVector, vectorOf } from "./core/resources.ts"
 import { ok, type Result } from "./core/result.ts"
-import { type Admin, startAdmin } from "./control/admin-api.ts"
+import { type Admin, adminLimitsDefault, startAdmin } from "./control/admin-api.ts"
 import { watchFolder } from "./control/certificate-store.ts"
 import { Bugs } from "./control/bugs.ts"
 import { Checker } from "./control/checks.ts"
 import { readTextFile } from "./control/config-file.ts"
 import type { Config, TlsConfig } from "./control/config.ts"
+import {
+  budgetOf,
+  type DescriptorBudget,
+  descriptorLimit,
+  descriptorsUsed,
+} from "./control/descriptor-budget.ts"
 import { Learning, learnMs } from "./control/learning.ts"
 import { LoadPolls } from "./control/load-polls.ts"
 import {
@@ -26,7 +32,11 @@ import {
   PolicyDesk,
   policyViews,
 } from "./control/policy-desk.ts"
-import { type RegistrationListener, startRegistration } from "./control/registration-api.ts"
+import {
+  type RegistrationListener,
+  registrationLimitsDefault,
+  startRegistration,
+} from "./control/registration-api.ts"
 import { unreadiness } from "./control/readiness.ts"
 import { StateBuilder } from "./control/state-builder.ts"
 import type { StateView } from "./control/state-view.ts"
@@ -44,6 +54,8 @@ import { systemClock, systemRng, systemTimers, wallClock } from "./system.ts"
 /** How often leases are looked at. Nothing waits for it longer than this. */
 const tickMs = 250
 const fastCheckMs = 1_000
+/** With room for fewer clients than this the operator is told. */
+const clientsFew = 1_000
 
 /** Something that happened, for a log: one line for a person. */
 export type Log = (line: string) => void
@@ -108,6 +120,7 @@ class RunningBalancer implements Balancer {
   readonly #log: Log
   readonly #bugs: Bugs
   readonly #workers: number
+  readonly #budget: DescriptorBudget | undefined
   readonly #table: LoadTable
   readonly #counters: Counters
   readonly #slots: SlotAllocator
@@ -144,6 +157,7 @@ class RunningBalancer implements Balancer {
     const { resources, registration, checks } = config
     // As many rows again as members: one that has left keeps its row until its last attempt has settled.
     const rows = registration.backendsMax * 2
+    this.#budget = descriptorBudget(config, this.#workers)
     // Twice the lanes: a thread that cannot be ended keeps its own, and another takes its place.
     const lanes = this.#workers * 2
     this.#table = LoadTable.create(resources, rows, lanes)
@@ -182,6 +196,9 @@ class RunningBalancer implements Balancer {
       },
       this.#registry.snapshot,
     )
+    // Checks and polls share theirs.
+    const checksAtOnce =
+      this.#budget === undefined ? {} : { concurrentMax: Math.ceil(this.#budget.checks / 2) }
     const { loadReports } = config.backends
     this.#polls =
       loadReports &&
@@ -194,6 +211,7 @@ class RunningBalancer implements Balancer {
         timers: systemTimers,
         onReport: (id, report) => this.#learning.reported(id, report, systemClock.now()),
         onBug: (error) => this.#bugs.report("the polls for load reports", error),
+        ...checksAtOnce,
       })
     this.#checker = new Checker({
       registry: this.#registry,
@@ -204,6 +222,7 @@ class RunningBalancer implements Balancer {
       timers: systemTimers,
       onChange: () => this.#publish(),
       onBug: (error) => this.#bugs.report("the checks", error),
+      ...checksAtOnce,
     })
     this.#builder = new StateBuilder({
       version: packageVersion(),
@@ -247,6 +266,14 @@ class RunningBalancer implements Balancer {
 
   async start(): Promise<void> {
     const { listen, tls, registration, admin } = this.#config
+    const budget = this.#budget
+    if (budget !== undefined && budget.clients < clientsFew) {
+      const { connections, clients } = budget
+      this.#log(
+        `there are descriptors for ${connections} connections only, at most ${clients} of them of clients: let the process ` +
+          "have more (LimitNOFILE, ulimit -n, limits.descriptorsMax)",
+      )
+    }
     this.#tls = tls && this.#keepTls(tls)
     const options = {
       ...dataPlaneOptions(this.#config, this.#desk.routing, this.seed),
@@ -262,6 +289,7 @@ class RunningBalancer implements Balancer {
         snapshot: this.#registry.snapshot,
         learned: this.#learning.learned,
         clock: systemClock,
+        connectionsMax: budget && { all: budget.connections, clients: budget.clients },
         stillMsMax: this.#config.timeouts.threadStillMs,
         ...this.#threadEvents(),
       }),
@@ -282,6 +310,7 @@ class RunningBalancer implements Balancer {
         onUtilization: (id, utilization) =>
           this.#bugs.guard("the learner", () => this.#onUtilization(id, utilization)),
         onBug: (error) => this.#bugs.report("the registration API", error),
+        limits: { connectionsMax: atMost(registrationLimitsDefault.connectionsMax, budget?.registration) },
       }),
     )
     this.#admin = await opening("admin", admin.listen, undefined, () =>
@@ -296,6 +325,7 @@ class RunningBalancer implements Balancer {
         allow: admin.allow,
         hosts: admin.hosts,
         onBug: (error) => this.#bugs.report("the admin API", error),
+        limits: { connectionsMax: atMost(adminLimitsDefault.connectionsMax, budget?.admin) },
       }),
     )
     this.#tickedAt = systemClock.now()
@@ -451,6 +481,16 @@ async function opening<T>(
     }
     throw new StartError("tls", tls, error)
   }
+}
+
+/** Undefined where neither the system nor the configuration sets a limit. */
+function descriptorBudget({ limits }: Config, threads: number): DescriptorBudget | undefined {
+  const most = Math.min(descriptorLimit() ?? Infinity, limits.descriptorsMax ?? Infinity)
+  return most === Infinity ? undefined : budgetOf(most, descriptorsUsed(), threads)
+}
+
+function atMost(usual: number, budget: number | undefined): number {
+  return Math.min(usual, budget ?? usual)
 }
 
 /** What a request is believed to need before anything is known. */

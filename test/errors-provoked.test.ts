@@ -159,6 +159,12 @@ const scenarios = {
   },
   queue_full: (t) => crowded(t, { limits: { queueMax: 0 } }, async (plane) => told(plane, get)),
   queue_timeout: (t) => crowded(t, { timeouts: { queueMs: 20 } }, async (plane) => told(plane, get)),
+  async too_many_connections(t) {
+    const plane = await relay(t, [], { limits: { connectionsMax: 1 } })
+    await plane.client()
+    await until("it is in", () => plane.counters.total("accepted") === 1)
+    return { relay: plane, told: [await told(plane, "")] }
+  },
   shutting_down: (t) =>
     crowded(t, {}, async (plane, finish) => {
       const wire = await plane.client()

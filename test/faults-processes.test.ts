@@ -4,7 +4,7 @@ import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { connect, type Socket } from "node:net"
-import { tmpdir } from "node:os"
+import { availableParallelism, tmpdir } from "node:os"
 import { join } from "node:path"
 import { test } from "node:test"
 import type { StateView } from "../src/control/state-view.ts"
@@ -91,6 +91,9 @@ interface Program {
   readonly state: () => Promise<StateView>
 }
 
+/** By default there is one thread per core; a machine with a single core has two here. */
+const threads = Math.max(2, availableParallelism())
+
 /** `bin/linebacker serve` with so many descriptors, before this backend. */
 async function program(cleaner: Cleaner, descriptors: number, backend: TcpAddress): Promise<Program> {
   const folder = mkdtempSync(join(tmpdir(), "linebacker-faults-"))
@@ -99,7 +102,7 @@ async function program(cleaner: Cleaner, descriptors: number, backend: TcpAddres
   const lasting = { ttl: "12h", suspect: "11h", renew: "1h" }
   writeFileSync(
     file,
-    JSON.stringify({ listen, workers: 1, registration: { listen, ...lasting }, admin: { listen } }),
+    JSON.stringify({ listen, workers: threads, registration: { listen, ...lasting }, admin: { listen } }),
   )
   const launcher = join(import.meta.dirname, "..", "bin", "linebacker")
   const limit = `--nofile=${descriptors}:${descriptors}`
@@ -158,6 +161,9 @@ test("out of descriptors, the program serves whom it has, and everybody again on
     early.send(get())
     assert.equal((await early.response()).status, 200)
   }
+  // Whoever comes now is told at once, by whichever thread, and the control plane still answers.
+  for (let i = 0; i < 20; i++) await (await dial(port)).closed
+  assert.ok((await state()).totals.errors["too_many_connections"]! >= 20)
   for (const socket of crowd) socket.destroy()
   let status = 0
   for (let i = 0; i < 100 && status !== 200; i++) {

@@ -56,7 +56,7 @@ export interface AdminLimits extends ListenerLimits {
   readonly statesMissedMax: number
 }
 
-const adminLimitsDefault: AdminLimits = {
+export const adminLimitsDefault: AdminLimits = {
   streamsMax: 64,
   connectionsMax: 256,
   headBytesMax: 16 * 1024,

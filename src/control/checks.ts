@@ -35,6 +35,8 @@ export interface CheckerOptions {
   readonly clock: Clock
   readonly rng: Rng
   readonly timers: Timers
+  /** Checks at one time, when they are to be fewer than `concurrentMax`. */
+  readonly concurrentMax?: number
   /** Another way to ask, for tests. */
   readonly probe?: Probe
   /** The registry may have a new snapshot. */
@@ -61,7 +63,7 @@ export class Checker {
     this.#times = registry.checkTimes
     this.#watches = new Watches(
       {
-        concurrentMax,
+        concurrentMax: Math.min(concurrentMax, options.concurrentMax ?? concurrentMax),
         firstMs: () => 0,
         ask: ({ destination }, signal) => probe(destination, this.#times.timeoutMs, signal),
         answered: (watch, outcome) => this.#answered(watch, outcome),

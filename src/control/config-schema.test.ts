@@ -64,6 +64,7 @@ test("the empty configuration is every default", () => {
       tls: { ca: undefined, verify: true, serverName: undefined, cert: undefined, key: undefined },
     },
     limits: {
+      descriptorsMax: undefined,
       headBytesMax: 32_768,
       fieldsMax: 100,
       targetBytesMax: 8_192,

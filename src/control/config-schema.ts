@@ -406,6 +406,12 @@ const schema = mapping({
     attemptsMax: integer(1, 10, 3).describe("Attempts of one exchange, the first included."),
     replayBytesMax: integer(0, 16_777_216, 65_536).describe("Body kept for another attempt, bytes."),
     connectionsMax: integer(1, 1_000_000, 10_000).describe("Client connections of one worker."),
+    descriptorsMax: integer(64, 1_000_000_000, 1_024)
+      .unwrap()
+      .optional()
+      .describe(
+        "Descriptors of the whole process, connections included; what the system allows when absent.",
+      ),
     connectionsPerBackendMax: integer(1, 1_000_000, 1_024).describe(
       "Connections of one worker to one backend.",
     ),
@@ -576,6 +582,7 @@ export function draftConfig(input: unknown): Result<ConfigDraft, readonly Schema
         key: backendTls.key,
       },
     },
+    limits: { ...rest.limits, descriptorsMax: rest.limits.descriptorsMax },
     timeouts: {
       clientHeadMs: timeouts.clientHead,
       tlsHandshakeMs: timeouts.tlsHandshake,

@@ -91,7 +91,10 @@ export interface Config {
     readonly loadReports: { readonly path: string; readonly intervalMs: number } | undefined
   }
   /** Of one data-plane thread. */
-  readonly limits: Omit<DataPlaneOptions["limits"], "underscores" | "hostConflicts">
+  readonly limits: Omit<DataPlaneOptions["limits"], "underscores" | "hostConflicts"> & {
+    /** Descriptors of the whole process; undefined: what the system allows. */
+    readonly descriptorsMax: number | undefined
+  }
   readonly timeouts: DataPlaneOptions["timeouts"] & {
     /** How long `/readyz` fails before the listeners close. */
     readonly unreadyMs: number

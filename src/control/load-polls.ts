@@ -30,6 +30,8 @@ export interface LoadPollsOptions {
   readonly clock: Clock
   readonly rng: Rng
   readonly timers: Timers
+  /** Questions at one time, when they are to be fewer than 64. */
+  readonly concurrentMax?: number
   onReport(id: BackendId, report: LoadReport): void
   /** Told of failures that are bugs. Polls go on. */
   readonly onBug?: (error: unknown) => void
@@ -43,16 +45,17 @@ export class LoadPolls {
 
   constructor(options: LoadPollsOptions) {
     const { clock, intervalMs, rng, timers } = options
+    const most = Math.min(concurrentMax, options.concurrentMax ?? concurrentMax)
     this.#options = options
     this.#watches = new Watches(
       {
-        concurrentMax,
+        concurrentMax: most,
         // Backends that came together are not asked together.
         firstMs: () => intervalMs * rng.next(),
         ask: ({ destination }, signal) => this.#report(destination, signal),
         answered: (watch, answer) => this.#answered(watch, answer),
         crowded: (watch) => {
-          this.#errors.set(watch, `${concurrentMax} other backends had not answered yet`)
+          this.#errors.set(watch, `${most} other backends had not answered yet`)
           this.#watches.schedule(watch, intervalMs)
         },
       },

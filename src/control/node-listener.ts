@@ -43,6 +43,8 @@ export function listening(server: Server, { host, port }: Endpoint): Promise<End
     server.once("error", reject)
     server.listen(port, host, () => {
       server.off("error", reject)
+      // A connection that could not be accepted costs itself, not the process.
+      server.on("error", () => {})
       const { address, port } = server.address() as AddressInfo
       resolve({ host: address, port })
     })

@@ -24,7 +24,7 @@ export interface RegistrationLimits extends ListenerLimits {
   readonly bodyBytesMax: number
 }
 
-const registrationLimitsDefault: RegistrationLimits = {
+export const registrationLimitsDefault: RegistrationLimits = {
   bodyBytesMax: 64 * 1024,
   headBytesMax: 16 * 1024,
   requestMs: 5_000,

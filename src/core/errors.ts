@@ -218,6 +218,12 @@ export const errors = {
     "No backend has room, and limits.queueMax requests wait already.",
   ),
   queue_timeout: row("balancer", 503, "never", "No backend had room within timeouts.queue."),
+  too_many_connections: row(
+    "balancer",
+    503,
+    "never",
+    "There are limits.connectionsMax client connections, or descriptors for no more; the connection was closed without an answer.",
+  ),
   shutting_down: row("balancer", 503, "never", "The balancer is stopping."),
 } as const satisfies Record<string, ErrorRow>
 

@@ -26,7 +26,7 @@ export class BackendPool {
     context.dialer.prepare(destination)
   }
 
-  /** `take` gives a connection without exceeding limits.connectionsPerBackendMax. */
+  /** `take` gives a connection without exceeding limits.connectionsPerBackendMax and the descriptors that there are. */
   get hasRoom(): boolean {
     return this.#idle.length > 0 || this.#owned.size > 0 || !this.#isFull
   }
@@ -58,6 +58,7 @@ export class BackendPool {
   dial(origin: Origin | undefined): BackendConnection {
     if (this.#isFull) this.#eldest?.retire()
     this.#open++
+    this.#context.descriptors.take()
     return new BackendConnection(this.#context, this, origin)
   }
 
@@ -79,6 +80,7 @@ export class BackendPool {
   /** A connection has closed. */
   forget(connection: BackendConnection): void {
     this.#open--
+    this.#context.descriptors.give()
     this.#owned.delete(connection)
     const index = this.#idle.lastIndexOf(connection)
     if (index !== -1) this.#idle.splice(index, 1)
@@ -91,7 +93,8 @@ export class BackendPool {
   }
 
   get #isFull(): boolean {
-    return this.#open >= this.#context.options.limits.connectionsPerBackendMax
+    const { descriptors, options } = this.#context
+    return this.#open >= options.limits.connectionsPerBackendMax || !descriptors.hasRoomForBackend
   }
 
   /** Of all that are idle: one that a client has to itself, first. */

@@ -3,6 +3,7 @@ import type { BackendId } from "../core/backend.ts"
 import type { Counters } from "../metrics/counters.ts"
 import type { Head } from "../http1/head.ts"
 import type { FieldNames } from "../http1/field-names.ts"
+import type { Descriptors } from "./descriptors.ts"
 import type { Dialer } from "./dial.ts"
 import type { Deadlines } from "./deadlines.ts"
 import type { DataPlaneOptions } from "./options.ts"
@@ -16,6 +17,7 @@ export interface Context {
   readonly deadlines: Deadlines
   readonly dialer: Dialer
   readonly counters: Counters
+  readonly descriptors: Descriptors
   readonly names: FieldNames
   /**
    * The one head that requests are parsed into, and the one for responses: a head is read in the turn in which it

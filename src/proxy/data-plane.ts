@@ -22,6 +22,7 @@ import type { Counters } from "../metrics/counters.ts"
 import { Bindings } from "./affinity.ts"
 import { ClientConnection, type ClientOwner } from "./client-connection.ts"
 import { DemandTrust } from "./demand-trust.ts"
+import { Descriptors } from "./descriptors.ts"
 import { Dialer } from "./dial.ts"
 import { Deadlines, sweepMs } from "./deadlines.ts"
 import { type Arrival, Entrance, type EntranceOwner } from "./entrance.ts"
@@ -41,6 +42,8 @@ export interface DataPlaneParts {
   readonly options: DataPlaneOptions
   readonly table: LoadTable
   readonly counters: Counters
+  /** Shared by all threads; a data plane without it has no limit. */
+  readonly descriptors?: Descriptors
   readonly clock: Clock
   readonly rng: Rng
   /** The wall clock, ms since 1970, for the Date field. */
@@ -93,6 +96,7 @@ export class DataPlane {
       clock,
       counters,
       table,
+      descriptors: parts.descriptors ?? Descriptors.create(1),
       deadlines: new Deadlines(clock.now()),
       dialer: new Dialer(options.backends, clock, parts.resolve),
       names: new FieldNames(resourceFields),
@@ -153,10 +157,14 @@ export class DataPlane {
       onGone: (entrance, code) => this.#onEntranceGone(entrance, code),
     }
     const { connectionsMax } = options.limits
-    this.#plain = new Listener(connectionsMax, (socket) => this.#accept(socket, undefined))
+    const refused = (): void => this.#refused()
+    this.#plain = new Listener(connectionsMax, (socket) => this.#accept(socket, undefined), refused)
     if (options.tls !== undefined) {
       const tls = new TlsTermination(options.tls, options.timeouts.tlsHandshakeMs)
-      this.#secure = { tls, listener: new Listener(connectionsMax, (socket) => this.#accept(socket, tls)) }
+      this.#secure = {
+        tls,
+        listener: new Listener(connectionsMax, (socket) => this.#accept(socket, tls), refused),
+      }
     }
     this.#sweep = setInterval(() => {
       const now = clock.now()
@@ -255,10 +263,13 @@ export class DataPlane {
   #accept(socket: Socket, tls: TlsTermination | undefined): void {
     const { counters, options } = this.#parts
     // Each listener has this limit by itself; here both together do.
-    if (this.#clients.size + this.#entrances.size >= options.limits.connectionsMax) {
+    const isFull = this.#clients.size + this.#entrances.size >= options.limits.connectionsMax
+    if (isFull || !this.#owner.descriptors.hasRoomForClient) {
       socket.destroy()
+      this.#refused()
       return
     }
+    this.#owner.descriptors.take()
     counters.count(options.worker, "accepted")
     const peer = socket.remoteAddress
     const owesHeader =
@@ -270,6 +281,10 @@ export class DataPlane {
     const entrance = new Entrance(this.#entranceOwner, socket, tls)
     this.#entrances.add(entrance)
     entrance.start(owesHeader)
+  }
+
+  #refused(): void {
+    this.#parts.counters.countError(this.#parts.options.worker, "too_many_connections")
   }
 
   #admit({ socket, transport, peer, ends, isTls }: Arrival): void {
@@ -300,6 +315,7 @@ export class DataPlane {
   }
 
   #onClosed(): void {
+    this.#owner.descriptors.give()
     if (this.#clients.size + this.#entrances.size === 0) this.#onEmpty?.()
   }
 

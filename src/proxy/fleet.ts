@@ -260,7 +260,10 @@ export class Fleet {
   /** Chooses a backend of the group and reserves the demand on it: see `Attempts.place`. */
   place(placement: Placement, group: Group): Attempt | NoPlace {
     if (group.eligible.length === 0) return "empty"
-    const attempt = this.#attempts.place(group.policy, placement, placement.units)
+    let attempt = this.#attempts.place(group.policy, placement, placement.units)
+    if (attempt === undefined && this.#freesDescriptors()) {
+      attempt = this.#attempts.place(group.policy, placement, placement.units)
+    }
     if (attempt === undefined) return whyNot(placement, group)
     if (placement.hasSpace) group.queue.begun(placement.route, placement.demand)
     return attempt
@@ -269,6 +272,14 @@ export class Fleet {
   /** Cold: whether somebody who is eligible would have the space for this demand if nothing else were there. */
   couldHold({ units }: Demand, { eligible }: Group): boolean {
     return couldHold(this.#context.options.resources, eligible, units)
+  }
+
+  /** Cold: where descriptors are short, idle connections give way to those that are needed. True when there is room. */
+  #freesDescriptors(): boolean {
+    const { descriptors } = this.#context
+    if (descriptors.hasRoomForBackend) return false
+    for (const { backend } of this.#members.values()) backend.pool.closeIdle()
+    return descriptors.hasRoomForBackend
   }
 
   /** Who may be chosen since now. Those that were there from the start have no start to be careful of. */

@@ -13,12 +13,14 @@ export class Listener {
   #port = 0
   #isClosed = false
 
-  constructor(connectionsMax: number, onSocket: (socket: Socket) => void) {
+  /** @param onRefused told of each connection beyond `connectionsMax`, which is closed at once */
+  constructor(connectionsMax: number, onSocket: (socket: Socket) => void, onRefused: () => void = () => {}) {
     this.#server = createServer(
       { allowHalfOpen: true, noDelay: true, highWaterMark: unwrittenBytesMax },
       onSocket,
     )
     this.#server.maxConnections = connectionsMax
+    this.#server.on("drop", onRefused)
   }
 
   /** Where it listens; 0 before it does. */
@@ -38,12 +40,12 @@ export class Listener {
         { host: host === "" ? undefined : host, port, reusePort: true, backlog: 1024 },
         () => {
           this.#server.off("error", reject)
-          // A failed accept (no descriptors left, say) costs that connection and nothing else.
-          this.#server.on("error", () => {})
           const address = this.#server.address()
           this.#port = typeof address === "object" && address !== null ? address.port : port
           // It was closed while it opened, which nothing that is not open hears.
           if (this.#isClosed) this.#server.close()
+          // A connection that could not be accepted costs itself and nothing else.
+          this.#server.on("error", () => {})
           resolve(this.#port)
         },
       )

@@ -5,6 +5,7 @@ import type { CountersShape } from "../metrics/counters.ts"
 import type { RouteList } from "../cluster/routes.ts"
 import type { Knowledge } from "../core/knowledge.ts"
 import type { Observed } from "./data-plane.ts"
+import type { DescriptorsShape } from "./descriptors.ts"
 import type { DataPlaneOptions, RoutingOptions, TlsMaterial } from "./options.ts"
 import type { PulsesShape } from "./pulses.ts"
 
@@ -14,6 +15,7 @@ export interface WorkerBirth {
   readonly table: LoadTableShape
   readonly counters: CountersShape
   readonly pulses: PulsesShape
+  readonly descriptors: DescriptorsShape
   readonly snapshot: Snapshot
   readonly learned: Learned
 }

@@ -75,6 +75,7 @@ async function running(t: TestContext, port = 0, timeouts: RelayChange["timeouts
     onObserved: (seen) => observed.push(seen),
     onConnectFailed: () => {},
     clock: systemClock,
+    connectionsMax: undefined,
     stillMsMax: 60_000,
     onApplied: () => {},
     onDeath: (lane, error) => {

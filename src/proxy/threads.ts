@@ -6,6 +6,7 @@ import type { BackendId } from "../core/backend.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import type { Counters } from "../metrics/counters.ts"
 import type { Observed } from "./data-plane.ts"
+import { Descriptors } from "./descriptors.ts"
 import type { FromWorker, Learned, ToWorker, WorkerBirth } from "./messages.ts"
 import type { DataPlaneOptions, RoutingOptions, TlsMaterial } from "./options.ts"
 import { ListenError, takePorts } from "./ports.ts"
@@ -30,6 +31,8 @@ export interface ThreadsOptions {
   readonly snapshot: Snapshot
   readonly learned: Learned
   readonly clock: Clock
+  /** Connections of all threads, of clients and to backends, and how many of them let no client in any more. */
+  readonly connectionsMax: { readonly all: number; readonly clients: number } | undefined
   /** How long a thread may stand still before it is ended and replaced. */
   readonly stillMsMax: Millis
   onConnectFailed(id: BackendId): void
@@ -76,6 +79,7 @@ export class Threads {
   /** By lane, from its start to its exit. */
   readonly #threads: (Thread | undefined)[]
   readonly #pulses: Pulses
+  readonly #descriptors: Descriptors
   readonly #looking: NodeJS.Timeout
   #options: DataPlaneOptions
   #snapshot: Snapshot
@@ -91,6 +95,9 @@ export class Threads {
     this.#learned = settings.learned
     this.#threads = Array.from({ length: lanes }, () => undefined)
     this.#pulses = Pulses.create(lanes)
+    this.#descriptors = Descriptors.create(lanes)
+    const { connectionsMax: most } = settings
+    if (most !== undefined) this.#descriptors.limit(most.all, most.clients)
     this.#looking = setInterval(() => this.#look(), lookMs)
     this.#looking.unref()
   }
@@ -215,6 +222,7 @@ export class Threads {
       table: table.shape,
       counters: counters.shape,
       pulses: this.#pulses.shape,
+      descriptors: this.#descriptors.shape,
       snapshot: this.#snapshot,
       learned: this.#learned,
     }
@@ -296,6 +304,7 @@ export class Threads {
   /** What it held is given back, and another takes its place. The others never notice. */
   #onExit(thread: Thread, reason: unknown): void {
     this.#threads[thread.lane] = undefined
+    this.#descriptors.giveAll(thread.lane)
     this.#giveBack(thread)
     thread.end()
     if (thread.isDone || this.#stopped !== undefined) return

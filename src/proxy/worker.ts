@@ -5,6 +5,7 @@ import { mix32, seeded } from "../core/rng.ts"
 import { Counters } from "../metrics/counters.ts"
 import { systemClock, wallClock } from "../system.ts"
 import { DataPlane } from "./data-plane.ts"
+import { Descriptors } from "./descriptors.ts"
 import type { FromWorker, ToWorker, WorkerBirth } from "./messages.ts"
 import { Pulses } from "./pulses.ts"
 
@@ -14,7 +15,7 @@ if (port === null) throw new Error("a data-plane thread cannot run by itself")
 /** How often the control plane is told what was seen. */
 const observedMs = 1_000
 
-const { options, table, counters, pulses: shape, snapshot, learned } = workerData as WorkerBirth
+const { options, table, counters, pulses: shape, descriptors, snapshot, learned } = workerData as WorkerBirth
 const pulses = new Pulses(shape)
 const beat = (): void => pulses.beat(options.worker)
 const tell = (message: FromWorker): void => port.postMessage(message)
@@ -23,6 +24,7 @@ const plane = new DataPlane({
   options,
   table: new LoadTable(options.resources, table),
   counters: new Counters(counters),
+  descriptors: new Descriptors(descriptors, options.worker),
   clock: systemClock,
   // Threads must not draw the same chance; the same seed must give each its own again.
   rng: seeded(mix32(options.seed ^ mix32(options.worker + 1))),

@@ -15,6 +15,7 @@ import { Head } from "../../src/http1/head.ts"
 import { Counters } from "../../src/metrics/counters.ts"
 import { Bindings } from "../../src/proxy/affinity.ts"
 import { ClientConnection, type ClientOwner } from "../../src/proxy/client-connection.ts"
+import { Descriptors } from "../../src/proxy/descriptors.ts"
 import { Deadlines } from "../../src/proxy/deadlines.ts"
 import { DemandTrust } from "../../src/proxy/demand-trust.ts"
 import type { Dialer } from "../../src/proxy/dial.ts"
@@ -129,6 +130,7 @@ export function exchangeWorld(
     counters,
     table,
     deadlines,
+    descriptors: Descriptors.create(1),
     dialer: dialerInto(busy),
     names: new FieldNames([]),
     requestHead: new Head(options.limits),

@@ -14,6 +14,7 @@ import { bodyLimitsDefault } from "../../src/http1/body.ts"
 import { headLimitsDefault } from "../../src/http1/limits.ts"
 import { Counters } from "../../src/metrics/counters.ts"
 import { DataPlane } from "../../src/proxy/data-plane.ts"
+import type { Descriptors } from "../../src/proxy/descriptors.ts"
 import type { Resolve } from "../../src/proxy/name-cache.ts"
 import { plainPolicy, type PolicyName } from "../../src/policies/index.ts"
 import { cookieDefault } from "../../src/proxy/affinity.ts"
@@ -45,6 +46,8 @@ export interface RelayChange {
   /** What every member speaks and says of itself. */
   readonly member?: Partial<Pick<Member, "scheme" | "labels">>
   readonly resolve?: Resolve
+  /** No limit without them. */
+  readonly descriptors?: Descriptors
 }
 
 export interface Relay {
@@ -82,6 +85,7 @@ export async function relay(
     rng: seeded(1),
     wallClock,
     onConnectFailed: () => {},
+    ...(change.descriptors === undefined ? {} : { descriptors: change.descriptors }),
     ...(change.resolve === undefined ? {} : { resolve: change.resolve }),
   })
   let version = 0
