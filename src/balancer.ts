@@ -125,6 +125,8 @@ class RunningBalancer implements Balancer {
   readonly #counters: Counters
   readonly #slots: SlotAllocator
   readonly #registry: Registry
+  /** Of all that is asked of backends beside traffic. */
+  readonly #dialer: Dialer
   readonly #checker: Checker
   readonly #builder: StateBuilder
   readonly #learning: Learning
@@ -180,6 +182,7 @@ class RunningBalancer implements Balancer {
         rise: checks.rise,
       },
     })
+    this.#dialer = new Dialer(config.backends, systemClock, { log, timers: systemTimers })
     const planner = new MixPlanner(resources)
     this.#learning = new Learning(
       {
@@ -205,7 +208,7 @@ class RunningBalancer implements Balancer {
       new LoadPolls({
         ...loadReports,
         resources,
-        dialer: new Dialer(config.backends, systemClock),
+        dialer: this.#dialer,
         clock: systemClock,
         rng: systemRng(),
         timers: systemTimers,
@@ -216,7 +219,7 @@ class RunningBalancer implements Balancer {
     this.#checker = new Checker({
       registry: this.#registry,
       check: checks.kind === "http" ? { kind: "http", path: checks.path } : { kind: "tcp" },
-      dialer: new Dialer(config.backends, systemClock),
+      dialer: this.#dialer,
       clock: systemClock,
       rng: systemRng(),
       timers: systemTimers,
@@ -373,6 +376,7 @@ class RunningBalancer implements Balancer {
     this.#tls?.close()
     this.#checker.close()
     this.#polls?.close()
+    this.#dialer.close()
     // The page stays to the last, so that a person can watch what still runs.
     await this.#registration?.close()
     await this.#threads?.stop()

@@ -7,7 +7,9 @@ import { join } from "node:path"
 import { test, type TestContext } from "node:test"
 import { probeHttp, probeTcp } from "../src/control/checks.ts"
 import { destinationOf, Dialer } from "../src/proxy/dial.ts"
+import { systemTimers } from "../src/system.ts"
 import type { Resolve } from "../src/proxy/name-cache.ts"
+import { plainBackends } from "./support/backend-options.ts"
 import { blackHole } from "./support/black-hole.ts"
 import { asked, get, ok } from "./support/messages.ts"
 import { answering, answers, playing, refusing, relay, until } from "./support/relay.ts"
@@ -137,8 +139,7 @@ test("a backend that accepts no connection is 504 connect_timeout, or another is
 test("the checks reach a Unix socket too, and say when it is not there", async (t) => {
   const path = join(folder(t), "app.sock")
   const wires = await playing(t, createServer({ allowHalfOpen: true }), "connection", answer, { path })
-  const tls = { ca: undefined, verify: true, serverName: undefined, cert: undefined, key: undefined }
-  const dialer = new Dialer({ nameTtlMs: 0, proxyProtocol: "none", tls }, { now: () => 0 })
+  const dialer = new Dialer(plainBackends, { now: () => 0 }, { timers: systemTimers })
   const never = new AbortController().signal
   const to = destinationOf({ address: { path }, scheme: "http", labels: {} })
   assert.deepEqual(await probeTcp(dialer, to, 2_000, never), { passed: true })

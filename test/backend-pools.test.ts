@@ -1,8 +1,9 @@
 /** Connections to backends that are used again: how many there are, how long they live, and those that were dead. */
 import assert from "node:assert/strict"
+import { createServer } from "node:net"
 import { test } from "node:test"
 import { asked, get, ok, post } from "./support/messages.ts"
-import { answering, pause, relay, scripted, until, type Wire } from "./support/relay.ts"
+import { answering, answers, pause, playing, relay, scripted, until, type Wire } from "./support/relay.ts"
 
 const bounded = { limits: { connectionsPerBackendMax: 1 } }
 
@@ -113,6 +114,99 @@ test("a connection is closed a second before the backend would, if its hint is t
   const { client: other } = await relay(t, [patient], { timeouts: { backendIdleMs: 50 } })
   await asked(await other(), get())
   await until("it is closed", () => patient.wires[0]!.gone)
+})
+
+test("a connection carries so many requests, or a few fewer, and then another takes its place", async (t) => {
+  const backend = await answering(t, () => ok("here"))
+  const { client } = await relay(t, [backend], { limits: { requestsPerBackendConnectionMax: 10 } })
+  const wire = await client()
+  for (let i = 0; i < 40; i++) assert.deepEqual(await asked(wire, get()), [200, "here"])
+  assert.ok(backend.wires.length >= 4 && backend.wires.length <= 5, `${backend.wires.length} connections`)
+  for (const { text } of backend.wires) assert.ok(text.split("GET ").length - 1 <= 10)
+})
+
+test("a connection past its age is closed: at once when it is idle, else with the end of its request", async (t) => {
+  const { promise: sending, resolve: send } = Promise.withResolvers<void>()
+  const backend = await answering(t, async (request) => {
+    if (request.start.includes("/slow")) await sending
+    return ok("here")
+  })
+  const { client } = await relay(t, [backend], {
+    timeouts: { backendAgeMs: 300, backendIdleMs: 600_000 },
+  })
+  const slow = await client()
+  slow.send(get("/slow"))
+  await until("it is there", () => backend.wires.length === 1)
+  assert.deepEqual(await asked(await client(), get()), [200, "here"])
+  await until("the idle one is closed", () => backend.wires[1]!.gone)
+  assert.equal(backend.wires[0]!.gone, false)
+  send()
+  assert.equal((await slow.response()).body.toString(), "here")
+  await until("the other is closed behind its response", () => backend.wires[0]!.gone)
+})
+
+test("a tunnel outlives the age of its connection", async (t) => {
+  const backend = await scripted(t, async (wire, nth) => {
+    await wire.request()
+    if (nth > 0) wire.send(ok("here"))
+    else {
+      wire.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
+      wire.socket.on("data", (bytes: Buffer) => wire.send(bytes))
+    }
+  })
+  const { client } = await relay(t, [backend], {
+    timeouts: { backendAgeMs: 300, backendIdleMs: 600_000 },
+  })
+  const tunnel = await client()
+  tunnel.send(get("/", "Upgrade: x\r\nConnection: Upgrade\r\n"))
+  assert.equal((await tunnel.response()).status, 101)
+  assert.deepEqual(await asked(await client(), get()), [200, "here"])
+  await until("an idle one of the same age is closed", () => backend.wires[1]!.gone)
+  tunnel.send("still here")
+  await until("the echo", () => tunnel.text.endsWith("still here"))
+})
+
+test("when a name moves, traffic follows: busy connections end with their request, idle ones at once", async (t) => {
+  const { promise: sending, resolve: send } = Promise.withResolvers<void>()
+  const old = await answering(t, async (request) => {
+    if (request.start.includes("/slow")) await sending
+    return ok("old")
+  })
+  const fresh = createServer({ allowHalfOpen: true })
+  await playing(
+    t,
+    fresh,
+    "connection",
+    answers(() => ok("new")),
+    { host: "127.0.0.2", port: old.port },
+  )
+  let address = "127.0.0.1"
+  const { client, counters } = await relay(t, [{ host: "app.test", port: old.port }], {
+    resolve: (_name, found) => found(null, [{ address, family: 4 }]),
+    backends: { nameTtlMs: 10 },
+    timeouts: { backendIdleMs: 600_000, backendAgeMs: 0 },
+  })
+  const [slow, idle, busy] = [await client(), await client(), await client()]
+  slow.send(get("/slow"))
+  await until("it is there", () => old.wires.length === 1)
+  busy.send(get())
+  assert.deepEqual(await asked(idle, get()), [200, "old"])
+  assert.equal((await busy.response()).body.toString(), "old")
+  const open = (): number => old.wires.filter(({ gone }) => !gone).length
+  assert.ok(open() >= 2)
+
+  address = "127.0.0.2"
+  // Those that are never idle for long do not hold the old address.
+  for (let answer = "old"; answer !== "new";) {
+    await pause(20)
+    answer = (await asked(busy, get()))[1]
+  }
+  await until("idle connections to the old address are closed", () => open() === 1)
+  send()
+  assert.equal((await slow.response()).body.toString(), "old")
+  await until("the busy one is closed behind its response", () => open() === 0)
+  assert.deepEqual(await asked(slow, get()), [200, "new"])
+  assert.deepEqual(counters.errors(), {})
 })
 
 // ── those that were dead ──────────────────────────────────────────────────────────────────────────────────────

@@ -4,7 +4,9 @@ import { type AddressInfo, createServer, type Socket } from "node:net"
 import { test, type TestContext } from "node:test"
 import { TLSSocket } from "node:tls"
 import { destinationOf, Dialer } from "../src/proxy/dial.ts"
+import { systemTimers } from "../src/system.ts"
 import { type ProxyEnds, readProxyHeader } from "../src/proxy/proxy-protocol.ts"
+import { opened, plainBackends } from "./support/backend-options.ts"
 import { authority, type Issued } from "./support/authority.ts"
 import { asked, get, ok } from "./support/messages.ts"
 import { relay, type RelayChange, until, Wire } from "./support/relay.ts"
@@ -176,16 +178,10 @@ test("before TLS a backend that refuses is connect_failed, and one that ends the
 test("a connection of the balancer's own, such as a check, says that there is no client", async (t) => {
   const backend = await told(t)
   for (const proxyProtocol of ["v1", "v2"] as const) {
-    const dialer = new Dialer(
-      {
-        nameTtlMs: 0,
-        proxyProtocol,
-        tls: { ca: undefined, verify: true, serverName: undefined, cert: undefined, key: undefined },
-      },
-      { now: () => 0 },
-    )
+    const dialer = new Dialer({ ...plainBackends, proxyProtocol }, { now: () => 0 }, { timers: systemTimers })
     const count = backend.told.length
-    const socket = dialer.dial(destinationOf({ address: backend, scheme: "http", labels: {} }))
+    const to = destinationOf({ address: backend, scheme: "http", labels: {} })
+    const socket = await opened(dialer, to)
     await until("the header is there", () => backend.told.length > count)
     assert.equal(backend.told.at(-1)!.ends, undefined)
     socket.destroy()

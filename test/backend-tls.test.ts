@@ -7,8 +7,10 @@ import { probeHttp, probeTcp } from "../src/control/checks.ts"
 import { parseConfig } from "../src/control/config-parse.ts"
 import { fail, ok } from "../src/core/result.ts"
 import { destinationOf, Dialer } from "../src/proxy/dial.ts"
+import { systemTimers } from "../src/system.ts"
 import type { Resolve } from "../src/proxy/name-cache.ts"
 import type { BackendOptions } from "../src/proxy/options.ts"
+import { plainBackends } from "./support/backend-options.ts"
 import { type Authority, authority } from "./support/authority.ts"
 import { asked, get, ok as okay, post } from "./support/messages.ts"
 import { framings, upload } from "./support/uploads.ts"
@@ -248,9 +250,9 @@ test("the checks shake hands as the exchanges do, and say what is wrong with a c
   const old = await secured(t, trusted.issue(["DNS:a.test"], -1))
   const { backends, resolve } = trusting(trusted)
   const dialer = new Dialer(
-    { nameTtlMs: 0, proxyProtocol: "none", tls: backends!.tls! },
+    { ...plainBackends, ...backends },
     { now: () => 0 },
-    resolve,
+    { resolve, timers: systemTimers },
   )
   const never = new AbortController().signal
   const cases = [
@@ -273,7 +275,7 @@ test("a check of a backend that accepts and says nothing ends in time", async (t
   await playing(t, silent, "connection", () => {}, { host: "127.0.0.1", port: 0 })
   const { port } = silent.address() as AddressInfo
   const { backends } = trusting(undefined)
-  const dialer = new Dialer({ nameTtlMs: 0, proxyProtocol: "none", tls: backends!.tls! }, { now: () => 0 })
+  const dialer = new Dialer({ ...plainBackends, ...backends }, { now: () => 0 }, { timers: systemTimers })
   const to = destinationOf({ address: { host: "127.0.0.1", port }, scheme: "https", labels: {} })
   const outcome = await probeTcp(dialer, to, 50, new AbortController().signal)
   assert.deepEqual(outcome, { passed: false, error: "no connection within 50 ms" })

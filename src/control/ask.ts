@@ -38,8 +38,15 @@ export function ask(
 ): Promise<Result<Answer, Silence>> {
   return new Promise((resolve) => {
     const late = AbortSignal.timeout(timeoutMs)
+    let callOff: (() => void) | undefined
     const call = request({
-      createConnection: () => dialer.dial(destination),
+      createConnection: (_options, made) => {
+        callOff = dialer.dial(destination, {
+          onOpen: (socket) => made(null, socket),
+          onFailed: (_code, error) => made(error, undefined as never),
+        })
+        return undefined
+      },
       path,
       maxHeaderSize: headBytesMax,
       headers: { Host: hostOf(destination), "User-Agent": agent, Connection: "close" },
@@ -60,6 +67,7 @@ export function ask(
       resolve(fail({ reason, isOurs: isLocalShortage(error) }))
       call.destroy()
     })
+    call.on("close", () => callOff?.())
     call.end()
   })
 }
@@ -79,6 +87,9 @@ const reasons: Readonly<Partial<Record<string, string>>> = {
   EHOSTUNREACH: "host unreachable",
   ENOENT: "no such socket",
   ENOTFOUND: "no such host",
+  ENODATA: "the host has no address",
+  ESERVFAIL: "the name server failed",
+  ETIMEOUT: "the name server did not answer",
   CERT_HAS_EXPIRED: "its certificate has expired",
   ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is for another name",
   DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is self-signed",

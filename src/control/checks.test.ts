@@ -4,10 +4,10 @@ import {
   connect,
   createServer as createTcpServer,
   type AddressInfo,
-  Socket,
   type Server as TcpServer,
 } from "node:net"
 import { test, type TestContext } from "node:test"
+import { plainBackends } from "../../test/support/backend-options.ts"
 import { formatAddress } from "../cluster/address.ts"
 import { checkTimesDefault, type CheckTimes } from "../cluster/health.ts"
 import { Registry, type CheckOutcome } from "../cluster/registry.ts"
@@ -18,6 +18,7 @@ import { resourcesDefault } from "../core/resources.ts"
 import type { Rng } from "../core/rng.ts"
 import type { Timers } from "../system.ts"
 import { type Destination, destinationOf, Dialer } from "../proxy/dial.ts"
+import { systemTimers } from "../system.ts"
 import { Checker, concurrentMax, probeHttp, probeTcp } from "./checks.ts"
 
 test("a new member is checked at once and serves when it passes", async () => {
@@ -237,11 +238,15 @@ test(
 )
 
 test("what this machine could not ask says nothing about the backend", async () => {
-  const exhausted = {
-    dial: () => new Socket().destroy(Object.assign(new Error("none left"), { code: "EMFILE" })),
+  const exhausted: Pick<Dialer, "dial"> = {
+    dial: (_to, dialling) => {
+      const error = Object.assign(new Error("none left"), { code: "EMFILE" })
+      process.nextTick(() => dialling.onFailed("local_shortage", error))
+      return () => {}
+    },
   }
   const destination = plainly({ host: "127.0.0.1", port: 80 })
-  assert.equal(await probeHttp(exhausted as unknown as Dialer, destination, "/", 2_000, never), undefined)
+  assert.equal(await probeHttp(exhausted as Dialer, destination, "/", 2_000, never), undefined)
 })
 
 test("a probe without an answer ends when its time is up, or when it is told to", async (t) => {
@@ -379,14 +384,7 @@ class World implements Timers {
   }
 }
 
-const dialer = new Dialer(
-  {
-    nameTtlMs: 1_000,
-    proxyProtocol: "none",
-    tls: { ca: undefined, verify: true, serverName: undefined, cert: undefined, key: undefined },
-  },
-  { now: () => 0 },
-)
+const dialer = new Dialer(plainBackends, { now: () => 0 }, { timers: systemTimers })
 
 const middle: Rng = { next: () => 0.5, below: () => 0 }
 

@@ -2,7 +2,6 @@
  * Ping-acks: asks every member, on a schedule of its own and all of them at once, whether it is up. What an
  * answer means is cluster/health.ts's matter; this only asks, within a time limit, and tells the registry.
  */
-import { addAbortSignal } from "node:stream"
 import { type CheckTimes, nextCheckMs } from "../cluster/health.ts"
 import type { CheckOutcome, Registry } from "../cluster/registry.ts"
 import type { Snapshot } from "../cluster/snapshot.ts"
@@ -123,17 +122,21 @@ export function probeTcp(
 ): Promise<CheckOutcome | undefined> {
   return new Promise((resolve) => {
     const late = AbortSignal.timeout(timeoutMs)
-    const socket = dialer.dial(destination)
-    const pass = (): void => {
-      resolve({ passed: true })
-      socket.destroy()
-    }
-    socket.on(destination.secure ? "secureConnect" : "connect", pass)
-    socket.on("error", (error) => {
-      const reason = late.aborted ? `no connection within ${timeoutMs} ms` : reasonOf(error)
-      resolve(isLocalShortage(error) ? undefined : { passed: false, error: reason })
+    const ended = AbortSignal.any([signal, late])
+    const callOff = dialer.dial(destination, {
+      onOpen: (socket) => {
+        socket.on("error", () => {})
+        socket.destroy()
+        resolve({ passed: true })
+      },
+      onFailed: (_code, error) => {
+        resolve(isLocalShortage(error) ? undefined : { passed: false, error: reasonOf(error) })
+      },
     })
-    addAbortSignal(AbortSignal.any([signal, late]), socket)
+    ended.addEventListener("abort", () => {
+      callOff()
+      resolve({ passed: false, error: `no connection within ${timeoutMs} ms` })
+    })
   })
 }
 

@@ -371,6 +371,12 @@ const schema = mapping({
   }),
   backends: section("How backends are spoken to.", {
     nameTtl: duration("5s", 0, hour).describe("How long the addresses of a DNS name count."),
+    nameKeep: duration("1h", 0, 7 * 24 * hour).describe(
+      "How long they count in all while the name cannot be resolved.",
+    ),
+    resolver: oneOf(["direct", "system"], "direct").describe(
+      "direct: /etc/hosts and DNS are asked at once for all names; system: getaddrinfo, which takes a few at a time.",
+    ),
     proxyProtocol: oneOf(["none", "v1", "v2"], "none").describe(
       "Whether backends are told of the client by the PROXY protocol; connections are not shared then.",
     ),
@@ -419,6 +425,9 @@ const schema = mapping({
       "Safe requests that are written together on one backend connection; 1 is no pipelining.",
     ),
     idlePerBackendMax: integer(0, 10_000, 64).describe("Idle connections of one worker to one backend."),
+    requestsPerBackendConnectionMax: integer(1, 1_000_000_000, 10_000).describe(
+      "Requests of a backend connection; it may end up to a fifth earlier, so that not all end at once.",
+    ),
     requestsPerConnectionMax: integer(1, 1_000_000_000, 1_000).describe("Requests of a client connection."),
     chunkExtensionBytesMax: integer(0, 1_048_576, 4_096).describe("Chunk extensions of one body, bytes."),
     trailerBytesMax: integer(0, 1_048_576, 8_192).describe("The trailer section of one body, bytes."),
@@ -451,6 +460,9 @@ const schema = mapping({
     streamIdle: duration("1h").describe("Between two pieces in a tunnel or of an event stream."),
     exchange: duration("0s", 0, 24 * 7 * hour).describe("A whole exchange; 0s is no limit."),
     backendIdle: duration("55s").describe("A backend connection between requests."),
+    backendAge: duration("10m", 0).describe(
+      "A backend connection in all, but for a request that runs; up to a fifth earlier. 0s is no limit.",
+    ),
     queue: duration("5s").describe("Waiting for room."),
     drain: duration("30s", 0).describe("Exchanges that still run when the balancer stops."),
     unready: duration("1s", 0).describe(
@@ -568,6 +580,8 @@ export function draftConfig(input: unknown): Result<ConfigDraft, readonly Schema
     backends: {
       nameTtlMs: backends.nameTtl,
       lenientHeads: backends.lenientHeads,
+      nameKeepMs: backends.nameKeep,
+      resolver: backends.resolver,
       proxyProtocol: backends.proxyProtocol,
       askLoadReports: backends.askLoadReports,
       loadReports: backends.loadReports && {
@@ -597,6 +611,7 @@ export function draftConfig(input: unknown): Result<ConfigDraft, readonly Schema
       streamIdleMs: timeouts.streamIdle,
       exchangeMs: timeouts.exchange,
       backendIdleMs: timeouts.backendIdle,
+      backendAgeMs: timeouts.backendAge,
       queueMs: timeouts.queue,
       drainMs: timeouts.drain,
       unreadyMs: timeouts.unready,

@@ -2,6 +2,7 @@ import assert from "node:assert/strict"
 import { createServer, type RequestListener } from "node:http"
 import type { AddressInfo } from "node:net"
 import { test, type TestContext } from "node:test"
+import { plainBackends } from "../../test/support/backend-options.ts"
 import { memberAt } from "../../test/support/members.ts"
 import { until } from "../../test/support/relay.ts"
 import type { Member } from "../cluster/snapshot.ts"
@@ -35,7 +36,7 @@ function polling(
     path: "/load",
     intervalMs: 60,
     resources: resourcesDefault,
-    dialer: new Dialer({ nameTtlMs: 1_000, proxyProtocol: "none", tls: nobodyTrusted }, systemClock),
+    dialer: new Dialer({ ...plainBackends, tls: nobodyTrusted }, systemClock, { timers: systemTimers }),
     clock: systemClock,
     rng: seeded(1),
     timers,

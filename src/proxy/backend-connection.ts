@@ -23,7 +23,7 @@ import { isTunnelProtocol } from "../http1/upgrade.ts"
 import type { BackendPool } from "./backend-pool.ts"
 import type { Context } from "./context.ts"
 import { type Limited, never, type Tick } from "./deadlines.ts"
-import { dialError, isCertificateRefusal } from "./dial.ts"
+import { isCertificateRefusal } from "./dial.ts"
 import type { Origin } from "./origin.ts"
 import { outliveWriteErrors } from "./write-errors.ts"
 
@@ -90,7 +90,6 @@ export class BackendConnection implements Limited {
   reused = false
   /** At least one byte has come back for the exchange it carries. */
   answered = false
-  readonly socket: Socket
   readonly pool: BackendPool
   /** The one client whose requests it carries; undefined when it carries anybody's. */
   origin: Origin | undefined
@@ -99,6 +98,15 @@ export class BackendConnection implements Limited {
 
   readonly #context: Context
   readonly #reader: BodyReader
+  #socket: Socket | undefined
+  /** Which of the backend's addresses it leads to. */
+  #address = ""
+  /** Ends the dialling. */
+  readonly #callOff: () => void
+  /** From then on it carries no further request. */
+  readonly #endsAt: Tick
+  /** Requests that it still carries. */
+  #requestsLeft: number
   #state: "connecting" | "securing" | "idle" | "waiting" | "reading" | "tunnel" | "ending" | "closed" =
     "connecting"
   #exchange: BackendSide | undefined
@@ -136,25 +144,42 @@ export class BackendConnection implements Limited {
     this.pool = pool
     this.origin = origin?.header === undefined ? undefined : origin
     this.#reader = new BodyReader(context.options.limits)
-    this.deadlineAt = context.deadlines.after(context.options.timeouts.connectMs)
+    const { deadlines, options } = context
+    const { backendAgeMs, connectMs } = options.timeouts
+    this.deadlineAt = deadlines.after(connectMs)
+    this.#endsAt = backendAgeMs === 0 ? never : deadlines.after(deadlines.spread(backendAgeMs))
+    this.#requestsLeft = Math.ceil(deadlines.spread(options.limits.requestsPerBackendConnectionMax))
     const reading = {
       buffer: () => this.#readInto(),
       callback: (length: number, bytes: Uint8Array) => this.#onBytes(bytes as Buffer, length),
     }
-    const socket = context.dialer.dial(pool.destination, reading, origin?.header)
+    this.#callOff = context.dialer.dial(
+      pool.destination,
+      {
+        onAccepted: () => (this.#state = "securing"),
+        onOpen: (socket, address) => this.#onOpen(socket, address),
+        onFailed: (code, error) => this.#fail(code, `(${error.code ?? error.message})`),
+      },
+      reading,
+      origin?.header,
+    )
     this.origin?.add(this)
-    this.socket = socket
-    socket.on("connect", () => this.#onConnect())
-    if (pool.destination.secure) socket.on("secureConnect", () => this.#onOpen())
-    socket.on("end", () => this.#onEnd())
-    socket.on("drain", () => this.#onDrain())
-    socket.on("error", (error: NodeJS.ErrnoException) => this.#onError(error))
-    socket.on("close", () => this.#onBroken("closed"))
     context.deadlines.add(this)
+  }
+
+  /** Of a connection that is open: an exchange knows none before `onBackendReady`. */
+  get socket(): Socket {
+    return this.#socket!
+  }
+
+  /** Which of the backend's addresses it leads to; "" while it is connecting. */
+  get address(): string {
+    return this.#address
   }
 
   /** Gives the connection to an exchange, which is told when it may write: at once on an idle connection. */
   start(exchange: BackendSide): void {
+    this.#requestsLeft--
     if (this.#gathered !== undefined && this.#exchange !== undefined) {
       this.#followers ??= []
       this.#followers.push(exchange)
@@ -295,12 +320,13 @@ export class BackendConnection implements Limited {
     this.deadlineAt = never
   }
 
-  #onConnect(): void {
-    if (this.pool.destination.secure) this.#state = "securing"
-    else this.#onOpen()
-  }
-
-  #onOpen(): void {
+  #onOpen(socket: Socket, address: string): void {
+    this.#socket = socket
+    this.#address = address
+    socket.on("end", () => this.#onEnd())
+    socket.on("drain", () => this.#onDrain())
+    socket.on("error", (error: NodeJS.ErrnoException) => this.#onError(error))
+    socket.on("close", () => this.#onBroken("closed"))
     this.#wait()
     this.#exchange?.onBackendReady(this)
   }
@@ -483,7 +509,8 @@ export class BackendConnection implements Limited {
       return
     }
     const exact = at === to && this.#gathered === undefined
-    if (exact && this.#requestSent && this.#keeps && this.#idleMs > 0 && !this.#mustClose) {
+    const keeps = this.#keeps && this.#idleMs > 0 && !this.#mustClose && !this.#isSpent
+    if (exact && this.#requestSent && keeps) {
       this.reused = true
       this.#becomeIdle()
     } else this.#close()
@@ -556,8 +583,18 @@ export class BackendConnection implements Limited {
     this.#state = "idle"
     // A response may have been paused for a slow client; an idle connection must see its end.
     this.resume()
-    this.deadlineAt = this.#context.deadlines.after(this.#idleMs)
+    const idleUntil = this.#context.deadlines.after(this.#idleMs)
+    this.deadlineAt = this.isAuthenticated ? idleUntil : Math.min(idleUntil, this.#endsAt)
     if (!this.pool.give(this)) this.#close()
+  }
+
+  /**
+   * It has lived for as long as it may, or carried as many requests: another is made for the next, which goes where the
+   * backend's name leads then. One that a client has authenticated itself on ends with that client.
+   */
+  get #isSpent(): boolean {
+    if (this.isAuthenticated) return false
+    return this.#requestsLeft <= 0 || this.#context.deadlines.tick >= this.#endsAt
   }
 
   #onEnd(): void {
@@ -579,9 +616,7 @@ export class BackendConnection implements Limited {
 
   #onError(error: NodeJS.ErrnoException): void {
     const reason = error.code ?? error.message
-    const isOpening = this.#state === "connecting" || this.#state === "securing"
-    if (isOpening) this.#fail(dialError(error, this.#state === "securing"), `(${reason})`)
-    else if (!this.reused && !this.answered && isCertificateRefusal(error))
+    if (!this.reused && !this.answered && isCertificateRefusal(error))
       this.#fail("backend_tls_failed", `(${reason})`)
     else this.#onBroken(reason)
   }
@@ -589,12 +624,6 @@ export class BackendConnection implements Limited {
   #onBroken(reason: string): void {
     switch (this.#state) {
       case "closed":
-        break
-      case "connecting":
-        this.#fail("connect_failed", `(${reason})`)
-        break
-      case "securing":
-        this.#fail("backend_tls_failed", `(${reason})`)
         break
       case "waiting":
         this.#fail("backend_reset", `(${reason})`)
@@ -604,6 +633,8 @@ export class BackendConnection implements Limited {
         this.#reader.reset()
         this.#fail("response_cut", `(${reason})`)
         break
+      case "connecting":
+      case "securing":
       case "idle":
       case "ending":
         this.#close()
@@ -629,7 +660,8 @@ export class BackendConnection implements Limited {
     this.#context.deadlines.delete(this)
     this.pool.forget(this)
     this.origin?.delete(this)
-    this.socket.destroy()
+    this.#callOff()
+    this.#socket?.destroy()
   }
 }
 

@@ -64,7 +64,7 @@ export class BackendPool {
 
   /** Takes a connection back; false when there is no place for it. */
   give(connection: BackendConnection): boolean {
-    if (this.#retired) return false
+    if (this.#retired || this.#hasLeft(connection)) return false
     const { idlePerBackendMax } = this.#context.options.limits
     if (connection.origin === undefined) {
       if (this.#idle.length >= idlePerBackendMax) return false
@@ -90,6 +90,20 @@ export class BackendPool {
   closeIdle(): void {
     while (this.#idle.length > 0) this.#idle.pop()!.retire()
     for (const connection of this.#owned) connection.retire()
+  }
+
+  /** Cold, several times a second: closes what is idle and leads to addresses that the backend's name no longer has. */
+  follow(): void {
+    if (this.#open === 0) return
+    this.#context.dialer.follow(this.destination)
+    for (let i = this.#idle.length - 1; i >= 0; i--) {
+      if (this.#hasLeft(this.#idle[i]!)) this.#idle[i]!.retire()
+    }
+    for (const connection of this.#owned) if (this.#hasLeft(connection)) connection.retire()
+  }
+
+  #hasLeft({ address }: BackendConnection): boolean {
+    return this.#context.dialer.hasLeft(this.destination, address)
   }
 
   get #isFull(): boolean {

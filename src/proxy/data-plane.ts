@@ -31,6 +31,7 @@ import { Fleet, Placement } from "./fleet.ts"
 import { ForwardingRules } from "./forwarding.ts"
 import { contains, rangesOf } from "./ip-ranges.ts"
 import { Listener } from "./listener.ts"
+import type { Timers } from "../system.ts"
 import type { Resolve } from "./name-cache.ts"
 import type { DataPlaneOptions, RoutingOptions, TlsMaterial } from "./options.ts"
 import { RequestIds } from "./request-ids.ts"
@@ -51,7 +52,8 @@ export interface DataPlaneParts {
   readonly onConnectFailed: (id: BackendId) => void
   /** Told of every sweep over the time limits, several times a second. */
   readonly onSweep?: () => void
-  /** Resolves the DNS names of backends; the system's resolver without it. */
+  readonly timers: Timers
+  /** Resolves the DNS names of backends, instead of /etc/hosts and the name servers. */
   readonly resolve?: Resolve
 }
 
@@ -98,7 +100,7 @@ export class DataPlane {
       table,
       descriptors: parts.descriptors ?? Descriptors.create(1),
       deadlines: new Deadlines(clock.now()),
-      dialer: new Dialer(options.backends, clock, parts.resolve),
+      dialer: new Dialer(options.backends, clock, parts),
       names: new FieldNames(resourceFields),
       requestHead: new Head(options.limits),
       responseHead: new Head(options.limits),
@@ -245,6 +247,7 @@ export class DataPlane {
     if (this.#clients.size + this.#entrances.size > 0) await this.#allClosed()
     clearInterval(this.#sweep)
     this.#fleet.apply({ version: 0, members: [], eligible: [] })
+    this.#owner.dialer.close()
   }
 
   #allClosed(): Promise<void> {

@@ -20,6 +20,8 @@ export const lastRequestMs: Millis = 500
 /** Later than every tick that comes; 8 years of them. */
 export const never: Tick = 2 ** 30 - 1
 
+const goldenRatio = (Math.sqrt(5) - 1) / 2
+
 export class Deadlines {
   /** The tick of the last sweep. */
   tick: Tick = 0
@@ -27,10 +29,13 @@ export class Deadlines {
   coarseNow: Millis
   readonly #startedAt: Millis
   readonly #members = new Set<Limited>()
+  /** In [0, 1). */
+  #turn: number
 
   constructor(now: Millis) {
     this.coarseNow = now
     this.#startedAt = now
+    this.#turn = now % 1
   }
 
   add(limited: Limited): void {
@@ -54,6 +59,15 @@ export class Deadlines {
   /** The time by which `ms` from now have certainly passed. */
   timeAfter(ms: Millis): Millis {
     return this.coarseNow + ms + sweepMs
+  }
+
+  /**
+   * From four fifths of `most` up to all of it, each time another part: what has begun together is not to end together.
+   * Steps of the golden ratio spread any number of them evenly (Knuth, TAOCP 3, 6.4).
+   */
+  spread(most: number): number {
+    this.#turn = (this.#turn + goldenRatio) % 1
+    return most * (1 - this.#turn / 5)
   }
 
   /** To be called each `sweepMs`. */

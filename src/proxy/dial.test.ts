@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net"
 import { test, type TestContext } from "node:test"
 import { createServer, type TLSSocket } from "node:tls"
 import { authority } from "../../test/support/authority.ts"
+import { opened, plainBackends } from "../../test/support/backend-options.ts"
 import {
   destinationOf,
   dialError,
@@ -12,26 +13,17 @@ import {
   isSameDestination,
   sessionMs,
 } from "./dial.ts"
-import type { BackendOptions } from "./options.ts"
-
-const tls: BackendOptions["tls"] = {
-  ca: undefined,
-  verify: true,
-  serverName: undefined,
-  cert: undefined,
-  key: undefined,
-}
+import { systemTimers } from "../system.ts"
 
 test("a session is resumed until the certificate behind it was seen too long ago, resumed or not", async (t) => {
   const trusted = authority(t)
   const port = await shakingHands(t, trusted.issue(["IP:127.0.0.1"]))
   let now = 0
-  const options: BackendOptions = { nameTtlMs: 0, proxyProtocol: "none", tls: { ...tls, ca: trusted.ca } }
-  const dialer = new Dialer(options, { now: () => now })
+  const options = { ...plainBackends, tls: { ...plainBackends.tls, ca: trusted.ca } }
+  const dialer = new Dialer(options, { now: () => now }, { timers: systemTimers })
   const to = destinationOf({ address: { host: "127.0.0.1", port }, scheme: "https", labels: {} })
   const isResumed = async (): Promise<boolean> => {
-    const socket = dialer.dial(to) as TLSSocket
-    await once(socket, "secureConnect")
+    const socket = (await opened(dialer, to)) as TLSSocket
     const resumed = socket.isSessionReused()
     if (!resumed) await once(socket, "session")
     socket.destroy()
@@ -62,11 +54,11 @@ test("destinations are the same when address, TLS and announced name are", () =>
 })
 
 test("why a connection was not made has a name: the name, the way there, or TLS", () => {
-  assert.equal(dialError(named("ENOTFOUND", "getaddrinfo"), false), "resolve_failed")
-  assert.equal(dialError(named("ECONNREFUSED", "connect"), false), "connect_failed")
-  assert.equal(dialError(named("ECONNRESET", "read"), true), "backend_tls_failed")
-  assert.equal(dialError(named("EMFILE", "connect"), false), "local_shortage")
-  assert.equal(dialError(named("EADDRNOTAVAIL", "connect"), false), "local_shortage")
+  assert.equal(dialError(named("ENOTFOUND"), "resolving"), "resolve_failed")
+  assert.equal(dialError(named("ECONNREFUSED"), "connecting"), "connect_failed")
+  assert.equal(dialError(named("ECONNRESET"), "securing"), "backend_tls_failed")
+  assert.equal(dialError(named("EMFILE"), "resolving"), "local_shortage")
+  assert.equal(dialError(named("EADDRNOTAVAIL"), "connecting"), "local_shortage")
 })
 
 test("a refusal of our certificate is told from every other alert, which may come when work is done", () => {
@@ -81,8 +73,8 @@ test("a refusal of our certificate is told from every other alert, which may com
   assert.ok(!isCertificateRefusal(named("ECONNRESET")))
 })
 
-function named(code: string, syscall = ""): NodeJS.ErrnoException {
-  return Object.assign(new Error(code), { code, syscall })
+function named(code: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(code), { code })
 }
 
 /** The port of a TLS server that shakes hands and no more. */

@@ -2,8 +2,7 @@
  * How a connection to a backend is made: by address, name or Unix socket, in the clear or within TLS. The exchanges
  * and the checks dial alike, so that a check that passes means that requests get through.
  */
-import { lookup } from "node:dns"
-import { connect, isIP, type NetConnectOpts, type OnReadOpts, type Socket } from "node:net"
+import { connect, isIP, type OnReadOpts, type Socket, type TcpNetConnectOpts } from "node:net"
 import {
   checkServerIdentity,
   type ConnectionOptions,
@@ -18,16 +17,27 @@ import type { Address, Member } from "../cluster/snapshot.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import type { ErrorCode } from "../core/errors.ts"
 import { normalHost } from "../core/host.ts"
+import type { Timers } from "../system.ts"
 import { NameCache, type Resolve } from "./name-cache.ts"
+import { askSystem, NameResolver, nameSystem } from "./name-resolver.ts"
 import type { BackendOptions } from "./options.ts"
 import { openingOf } from "./origin.ts"
+import { race } from "./race.ts"
 
 /** How long a TLS session may stand for the certificate that was shown when it began. */
 export const sessionMs = 600_000
 
+/**
+ * After so much silence the system asks whether the other side is still there: before NATs and firewalls forget a
+ * connection (some do after 350 s). The system's own default is two hours.
+ */
+export const keepAliveMs: Millis = 60_000
+
 /** Where the connections to one backend lead, and what one of them leaves for the next. */
 export interface Destination {
   readonly address: Address
+  /** The host when it is a name, whose addresses may change; undefined when it is an address itself. */
+  readonly name: string | undefined
   /** TLS comes first. */
   readonly secure: boolean
   /** The announced name of the certificate. */
@@ -43,7 +53,8 @@ export function destinationOf({
   labels,
 }: Pick<Member, "address" | "scheme" | "labels">): Destination {
   const serverName = labels[serverNameLabel]
-  return { address, secure: scheme === "https", serverName, session: undefined, checkedAt: 0 }
+  const name = "path" in address || isIP(address.host) !== 0 ? undefined : address.host
+  return { address, name, secure: scheme === "https", serverName, session: undefined, checkedAt: 0 }
 }
 
 /** Whether connections made for one will do for the other. */
@@ -51,17 +62,51 @@ export function isSameDestination(a: Destination, b: Destination): boolean {
   return isSameAddress(a.address, b.address) && a.secure === b.secure && a.serverName === b.serverName
 }
 
+/** Told what comes of dialling: never before `dial` has returned, and nothing once it was called off. */
+export interface Dialling {
+  /** The other side has accepted, and the TLS handshake follows. */
+  onAccepted?(): void
+  /**
+   * It is open: the other side has also shown that it is who it should be, when the destination is secure. From now on
+   * the socket's events are the caller's. `address` is where it leads, of those that the name has.
+   */
+  onOpen(socket: Socket, address: string): void
+  /** There is none. Nothing else follows. */
+  onFailed(code: ErrorCode, error: NodeJS.ErrnoException): void
+}
+
+/** What a dialer has of its surroundings. */
+export interface DialerParts {
+  readonly timers: Timers
+  /** Instead of /etc/hosts and the name servers. */
+  readonly resolve?: Resolve | undefined
+  /** One line for a person, about names. */
+  readonly log?: (line: string) => void
+}
+
 export class Dialer {
   readonly #options: BackendOptions
   readonly #clock: Clock
+  readonly #timers: Timers
   readonly #names: NameCache
+  readonly #closeNames: () => void
   readonly #ownHeader: Buffer | undefined
   #context: SecureContext | undefined
 
-  constructor(options: BackendOptions, clock: Clock, resolve: Resolve = askSystem) {
+  constructor(options: BackendOptions, clock: Clock, { log, resolve, timers }: DialerParts) {
     this.#options = options
     this.#clock = clock
-    this.#names = new NameCache(options.nameTtlMs, clock, resolve)
+    this.#timers = timers
+    const system = nameSystem(timers)
+    const own = options.resolver === "system" ? askSystem : new NameResolver(system).resolve
+    this.#closeNames = system.close
+    this.#names = new NameCache({
+      ttlMs: options.nameTtlMs,
+      keepMs: options.nameKeepMs,
+      clock,
+      resolve: resolve ?? own,
+      log,
+    })
     const { proxyProtocol } = options
     this.#ownHeader = proxyProtocol === "none" ? undefined : openingOf(proxyProtocol, undefined)
   }
@@ -71,42 +116,89 @@ export class Dialer {
     if (secure) this.#secureContext()
   }
 
+  /** Cold: connections there are open. Asks for the addresses of its name again when their time is over. */
+  follow({ name }: Destination): void {
+    if (name !== undefined) this.#names.follow(name)
+  }
+
+  /** Whether the destination's name no longer leads to the address of one of its connections. */
+  hasLeft({ name }: Destination, address: string): boolean {
+    return name !== undefined && this.#names.hasLeft(name, address)
+  }
+
+  /** Gives up what is being asked of name servers, which would keep the thread alive for as long as it takes. */
+  close(): void {
+    this.#closeNames()
+  }
+
   /**
-   * A socket that is connecting: `connect` comes when the other side has accepted, and, when the destination is
-   * secure, `secureConnect` once it has also shown that it is who it should be. Several addresses of a name are tried
-   * one after the other (RFC 8305). Throws nothing that a peer or the network could bring about.
+   * Connects. Several addresses of a name are tried beside each other, each a little later than the one before
+   * (RFC 8305). How long all of it may take is for the caller to say. Throws nothing that a peer or the network could
+   * bring about.
    *
    * @param reading takes the bytes that come; without it they come as `data`
    * @param header what the PROXY protocol says of the client; without it, that there is none
+   * @returns what calls it off
    */
-  dial(to: Destination, reading?: OnReadOpts, header: Buffer | undefined = this.#ownHeader): Socket {
-    if (to.secure) return this.#dialTls(to, reading, header)
-    const socket = this.#dialPlain(to.address, reading)
+  dial(
+    to: Destination,
+    dialling: Dialling,
+    reading?: OnReadOpts,
+    header: Buffer | undefined = this.#ownHeader,
+  ): () => void {
+    let isOff = false
+    let callOff: (() => void) | undefined
+    const connectTo = (addresses: readonly string[]): void => {
+      callOff = race({
+        addresses,
+        attempt: (address) => this.#attempt(to, address, reading, header),
+        timers: this.#timers,
+        onWon: (socket, address) => {
+          callOff = undefined
+          if (to.secure) callOff = securing(socket as TLSSocket, address, dialling)
+          else dialling.onOpen(socket, address)
+        },
+        onLost: (error) => dialling.onFailed(dialError(error, "connecting"), error),
+      })
+    }
+    if (to.name === undefined) connectTo(["path" in to.address ? to.address.path : to.address.host])
+    else {
+      this.#names.find(to.name, (error, addresses) => {
+        if (isOff) return
+        if (error === undefined) connectTo(addresses)
+        // It may have been known all along, and the caller is told of nothing before it has called.
+        else process.nextTick(() => isOff || dialling.onFailed(dialError(error, "resolving"), error))
+      })
+    }
+    return () => {
+      isOff = true
+      callOff?.()
+    }
+  }
+
+  #attempt(
+    to: Destination,
+    address: string,
+    reading: OnReadOpts | undefined,
+    header: Buffer | undefined,
+  ): Socket {
+    if (to.secure) return this.#dialTls(to, address, reading, header)
+    const socket = dialPlain(to.address, address, reading)
     if (header !== undefined) socket.write(header)
     return socket
   }
 
-  #dialPlain(address: Address, reading: OnReadOpts | undefined): Socket {
-    return connect({
-      ...this.#placeOf(address),
-      noDelay: true,
-      keepAlive: true,
-      allowHalfOpen: true,
-      ...onread(reading),
-    })
-  }
-
-  #placeOf(address: Address): NetConnectOpts {
-    if ("path" in address) return { path: address.path }
-    return { host: address.host, port: address.port, lookup: this.#names.lookup }
-  }
-
-  #dialTls(to: Destination, reading: OnReadOpts | undefined, header: Buffer | undefined): TLSSocket {
+  #dialTls(
+    to: Destination,
+    address: string,
+    reading: OnReadOpts | undefined,
+    header: Buffer | undefined,
+  ): TLSSocket {
     const name = this.#nameOf(to)
     const options: ConnectionOptions & { readonly allowHalfOpen: true } = {
       ...(header === undefined
-        ? { ...this.#placeOf(to.address), ...onread(reading) }
-        : { socket: this.#dialWith(header, to.address) }),
+        ? { ...placeOf(to.address, address), ...onread(reading) }
+        : { socket: dialWith(header, to.address, address) }),
       allowHalfOpen: true,
       secureContext: this.#secureContext(),
       // An IP address is no server name (RFC 6066 3).
@@ -119,7 +211,7 @@ export class Dialer {
     const socket = connectTls(options)
     socket.on("connect", () => {
       socket.setNoDelay(true)
-      socket.setKeepAlive(true)
+      socket.setKeepAlive(true, keepAliveMs)
     })
     socket.on("secureConnect", () => {
       if (!socket.isSessionReused()) to.checkedAt = this.#clock.now()
@@ -132,13 +224,6 @@ export class Dialer {
     socket.on("error", () => {
       to.session = undefined
     })
-    return socket
-  }
-
-  /** The header is in the clear: only what comes behind it is TLS. */
-  #dialWith(header: Buffer, address: Address): Socket {
-    const socket = this.#dialPlain(address, undefined)
-    socket.write(header)
     return socket
   }
 
@@ -168,6 +253,53 @@ export class Dialer {
   }
 }
 
+function dialPlain(to: Address, address: string, reading: OnReadOpts | undefined): Socket {
+  return connect({
+    ...placeOf(to, address),
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: keepAliveMs,
+    allowHalfOpen: true,
+    ...onread(reading),
+  })
+}
+
+/** The header is in the clear: only what comes behind it is TLS. */
+function dialWith(header: Buffer, to: Address, address: string): Socket {
+  const socket = dialPlain(to, address, undefined)
+  socket.write(header)
+  return socket
+}
+
+/** One address of those that the name has. Node.js is not to try others. */
+function placeOf(to: Address, address: string): { readonly path: string } | TcpNetConnectOpts {
+  return "path" in to ? { path: address } : { host: address, port: to.port, autoSelectFamily: false }
+}
+
+/** The handshake on a connection that has been accepted. Answers what calls it off. */
+function securing(socket: TLSSocket, address: string, dialling: Dialling): () => void {
+  const onEnd = (error?: NodeJS.ErrnoException): void => {
+    stop()
+    socket.on("error", () => {}).destroy()
+    const reason = error ?? Object.assign(new Error("closed"), { code: "closed" })
+    dialling.onFailed(dialError(reason, "securing"), reason)
+  }
+  const onClose = (): void => onEnd()
+  const stop = (): void => {
+    socket.off("error", onEnd).off("end", onClose).off("close", onClose).off("secureConnect", onSecure)
+  }
+  const onSecure = (): void => {
+    stop()
+    dialling.onOpen(socket, address)
+  }
+  socket.on("error", onEnd).on("end", onClose).on("close", onClose).on("secureConnect", onSecure)
+  dialling.onAccepted?.()
+  return () => {
+    stop()
+    socket.destroy()
+  }
+}
+
 const shortages: ReadonlySet<string> = new Set([
   "EMFILE",
   "ENFILE",
@@ -182,12 +314,18 @@ export function isLocalShortage({ code = "" }: NodeJS.ErrnoException): boolean {
   return shortages.has(code)
 }
 
-/** What it is called that a connection was not made. `accepted`: the other side had, so that TLS has failed. */
-export function dialError(error: NodeJS.ErrnoException, accepted: boolean): ErrorCode {
-  const { syscall } = error
+/** What it is called that a connection was not made, by how far it had come. */
+export function dialError(
+  error: NodeJS.ErrnoException,
+  during: "resolving" | "connecting" | "securing",
+): ErrorCode {
   if (isLocalShortage(error)) return "local_shortage"
-  if (accepted) return "backend_tls_failed"
-  return syscall === "getaddrinfo" ? "resolve_failed" : "connect_failed"
+  const codes = {
+    resolving: "resolve_failed",
+    connecting: "connect_failed",
+    securing: "backend_tls_failed",
+  } as const
+  return codes[during]
 }
 
 /**
@@ -207,8 +345,4 @@ function readData(socket: Socket, reading: OnReadOpts): void {
 
 function onread(reading: OnReadOpts | undefined): { readonly onread?: OnReadOpts } {
   return reading === undefined ? {} : { onread: reading }
-}
-
-function askSystem(name: string, answer: Parameters<Resolve>[1]): void {
-  lookup(name, { all: true }, (error, addresses) => answer(error, addresses ?? []))
 }

@@ -255,6 +255,7 @@ export class Fleet {
   /** Cold: time has passed, several times a second. */
   tick(now: Millis): void {
     for (const { policy } of this.#groups) policy.tick?.(now)
+    for (const { backend } of this.#members.values()) backend.pool.follow()
   }
 
   /** Chooses a backend of the group and reserves the demand on it: see `Attempts.place`. */

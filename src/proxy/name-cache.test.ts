@@ -1,9 +1,18 @@
 import assert from "node:assert/strict"
-import type { LookupAddress } from "node:dns"
+import { isIP } from "node:net"
 import { test } from "node:test"
-import { failureMs, NameCache, namesMax, type Resolve, slowMs, staleMs } from "./name-cache.ts"
+import {
+  answersWithout,
+  failureMs,
+  NameCache,
+  namesMax,
+  type Resolve,
+  slowMs,
+  staleMs,
+} from "./name-cache.ts"
 
 const ttlMs = 5_000
+const keepMs = 3_600_000
 
 test("a name is asked for once within its time, however many want it", () => {
   const world = new World()
@@ -84,14 +93,75 @@ test("a name without an address is a failure too", () => {
   assert.deepEqual([looked.error?.code, looked.error?.syscall], ["ENODATA", "getaddrinfo"])
 })
 
-test("who wants one address gets the first with its family", () => {
+test("the families of addresses come by turns, beginning with the first", () => {
   const world = new World()
+  world.known("a", "fd00::1", "fd00::2", "fd00::3", "10.0.0.1")
+  assert.deepEqual(world.look("a").addresses, ["fd00::1", "10.0.0.1", "fd00::2", "fd00::3"])
+})
+
+test("a name that fails keeps its last addresses for a while that is said once, and then has none", () => {
+  const world = new World()
+  world.known("a", "10.0.0.1")
+  const foundAt = world.now
+  const kept = "the name a cannot be resolved (EAI_AGAIN): its last addresses, 10.0.0.1, count for 1h"
+  for (world.now = foundAt + ttlMs; world.now < foundAt + keepMs; world.now += keepMs / 10) {
+    world.look("a")
+    world.fail("a", "EAI_AGAIN")
+    assert.deepEqual(world.look("a").addresses, ["10.0.0.1"])
+    assert.deepEqual(world.said, [kept])
+  }
+  world.now = foundAt + keepMs
+  const late = world.look("a")
+  world.fail("a", "EAI_AGAIN")
+  assert.equal(late.error?.code, "EAI_AGAIN")
+  assert.equal(world.cache.hasLeft("a", "10.0.0.1"), false)
+  world.now += failureMs
+  world.known("a", "10.0.0.2")
+  assert.deepEqual(world.said, [
+    kept,
+    "the name a has no addresses any more (EAI_AGAIN)",
+    "the name a is resolved again, to 10.0.0.2",
+  ])
+})
+
+test("an address has left its name when some answers in a row were without it", () => {
+  const world = new World()
+  assert.equal(world.cache.hasLeft("a", "10.0.0.1"), false, "nothing is known of the name")
   world.known("a", "10.0.0.1", "10.0.0.2")
-  let got: unknown
-  world.cache.lookup("a", {}, (error, address, family) => {
-    got = [error, address, family]
-  })
-  assert.deepEqual(got, [null, "10.0.0.1", 4])
+  for (let i = 0; i < answersWithout; i++) {
+    assert.equal(world.cache.hasLeft("a", "10.0.0.1"), false)
+    world.now += ttlMs
+    world.cache.follow("a")
+    world.answer("a", "10.0.0.2")
+  }
+  assert.equal(world.cache.hasLeft("a", "10.0.0.1"), true)
+  assert.equal(world.cache.hasLeft("a", "10.0.0.2"), false)
+})
+
+test("addresses that a server gives in turn have not left", () => {
+  const world = new World()
+  world.known("a", "10.0.0.0")
+  for (let i = 1; i < 20; i++) {
+    world.now += ttlMs
+    world.cache.follow("a")
+    world.answer("a", `10.0.0.${i % answersWithout}`)
+    for (let k = 0; k < Math.min(i, answersWithout); k++)
+      assert.equal(world.cache.hasLeft("a", `10.0.0.${k}`), false)
+  }
+})
+
+test("a name that is followed is asked for when its time is over, and not more often than once a second", () => {
+  const world = new World(0)
+  world.cache.follow("a")
+  world.answer("a", "10.0.0.1")
+  world.cache.follow("a")
+  world.now += failureMs - 1
+  world.cache.follow("a")
+  assert.deepEqual(world.asked, ["a"])
+  world.now += 1
+  world.cache.follow("a")
+  world.cache.follow("a")
+  assert.deepEqual(world.asked, ["a", "a"])
 })
 
 test("names do not hold each other up, and no more are remembered than the limit", () => {
@@ -107,7 +177,7 @@ test("names do not hold each other up, and no more are remembered than the limit
 })
 
 interface Looked {
-  addresses?: string[]
+  addresses?: readonly string[]
   error?: NodeJS.ErrnoException
 }
 
@@ -115,20 +185,27 @@ interface Looked {
 class World {
   now = 1_000
   readonly asked: string[] = []
+  readonly said: string[] = []
   readonly cache: NameCache
   readonly #open: { readonly name: string; readonly answer: Parameters<Resolve>[1] }[] = []
 
-  constructor() {
-    this.cache = new NameCache(ttlMs, { now: () => this.now }, (name, answer) => {
-      this.asked.push(name)
-      this.#open.push({ name, answer })
+  constructor(ttl: number = ttlMs) {
+    this.cache = new NameCache({
+      ttlMs: ttl,
+      keepMs,
+      clock: { now: () => this.now },
+      resolve: (name, answer) => {
+        this.asked.push(name)
+        this.#open.push({ name, answer })
+      },
+      log: (line) => this.said.push(line),
     })
   }
 
   look(name: string): Looked {
     const looked: Looked = {}
-    this.cache.lookup(name, { all: true }, (error, addresses) => {
-      if (error === null) looked.addresses = (addresses as LookupAddress[]).map(({ address }) => address)
+    this.cache.find(name, (error, addresses) => {
+      if (error === undefined) looked.addresses = addresses
       else looked.error = error
     })
     return looked
@@ -142,7 +219,7 @@ class World {
   answer(name: string, ...addresses: readonly string[]): void {
     this.#take(name)(
       null,
-      addresses.map((address) => ({ address, family: 4 })),
+      addresses.map((address) => ({ address, family: isIP(address) })),
     )
   }
 

@@ -8,6 +8,10 @@ import type { ChoosingSpec } from "../policies/chooser.ts"
 export interface BackendOptions {
   /** How long the addresses of a DNS name count before it is resolved again. */
   readonly nameTtlMs: number
+  /** How long they count in all while the name cannot be resolved. */
+  readonly nameKeepMs: number
+  /** Whether names are looked for in /etc/hosts and DNS directly, and elsewhere only when unknown there. */
+  readonly resolver: "direct" | "system"
   /** In which version of the PROXY protocol backends are told of the client; its connections are its own then. */
   readonly proxyProtocol: "none" | "v1" | "v2"
   readonly tls: {
@@ -139,6 +143,8 @@ export interface DataPlaneOptions {
       /** Idle ones of these that are kept. */
       readonly idlePerBackendMax: number
       readonly requestsPerConnectionMax: number
+      /** Of one connection to a backend; it may end up to a fifth earlier. */
+      readonly requestsPerBackendConnectionMax: number
       /** Interim responses from one backend connection within a second, bytes. */
       readonly interimBytesPerSecondMax: number
       /** Requests of this thread that wait for room. */
@@ -169,6 +175,8 @@ export interface DataPlaneOptions {
     /** A whole exchange, from its request's head to its response's last byte; 0 is no limit. */
     readonly exchangeMs: number
     readonly backendIdleMs: number
+    /** A connection to a backend in all, but for a request that runs; it may end up to a fifth earlier. 0: no limit. */
+    readonly backendAgeMs: number
     readonly queueMs: number
     /** How long running exchanges may take when the balancer stops. */
     readonly drainMs: number

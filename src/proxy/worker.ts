@@ -3,7 +3,7 @@ import { type MessagePort, parentPort, workerData } from "node:worker_threads"
 import { LoadTable } from "../cluster/load-table.ts"
 import { mix32, seeded } from "../core/rng.ts"
 import { Counters } from "../metrics/counters.ts"
-import { systemClock, wallClock } from "../system.ts"
+import { systemClock, systemTimers, wallClock } from "../system.ts"
 import { DataPlane } from "./data-plane.ts"
 import { Descriptors } from "./descriptors.ts"
 import type { FromWorker, ToWorker, WorkerBirth } from "./messages.ts"
@@ -29,6 +29,7 @@ const plane = new DataPlane({
   // Threads must not draw the same chance; the same seed must give each its own again.
   rng: seeded(mix32(options.seed ^ mix32(options.worker + 1))),
   wallClock,
+  timers: systemTimers,
   onConnectFailed: (id) => tell({ kind: "connect_failed", id }),
   onSweep: beat,
 })

@@ -174,9 +174,11 @@ export function exchangeWorld(
 
 /** Connects in the next turn, to nobody. */
 function dialerInto(busy: FakeBackendConnection[]): Dialer {
-  const dialer: Pick<Dialer, "prepare" | "dial"> = {
+  const dialer: Pick<Dialer, "prepare" | "follow" | "hasLeft" | "dial"> = {
     prepare() {},
-    dial({ address }, reading) {
+    follow() {},
+    hasLeft: () => false,
+    dial({ address }, dialling, reading) {
       const reads = reading as OnReadOpts & { readonly buffer: () => Buffer }
       const connection: FakeBackendConnection = {
         socket: new FakeSocket(() => busy.push(connection)),
@@ -187,8 +189,8 @@ function dialerInto(busy: FakeBackendConnection[]): Dialer {
           reads.callback(bytes.length, into)
         },
       }
-      queueMicrotask(() => connection.socket.emit("connect"))
-      return connection.socket as unknown as Socket
+      queueMicrotask(() => dialling.onOpen(connection.socket as unknown as Socket, "127.0.0.1"))
+      return () => {}
     },
   }
   return dialer as Dialer

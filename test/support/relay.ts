@@ -19,7 +19,8 @@ import type { Resolve } from "../../src/proxy/name-cache.ts"
 import { plainPolicy, type PolicyName } from "../../src/policies/index.ts"
 import { cookieDefault } from "../../src/proxy/affinity.ts"
 import type { AffinityOptions, DataPlaneOptions, RoutingOptions } from "../../src/proxy/options.ts"
-import { systemClock, wallClock } from "../../src/system.ts"
+import { systemClock, systemTimers, wallClock } from "../../src/system.ts"
+import { plainBackends } from "./backend-options.ts"
 import { memberAt } from "./members.ts"
 
 const slots = 16
@@ -84,6 +85,7 @@ export async function relay(
     clock: systemClock,
     rng: seeded(1),
     wallClock,
+    timers: systemTimers,
     onConnectFailed: () => {},
     ...(change.descriptors === undefined ? {} : { descriptors: change.descriptors }),
     ...(change.resolve === undefined ? {} : { resolve: change.resolve }),
@@ -145,9 +147,7 @@ export function dataPlaneOptions(
     upgrade: true,
     backendHeader: true,
     backends: {
-      nameTtlMs: 1_000,
-      proxyProtocol: "none",
-      tls: { ca: undefined, verify: true, serverName: undefined, cert: undefined, key: undefined },
+      ...plainBackends,
       ...change.backends,
     },
     limits: {
@@ -160,6 +160,7 @@ export function dataPlaneOptions(
       pipelinedMax: 1,
       idlePerBackendMax: 8,
       requestsPerConnectionMax: 1_000,
+      requestsPerBackendConnectionMax: 10_000,
       interimBytesPerSecondMax: 262_144,
       queueMax: 4,
       bodyBytesMax: Number.MAX_SAFE_INTEGER,
@@ -180,6 +181,7 @@ export function dataPlaneOptions(
       streamIdleMs: 10_000,
       exchangeMs: 0,
       backendIdleMs: 10_000,
+      backendAgeMs: 600_000,
       queueMs: 10_000,
       drainMs: 1_000,
       ...change.timeouts,
