@@ -4,6 +4,7 @@
  */
 import { randomBytes } from "node:crypto"
 import { availableParallelism } from "node:os"
+import { checkTimesDefault } from "./cluster/health.ts"
 import { Registry } from "./cluster/registry.ts"
 import { LoadTable, SlotAllocator } from "./cluster/load-table.ts"
 import { type Endpoint, formatEndpoint } from "./core/endpoint.ts"
@@ -53,7 +54,6 @@ import { systemClock, systemRng, systemTimers, wallClock } from "./system.ts"
 
 /** How often leases are looked at. Nothing waits for it longer than this. */
 const tickMs = 250
-const fastCheckMs = 1_000
 /** With room for fewer clients than this the operator is told. */
 const clientsFew = 1_000
 
@@ -176,7 +176,7 @@ class RunningBalancer implements Balancer {
       legacyPort: registration.legacyPort,
       checkTimes: {
         intervalMs: checks.intervalMs,
-        fastIntervalMs: Math.min(fastCheckMs, checks.intervalMs),
+        fastIntervalMs: Math.min(checkTimesDefault.fastIntervalMs, checks.intervalMs),
         timeoutMs: checks.timeoutMs,
         fall: checks.fall,
         rise: checks.rise,

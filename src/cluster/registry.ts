@@ -46,7 +46,7 @@ export const registryDefaults: Required<Omit<RegistryOptions, "resources" | "slo
   ttlMs: 10_000,
   renewMs: 2_000,
   suspectMs: 5_000,
-  membersMax: 10_000,
+  membersMax: 1_024,
   legacyPort: 80,
   legacyGraceMs: 60_000,
   checkTimes: checkTimesDefault,

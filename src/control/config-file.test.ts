@@ -275,6 +275,10 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
     "choosing: {aperture: {size: 3, balancer: 0}}",
     'lb.yaml:1:12: choosing.aperture.balancers: "balancers" is missing: expected an integer from 1 to 65536',
   ],
+  [
+    "registration: {ttl: 900ms}",
+    'lb.yaml:1:21: registration.ttl: expected a duration with its unit, like 5s or 250ms, from 1s to 24h, found "900ms"',
+  ],
   ["demand: {trusted: [me]}", 'lb.yaml:1:20: demand.trusted[0]: expected a CIDR like 10.0.0.0/8, found "me"'],
   [
     "backends: {askLoadReports: BIN, loadReports: {path: load}}",

@@ -5,6 +5,7 @@
 
 import * as z from "zod"
 import { isUnixPath } from "../cluster/address.ts"
+import { formatDuration } from "../core/duration.ts"
 import { endpointExpected, isCidr, isDnsName, parseEndpoint } from "../core/endpoint.ts"
 import { normalHost } from "../core/host.ts"
 import { learnedRoutesDefault, routePathError } from "../cluster/routes.ts"
@@ -13,6 +14,11 @@ import { fail, ok, type Result } from "../core/result.ts"
 import { apertureSizeDefault } from "../policies/aperture.ts"
 import { policyDefault, type PolicySpec } from "../policies/index.ts"
 import { hostOf } from "../proxy/authority.ts"
+import { checkTimesDefault } from "../cluster/health.ts"
+import { registrationLimits } from "../cluster/registration.ts"
+import { registryDefaults } from "../cluster/registry.ts"
+import { bodyLimitsDefault } from "../http1/body.ts"
+import { headLimitsDefault } from "../http1/limits.ts"
 import { slowStartDefault } from "../policies/slow-start.ts"
 import { tierDefault } from "../policies/tiers.ts"
 import { zoneMembersMinDefault } from "../policies/zone-preference.ts"
@@ -218,7 +224,7 @@ const route = mapping({
 
 const choosing = section("What is around every policy.", {
   slowStart: section("How a backend that has just come warms up.", {
-    window: duration("0s", 0).describe("How long; 0s is not at all."),
+    window: duration(formatDuration(slowStartDefault.windowMs), 0).describe("How long; 0s is not at all."),
     aggression: number(0.01, 100, slowStartDefault.aggression).describe(
       "1 grows evenly, more is faster at first.",
     ),
@@ -342,11 +348,19 @@ const schema = mapping({
       .max(64, { error: "a list of at most 64 folders" })
       .default([])
       .describe("Folders in which a peer on this machine may announce Unix sockets."),
-    legacyPort: integer(1, portMax, 80).describe("The port of backends that announce without one."),
-    ttl: duration("10s", 100).describe("A lease that is not renewed ends after this."),
-    renew: duration("2s", 10).describe("How often backends are asked to renew."),
-    suspect: duration("5s", 10).describe("A lease that is not renewed is suspect after this."),
-    backendsMax: integer(1, 65_536, 1_024).describe("Backends at one time."),
+    legacyPort: integer(1, portMax, registryDefaults.legacyPort).describe(
+      "The port of backends that announce without one.",
+    ),
+    ttl: duration(formatDuration(registryDefaults.ttlMs), registrationLimits.ttlMsMin).describe(
+      "A lease that is not renewed ends after this.",
+    ),
+    renew: duration(formatDuration(registryDefaults.renewMs), 10).describe(
+      "How often backends are asked to renew.",
+    ),
+    suspect: duration(formatDuration(registryDefaults.suspectMs), 10).describe(
+      "A lease that is not renewed is suspect after this.",
+    ),
+    backendsMax: integer(1, 65_536, registryDefaults.membersMax).describe("Backends at one time."),
   }),
   admin: section("The page, the admin API and the metrics.", {
     listen: endpoint("127.0.0.1:9494", loopback).describe("Where; :port is 127.0.0.1."),
@@ -364,10 +378,10 @@ const schema = mapping({
       "tcp: a connection opens; http: a GET is answered with 2xx.",
     ),
     path: matching(/^\/[\x21-\x7e]{0,1023}$/, 'a path that starts with "/"').default("/healthz"),
-    interval: duration("5s", 10),
-    timeout: duration("2s", 10),
-    fall: integer(1, 100, 3).describe("Failed checks in a row that eject a backend."),
-    rise: integer(1, 100, 2).describe("Passed checks in a row that bring it back."),
+    interval: duration(formatDuration(checkTimesDefault.intervalMs), 10),
+    timeout: duration(formatDuration(checkTimesDefault.timeoutMs), 10),
+    fall: integer(1, 100, checkTimesDefault.fall).describe("Failed checks in a row that eject a backend."),
+    rise: integer(1, 100, checkTimesDefault.rise).describe("Passed checks in a row that bring it back."),
   }),
   backends: section("How backends are spoken to.", {
     nameTtl: duration("5s", 0, hour).describe("How long the addresses of a DNS name count."),
@@ -405,10 +419,18 @@ const schema = mapping({
       .describe("Where backends are asked for load reports beside traffic; absent is nowhere."),
   }),
   limits: section("The most of everything.", {
-    headBytesMax: integer(1_024, 1_048_576, 32_768).describe("The head of a request or a response, bytes."),
-    fieldsMax: integer(8, 10_000, 100).describe("Header fields of a request or a response."),
-    targetBytesMax: integer(64, 1_048_576, 8_192).describe("A request's target, bytes."),
-    fieldLineBytesMax: integer(64, 1_048_576, 8_192).describe("A header field line, bytes."),
+    headBytesMax: integer(1_024, 1_048_576, headLimitsDefault.headBytesMax).describe(
+      "The head of a request or a response, bytes.",
+    ),
+    fieldsMax: integer(8, 10_000, headLimitsDefault.fieldsMax).describe(
+      "Header fields of a request or a response.",
+    ),
+    targetBytesMax: integer(64, 1_048_576, headLimitsDefault.targetBytesMax).describe(
+      "A request's target, bytes.",
+    ),
+    fieldLineBytesMax: integer(64, 1_048_576, headLimitsDefault.fieldLineBytesMax).describe(
+      "A header field line, bytes.",
+    ),
     attemptsMax: integer(1, 10, 3).describe("Attempts of one exchange, the first included."),
     replayBytesMax: integer(0, 16_777_216, 65_536).describe("Body kept for another attempt, bytes."),
     connectionsMax: integer(1, 1_000_000, 10_000).describe("Client connections of one worker."),
@@ -429,8 +451,12 @@ const schema = mapping({
       "Requests of a backend connection; it may end up to a fifth earlier, so that not all end at once.",
     ),
     requestsPerConnectionMax: integer(1, 1_000_000_000, 1_000).describe("Requests of a client connection."),
-    chunkExtensionBytesMax: integer(0, 1_048_576, 4_096).describe("Chunk extensions of one body, bytes."),
-    trailerBytesMax: integer(0, 1_048_576, 8_192).describe("The trailer section of one body, bytes."),
+    chunkExtensionBytesMax: integer(0, 1_048_576, bodyLimitsDefault.chunkExtensionBytesMax).describe(
+      "Chunk extensions of one body, bytes.",
+    ),
+    trailerBytesMax: integer(0, 1_048_576, bodyLimitsDefault.trailerBytesMax).describe(
+      "The trailer section of one body, bytes.",
+    ),
     interimBytesPerSecondMax: integer(1_024, 1_073_741_824, 262_144).describe(
       "Interim responses (1xx) from one backend connection, bytes.",
     ),

@@ -11,6 +11,7 @@ import type { Clock, Millis } from "../core/clock.ts"
 import type { LoadReport } from "../core/load-report.ts"
 import type { ResourceTable } from "../core/resources.ts"
 import type { Rng } from "../core/rng.ts"
+import { headLimitsDefault } from "../http1/limits.ts"
 import type { Destination, Dialer } from "../proxy/dial.ts"
 import type { Timers } from "../system.ts"
 import { ask } from "./ask.ts"
@@ -20,7 +21,7 @@ import { type Watch, Watches } from "./watches.ts"
 const concurrentMax = 64
 const answerMsMax = 5_000
 /** Of the head of an answer, whose report may have 16 KiB of it. */
-const headBytesMax = 32 * 1024
+const { headBytesMax } = headLimitsDefault
 
 export interface LoadPollsOptions {
   readonly path: string

@@ -1,11 +1,8 @@
 import type { Backend } from "../core/backend.ts"
 import { type Knowledge, nothingKnown } from "../core/knowledge.ts"
-import { Mix } from "./mix.ts"
+import { Mix, scannedMax } from "./mix.ts"
 import type { PickRequest, Policy, PolicyContext } from "./policy.ts"
 import { Price } from "./price.ts"
-
-/** The largest fleet of which every member is looked at for every request. */
-const scannedMax = 64
 
 /** Whether so many members are drawn from. */
 export function drawsFrom(members: number): boolean {
@@ -13,7 +10,7 @@ export function drawsFrom(members: number): boolean {
 }
 
 /**
- * The default: `price` up to 64 members, `mix` above. To look at everybody is best where it is cheap; drawing costs the
+ * The default: `price` up to `scannedMax` members, `mix` above. To look at everybody is best where it is cheap; drawing costs the
  * same for any number. Which of the two it is changes only when membership does.
  */
 export class Auto implements Policy {

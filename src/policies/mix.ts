@@ -22,8 +22,9 @@ export const mixParameters = {
   },
 } as const satisfies Record<string, Parameter>
 
-/** A request of a route without a mix: up to so many backends are all looked at, of more so many are drawn. */
-const scannedMax = 64
+/** The largest fleet of which all members may be looked at for one request. `Auto` goes by it too. */
+export const scannedMax = 64
+/** In a larger one so many are drawn for a request of a route without a mix. */
 const drawnBlindly = 8
 
 /**

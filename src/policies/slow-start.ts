@@ -17,7 +17,8 @@ export interface SlowStartSpec {
   readonly minShare: number
 }
 
-export const slowStartDefault: SlowStartSpec = { windowMs: 10_000, aggression: 1, minShare: 0.1 }
+/** There is none unless somebody says how long it lasts. */
+export const slowStartDefault: SlowStartSpec = { windowMs: 0, aggression: 1, minShare: 0.1 }
 
 /** In how many steps a backend warms up. Each is a rebuild of the policy inside, for all who warm up together. */
 const steps = 20

@@ -47,7 +47,13 @@ export class Membership {
     this.#backends = backends
     this.#rng = rng
     this.#times = times
-    this.#registry = new Registry({ resources, slots, firstGeneration: 1, checkTimes: times })
+    this.#registry = new Registry({
+      resources,
+      slots,
+      firstGeneration: 1,
+      membersMax: backends.length,
+      checkTimes: times,
+    })
     this.#standings = backends.map(() => ({
       incarnation: 0,
       generation: 0,
