@@ -1,5 +1,7 @@
 import assert from "node:assert/strict"
 import { test, type TestContext } from "node:test"
+import { until } from "../test/support/processes.ts"
+import { createServer as createHttpServer } from "node:http"
 import { createServer } from "node:net"
 import type { AddressInfo } from "node:net"
 import { type Balancer, createBalancer, StartError } from "./balancer.ts"
@@ -22,6 +24,28 @@ async function started(t: TestContext, change?: Readonly<Record<string, unknown>
   t.after(() => balancer.stop())
   return balancer
 }
+
+test("a request that comes before the first backend is answered by it, whichever thread it meets", async (t) => {
+  const backend = createHttpServer((_request, response) => response.end("ok"))
+  await new Promise<void>((resolve) => backend.listen(0, "127.0.0.1", resolve))
+  t.after(() => {
+    backend.close()
+    backend.closeAllConnections()
+  })
+  const balancer = await started(t, { timeouts: { firstMember: "1m", queue: "1m", unready: "0s" } })
+  const { traffic, registration, admin } = balancer.listeners
+  const answers = Array.from({ length: 8 }, () => fetch(`http://127.0.0.1:${traffic.port}/`))
+  await until("all wait", () => balancer.state().totals.requests === 8, 20_000)
+  assert.equal((await fetch(`http://127.0.0.1:${admin.port}/readyz`)).status, 503)
+  const { port } = backend.address() as AddressInfo
+  await fetch(`http://127.0.0.1:${registration.port}/v1/backends/b`, {
+    method: "PUT",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ address: `127.0.0.1:${port}`, capacity: { compute: 1, storage: 1 } }),
+  })
+  const statuses = await Promise.all(answers.map(async (answer) => (await answer).status))
+  assert.deepEqual(new Set(statuses), new Set([200]))
+})
 
 test("stopping twice, at once or later, is stopping once", async (t) => {
   const balancer = await started(t)

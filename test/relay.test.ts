@@ -733,6 +733,35 @@ test("a stop lets what runs finish, sends those that wait away, and lets nobody 
   assert.equal(late.received, 0, `somebody still answers on ${port}`)
 })
 
+test("just after the start requests wait for the first backend, and are served once it is there", async (t) => {
+  const backend = await answering(t, () => ok("done"))
+  const { client, apply, members, counters } = await relay(t, [backend], {
+    empty: true,
+    timeouts: { firstMemberMs: 60_000 },
+  })
+  const wires = [await client(), await client()]
+  for (const wire of wires) wire.send(get())
+  await until("both are there", () => counters.total("requests") === 2)
+  await pause(20)
+  assert.deepEqual([wires[0]!.received, counters.errors()], [0, {}])
+  apply(members)
+  for (const wire of wires) assert.equal((await wire.response()).status, 200)
+  // From then on there were members: who comes without any is told at once.
+  apply([])
+  wires[0]!.send(get())
+  assert.equal(codeOf(await wires[0]!.response()), "no_backend")
+})
+
+test("when no first backend comes in time, those that wait are told, and who comes later is told at once", async (t) => {
+  const { client } = await relay(t, [], { timeouts: { firstMemberMs: 100 } })
+  const wire = await client()
+  for (let i = 0; i < 3; i++) {
+    wire.send(get())
+    const response = await wire.response()
+    assert.deepEqual([response.status, codeOf(response)], [503, "no_backend"])
+  }
+})
+
 for (const version of ["1.1", "1.0"]) {
   test(`from the beginning of a drain every response says that its connection closes (HTTP/${version})`, async (t) => {
     const { client, plane } = await relay(t, [await answering(t, () => ok("done"))])

@@ -19,6 +19,7 @@ const settings = `workers: 2
 listen: 127.0.0.1:0
 registration: {listen: "127.0.0.1:0"}
 admin: {listen: "127.0.0.1:0"}
+timeouts: {firstMember: 0s}
 `
 const tlsSettings = `tls:
   listen: 127.0.0.1:0
@@ -236,7 +237,7 @@ test(
     assert.equal(await refused.ended, 1)
     assert.match(
       refused.said(),
-      /lb\.yaml:7:37: tls\.certificates\[0\]\.key: expected a private key in PEM form in the file "a\.key\.pem"/,
+      /lb\.yaml:8:37: tls\.certificates\[0\]\.key: expected a private key in PEM form in the file "a\.key\.pem"/,
     )
   },
 )

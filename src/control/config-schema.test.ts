@@ -103,6 +103,7 @@ test("the empty configuration is every default", () => {
       backendAgeMs: 600_000,
       queueMs: 5_000,
       drainMs: 30_000,
+      firstMemberMs: 5_000,
       unreadyMs: 1_000,
       threadStillMs: 10_000,
     },

@@ -491,6 +491,9 @@ const schema = mapping({
     ),
     queue: duration("5s").describe("Waiting for room."),
     drain: duration("30s", 0).describe("Exchanges that still run when the balancer stops."),
+    firstMember: duration("5s", 0).describe(
+      "After the start: how long requests wait for a first backend, within timeouts.queue; then they are answered with 503.",
+    ),
     unready: duration("1s", 0).describe(
       "When the balancer stops: how long /readyz fails, and every response closes its connection, before the listeners close.",
     ),
@@ -640,6 +643,7 @@ export function draftConfig(input: unknown): Result<ConfigDraft, readonly Schema
       backendAgeMs: timeouts.backendAge,
       queueMs: timeouts.queue,
       drainMs: timeouts.drain,
+      firstMemberMs: timeouts.firstMember,
       unreadyMs: timeouts.unready,
       threadStillMs: timeouts.threadStill,
     },

@@ -55,8 +55,8 @@ export class FleetBackend implements PlacedBackend {
 }
 
 /**
- * Why nobody was chosen. `empty`: nobody is eligible; `exhausted`: all who are have been tried; `full`: somebody
- * would do and has no room now, of a resource or for one more connection of this thread.
+ * Why no backend was chosen. `empty`: none is eligible; `exhausted`: all that are have been tried; `full`: one would do
+ * and has no room now, of a resource or for one more connection of this thread, or the first is still to come.
  */
 export type NoPlace = "empty" | "exhausted" | "full"
 
@@ -128,6 +128,8 @@ export class Group {
   /** Of the pool, so that requests that wait stay where they are when the policy changes. */
   readonly queue: WaitingQueue
   eligible: readonly FleetBackend[] = []
+  /** A backend of it has been eligible. */
+  hasBegun = false
   /** By resource the most that a request can hold at one of them: Infinity for rates, and of nobody. */
   roomMost: Readonly<ResourceVector> = new Float64Array(0)
 
@@ -150,6 +152,8 @@ export class Fleet {
   readonly #table: LoadTable
   readonly #attempts: Attempts
   readonly #rng: Rng
+  /** Until then requests wait for the first backend of their group. */
+  readonly #firstUntil: Millis
   readonly #queues = new Map<string, WaitingQueue>()
   #queueList: readonly WaitingQueue[] = []
   #groups: readonly Group[] = []
@@ -162,6 +166,7 @@ export class Fleet {
     this.#table = table
     this.#attempts = attempts
     this.#rng = rng
+    this.#firstUntil = context.deadlines.coarseNow + context.options.timeouts.firstMemberMs
     this.regroup(context.options.routing.groups)
   }
 
@@ -260,7 +265,7 @@ export class Fleet {
 
   /** Chooses a backend of the group and reserves the demand on it: see `Attempts.place`. */
   place(placement: Placement, group: Group): Attempt | NoPlace {
-    if (group.eligible.length === 0) return "empty"
+    if (group.eligible.length === 0) return this.#awaitsFirst(group) ? "full" : "empty"
     let attempt = this.#attempts.place(group.policy, placement, placement.units)
     if (attempt === undefined && this.#freesDescriptors()) {
       attempt = this.#attempts.place(group.policy, placement, placement.units)
@@ -273,6 +278,11 @@ export class Fleet {
   /** Cold: whether somebody who is eligible would have the space for this demand if nothing else were there. */
   couldHold({ units }: Demand, { eligible }: Group): boolean {
     return couldHold(this.#context.options.resources, eligible, units)
+  }
+
+  /** Just after the start backends are still about to announce themselves again, and to pass their first check. */
+  #awaitsFirst({ hasBegun }: Group): boolean {
+    return !hasBegun && this.#context.deadlines.coarseNow < this.#firstUntil
   }
 
   /** Cold: where descriptors are short, idle connections give way to those that are needed. True when there is room. */
@@ -297,6 +307,7 @@ export class Fleet {
     const { members, eligible } = this.#snapshot
     const { match } = group.options
     group.eligible = eligibleOf(members, eligible, match).map(({ id }) => this.#members.get(id)!.backend)
+    if (group.eligible.length > 0) group.hasBegun = true
     group.roomMost = roomMostOf(this.#context.options.resources, group.eligible)
     group.policy.rebuild(group.eligible)
     group.queue.rebuild(group.eligible)

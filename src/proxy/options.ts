@@ -178,6 +178,8 @@ export interface DataPlaneOptions {
     /** A connection to a backend in all, but for a request that runs; it may end up to a fifth earlier. 0: no limit. */
     readonly backendAgeMs: number
     readonly queueMs: number
+    /** How long after the start requests wait for the first backend of their pool. */
+    readonly firstMemberMs: number
     /** How long running exchanges may take when the balancer stops. */
     readonly drainMs: number
   }

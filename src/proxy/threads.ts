@@ -81,6 +81,7 @@ export class Threads {
   readonly #pulses: Pulses
   readonly #descriptors: Descriptors
   readonly #looking: NodeJS.Timeout
+  readonly #startedAt: Millis
   #options: DataPlaneOptions
   #snapshot: Snapshot
   #learned: Learned
@@ -98,6 +99,7 @@ export class Threads {
     this.#descriptors = Descriptors.create(lanes)
     const { connectionsMax: most } = settings
     if (most !== undefined) this.#descriptors.limit(most.all, most.clients)
+    this.#startedAt = settings.clock.now()
     this.#looking = setInterval(() => this.#look(), lookMs)
     this.#looking.unref()
   }
@@ -217,8 +219,11 @@ export class Threads {
 
   #spawn(lane: number): Promise<void> {
     const { table, counters, clock } = this.#settings
+    const { timeouts } = this.#options
+    // Counted from the start of the first: a thread that follows a dead one does not wait anew.
+    const firstMemberMs = Math.max(0, timeouts.firstMemberMs - (clock.now() - this.#startedAt))
     const birth: WorkerBirth = {
-      options: { ...this.#options, worker: lane },
+      options: { ...this.#options, worker: lane, timeouts: { ...timeouts, firstMemberMs } },
       table: table.shape,
       counters: counters.shape,
       pulses: this.#pulses.shape,

@@ -47,6 +47,8 @@ export interface RelayChange {
   /** What every member speaks and says of itself. */
   readonly member?: Partial<Pick<Member, "scheme" | "labels">>
   readonly resolve?: Resolve
+  /** There are no members yet: `apply` brings them. */
+  readonly empty?: boolean
   /** No limit without them. */
   readonly descriptors?: Descriptors
 }
@@ -93,7 +95,7 @@ export async function relay(
   let version = 0
   const apply = (eligible: readonly Member[]): void =>
     plane.apply({ version: ++version, members: eligible, eligible })
-  apply(members)
+  if (change.empty !== true) apply(members)
   const port = await plane.listen()
   const clients: Wire[] = []
   t.after(async () => {
@@ -183,6 +185,7 @@ export function dataPlaneOptions(
       backendIdleMs: 10_000,
       backendAgeMs: 600_000,
       queueMs: 10_000,
+      firstMemberMs: 0,
       drainMs: 1_000,
       ...change.timeouts,
     },
