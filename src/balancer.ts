@@ -13,7 +13,6 @@ import { loadReport } from "./cluster/load-report.ts"
 import { type NamedAmounts, type ResourceVector, vectorOf } from "./core/resources.ts"
 import { ok, type Result } from "./core/result.ts"
 import { type Admin, adminLimitsDefault, startAdmin } from "./control/admin-api.ts"
-import { watchFolder } from "./control/certificate-store.ts"
 import { Bugs } from "./control/bugs.ts"
 import { Checker } from "./control/checks.ts"
 import { readTextFile } from "./control/config-file.ts"
@@ -47,6 +46,7 @@ import { Counters } from "./metrics/counters.ts"
 import { MixPlanner } from "./policies/mix-planner.ts"
 import type { DataPlaneOptions, RoutingOptions } from "./proxy/options.ts"
 import { Dialer } from "./proxy/dial.ts"
+import { fileStamp } from "./proxy/file-stamp.ts"
 import { ListenError } from "./proxy/ports.ts"
 import { Threads, type ThreadsOptions } from "./proxy/threads.ts"
 import { packageVersion } from "./version.ts"
@@ -74,7 +74,7 @@ export interface Balancer {
   state(): StateView
   /** Another policy, for the requests that are chosen for from now on; nothing that runs or waits is lost. */
   changePolicy(change: PolicyChange): Result<CurrentPolicy, PolicyChangeError>
-  /** Reads the certificate files again, as it does by itself when their folders change. */
+  /** Reads the certificate files again, as it does by itself when they change. */
   reloadCertificates(): void
   /** Something was thrown that nothing caught: it is said and counted as a bug, and the balancer goes on. */
   onUncaught(error: unknown): void
@@ -450,7 +450,7 @@ class RunningBalancer implements Balancer {
   #keepTls(config: TlsConfig): TlsKeeper {
     return new TlsKeeper(config, {
       readFile: readTextFile,
-      watchFolder,
+      stamp: fileStamp,
       timers: this.#bugs.timers("the keeping of certificates", systemTimers),
       wallClock,
       newKey: () => randomBytes(ticketKeyBytes),

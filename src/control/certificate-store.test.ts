@@ -1,15 +1,17 @@
 import assert from "node:assert/strict"
-import { rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { test, type TestContext } from "node:test"
 import { type CertificateFolder, certificateFolder, noOpenssl } from "../../test/support/certificates.ts"
 import { HandTimers } from "../../test/support/hand-timers.ts"
 import type { TlsCertificate } from "../proxy/options.ts"
-import { CertificateStore, settleMs } from "./certificate-store.ts"
+import { fileStamp } from "../proxy/file-stamp.ts"
+import { CertificateStore } from "./certificate-store.ts"
 import { readTextFile } from "./config-file.ts"
+import { lookMs } from "./file-follower.ts"
 
 const skip = noOpenssl
 const day = 24 * 3_600_000
-const nobodyWatches = (): void => assert.fail("nobody watches")
 
 interface Stored {
   readonly folder: CertificateFolder
@@ -17,11 +19,8 @@ interface Stored {
   readonly timers: HandTimers
   readonly log: string[]
   readonly changes: (readonly TlsCertificate[])[]
-  /** Something has happened in the folder, and it has been quiet since. */
+  /** Time passes, so that what has happened is seen. */
   readonly happens: () => void
-  /** Folders that are watched now. */
-  readonly watched: Set<string>
-  readonly lose: (why: string) => void
 }
 
 /** Certificates a and b; `now` is moved by that many days. */
@@ -32,21 +31,13 @@ function stored(t: TestContext, days = 0): Stored {
   const timers = new HandTimers()
   const log: string[] = []
   const changes: (readonly TlsCertificate[])[] = []
-  const watched = new Set<string>()
-  let event = nobodyWatches
-  let lost: (why: string) => void = nobodyWatches
   const files = ["a", "b"].map((name) => {
     return { cert: folder.file(`${name}.pem`), key: folder.file(`${name}.key.pem`), names: undefined }
   })
   const store = CertificateStore.open({
     files,
     readFile: readTextFile,
-    watchFolder: (path, onEvent, onLost) => {
-      watched.add(path)
-      event = onEvent
-      lost = onLost
-      return () => watched.delete(path)
-    },
+    stamp: fileStamp,
     timers,
     wallClock: () => Date.now() + days * day,
     log: (line) => log.push(line.replaceAll(`${folder.path}/`, "")),
@@ -54,11 +45,8 @@ function stored(t: TestContext, days = 0): Stored {
   })
   assert.ok(store.ok)
   t.after(() => store.value.close())
-  const happens = (): void => {
-    event()
-    timers.advance(settleMs)
-  }
-  return { folder, store: store.value, timers, log, changes, happens, watched, lose: (why) => lost(why) }
+  const happens = (): void => timers.advance(2 * lookMs)
+  return { folder, store: store.value, timers, log, changes, happens }
 }
 
 test("a renewal is taken once it has been quiet, and only what is new is", { skip }, (t) => {
@@ -69,9 +57,10 @@ test("a renewal is taken once it has been quiet, and only what is new is", { ski
   assert.deepEqual(store.certificates, [renewed, second])
   assert.deepEqual(changes, [[renewed, second]])
   assert.match(log.join("\n"), /^tls\.certificates\[0\]: renewed, for a\.example, valid until \S+Z$/)
-  // Events without a change cost nothing but a look.
   for (let i = 0; i < 3; i++) happens()
-  assert.deepEqual([changes.length, log.length, timers.pending], [1, 1, 0])
+  assert.deepEqual([changes.length, log.length], [1, 1])
+  store.close()
+  assert.equal(timers.pending, 0)
 })
 
 test(
@@ -115,15 +104,69 @@ test("files that vanish are no reason to stop serving", { skip }, (t) => {
   )
 })
 
-test("the folder is watched until the store is closed, and who cannot be watched is said", { skip }, (t) => {
-  const { folder, store, timers, watched, happens, lose, log } = stored(t)
-  assert.deepEqual([...watched], [folder.path])
+test(
+  "files behind a folder that is swapped as a link are followed, as Kubernetes renews them",
+  { skip },
+  (t) => {
+    const folder = certificateFolder(t)
+    const made = ["1", "2"].map((name) => {
+      mkdirSync(folder.file(name))
+      return folder.make(join(name, "site"), ["a.example"], 90)
+    })
+    symlinkSync("1", folder.file("..data"))
+    const changes: (readonly TlsCertificate[])[] = []
+    const timers = new HandTimers()
+    const store = CertificateStore.open({
+      files: [
+        {
+          cert: folder.file("..data/site.pem"),
+          key: folder.file("..data/site.key.pem"),
+          names: undefined,
+        },
+      ],
+      readFile: readTextFile,
+      stamp: fileStamp,
+      timers,
+      wallClock: () => Date.now(),
+      log: () => {},
+      onChange: (certificates) => changes.push(certificates),
+    })
+    assert.ok(store.ok)
+    assert.deepEqual(store.value.certificates, [made[0]])
+    symlinkSync("2", folder.file("next"))
+    renameSync(folder.file("next"), folder.file("..data"))
+    timers.advance(2 * lookMs)
+    assert.deepEqual(changes, [[made[1]]])
+  },
+)
+
+test("a certificate and its key that come one after the other are taken when they fit", { skip }, (t) => {
+  const { folder, store, log, changes, happens } = stored(t)
+  const before = store.certificates
+  const renewed = certificateFolder(t).make("a", ["a.example"], 90)
+  writeFileSync(folder.file("a.pem"), renewed.cert)
   happens()
-  assert.deepEqual([...watched], [folder.path])
-  lose("it is gone")
-  assert.match(log.join(), /^changes in "\S+" are not seen \(it is gone\): send SIGHUP after a renewal$/)
-  store.close()
-  assert.deepEqual([watched.size, timers.pending], [0, 0])
+  assert.deepEqual([store.certificates, changes], [before, []])
+  assert.match(
+    log.at(-1)!,
+    /"a\.key\.pem" is not the key of "a\.pem"; the certificate before it stays in use$/,
+  )
+  writeFileSync(folder.file("a.key.pem"), renewed.key)
+  happens()
+  assert.deepEqual(changes, [[renewed, before[1]]])
+})
+
+test("files that are away for a while are said to be, once, and then to be right again", { skip }, (t) => {
+  const { folder, log, changes, happens } = stored(t)
+  renameSync(folder.file("a.pem"), folder.file("away"))
+  for (let i = 0; i < 3; i++) happens()
+  renameSync(folder.file("away"), folder.file("a.pem"))
+  for (let i = 0; i < 3; i++) happens()
+  assert.deepEqual(log, [
+    'tls.certificates[0].cert: the file "a.pem" cannot be read: there is no such file; the certificate before it stays in use',
+    "tls.certificates[0]: its files are right again",
+  ])
+  assert.deepEqual(changes, [])
 })
 
 test("a certificate that has ended, or soon will, is served and said", { skip }, (t) => {
@@ -141,7 +184,7 @@ test("without its certificates nothing is opened", { skip }, (t) => {
   const store = CertificateStore.open({
     files: [{ cert: folder.file("a.pem"), key: folder.file("a.key.pem"), names: undefined }],
     readFile: readTextFile,
-    watchFolder: () => assert.fail("there is nothing to watch"),
+    stamp: fileStamp,
     timers: new HandTimers(),
     wallClock: () => 0,
     log: () => {},

@@ -1,24 +1,17 @@
-import { watch } from "node:fs"
-import { dirname } from "node:path"
-import type { Millis } from "../core/clock.ts"
 import { fail, ok, type Result } from "../core/result.ts"
 import type { TlsCertificate } from "../proxy/options.ts"
 import type { Timers } from "../system.ts"
 import { type ReadCertificate, readCertificate } from "./certificates.ts"
 import type { CertificateFiles } from "./config.ts"
+import { FileFollower, type FollowedFiles } from "./file-follower.ts"
 
-/** A renewal writes several files: they are read once it has been quiet for this long. */
-export const settleMs: Millis = 500
 /** A certificate that ends sooner is worth a line in the log. */
 const warnMs = 14 * 24 * 3_600_000
-
-/** Calls `onEvent` when something changes in the folder, until the answer is called. Throws when it cannot. */
-export type WatchFolder = (folder: string, onEvent: () => void, onLost: (why: string) => void) => () => void
 
 export interface CertificateStoreOptions {
   readonly files: readonly CertificateFiles[]
   readonly readFile: (path: string) => Result<string, string>
-  readonly watchFolder: WatchFolder
+  readonly stamp: FollowedFiles["stamp"]
   readonly timers: Timers
   readonly wallClock: () => number
   /** One line for a person. */
@@ -27,31 +20,39 @@ export interface CertificateStoreOptions {
 }
 
 /**
- * The certificates that are served, read again when their folders change. One that cannot be used keeps the one
+ * The certificates that are served, read again when their files change. One that cannot be used keeps the one
  * before in its place: a renewal that went wrong costs nobody a connection.
  */
 export class CertificateStore {
   readonly #options: CertificateStoreOptions
   #certificates: readonly ReadCertificate[]
-  #unwatch: (() => void)[] = []
-  #cancel: (() => void) | undefined
+  readonly #follower: FileFollower
+  /** Which could not be used when they were read last. */
+  readonly #wrong = new Set<number>()
 
-  private constructor(options: CertificateStoreOptions, certificates: readonly ReadCertificate[]) {
+  private constructor(
+    options: CertificateStoreOptions,
+    certificates: readonly ReadCertificate[],
+    follower: FileFollower,
+  ) {
     this.#options = options
     this.#certificates = certificates
+    this.#follower = follower
     for (const [index, certificate] of certificates.entries()) this.#warn(index, certificate)
-    this.#watch()
+    follower.start(() => this.reload())
   }
 
   /** Reads all certificates; fails with the first thing that is wrong, as one line. */
   static open(options: CertificateStoreOptions): Result<CertificateStore, string> {
+    const paths = new Set(options.files.flatMap(({ cert, key }) => [cert, key]))
+    const follower = new FileFollower({ ...options, paths: [...paths] })
     const certificates: ReadCertificate[] = []
     for (const [index, files] of options.files.entries()) {
       const certificate = readCertificate(files, options.readFile)
       if (!certificate.ok) return fail(faultLine(index, certificate.error[0]!))
       certificates.push(certificate.value)
     }
-    return ok(new CertificateStore(options, certificates))
+    return ok(new CertificateStore(options, certificates, follower))
   }
 
   get certificates(): readonly TlsCertificate[] {
@@ -60,9 +61,6 @@ export class CertificateStore {
 
   /** Reads all files again, and takes what is new and right. */
   reload(): void {
-    // A folder that was put in another's place is not the one that is watched.
-    this.#close()
-    this.#watch()
     let changed = false
     this.#certificates = this.#certificates.map((before, index) => {
       const certificate = this.#readAgain(index, before)
@@ -73,7 +71,7 @@ export class CertificateStore {
   }
 
   close(): void {
-    this.#close()
+    this.#follower.close()
   }
 
   #readAgain(index: number, before: ReadCertificate): ReadCertificate {
@@ -83,10 +81,15 @@ export class CertificateStore {
       for (const fault of read.error) {
         log(`${faultLine(index, fault)}; the certificate before it stays in use`)
       }
+      this.#wrong.add(index)
       return before
     }
+    const wasWrong = this.#wrong.delete(index)
     const { cert, key, names, validTo } = read.value
-    if (cert === before.cert && key === before.key) return before
+    if (cert === before.cert && key === before.key) {
+      if (wasWrong) log(`${nameOf(index)}: its files are right again`)
+      return before
+    }
     log(`${nameOf(index)}: renewed, for ${names.join(", ")}, valid until ${validTo.toISOString()}`)
     this.#warn(index, read.value)
     return read.value
@@ -99,38 +102,6 @@ export class CertificateStore {
     if (validTo.getTime() < now) log(`${nameOf(index)}: has been invalid since ${validTo.toISOString()}`)
     else if (validTo.getTime() < now + warnMs) log(`${nameOf(index)}: ends on ${validTo.toISOString()}`)
   }
-
-  #watch(): void {
-    const { files, watchFolder, log } = this.#options
-    for (const folder of new Set(files.flatMap(({ cert, key }) => [dirname(cert), dirname(key)]))) {
-      const onLost = (why: string): void =>
-        log(`changes in "${folder}" are not seen (${why}): send SIGHUP after a renewal`)
-      try {
-        this.#unwatch.push(watchFolder(folder, () => this.#onEvent(), onLost))
-      } catch (error) {
-        onLost((error as NodeJS.ErrnoException).code ?? String(error))
-      }
-    }
-  }
-
-  #onEvent(): void {
-    this.#cancel?.()
-    this.#cancel = this.#options.timers.set(settleMs, () => this.reload(), { unref: true })
-  }
-
-  #close(): void {
-    this.#cancel?.()
-    this.#cancel = undefined
-    for (const unwatch of this.#unwatch) unwatch()
-    this.#unwatch = []
-  }
-}
-
-/** Watches with the system's own means. Renewals replace files, so the folder is what has to be watched. */
-export const watchFolder: WatchFolder = (folder, onEvent, onLost) => {
-  const watcher = watch(folder, { persistent: false }, onEvent)
-  watcher.on("error", (error) => onLost(error.message))
-  return () => watcher.close()
 }
 
 function nameOf(index: number): string {

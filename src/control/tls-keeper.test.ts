@@ -26,7 +26,7 @@ function kept(t: TestContext, ticketRotationMs: number) {
     },
     {
       readFile: readTextFile,
-      watchFolder: () => () => {},
+      stamp: () => "",
       timers,
       wallClock: () => Date.now(),
       newKey: () => new Uint8Array(48).fill(++made),

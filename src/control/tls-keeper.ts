@@ -9,7 +9,7 @@ const sessionMsMax: Millis = 2 * 3_600_000
 
 export interface TlsKeeperParts
   extends
-    Pick<CertificateStoreOptions, "readFile" | "watchFolder" | "timers" | "wallClock" | "log">,
+    Pick<CertificateStoreOptions, "readFile" | "stamp" | "timers" | "wallClock" | "log">,
     Pick<TicketKeysOptions, "newKey"> {
   readonly onChange: (material: TlsMaterial) => void
 }
