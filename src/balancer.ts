@@ -218,7 +218,7 @@ class RunningBalancer implements Balancer {
       })
     this.#checker = new Checker({
       registry: this.#registry,
-      check: checks.kind === "http" ? { kind: "http", path: checks.path } : { kind: "tcp" },
+      check: checks,
       dialer: this.#dialer,
       clock: systemClock,
       rng: systemRng(),

@@ -143,7 +143,10 @@ test("the checks reach a Unix socket too, and say when it is not there", async (
   const never = new AbortController().signal
   const to = destinationOf({ address: { path }, scheme: "http", labels: {} })
   assert.deepEqual(await probeTcp(dialer, to, 2_000, never), { passed: true })
-  assert.deepEqual(await probeHttp(dialer, to, "/healthz", 2_000, never), { passed: true })
+  assert.deepEqual(
+    await probeHttp(dialer, to, { path: "/healthz", statuses: [{ from: 200, to: 299 }] }, 2_000, never),
+    { passed: true },
+  )
   assert.match(wires.at(-1)!.text, /^GET \/healthz HTTP\/1\.1\r\nHost: localhost\r\n/)
   const nowhere = destinationOf({ address: { path: `${path}x` }, scheme: "http", labels: {} })
   assert.deepEqual(await probeTcp(dialer, nowhere, 2_000, never), { passed: false, error: "no such socket" })

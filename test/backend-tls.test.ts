@@ -264,7 +264,10 @@ test("the checks shake hands as the exchanges do, and say what is wrong with a c
     const to = destinationOf({ address: { host: "a.test", port }, scheme: "https", labels: {} })
     const expected = error === undefined ? { passed: true } : { passed: false, error }
     assert.deepEqual(await probeTcp(dialer, to, 5_000, never), expected)
-    assert.deepEqual(await probeHttp(dialer, to, "/healthz", 5_000, never), expected)
+    assert.deepEqual(
+      await probeHttp(dialer, to, { path: "/healthz", statuses: [{ from: 200, to: 299 }] }, 5_000, never),
+      expected,
+    )
   }
   const asks = right.wires.map(({ text }) => text).find((text) => text !== "")
   assert.match(asks ?? "", new RegExp(`^GET /healthz HTTP/1\\.1\\r\\nHost: a\\.test:${right.port}\\r\\n`))

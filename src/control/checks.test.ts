@@ -19,7 +19,7 @@ import type { Rng } from "../core/rng.ts"
 import type { Timers } from "../system.ts"
 import { type Destination, destinationOf, Dialer } from "../proxy/dial.ts"
 import { systemTimers } from "../system.ts"
-import { Checker, concurrentMax, probeHttp, probeTcp } from "./checks.ts"
+import { Checker, concurrentMax, type HttpCheck, probeHttp, probeTcp } from "./checks.ts"
 
 test("a new member is checked at once and serves when it passes", async () => {
   const world = new World()
@@ -173,18 +173,47 @@ test("connecting passes when something listens and fails with the cause when not
   assert.deepEqual(await probeTcp(dialer, await freeAddress(), 2_000, never), refused)
 })
 
-test("asking for a path passes with 200 to 399", async (t) => {
+test("asking for a path passes with 2xx, and a redirect is neither followed nor passed", async (t) => {
   const server = createServer((request, response) => {
-    response.statusCode = Number(request.url!.slice(1))
-    response.end()
+    response.writeHead(Number(request.url!.slice(1)), { Location: "/200" }).end()
   })
   const address = await listening(t, server)
-  for (const status of [200, 204, 302, 399]) {
-    assert.deepEqual(await probeHttp(dialer, address, `/${status}`, 2_000, never), passed, String(status))
+  for (const status of [200, 204, 299]) {
+    assert.deepEqual(
+      await probeHttp(dialer, address, asking(`/${status}`), 2_000, never),
+      passed,
+      String(status),
+    )
   }
-  for (const status of [400, 404, 500, 503]) {
+  for (const status of [300, 302, 308, 399, 400, 404, 500, 503]) {
     const error = `GET /${status} was answered with ${status}`
-    assert.deepEqual(await probeHttp(dialer, address, `/${status}`, 2_000, never), { passed: false, error })
+    assert.deepEqual(await probeHttp(dialer, address, asking(`/${status}`), 2_000, never), {
+      passed: false,
+      error,
+    })
+  }
+})
+
+test("a check passes with the statuses that are configured, and with no other", async (t) => {
+  const server = createServer((request, response) => {
+    response.writeHead(Number(request.url!.slice(1))).end()
+  })
+  const address = await listening(t, server)
+  const statuses = [
+    { from: 200, to: 204 },
+    { from: 401, to: 401 },
+  ]
+  for (const [status, passes] of [
+    [200, true],
+    [204, true],
+    [205, false],
+    [302, false],
+    [400, false],
+    [401, true],
+    [402, false],
+  ]) {
+    const outcome = await probeHttp(dialer, address, { path: `/${status}`, statuses }, 2_000, never)
+    assert.equal(outcome?.passed, passes, String(status))
   }
 })
 
@@ -195,7 +224,7 @@ test("it says who asks, names the backend as host, and asks on a connection of i
     response.end()
   })
   const destination = await listening(t, server)
-  await probeHttp(dialer, destination, "/", 2_000, never)
+  await probeHttp(dialer, destination, asking("/"), 2_000, never)
   assert.deepEqual(seen, ["GET", formatAddress(destination.address), "linebacker-check", "close"])
 })
 
@@ -207,7 +236,7 @@ test("a body without an end is not waited for", async (t) => {
     response.on("drain", more)
     more()
   })
-  assert.deepEqual(await probeHttp(dialer, await listening(t, server), "/", 2_000, never), passed)
+  assert.deepEqual(await probeHttp(dialer, await listening(t, server), asking("/"), 2_000, never), passed)
 })
 
 test("garbage, an endless head and an early end fail", async (t) => {
@@ -216,7 +245,7 @@ test("garbage, an endless head and an early end fail", async (t) => {
       socket.on("error", () => undefined)
       socket.end(answer)
     })
-    const outcome = await probeHttp(dialer, await listening(t, server), "/", 2_000, never)
+    const outcome = await probeHttp(dialer, await listening(t, server), asking("/"), 2_000, never)
     assert.equal(outcome?.passed, false, answer.slice(0, 20))
   }
 })
@@ -231,7 +260,7 @@ test(
       socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
       socket.resume()
     })
-    const outcome = await probeHttp(dialer, await listening(t, server), "/", 2_000, never)
+    const outcome = await probeHttp(dialer, await listening(t, server), asking("/"), 2_000, never)
     assert.deepEqual(outcome, { passed: false, error: "GET / was answered with 101" })
     await ended
   },
@@ -246,7 +275,7 @@ test("what this machine could not ask says nothing about the backend", async () 
     },
   }
   const destination = plainly({ host: "127.0.0.1", port: 80 })
-  assert.equal(await probeHttp(exhausted as Dialer, destination, "/", 2_000, never), undefined)
+  assert.equal(await probeHttp(exhausted as Dialer, destination, asking("/"), 2_000, never), undefined)
 })
 
 test("a probe without an answer ends when its time is up, or when it is told to", async (t) => {
@@ -254,15 +283,19 @@ test("a probe without an answer ends when its time is up, or when it is told to"
     t,
     createServer(() => undefined),
   )
-  assert.deepEqual(await probeHttp(dialer, silent, "/", 20, never), {
+  assert.deepEqual(await probeHttp(dialer, silent, asking("/"), 20, never), {
     passed: false,
     error: "no answer within 20 ms",
   })
   const controller = new AbortController()
-  const probe = probeHttp(dialer, silent, "/", 600_000, controller.signal)
+  const probe = probeHttp(dialer, silent, asking("/"), 600_000, controller.signal)
   controller.abort()
   assert.equal((await probe)?.passed, false)
 })
+
+function asking(path: string): HttpCheck {
+  return { path, statuses: [{ from: 200, to: 299 }] }
+}
 
 const never: AbortSignal = new AbortController().signal
 const passed: CheckOutcome = { passed: true }

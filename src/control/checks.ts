@@ -13,8 +13,20 @@ import type { Timers } from "../system.ts"
 import { ask, reasonOf } from "./ask.ts"
 import { type Watch, Watches } from "./watches.ts"
 
-/** `tcp`: a connection opens, as in the seed. `http`: a GET of `path` is answered with 2xx or 3xx. */
-export type CheckKind = { readonly kind: "tcp" } | { readonly kind: "http"; readonly path: string }
+/** A range of status codes, both ends included. */
+export interface StatusRange {
+  readonly from: number
+  readonly to: number
+}
+
+/** A GET of `path` passes when the status of its response is in one of the ranges. */
+export interface HttpCheck {
+  readonly path: string
+  readonly statuses: readonly StatusRange[]
+}
+
+/** `tcp`: a connection opens, as in the seed. */
+export type CheckKind = { readonly kind: "tcp" } | ({ readonly kind: "http" } & HttpCheck)
 
 /**
  * Asks once; resolves with the outcome, never rejects. Undefined is no verdict: this machine could not ask. `signal`
@@ -110,7 +122,7 @@ export class Checker {
 function probeOf(check: CheckKind, dialer: Dialer): Probe {
   return check.kind === "tcp"
     ? (destination, ms, signal) => probeTcp(dialer, destination, ms, signal)
-    : (destination, ms, signal) => probeHttp(dialer, destination, check.path, ms, signal)
+    : (destination, ms, signal) => probeHttp(dialer, destination, check, ms, signal)
 }
 
 /** Whether a connection opens, its TLS handshake included where there is one. Nothing is asked on it. */
@@ -140,11 +152,11 @@ export function probeTcp(
   })
 }
 
-/** Whether a GET of `path` is answered with 2xx or 3xx, head and all, in time. */
+/** Whether a GET is answered in time, with a whole head and a status that passes. A redirect is not followed. */
 export async function probeHttp(
   dialer: Dialer,
   destination: Destination,
-  path: string,
+  { path, statuses }: HttpCheck,
   timeoutMs: Millis,
   signal: AbortSignal,
 ): Promise<CheckOutcome | undefined> {
@@ -155,6 +167,6 @@ export async function probeHttp(
     return isOurs ? undefined : { passed: false, error: reason }
   }
   const { status } = answer.value
-  const passed = status >= 200 && status < 400
+  const passed = statuses.some(({ from, to }) => status >= from && status <= to)
   return passed ? { passed } : { passed, error: `GET ${path} was answered with ${status}` }
 }

@@ -83,6 +83,13 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
   ],
   // Each kind of value
   [
+    "checks:\n  kind: http\n  statuses: [204, 2xx, 399-200, 100-200, 600]",
+    'lb.yaml:3:19: checks.statuses[1]: expected a status like 204 or a range like 200-399, from 200 to 599, found "2xx"',
+    'lb.yaml:3:24: checks.statuses[2]: expected a status like 204 or a range like 200-399, from 200 to 599, found "399-200"',
+    'lb.yaml:3:33: checks.statuses[3]: expected a status like 204 or a range like 200-399, from 200 to 599, found "100-200"',
+    "lb.yaml:3:42: checks.statuses[4]: expected a status like 204 or a range like 200-399, from 200 to 599, found 600",
+  ],
+  [
     "checks:\n  interval: fast",
     'lb.yaml:2:13: checks.interval: expected a duration with its unit, like 5s or 250ms, found "fast"',
   ],

@@ -54,7 +54,15 @@ test("the empty configuration is every default", () => {
       allow: ["127.0.0.0/8", "::1/128"],
       hosts: [],
     },
-    checks: { kind: "tcp", path: "/healthz", intervalMs: 5_000, timeoutMs: 2_000, fall: 3, rise: 2 },
+    checks: {
+      kind: "tcp",
+      path: "/healthz",
+      statuses: [{ from: 200, to: 299 }],
+      intervalMs: 5_000,
+      timeoutMs: 2_000,
+      fall: 3,
+      rise: 2,
+    },
     backends: {
       nameTtlMs: 5_000,
       nameKeepMs: 3_600_000,

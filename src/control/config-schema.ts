@@ -139,6 +139,16 @@ const pool = mapping({
   policy: policy.optional().describe("How one of them is chosen; as everywhere when absent."),
 })
 
+const statusExpected = "a status like 204 or a range like 200-399, from 200 to 599"
+const statusRange = z
+  .union([z.string(), z.int({ error: statusExpected })], { error: statusExpected })
+  .transform((value, check) => {
+    const [, from, to = from] = /^([2-5][0-9]{2})(?:-([2-5][0-9]{2}))?$/.exec(String(value)) ?? []
+    if (from !== undefined && from <= to!) return { from: Number(from), to: Number(to) }
+    check.issues.push({ code: "custom", message: statusExpected, input: value })
+    return z.NEVER
+  })
+
 const affinityKinds = ["none", "cookie", "header", "address", "path", "query"] as const
 const affinityKind = z.enum(affinityKinds, { error: `one of ${affinityKinds.join(", ")}` })
 const affinityShape = {
@@ -375,9 +385,12 @@ const schema = mapping({
   }),
   checks: section("Active checks of every backend.", {
     kind: oneOf(["tcp", "http"], "tcp").describe(
-      "tcp: a connection opens; http: a GET is answered with 2xx.",
+      "tcp: a connection opens; http: a GET is answered with one of statuses.",
     ),
     path: matching(/^\/[\x21-\x7e]{0,1023}$/, 'a path that starts with "/"').default("/healthz"),
+    statuses: listOf(statusRange, "statuses", 32)
+      .prefault(["200-299"])
+      .describe("What an http check is passed with: 2xx by default; a redirect is not followed."),
     interval: duration(formatDuration(checkTimesDefault.intervalMs), 10),
     timeout: duration(formatDuration(checkTimesDefault.timeoutMs), 10),
     fall: integer(1, 100, checkTimesDefault.fall).describe("Failed checks in a row that eject a backend."),
@@ -601,6 +614,7 @@ export function draftConfig(input: unknown): Result<ConfigDraft, readonly Schema
     checks: {
       kind: checks.kind,
       path: checks.path,
+      statuses: checks.statuses,
       intervalMs: checks.interval,
       timeoutMs: checks.timeout,
       fall: checks.fall,

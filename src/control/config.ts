@@ -3,6 +3,7 @@ import type { NamedAmounts, ResourceTable } from "../core/resources.ts"
 import type { HostConflicts, Underscores } from "../http1/limits.ts"
 import type { ChoosingSpec } from "../policies/chooser.ts"
 import type { PolicySpec } from "../policies/index.ts"
+import type { StatusRange } from "./checks.ts"
 import type { AffinityOptions, DataPlaneOptions, PoolMatch } from "../proxy/options.ts"
 
 /** The configuration with every default in place. Plain data: it can be posted to the data-plane threads. */
@@ -74,6 +75,8 @@ export interface Config {
   readonly checks: {
     readonly kind: "tcp" | "http"
     readonly path: string
+    /** What an `http` check is passed with. */
+    readonly statuses: readonly StatusRange[]
     readonly intervalMs: number
     readonly timeoutMs: number
     /** Failed checks in a row that eject a backend. */
