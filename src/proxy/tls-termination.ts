@@ -20,7 +20,7 @@ import { offersTicketOf } from "./tls-hello.ts"
  * What is spoken inside, in our order of preference. For HTTP/2, `h2` comes first here, and whoever takes an
  * `Arrival` looks at its `socket.alpnProtocol`.
  */
-const protocols = ["http/1.1"]
+const protocols = ["http/1.1", "http/1.0"]
 
 /** Of TLS 1.2 those with forward secrecy and authenticated encryption (RFC 9325 4.2); of 1.3 all. */
 const ciphers = [
