@@ -30,10 +30,7 @@ import type { Forwarding } from "./forwarding.ts"
 import type { ProxyEnds } from "./proxy-protocol.ts"
 import { redirectAnswer } from "./redirect.ts"
 
-/**
- * How long a tunnel, or a client that has ended its side, is silent before the system asks whether the client is still
- * there. Linux forgets a closed connection whose other side is open after 60 s, and answers with a reset then.
- */
+/** How long a tunnel is silent before the system asks whether the client is still there. */
 const keepAliveMs = 60_000
 
 /** What the thread wants to know of its connections. */
@@ -562,15 +559,12 @@ export class ClientConnection implements ClientSide, Limited {
   }
 
   #endExchange(): void {
-    const { clientHalfClosedMs } = this.#owner.options.timeouts
-    if (clientHalfClosedMs === 0) {
+    if (this.#owner.options.timeouts.clientHalfClosedMs === 0) {
       this.#close()
       return
     }
     this.#endBody()
-    if (!this.#isInExchange() || this.#isBodyOpen) return
-    this.#setAnswerDeadline()
-    if (clientHalfClosedMs > keepAliveMs) this.#entry.transport.setKeepAlive(true, keepAliveMs)
+    if (this.#isInExchange() && !this.#isBodyOpen) this.#setAnswerDeadline()
   }
 
   /** No more of the body comes than what is held. */

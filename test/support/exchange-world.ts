@@ -74,7 +74,6 @@ export class FakeSocket {
   uncork(): void {}
   pause(): void {}
   resume(): void {}
-  setKeepAlive(): void {}
   end(): void {}
   destroy(): void {
     this.gone ??= "closed"
