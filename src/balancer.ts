@@ -149,8 +149,8 @@ class RunningBalancer implements Balancer {
 
   constructor(config: Config, log: Log) {
     this.#config = config
-    this.#log = log
     this.#bugs = new Bugs(log, systemClock)
+    this.#log = (line) => this.#bugs.guard("the log", () => log(line))
     this.#desk = new PolicyDesk(config)
     this.#cookieKey = config.cookieKey ?? randomBytes(32).toString("base64url")
     this.#workers = config.workers === "auto" ? availableParallelism() : config.workers
@@ -332,7 +332,7 @@ class RunningBalancer implements Balancer {
       }),
     )
     this.#tickedAt = systemClock.now()
-    this.#tick = setInterval(() => this.#onTick(), tickMs)
+    this.#tick = setInterval(() => this.#bugs.guard("the control plane's tick", () => this.#onTick()), tickMs)
   }
 
   state(): StateView {

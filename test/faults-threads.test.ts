@@ -19,6 +19,8 @@ const threads = Math.max(2, availableParallelism())
 
 interface Program {
   readonly port: number
+  /** URL of the registration API. */
+  readonly registration: string
   readonly folder: string
   readonly said: () => string
   /** Its exit code, or the signal that ended it. */
@@ -44,6 +46,7 @@ async function program(
     workers: threads,
     registration: { listen, ttl: "12h", suspect: "11h", renew: "1h" },
     admin: { listen },
+    checks: { interval: "200ms" },
     timeouts: { threadStill: "1s", drain: "2s", unready: "0s", ...timeouts },
   }
   writeFileSync(file, JSON.stringify(settings))
@@ -91,6 +94,7 @@ async function program(
   await until("it is ready", async () => (await readiness())[0] === 200, patienceMs)
   return {
     port: Number(traffic),
+    registration: `http://${registration}`,
     folder,
     said: () => said,
     ended,
@@ -137,6 +141,25 @@ test("what nothing catches in the control plane is said with its stack, and traf
   assert.equal((await readiness())[0], 200)
 })
 
+test("when all of the control plane throws, each bug is said with its stack, and traffic flows on", async (t) => {
+  const { port, registration, cause, said, state, readiness } = await program(t)
+  cause({ to: "main", kind: "break" })
+  const names = ["expire", "sample", "learn", "reclaim", "checked"]
+  await until(
+    said,
+    () => names.every((name) => said().includes(`Error: ${name} is broken\n    at `)),
+    patienceMs,
+  )
+  const renewal = await fetch(`${registration}/v1/backends/b/renew`, { method: "POST" })
+  assert.equal(renewal.status, 500)
+  assert.match(said(), /a bug in the registration API; the balancer goes on: Error: renew is broken/)
+  await answersAll(port, 20)
+  assert.equal((await readiness())[0], 200)
+  assert.ok((await state()).faults.bugs > names.length)
+  // Those of each second were said once.
+  assert.equal(said().split("learn is broken").length, 2)
+})
+
 test("a data-plane thread that throws is replaced, and its stack is said", async (t) => {
   const { port, cause, said, state } = await program(t)
   cause({ to: 1, kind: "throw" })
@@ -147,6 +170,15 @@ test("a data-plane thread that throws is replaced, and its stack is said", async
   )
   await until("another has its place", async () => (await state()).workers === threads, patienceMs)
   await answersAll(port, 20)
+})
+
+test("without any thread that takes connections it is not ready, and it is again once there are others", async (t) => {
+  const { port, cause, state, readiness } = await program(t)
+  for (let lane = 0; lane < threads; lane++) cause({ to: lane, kind: "throw" })
+  await until("it is not ready", async () => (await readiness())[0] === 503, patienceMs)
+  await until("it is ready again", async () => (await readiness())[0] === 200, patienceMs)
+  await until("all are replaced", async () => (await state()).workers === threads, patienceMs)
+  await answersAll(port, 10)
 })
 
 test("a data-plane thread that stands still is said, makes it unready, and is replaced", async (t) => {

@@ -113,7 +113,7 @@ test("the empty configuration is every default", () => {
       drainMs: 30_000,
       firstMemberMs: 5_000,
       unreadyMs: 1_000,
-      threadStillMs: 10_000,
+      threadStillMs: 5_000,
     },
     requests: {
       upgrade: true,

@@ -510,7 +510,7 @@ const schema = mapping({
     unready: duration("1s", 0).describe(
       "When the balancer stops: how long /readyz fails, and every response closes its connection, before the listeners close.",
     ),
-    threadStill: duration("10s", 1_000).describe(
+    threadStill: duration("5s", 1_000).describe(
       "A data-plane thread that stands still, before it is ended and replaced.",
     ),
   }),

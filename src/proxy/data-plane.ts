@@ -65,7 +65,7 @@ export interface Observed {
 
 export class DataPlane {
   readonly #parts: DataPlaneParts
-  readonly #owner: ClientOwner
+  readonly #owner: ClientOwner & { isStopping: boolean }
   readonly #fleet: Fleet
   readonly #routes: RouteTable
   readonly #finder: RouteFinder
@@ -80,7 +80,6 @@ export class DataPlane {
   readonly #plain: Listener
   readonly #secure: { readonly listener: Listener; readonly tls: TlsTermination } | undefined
   readonly #sweep: NodeJS.Timeout
-  #stopping = false
   #stopped: Promise<void> | undefined
   #serving = false
   #date = ""
@@ -125,7 +124,6 @@ export class DataPlane {
 
     const prefix = `${Math.floor(rng.next() * 2 ** 32).toString(16)}-${options.worker.toString(16)}`
     const { loadReports } = options
-    const isStopping = (): boolean => this.#stopping
     this.#owner = {
       ...context,
       fleet: this.#fleet,
@@ -140,9 +138,7 @@ export class DataPlane {
       hostDefault,
       requestIds: new RequestIds(prefix),
       placement: new Placement(options.resources, this.#routes.at(0).demand),
-      get isStopping() {
-        return isStopping()
-      },
+      isStopping: false,
       onClientClosed: (client) => this.#onClientClosed(client),
     }
     const dropsReportFormat = loadReports.ask !== "none" || !loadReports.pass
@@ -226,7 +222,7 @@ export class DataPlane {
 
   /** From now on every response says that its connection closes, and it does (RFC 9112 9.6). All else goes on. */
   drain(): void {
-    this.#stopping = true
+    this.#owner.isStopping = true
   }
 
   /** Accepts no more, lets what runs finish for at most `timeouts.drain`, and resolves when all is closed. */

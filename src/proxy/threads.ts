@@ -217,7 +217,7 @@ export class Threads {
     for (const { worker } of this.#living()) worker.postMessage(message)
   }
 
-  #spawn(lane: number): Promise<void> {
+  async #spawn(lane: number): Promise<void> {
     const { table, counters, clock } = this.#settings
     const { timeouts } = this.#options
     // Counted from the start of the first: a thread that follows a dead one does not wait anew.
@@ -285,8 +285,8 @@ export class Threads {
       if (thread === undefined || thread.isStill) continue
       const stillMs = thread.stillness.look(this.#pulses.read(thread.lane), now)
       if (stillMs < (thread.isListening ? stillMsMax : Math.max(stillMsMax, startMsMax))) continue
-      this.#settings.onStill(thread.lane, stillMs)
       this.#end(thread)
+      this.#settings.onStill(thread.lane, stillMs)
     }
   }
 
@@ -298,23 +298,23 @@ export class Threads {
     setTimeout(() => {
       if (this.#threads[thread.lane] !== thread) return
       thread.isStuck = true
-      this.#settings.onStuck(thread.lane)
-      this.#giveBack(thread)
       if (!thread.isDone) this.#respawn()
       thread.isDone = true
       thread.end()
-    }, endMsMax)
+      this.#giveBack(thread)
+      this.#settings.onStuck(thread.lane)
+    }, endMsMax).unref()
   }
 
   /** What it held is given back, and another takes its place. The others never notice. */
   #onExit(thread: Thread, reason: unknown): void {
     this.#threads[thread.lane] = undefined
+    const isMissed = !thread.isDone && this.#stopped === undefined
+    if (isMissed) this.#respawn()
+    thread.end()
     this.#descriptors.giveAll(thread.lane)
     this.#giveBack(thread)
-    thread.end()
-    if (thread.isDone || this.#stopped !== undefined) return
-    if (!thread.isStill) this.#settings.onDeath(thread.lane, reason)
-    this.#respawn()
+    if (isMissed && !thread.isStill) this.#settings.onDeath(thread.lane, reason)
   }
 
   /**
@@ -335,9 +335,11 @@ export class Threads {
         this.#respawn()
         return
       }
-      // A thread that dies again comes back through `#onExit`; one that cannot listen is tried again here.
+      // A thread that dies again comes back through `#onExit`; one that cannot start or listen is tried again here.
       this.#spawn(lane).catch((error: unknown) => {
-        if (error instanceof ListenError && error.code !== "worker_died") this.#respawn()
+        if (error instanceof ListenError && error.code === "worker_died") return
+        this.#respawn()
+        this.#settings.onDeath(lane, error)
       })
     }, restartMs)
   }

@@ -8,11 +8,11 @@ import { BroadcastChannel, isMainThread, workerData } from "node:worker_threads"
 /**
  * What happens, and to whom: the main thread, or the data-plane thread of this lane. `spin`: it computes for ever.
  * `system`: it opens `path`, a pipe that nobody writes to, which is a system call that does not return. `throw`: it throws
- * what nothing catches.
+ * what nothing catches. `break`: from now on what the control plane calls throws.
  */
 export interface Mishap {
   readonly to: "main" | number
-  readonly kind: "spin" | "system" | "throw"
+  readonly kind: "spin" | "system" | "throw" | "break"
   readonly path?: string
 }
 
@@ -23,7 +23,32 @@ const lane = (workerData as { readonly options?: { readonly worker: number } } |
 function happen({ kind, path = "" }: Mishap): void {
   if (kind === "spin") for (;;);
   if (kind === "system") openSync(path, "r")
+  else if (kind === "break") void breakAll()
   else throw new Error("a mishap of the test")
+}
+
+/** Everything that a timer, a message, a check or a request calls in the control plane. */
+async function breakAll(): Promise<void> {
+  const { Learner } = await import("../../src/cluster/learner.ts")
+  const { SlotAllocator } = await import("../../src/cluster/load-table.ts")
+  const { Registry } = await import("../../src/cluster/registry.ts")
+  const { Checker } = await import("../../src/control/checks.ts")
+  const { StateBuilder } = await import("../../src/control/state-builder.ts")
+  const broken: readonly (readonly [object, readonly string[]])[] = [
+    [Learner.prototype, ["ingest", "learn", "report"]],
+    [SlotAllocator.prototype, ["reclaim"]],
+    [Registry.prototype, ["checked", "expire", "renew"]],
+    [Checker.prototype, ["checkNow", "follow"]],
+    [StateBuilder.prototype, ["sample"]],
+  ]
+  for (const [prototype, names] of broken) {
+    for (const name of names) {
+      const value = (): never => {
+        throw new Error(`${name} is broken`)
+      }
+      Object.defineProperty(prototype, name, { value })
+    }
+  }
 }
 
 if (isMainThread) {
