@@ -242,6 +242,8 @@ class RunningBalancer implements Balancer {
       now: () => ({
         policies: this.#desk.current,
         workers: this.#threads?.count ?? 0,
+        workersWanted: this.#workers,
+        isStopping: this.#isStopping,
         faults: {
           bugs: this.#bugs.count,
           threadsDied: this.#threadsDied,

@@ -9,6 +9,10 @@ import type { Clock, Millis } from "../core/clock.ts"
 import type { NamedAmounts, ResourceTable } from "../core/resources.ts"
 import type { Counters } from "../metrics/counters.ts"
 import { Rates } from "../metrics/rates.ts"
+import { Recent } from "../metrics/recent.ts"
+import { LostBackends } from "./lost-backends.ts"
+import { errorCodes, errors } from "../core/errors.ts"
+import { judge, type Judged, type RecentTraffic } from "./verdict.ts"
 import type { BackendView, DemandView, RouteView, StateView } from "./state-view.ts"
 
 export interface StateSources {
@@ -30,15 +34,25 @@ export interface StateSources {
   readonly now: () => {
     readonly policies: StateView["policies"]
     readonly workers: number
+    /** How many data-plane threads there ought to be. */
+    readonly workersWanted: number
+    readonly isStopping: boolean
     readonly faults: StateView["faults"]
     readonly listeners: StateView["listeners"]
   }
 }
 
+/** How long traffic counts as of late, and how long a fault of the balancer's own does. */
+const trafficFadeMs = 15_000
+const faultFadeMs = 60_000
+
 export class StateBuilder {
   readonly #sources: StateSources
   readonly #startedAt: Millis
   readonly #rates = new Rates()
+  readonly #traffic = new Recent(trafficFadeMs)
+  readonly #faults = new Recent(faultFadeMs)
+  readonly #lost = new LostBackends()
 
   constructor(sources: StateSources) {
     this.#sources = sources
@@ -47,10 +61,21 @@ export class StateBuilder {
 
   /** Takes a sample for the rates; to be called about once a second whether or not anybody looks. */
   sample(): void {
-    const { registry, counters, clock } = this.#sources
+    const { registry, counters, clock, now } = this.#sources
+    const at = clock.now()
+    const { members } = registry.snapshot
     const counts = new Map<string, number>([["", counters.total("requests")]])
-    for (const { id, slot } of registry.snapshot.members) counts.set(id, counters.requests(slot))
-    this.#rates.sample(counts, clock.now())
+    for (const { id, slot } of members) counts.set(id, counters.requests(slot))
+    this.#rates.sample(counts, at)
+    const traffic = new Map([["requests", counters.total("requests")]])
+    for (const { id, slot } of members) {
+      traffic.set(requestsOf(id), counters.requests(slot))
+      traffic.set(failuresOf(id), counters.failures(slot))
+    }
+    for (const [code, count] of Object.entries(counters.errors())) traffic.set(errorsOf(code), count)
+    this.#traffic.sample(traffic, at)
+    this.#faults.sample(new Map(Object.entries(now().faults)), at)
+    this.#lost.follow(members, at)
   }
 
   build(): StateView {
@@ -64,7 +89,19 @@ export class StateBuilder {
       Object.fromEntries(
         resources.map(({ name }) => [name, backends.reduce((all, view) => all + pick(view)[name]!, 0)]),
       )
-    const { policies, workers, faults, listeners } = now()
+    const { policies, workers, workersWanted, isStopping, faults, listeners } = now()
+    const inFlight = backends.reduce((all, view) => all + view.inFlight, 0)
+    const verdict = judge({
+      backends,
+      resources,
+      eligible: eligible.length,
+      workers,
+      workersWanted,
+      isStopping,
+      recentFaults: this.#recentFaults(),
+      traffic: this.#recentTraffic(members),
+      lost: this.#lost.ids,
+    })
     return {
       name: "linebacker",
       version,
@@ -73,6 +110,7 @@ export class StateBuilder {
       policy: policies[0]!.name,
       policies,
       demandMode,
+      verdict,
       workers,
       faults,
       listeners,
@@ -82,7 +120,7 @@ export class StateBuilder {
         eligible: eligible.length,
         requests: counters.total("requests"),
         requestsPerSecond: this.#rates.of(""),
-        inFlight: backends.reduce((all, view) => all + view.inFlight, 0),
+        inFlight,
         connections: counters.total("accepted") - counters.total("closed"),
         errors: counters.errors(),
         capacity: sum((view) => view.capacity),
@@ -91,6 +129,31 @@ export class StateBuilder {
       },
       backends,
       routes: learned.routes.map((route) => routeView(route, this.#sources.configured(route.route))),
+    }
+  }
+
+  #recentTraffic(members: readonly Member[]): RecentTraffic {
+    const recent = this.#traffic
+    const ours = errorCodes.filter((code) => errors[code].source !== "client")
+    return {
+      requests: recent.of("requests"),
+      errors: Object.fromEntries(ours.map((code) => [code, recent.of(errorsOf(code))])),
+      backends: Object.fromEntries(
+        members.map(({ id }) => [
+          id,
+          { requests: recent.of(requestsOf(id)), failures: recent.of(failuresOf(id)) },
+        ]),
+      ),
+    }
+  }
+
+  /** What has happened at least once within about the time in which it fades. */
+  #recentFaults(): Judged["recentFaults"] {
+    const isRecent = (name: string): boolean => this.#faults.of(name) > 1 / Math.E
+    return {
+      bug: isRecent("bugs"),
+      threadDied: isRecent("threadsDied"),
+      threadStill: isRecent("threadsStill"),
     }
   }
 
@@ -131,6 +194,19 @@ export class StateBuilder {
       reportError: this.#sources.pollError(member.id),
     }
   }
+}
+
+/** Names of what is counted of late; ids of backends have no space. */
+function requestsOf(id: string): string {
+  return `requests ${id}`
+}
+
+function failuresOf(id: string): string {
+  return `failures ${id}`
+}
+
+function errorsOf(code: string): string {
+  return `errors ${code}`
 }
 
 function routeView({ name, rate, demand }: LearnedRoute, configured: NamedAmounts): RouteView {

@@ -1,5 +1,6 @@
 import type { MemberState, Scheme } from "../cluster/snapshot.ts"
 import type { NamedAmounts, ResourceKind } from "../core/resources.ts"
+import type { Verdict } from "./verdict.ts"
 
 /** One backend as `/api/v1/state`, `/api/v1/backends` and the page show it. */
 export interface BackendView {
@@ -93,6 +94,8 @@ export interface StateView {
     readonly parameters: Readonly<Record<string, number>>
   }[]
   readonly demandMode: "simulation" | "declared"
+  /** How everything is: what the page says on top, and all that is wrong, worst first. */
+  readonly verdict: Verdict
   /** Data-plane threads that are alive. */
   readonly workers: number
   /** What went wrong in the balancer itself since it started. */

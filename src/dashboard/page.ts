@@ -11,7 +11,7 @@ import { copyOf, mark, part, say, widen } from "./dom.ts"
 import { preparePolicyPanel } from "./policy.ts"
 import { drawRoutes } from "./routes.ts"
 import { Trail } from "./trail.ts"
-import { amount, announceCommand, count, duration, fillOf, pressure, scales, verdict } from "./words.ts"
+import { amount, announceCommand, count, duration, fillOf, pressure, scales } from "./words.ts"
 
 /** Without a message for so long the connection counts as lost, even when nobody said so. */
 const silenceMsMax = 4_000
@@ -212,10 +212,11 @@ function peakOfCards(): number {
 
 function drawSummary(state: StateView): void {
   const { totals } = state
-  const { tone, words } = verdict(state)
+  const { tone, words, troubles } = state.verdict
   mark(verdictBox, "data-tone", tone)
   mark(verdictMark, "d", tones[tone])
   say(byId("verdict-words"), words)
+  drawTroubles(troubles.slice(1))
   say(byId("verdict-rate"), tone === "empty" ? "" : `, ${amount(totals.requestsPerSecond)} requests/s`)
   const title = `${count(totals.eligible)}/${count(totals.backends)} · ${amount(totals.requestsPerSecond)}/s · Linebacker`
   if (document.title !== title) document.title = title
@@ -249,6 +250,20 @@ function drawSummary(state: StateView): void {
   byId("amounts").hidden = empty
   byId("needs").hidden = empty
   if (empty) say(byId("command"), announceCommand(state, location.hostname))
+}
+
+/** What is wrong beside what the verdict says, worst first; the elements are reused. */
+function drawTroubles(troubles: StateView["verdict"]["troubles"]): void {
+  const items = byId("troubles")
+  items.hidden = troubles.length === 0
+  while (items.children.length > troubles.length) items.lastElementChild?.remove()
+  while (items.children.length < troubles.length) items.append(document.createElement("li"))
+  for (const [index, { tone, words }] of troubles.entries()) {
+    const item = items.children[index]
+    if (item === undefined) continue
+    mark(item, "data-tone", tone)
+    say(item, words)
+  }
 }
 
 /** One pair a code, in order of frequency; the elements are reused. */

@@ -15,7 +15,6 @@ import {
   proportion,
   ratio,
   scales,
-  verdict,
   demandWords,
   sourceWords,
 } from "./words.ts"
@@ -117,48 +116,6 @@ test("the scale of a resource is the largest amount of it, whoever has it", () =
       ["storage", 26],
     ],
   )
-})
-
-test("the verdict says how many take traffic and why the others do not", () => {
-  const out = "3 checks in a row failed: connection refused"
-  const cases: readonly (readonly [backends: readonly BackendView[], tone: string, words: string])[] = [
-    [[], "empty", "No backend yet"],
-    [[backend("a")], "good", "Healthy: 1 of 1 backend takes traffic"],
-    [[backend("a"), backend("b")], "good", "Healthy: 2 of 2 backends take traffic"],
-    [
-      [backend("a"), backend("b", "ejected", out)],
-      "warn",
-      `1 of 2 backends takes traffic: b is ejected: ${out}`,
-    ],
-    [[backend("b", "ejected", out)], "bad", `None of 1 backend takes traffic: b is ejected: ${out}`],
-    [
-      [backend("a"), backend("b", "draining", "asked to")],
-      "good",
-      "Healthy: 1 of 2 backends takes traffic; b is draining: asked to",
-    ],
-    [
-      [backend("a", "probing", "no check yet"), backend("b", "suspect", "Late."), backend("c", "draining")],
-      "warn",
-      "1 of 3 backends takes traffic: b is suspect: late, and 2 more are out",
-    ],
-  ]
-  for (const [backends, tone, words] of cases) assert.deepEqual(verdict(stateView(backends)), { tone, words })
-})
-
-test("the gravest trouble is told first, whatever the order of registration", () => {
-  const backends = [
-    backend("a", "draining", "asked to"),
-    backend("b", "probing", "no check yet"),
-    backend("c", "ejected", "HTTP 500"),
-    backend("d"),
-  ]
-  assert.match(verdict(stateView(backends)).words, /: c is ejected: HTTP 500, and 2 more are out$/)
-})
-
-test("a reason without an end is cut", () => {
-  const { words } = verdict(stateView([backend("a", "ejected", "x".repeat(10_000))]))
-  assert.ok(words.length < 250, `${words.length} characters`)
-  assert.match(words, /…$/)
 })
 
 test("the command names the resources and an address that can be reached from where the page is", () => {

@@ -12,9 +12,6 @@ const tenths = new Intl.NumberFormat("en", { maximumFractionDigits: 1 })
 const hundredths = new Intl.NumberFormat("en", { maximumFractionDigits: 2 })
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2 })
 
-/** The longest quotation of a reason in the verdict, in characters. */
-const reasonCharactersMax = 160
-
 /** A count, in full: `12,345`. */
 export function count(value: number): string {
   return whole.format(value)
@@ -112,40 +109,6 @@ export function sourceWords({ source }: DemandView): string {
   return sources[source]
 }
 
-/** How the fleet is, at a glance. */
-export interface Verdict {
-  readonly tone: "good" | "warn" | "bad" | "empty"
-  /** Changes only when the fleet does, so that a screen reader may announce it. */
-  readonly words: string
-}
-
-/** Which trouble is told first. */
-const gravity: Readonly<Record<BackendView["state"], number>> = {
-  ejected: 0,
-  suspect: 1,
-  probing: 2,
-  draining: 3,
-  serving: 4,
-}
-
-/** The sentence on top of the page. */
-export function verdict(state: StateView): Verdict {
-  const { backends, eligible } = state.totals
-  if (backends === 0) return { tone: "empty", words: "No backend yet" }
-
-  const others = state.backends
-    .filter((backend) => backend.state !== "serving")
-    .sort((a, b) => gravity[a.state] - gravity[b.state])
-  const why = others.length === 0 ? "" : excuse(others)
-  if (eligible === 0) return { tone: "bad", words: `None of ${fleet(backends)} takes traffic${told(why)}` }
-
-  const share = `${count(eligible)} of ${fleet(backends)} ${eligible === 1 ? "takes" : "take"} traffic`
-  const calm = others.every((backend) => backend.state === "draining")
-  return calm
-    ? { tone: "good", words: `Healthy: ${share}${why === "" ? "" : `; ${why}`}` }
-    : { tone: "warn", words: `${share}${told(why)}` }
-}
-
 /** The command that announces a first backend, ready for a shell. `hostname` is where the page was loaded from. */
 export function announceCommand(state: StateView, hostname: string): string {
   const capacity = Object.fromEntries(state.resources.map(({ name }, index) => [name, index === 0 ? 20 : 13]))
@@ -170,30 +133,6 @@ export function checkWords(check: BackendView["check"], agoMs: number | undefine
   const when = agoMs === undefined ? "" : ` ${duration(agoMs)} ago`
   if (check.lastPassed) return `check passed${when}`
   return `check failed${when}${check.lastError === undefined ? "" : `: ${check.lastError}`}`
-}
-
-function excuse(others: readonly BackendView[]): string {
-  const [first, ...rest] = others
-  if (first === undefined) return ""
-  const reason = clause(first.reason)
-  const more =
-    rest.length === 0 ? "" : `, and ${count(rest.length)} more ${rest.length === 1 ? "is" : "are"} out`
-  return `${first.id} is ${first.state}${reason === "" ? "" : `: ${reason}`}${more}`
-}
-
-/** A sentence as a part of another: without its full stop, and small unless it starts with an abbreviation. */
-function clause(sentence: string): string {
-  const text = sentence.trim().replace(/\.+$/, "")
-  const cut = text.length > reasonCharactersMax ? `${text.slice(0, reasonCharactersMax - 1)}…` : text
-  return /^[A-Z][a-z ]/.test(cut) ? cut.charAt(0).toLowerCase() + cut.slice(1) : cut
-}
-
-function told(why: string): string {
-  return why === "" ? "" : `: ${why}`
-}
-
-function fleet(backends: number): string {
-  return `${count(backends)} ${backends === 1 ? "backend" : "backends"}`
 }
 
 function seconds(value: number): string {

@@ -1,5 +1,6 @@
 /** States of a fleet, for whatever shows them: one plain backend, and what a test wants to be different. */
 import type { BackendView, StateView } from "../../src/control/state-view.ts"
+import { judge } from "../../src/control/verdict.ts"
 
 export function backendView(id: string, change: Partial<BackendView> = {}): BackendView {
   return {
@@ -39,6 +40,11 @@ export function stateView(
   const count = (state: BackendView["state"]): number =>
     backends.filter((backend) => backend.state === state).length
   const { totals, ...rest } = change
+  const resources = [
+    { name: "compute", kind: "rate" },
+    { name: "storage", kind: "rate" },
+  ] as const
+  const eligible = count("serving") || count("suspect")
   return {
     name: "linebacker",
     version: "1.2.3",
@@ -47,19 +53,27 @@ export function stateView(
     policy: "price",
     policies: [{ pool: "", name: "price", parameters: {} }],
     demandMode: "declared",
+    verdict: judge({
+      backends,
+      resources,
+      eligible,
+      workers: 1,
+      workersWanted: 1,
+      isStopping: false,
+      recentFaults: { bug: false, threadDied: false, threadStill: false },
+      traffic: { requests: 0, errors: {}, backends: {} },
+      lost: [],
+    }),
     workers: 1,
     faults: { bugs: 0, threadsDied: 0, threadsStill: 0 },
     listeners: { traffic: ":5252", registration: "127.0.0.1:9797", admin: "127.0.0.1:9494" },
-    resources: [
-      { name: "compute", kind: "rate" },
-      { name: "storage", kind: "rate" },
-    ],
+    resources,
     backends,
     routes: [],
     ...rest,
     totals: {
       backends: backends.length,
-      eligible: count("serving") || count("suspect"),
+      eligible,
       requests: 0,
       requestsPerSecond: 0,
       inFlight: 0,
