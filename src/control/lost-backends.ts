@@ -27,6 +27,6 @@ export class LostBackends {
 
   /** The last that has gone comes first. */
   get ids(): string[] {
-    return [...this.#goneAt.keys()].reverse()
+    return [...this.#goneAt.keys()].toReversed()
   }
 }

@@ -220,10 +220,13 @@ test("all that is wrong is told, what is bad before what is worth a warning", ()
 })
 
 test("words stand still while a number moves a little", () => {
-  const wordsAt = (failures: number): string =>
-    judge(judged(two, { traffic: traffic({ a: [failures, 100], b: [0, 100] }) })).words
-  assert.equal(wordsAt(42), wordsAt(48))
+  assert.equal(wordsWhenFailing(42), wordsWhenFailing(48))
 })
+
+/** What is said when so many of 100 requests to one of two backends fail. */
+function wordsWhenFailing(failures: number): string {
+  return judge(judged(two, { traffic: traffic({ a: [failures, 100], b: [0, 100] }) })).words
+}
 
 test("a reason without an end is cut", () => {
   const { words } = judge(judged([backend("a", "ejected", "x".repeat(10_000))]))
