@@ -289,7 +289,9 @@ const schema = mapping({
   name: matching(/^[A-Za-z0-9._-]{1,64}$/, "a name of up to 64 of A-Z, a-z, 0-9, ., _ and -")
     .default("linebacker")
     .describe("How Via names this balancer."),
-  listen: endpoint(":5252", "").describe("Where traffic arrives; :port is every interface."),
+  listen: endpoint(":5252", "").describe(
+    "Where traffic arrives; :port is every interface, a name all of its addresses.",
+  ),
   tls,
   proxyProtocol: section("The PROXY protocol, versions 1 and 2, from balancers before this one.", {
     accept: anyCidrs.default([]).describe("Who has to start every connection with a PROXY header."),

@@ -1,9 +1,10 @@
 /** What the listeners of the control plane share: opening, and answers to bytes that are no request. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
-import type { AddressInfo } from "node:net"
+import { type AddressInfo, createServer as createNetServer, type Server as NetServer } from "node:net"
 import type { Duplex } from "node:stream"
 import type { Millis } from "../core/clock.ts"
 import type { Endpoint } from "../core/endpoint.ts"
+import { openAll, type Opened, type Place } from "../proxy/listen-addresses.ts"
 
 /** The refusals that come before there is a request. */
 type BytesErrorCode = "head_too_large" | "request_timeout" | "malformed_request"
@@ -37,18 +38,49 @@ export function serverOf(
   return server
 }
 
-/** Opens the listener and resolves with where it really is. Rejects with the system's error. */
-export function listening(server: Server, { host, port }: Endpoint): Promise<Endpoint> {
+/** Opens the listener, at all addresses of its host, and resolves with where it really is. Rejects with the system's error. */
+export async function listening(server: Server, endpoint: Endpoint): Promise<Endpoint> {
+  let isOpen = false
+  const [{ host, port }] = await openAll(endpoint, async (place) => {
+    if (isOpen) return opened(feeding(server), place)
+    const first = await opened(server, place)
+    isOpen = true
+    const close = (): void => {
+      isOpen = false
+      first.close()
+    }
+    return { ...first, close }
+  })
+  return { host, port }
+}
+
+interface Open extends Opened {
+  readonly host: string
+}
+
+function opened(server: NetServer, { host, port }: Place): Promise<Open> {
   return new Promise((resolve, reject) => {
     server.once("error", reject)
     server.listen(port, host, () => {
       server.off("error", reject)
       // A connection that could not be accepted costs itself, not the process.
       server.on("error", () => {})
-      const { address, port } = server.address() as AddressInfo
-      resolve({ host: address, port })
+      const { address, port: taken } = server.address() as AddressInfo
+      resolve({ host: address, port: taken, close: () => server.close() })
     })
   })
+}
+
+/** A listener at one more address, whose connections the server takes as its own for as long as it listens itself. */
+function feeding(server: Server): NetServer {
+  const more = createNetServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    // To hand a connection to a server in this way is its documented use (http.Server, event `connection`).
+    if (server.listening) server.emit("connection", socket)
+    else socket.destroy()
+  })
+  more.maxConnections = server.maxConnections
+  server.once("close", () => more.close())
+  return more
 }
 
 /**

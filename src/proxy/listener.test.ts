@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { lookup } from "node:dns/promises"
 import { connect } from "node:net"
+import { networkInterfaces } from "node:os"
 import { test } from "node:test"
 import { freePorts, isOpen } from "../../test/support/processes.ts"
 import { Listener } from "./listener.ts"
@@ -25,6 +26,19 @@ test("a port that the system chose is shared by a second listener", async (t) =>
     await new Promise((resolve) => connect(port, "127.0.0.1").resume().once("close", resolve))
     assert.equal(accepted, i)
   }
+})
+
+const hasIpv6 = Object.values(networkInterfaces()).some((all) =>
+  all?.some(({ address }) => address === "::1"),
+)
+
+test("localhost takes connections of both families", { skip: hasIpv6 ? false : "no ::1 here" }, async (t) => {
+  const listener = new Listener(10, (socket) => socket.end())
+  t.after(() => listener.close())
+  const port = await listener.listen({ host: "localhost", port: 0 })
+  for (const host of ["127.0.0.1", "::1"]) assert.equal(await isOpen(port, host), true, host)
+  listener.close()
+  for (const host of ["127.0.0.1", "::1"]) assert.equal(await isOpen(port, host), false, host)
 })
 
 test("an address that is not to be had is the system's error, and leaves no port", async () => {

@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from "node:net"
 import type { Endpoint } from "../core/endpoint.ts"
+import { openAll, type Opened, type Place } from "./listen-addresses.ts"
 
 /**
  * From this many unwritten bytes on a client is behind, and its backend is held. More than one read of a backend with a
@@ -9,18 +10,19 @@ const unwrittenBytesMax = 128 * 1024
 
 /** One port that connections come in at, shared with the other threads. */
 export class Listener {
-  readonly #server: Server
+  readonly #connectionsMax: number
+  readonly #onSocket: (socket: Socket) => void
+  readonly #onRefused: () => void
+  /** One for each address of the host. */
+  readonly #servers = new Set<Server>()
   #port = 0
   #isClosed = false
 
   /** @param onRefused told of each connection beyond `connectionsMax`, which is closed at once */
   constructor(connectionsMax: number, onSocket: (socket: Socket) => void, onRefused: () => void = () => {}) {
-    this.#server = createServer(
-      { allowHalfOpen: true, noDelay: true, highWaterMark: unwrittenBytesMax },
-      onSocket,
-    )
-    this.#server.maxConnections = connectionsMax
-    this.#server.on("drop", onRefused)
+    this.#connectionsMax = connectionsMax
+    this.#onSocket = onSocket
+    this.#onRefused = onRefused
   }
 
   /** Where it listens; 0 before it does. */
@@ -32,28 +34,41 @@ export class Listener {
    * Starts to accept; resolves with the port, or when it is closed meanwhile. Rejects with the system's error when the
    * port is not to be had.
    */
-  listen({ host, port }: Endpoint): Promise<number> {
-    return new Promise((resolve, reject) => {
-      this.#server.once("error", reject)
-      this.#server.once("close", () => resolve(this.#port))
-      this.#server.listen(
-        { host: host === "" ? undefined : host, port, reusePort: true, backlog: 1024 },
-        () => {
-          this.#server.off("error", reject)
-          const address = this.#server.address()
-          this.#port = typeof address === "object" && address !== null ? address.port : port
-          // It was closed while it opened, which nothing that is not open hears.
-          if (this.#isClosed) this.#server.close()
-          // A connection that could not be accepted costs itself and nothing else.
-          this.#server.on("error", () => {})
-          resolve(this.#port)
-        },
-      )
-    })
+  async listen(endpoint: Endpoint): Promise<number> {
+    const [{ port }] = await openAll(endpoint, (place) => this.#open(place))
+    this.#port = port
+    return port
   }
 
   close(): void {
     this.#isClosed = true
-    this.#server.close()
+    for (const server of this.#servers) server.close()
   }
+
+  #open({ host, port }: Place): Promise<Opened> {
+    const server = createServer(
+      { allowHalfOpen: true, noDelay: true, highWaterMark: unwrittenBytesMax },
+      this.#onSocket,
+    )
+    server.maxConnections = this.#connectionsMax
+    server.on("drop", this.#onRefused)
+    this.#servers.add(server)
+    return new Promise((resolve, reject) => {
+      server.once("error", reject)
+      server.once("close", () => resolve({ port, close: () => {} }))
+      server.listen({ host, port, reusePort: true, backlog: 1024 }, () => {
+        server.off("error", reject)
+        // It was closed while it opened, which nothing that is not open hears.
+        if (this.#isClosed) server.close()
+        // A connection that could not be accepted costs itself and nothing else.
+        server.on("error", () => {})
+        resolve({ port: portOf(server), close: () => server.close() })
+      })
+    })
+  }
+}
+
+function portOf(server: Server): number {
+  const address = server.address()
+  return typeof address === "object" && address !== null ? address.port : 0
 }

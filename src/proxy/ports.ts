@@ -5,6 +5,7 @@
  */
 import { connect, createServer, type ListenOptions, type Server, type Socket } from "node:net"
 import type { Endpoint } from "../core/endpoint.ts"
+import { openAll, type Opened, type Place } from "./listen-addresses.ts"
 
 /** The longest that another balancer may take to start on the same port; its threads need some seconds at most. */
 const turnMsMax = 30_000
@@ -60,20 +61,42 @@ export async function takePorts({ host, port, tls }: Places): Promise<TakenPorts
 
 /** Asks for all of them alone, the traffic listener's first; answers where that was, with the ports chosen for 0. */
 async function probed(endpoints: readonly Endpoint[]): Promise<readonly Endpoint[]> {
-  const probes: Server[] = []
+  const probes = new Set<Server>()
+  const chosen: Endpoint[] = []
   try {
-    for (const [i, { host, port }] of endpoints.entries()) {
-      const where = { host: host === "" ? undefined : host, port }
-      probes.push(await listening(where, i === 0 ? "traffic" : "tls"))
+    for (const [i, endpoint] of endpoints.entries()) {
+      const listener = i === 0 ? "traffic" : "tls"
+      const [{ port }] = await openAll(endpoint, (place) => probe(place, listener, probes)).catch(
+        (error: unknown) => {
+          throw listenError(error, listener)
+        },
+      )
+      chosen.push({ host: endpoint.host, port })
     }
-    return endpoints.map(({ host, port }, i) => {
-      const address = probes[i]!.address()
-      return { host, port: typeof address === "object" && address !== null ? address.port : port }
-    })
+    return chosen
   } finally {
     // Together, so that two that the system chose are two, and one that is wanted twice is busy.
-    await Promise.all(probes.map((server) => new Promise((resolve) => server.close(resolve))))
+    await Promise.all([...probes].map((server) => new Promise((resolve) => server.close(resolve))))
   }
+}
+
+async function probe(place: Place, listener: ListenError["listener"], probes: Set<Server>): Promise<Opened> {
+  const server = await listening(place, listener)
+  probes.add(server)
+  const address = server.address()
+  return {
+    port: typeof address === "object" && address !== null ? address.port : place.port,
+    close: () => {
+      probes.delete(server)
+      server.close()
+    },
+  }
+}
+
+function listenError(error: unknown, listener: ListenError["listener"]): ListenError {
+  if (error instanceof ListenError) return error
+  const { code = "unknown", message } = error as NodeJS.ErrnoException
+  return new ListenError(code, message, listener)
 }
 
 /** @throws ListenError with the system's code. */
@@ -84,9 +107,7 @@ function listening(
 ): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer(onSocket)
-    server.once("error", (error: NodeJS.ErrnoException) =>
-      reject(new ListenError(error.code ?? "unknown", error.message, listener)),
-    )
+    server.once("error", (error) => reject(listenError(error, listener)))
     server.listen(where, () => resolve(server))
   })
 }

@@ -1,0 +1,44 @@
+import assert from "node:assert/strict"
+import { request } from "node:http"
+import { networkInterfaces } from "node:os"
+import { test } from "node:test"
+import { isOpen } from "../../test/support/processes.ts"
+import { listening, serverOf } from "./node-listener.ts"
+
+const hasIpv6 = Object.values(networkInterfaces()).some((all) =>
+  all?.some(({ address }) => address === "::1"),
+)
+const limits = { headBytesMax: 4_096, requestMs: 5_000, connectionsMax: 10 }
+const refusal = { status: 400, meaning: "no" }
+const errors = { head_too_large: refusal, request_timeout: refusal, malformed_request: refusal }
+
+test(
+  "at localhost a server answers by both families, and by none once it closes",
+  { skip: hasIpv6 ? false : "no ::1 here" },
+  async (t) => {
+    const server = serverOf(limits, errors, (_request, response) => response.end("here"))
+    t.after(() => server.close())
+    const { host, port } = await listening(server, { host: "localhost", port: 0 })
+    assert.equal(host, "127.0.0.1")
+    for (const family of ["127.0.0.1", "::1"]) {
+      assert.equal(await statusOf(family, port), 200, family)
+    }
+    server.close()
+    for (const family of ["127.0.0.1", "::1"]) {
+      // A connection that the other listener still takes is ended without a word.
+      assert.notEqual(await statusOf(family, port), 200, family)
+    }
+    assert.equal(await isOpen(port, "::1"), false)
+  },
+)
+
+function statusOf(host: string, port: number): Promise<number | string> {
+  return new Promise((resolve) => {
+    request({ host, port, agent: false }, (response) => {
+      response.resume()
+      resolve(response.statusCode ?? 0)
+    })
+      .on("error", ({ code = "" }: NodeJS.ErrnoException) => resolve(code))
+      .end()
+  })
+}
