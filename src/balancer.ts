@@ -14,6 +14,7 @@ import { type NamedAmounts, type ResourceVector, vectorOf } from "./core/resourc
 import { ok, type Result } from "./core/result.ts"
 import { type Admin, adminLimitsDefault, startAdmin } from "./control/admin-api.ts"
 import { Bugs } from "./control/bugs.ts"
+import type { CertificatesRead } from "./control/certificate-store.ts"
 import { Checker } from "./control/checks.ts"
 import { readTextFile } from "./control/config-file.ts"
 import type { Config, TlsConfig } from "./control/config.ts"
@@ -74,8 +75,8 @@ export interface Balancer {
   state(): StateView
   /** Another policy, for the requests that are chosen for from now on; nothing that runs or waits is lost. */
   changePolicy(change: PolicyChange): Result<CurrentPolicy, PolicyChangeError>
-  /** Reads the certificate files again, as it does by itself when they change. */
-  reloadCertificates(): void
+  /** Reads the certificate files again, as it does by itself when they change; undefined without TLS. */
+  reloadCertificates(): CertificatesRead | undefined
   /** Something was thrown that nothing caught: it is said and counted as a bug, and the balancer goes on. */
   onUncaught(error: unknown): void
   /**
@@ -102,9 +103,18 @@ export class StartError extends Error {
   }
 }
 
-/** Starts a balancer; resolves when all its listeners take connections. Throws `StartError`. */
-export async function createBalancer(config: Config, log: Log = () => {}): Promise<Balancer> {
-  const balancer = new RunningBalancer(config, log)
+/**
+ * Starts a balancer; resolves when all its listeners take connections. Throws `StartError`.
+ *
+ * @param log must not wait. What it throws is dropped: a line costs no traffic.
+ * @param linesLost how many lines the log could not write, for the state.
+ */
+export async function createBalancer(
+  config: Config,
+  log: Log = () => {},
+  linesLost: () => number = () => 0,
+): Promise<Balancer> {
+  const balancer = new RunningBalancer(config, harmless(log), linesLost)
   try {
     await balancer.start()
   } catch (error) {
@@ -147,7 +157,7 @@ class RunningBalancer implements Balancer {
   #isStopping = false
   #stopped: Promise<void> | undefined
 
-  constructor(config: Config, log: Log) {
+  constructor(config: Config, log: Log, linesLost: () => number) {
     this.#config = config
     this.#bugs = new Bugs(log, systemClock)
     this.#log = (line) => this.#bugs.guard("the log", () => log(line))
@@ -248,6 +258,7 @@ class RunningBalancer implements Balancer {
           bugs: this.#bugs.count,
           threadsDied: this.#threadsDied,
           threadsStill: this.#threadsStill,
+          linesLost: linesLost(),
         },
         listeners: {
           traffic: formatEndpoint(this.listeners.traffic),
@@ -350,8 +361,8 @@ class RunningBalancer implements Balancer {
     return ok({ pool: pool ?? "", ...changed.value })
   }
 
-  reloadCertificates(): void {
-    this.#bugs.guard("the keeping of certificates", () => this.#tls?.reload())
+  reloadCertificates(): CertificatesRead | undefined {
+    return this.#bugs.guard("the keeping of certificates", () => this.#tls?.reload())
   }
 
   get hasStuckThread(): boolean {
@@ -469,6 +480,16 @@ class RunningBalancer implements Balancer {
     this.#bugs.guard("the snapshots", () => this.#threads?.apply(snapshot))
     this.#bugs.guard("the checks", () => this.#checker.follow(snapshot))
     this.#bugs.guard("the polls for load reports", () => this.#polls?.follow(snapshot))
+  }
+}
+
+function harmless(log: Log): Log {
+  return (line) => {
+    try {
+      log(line)
+    } catch {
+      // The line is lost.
+    }
   }
 }
 

@@ -13,10 +13,10 @@ import {
 } from "../scripts/choosing-tables.ts"
 import { carriedTable, liveTable, readComparison } from "../scripts/live-table.ts"
 import { readResults } from "../scripts/choosing-results.ts"
-import { main } from "../src/cli/main.ts"
 import { policies, policyNames } from "../src/policies/index.ts"
 import type { PolicyCapacity } from "../src/sim/results.ts"
 import { readScenario } from "../src/sim/scenario-file.ts"
+import { run } from "./support/command-line.ts"
 
 const docs = join(import.meta.dirname, "..", "docs")
 const document = readFileSync(join(docs, "choosing.md"), "utf8")
@@ -105,10 +105,9 @@ test("the policy of docs/simulator.md runs, and is one", async (t) => {
   t.after(() => rmSync(folder, { recursive: true }))
   const file = join(folder, "roomiest.ts")
   writeFileSync(file, block("ts", "roomiest"))
-  let out = ""
   const words = ["sim", "mild", "--policy", `${file},price`, "--load", "0.5", "--requests", "1000"]
-  const code = await main(words, { out: (said) => void (out += said), err: (said) => assert.fail(said) })
-  assert.equal(code, 0)
+  const { code, out, err } = await run(...words)
+  assert.deepEqual([code, err], [0, ""])
   assert.match(out, /^roomiest +\d/m)
 })
 
@@ -132,8 +131,7 @@ test("the commands of docs/simulator.md are read as they are written", async () 
   for (const command of commands) {
     // A scenario that is not there is the last thing that is looked at, after every option.
     const words = command.replace("./roomiest.ts", "price").replace(",price", "").split(/\s+/)
-    let err = ""
-    const code = await main([...words, "--help"], { out: () => {}, err: (said) => void (err += said) })
+    const { code, err } = await run(...words, "--help")
     assert.equal(code, 0, `${command}: ${err}`)
   }
 })

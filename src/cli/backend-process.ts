@@ -1,18 +1,35 @@
 /**
- * Entry point of a demonstration backend that another process starts: `linebacker backend` without the rest of the
- * program, which takes a third of the time to start. Words as behind `linebacker backend`.
+ * Entry point of a demonstration backend that another process starts, and that ends when that one says so or has ended
+ * itself. Words as behind `linebacker backend`.
  */
-import { backend } from "./backend.ts"
-import { type Io, parseCommandLine, UsageError } from "./command.ts"
+import type { Condition } from "../backend/demonstration-backend.ts"
+import { backend, startBackend } from "./backend.ts"
+import { type ExitCode, parseCommandLine, UsageError } from "./command.ts"
+import { processIo } from "./process-io.ts"
+import { ignoreSignals } from "./signals.ts"
 
-const io: Io = {
-  out: (text) => void process.stdout.write(text),
-  err: (text) => void process.stderr.write(text),
-}
+const io = processIo()
+ignoreSignals()
+// A terminal sends Ctrl-C to the whole group; the parent decides when its backends end.
+process.on("SIGINT", () => {})
+process.on("SIGQUIT", () => {})
+// Its balancer is the parent's: there is nobody left to finish anything for.
+process.on("disconnect", () => process.exit())
 try {
-  process.exitCode = await backend.run(parseCommandLine(backend, process.argv.slice(2)), io)
+  const running = await startBackend(parseCommandLine(backend, process.argv.slice(2)), io)
+  if (typeof running === "number") end(running)
+  else {
+    process.on("message", (condition: Condition) => running.setCondition(condition))
+    // However often: what is sent to the whole group is sent by the parent once more.
+    process.on("SIGTERM", () => void running.shutdown().then(() => end(0)))
+  }
 } catch (error) {
   if (!(error instanceof UsageError)) throw error
   io.err(`linebacker backend: ${error.message}\n`)
-  process.exitCode = 2
+  end(2)
+}
+
+function end(code: ExitCode): void {
+  io.end(code)
+  if (process.connected) process.disconnect()
 }

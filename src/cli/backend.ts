@@ -1,13 +1,13 @@
 import { hostname } from "node:os"
-import { type Condition, startDemonstrationBackend } from "../backend/demonstration-backend.ts"
+import { type DemonstrationBackend, startDemonstrationBackend } from "../backend/demonstration-backend.ts"
 import { parseBackendId } from "../core/backend.ts"
 import { formatEndpoint, parseEndpoint } from "../core/endpoint.ts"
 import type { NamedAmounts } from "../core/resources.ts"
 import { type Rng, seeded } from "../core/rng.ts"
 import { systemRng } from "../system.ts"
-import { type Command, text, UsageError } from "./command.ts"
+import { type Command, type ExitCode, type Given, type Io, text, UsageError } from "./command.ts"
 import { integerOf, numberOf } from "./numbers.ts"
-import { untilSignal } from "./until-signal.ts"
+import { untilSignal } from "./signals.ts"
 
 /** The seed's backends: compute is always this much, storage uniform on 1..40. */
 const computeDefault = 20
@@ -15,7 +15,6 @@ const storageMax = 40
 
 export const backend: Command = {
   name: "backend",
-  summary: "Run a demonstration backend, whose requests really occupy it.",
   usage: "--port 5453 [--announce http://127.0.0.1:9797] [--capacity compute=20,storage=13]",
   positionalsMax: 0,
   options: {
@@ -77,95 +76,99 @@ export const backend: Command = {
     },
   },
   async run(given, io) {
-    const portText = text(given, "port") ?? "5453"
-    const endpoint = parseEndpoint(portText)
-    if (endpoint === undefined)
-      throw new UsageError(`--port: expected PORT or HOST:PORT, found "${portText}"`)
-    const id = text(given, "id") ?? `${hostname()}-${endpoint.port}`.replace(/[^A-Za-z0-9._:-]/g, "-")
-    if (parseBackendId(id) === undefined) {
-      throw new UsageError(`--id: expected 1 to 128 of A-Z a-z 0-9 . _ : -, found "${id}"`)
-    }
-    const balancer = text(given, "announce")
-    if (balancer !== undefined && !/^https?:$/.test(URL.parse(balancer)?.protocol ?? "")) {
-      throw new UsageError(`--announce: expected a URL like http://127.0.0.1:9797, found "${balancer}"`)
-    }
-    const seed = integerOf(given, "seed", 0, Number.MAX_SAFE_INTEGER)
-    const speed = numberOf(given, "speed", { above: 0 })
-    const token = text(given, "token") ?? process.env["LINEBACKER_TOKEN"]
-    const capacityText = text(given, "capacity")
-    const laneText = text(given, "lane")
-    const reports = text(given, "reports") ?? "costs"
-    if (reports !== "costs" && reports !== "utilization" && reports !== "none") {
-      throw new UsageError(`--reports: expected costs, utilization or none, found "${reports}"`)
-    }
-    const spaces = text(given, "spaces")?.split(",") ?? []
-    const discipline = text(given, "discipline") ?? "sharing"
-    if (discipline !== "sharing" && discipline !== "fifo") {
-      throw new UsageError(`--discipline: expected sharing or fifo, found "${discipline}"`)
-    }
-    const registers = text(given, "registers")
-    const weight = numberOf(given, "weight", { above: 0 })
-    const zone = text(given, "zone")
-    const tier = text(given, "tier")
-    try {
-      const running = await startDemonstrationBackend({
-        id,
-        host: endpoint.host === "" ? "127.0.0.1" : endpoint.host,
-        port: endpoint.port,
-        capacity:
-          capacityText === undefined
-            ? drawCapacity(seed === undefined ? systemRng() : seeded(seed))
-            : parseAmounts("--capacity", capacityText),
-        ...(speed === undefined ? {} : { speed }),
-        ...(laneText === undefined ? {} : { lane: parseAmounts("--lane", laneText) }),
-        discipline,
-        spaces,
-        reports,
-        ...(registers === undefined ? {} : { registers: parseAmounts("--registers", registers) }),
-        log: (line) => io.out(`${line}\n`),
-        ...(balancer === undefined
-          ? {}
-          : {
-              announce: {
-                balancer,
-                ...(token === undefined ? {} : { token }),
-                ...(weight === undefined ? {} : { weight }),
-                ...(zone === undefined ? {} : { zone }),
-                ...(tier === undefined ? {} : { labels: { tier } }),
-              },
-            }),
-      })
-      // Started by another process (the demonstration), it ends with it, however that ends.
-      process.on("message", (condition: Condition) => running.setCondition(condition))
-      process.on("disconnect", () => void running.shutdown().then(() => process.exit(0)))
-      await untilSignal(io, () => running.shutdown())
-      if (process.connected) process.disconnect()
-      return 0
-    } catch (error) {
-      const { code, message, syscall } = error as NodeJS.ErrnoException
-      if (code === "EADDRINUSE") {
-        io.err(
-          `linebacker backend: port ${endpoint.port} is busy: something listens on ${formatEndpoint(endpoint)} already; choose another with --port\n`,
-        )
-        return 1
-      }
-      if (syscall === "listen") {
-        io.err(
-          `linebacker backend: cannot listen on ${formatEndpoint(endpoint)}: ${message}; choose another with --port\n`,
-        )
-        return 1
-      }
-      // Of what it is given, only the amounts are not checked above.
-      if (error instanceof RangeError) {
-        throw new UsageError(
-          /^(lane|spaces|registers) /.test(message) ? `--${message}` : `--capacity: ${message}`,
-        )
-      }
-      throw error
-    }
+    const running = await startBackend(given, io)
+    if (typeof running === "number") return running
+    await untilSignal(io, () => running.shutdown())
+    return 0
   },
 }
 
+/**
+ * Starts a backend as its options say; answers the exit code, with a line that says why, when it cannot listen.
+ *
+ * @throws UsageError for an option that it cannot read.
+ */
+export async function startBackend(given: Given, io: Io): Promise<DemonstrationBackend | ExitCode> {
+  const portText = text(given, "port") ?? "5453"
+  const endpoint = parseEndpoint(portText)
+  if (endpoint === undefined) throw new UsageError(`--port: expected PORT or HOST:PORT, found "${portText}"`)
+  const id = text(given, "id") ?? `${hostname()}-${endpoint.port}`.replace(/[^A-Za-z0-9._:-]/g, "-")
+  if (parseBackendId(id) === undefined) {
+    throw new UsageError(`--id: expected 1 to 128 of A-Z a-z 0-9 . _ : -, found "${id}"`)
+  }
+  const balancer = text(given, "announce")
+  if (balancer !== undefined && !/^https?:$/.test(URL.parse(balancer)?.protocol ?? "")) {
+    throw new UsageError(`--announce: expected a URL like http://127.0.0.1:9797, found "${balancer}"`)
+  }
+  const seed = integerOf(given, "seed", 0, Number.MAX_SAFE_INTEGER)
+  const speed = numberOf(given, "speed", { above: 0 })
+  const token = text(given, "token") ?? process.env["LINEBACKER_TOKEN"]
+  const capacityText = text(given, "capacity")
+  const laneText = text(given, "lane")
+  const reports = text(given, "reports") ?? "costs"
+  if (reports !== "costs" && reports !== "utilization" && reports !== "none") {
+    throw new UsageError(`--reports: expected costs, utilization or none, found "${reports}"`)
+  }
+  const spaces = text(given, "spaces")?.split(",") ?? []
+  const discipline = text(given, "discipline") ?? "sharing"
+  if (discipline !== "sharing" && discipline !== "fifo") {
+    throw new UsageError(`--discipline: expected sharing or fifo, found "${discipline}"`)
+  }
+  const registers = text(given, "registers")
+  const weight = numberOf(given, "weight", { above: 0 })
+  const zone = text(given, "zone")
+  const tier = text(given, "tier")
+  try {
+    return await startDemonstrationBackend({
+      id,
+      host: endpoint.host === "" ? "127.0.0.1" : endpoint.host,
+      port: endpoint.port,
+      capacity:
+        capacityText === undefined
+          ? drawCapacity(seed === undefined ? systemRng() : seeded(seed))
+          : parseAmounts("--capacity", capacityText),
+      ...(speed === undefined ? {} : { speed }),
+      ...(laneText === undefined ? {} : { lane: parseAmounts("--lane", laneText) }),
+      discipline,
+      spaces,
+      reports,
+      ...(registers === undefined ? {} : { registers: parseAmounts("--registers", registers) }),
+      log: (line) => io.say(`${line}\n`),
+      ...(balancer === undefined
+        ? {}
+        : {
+            announce: {
+              balancer,
+              ...(token === undefined ? {} : { token }),
+              ...(weight === undefined ? {} : { weight }),
+              ...(zone === undefined ? {} : { zone }),
+              ...(tier === undefined ? {} : { labels: { tier } }),
+            },
+          }),
+    })
+  } catch (error) {
+    const { code, message, syscall } = error as NodeJS.ErrnoException
+    if (code === "EADDRINUSE") {
+      io.err(
+        `linebacker backend: port ${endpoint.port} is busy: something listens on ${formatEndpoint(endpoint)} already; choose another with --port\n`,
+      )
+      return 1
+    }
+    if (syscall === "listen") {
+      io.err(
+        `linebacker backend: cannot listen on ${formatEndpoint(endpoint)}: ${message}; choose another with --port\n`,
+      )
+      return 1
+    }
+    // Of what it is given, only the amounts are not checked above.
+    if (error instanceof RangeError) {
+      throw new UsageError(
+        /^(lane|spaces|registers) /.test(message) ? `--${message}` : `--capacity: ${message}`,
+      )
+    }
+    throw error
+  }
+}
 /** What a backend of the seed's has. */
 export function drawCapacity(rng: Rng): NamedAmounts {
   return { compute: computeDefault, storage: 1 + rng.below(storageMax) }

@@ -4,7 +4,6 @@ import { type Command, commandLine, helpOf, parseCommandLine, text, UsageError }
 
 const throwing: Command = {
   name: "throw",
-  summary: "Throw a ball.",
   usage: "[BALL]",
   positionalsMax: 1,
   options: {
@@ -51,7 +50,7 @@ test("refuses what the table does not have", () => {
 
 test("the help is the table", () => {
   assert.equal(
-    helpOf(throwing),
+    helpOf(throwing, "Throw a ball."),
     `Throw a ball.
 
 Usage: linebacker throw [BALL]

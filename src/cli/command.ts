@@ -4,8 +4,14 @@ import { didYouMean } from "../core/suggest.ts"
 
 /** Where a command's words go. Injected, so that a test needs no process. */
 export interface Io {
+  /** Data for another program: the command ends when it cannot be written. */
   out(text: string): void
+  /** Lines for a person, on the output. One that cannot be written is lost and counted. */
+  say(text: string): void
+  /** The same beside the output. */
   err(text: string): void
+  /** Lines that could not be written so far. */
+  readonly linesLost: () => number
 }
 
 export interface Option {
@@ -29,8 +35,6 @@ export type ExitCode = 0 | 1 | 2
 
 export interface Command {
   readonly name: string
-  /** One line for the list of commands. */
-  readonly summary: string
   /** What follows the name, for the help: `[-c FILE]`. */
   readonly usage: string
   readonly options: Readonly<Record<string, Option>>
@@ -80,14 +84,14 @@ export function parseCommandLine(command: Command, words: readonly string[]): Gi
 }
 
 /** The help of one command, from the same table that its words are read by. */
-export function helpOf(command: Command): string {
+export function helpOf(command: Command, summary: string): string {
   const rows = Object.entries({ ...command.options, ...commonOptions }).map(([name, option]) => {
     const short = option.short === undefined ? "    " : `-${option.short}, `
     const value = option.type === "string" ? ` ${option.value ?? "VALUE"}` : ""
     return [`  ${short}--${name}${value}`, option.about]
   })
   const usage = `${command.name} ${command.usage}`.trim()
-  return `${command.summary}\n\nUsage: linebacker ${usage}\n\nOptions:\n${aligned(rows, "sentences")}`
+  return `${summary}\n\nUsage: linebacker ${usage}\n\nOptions:\n${aligned(rows, "sentences")}`
 }
 
 /** The text of a string option, or undefined when it was not given. */

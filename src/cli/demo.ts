@@ -8,13 +8,13 @@ import { seeded } from "../core/rng.ts"
 import { ratePerSecondMax } from "../spam/rate.ts"
 import { type SpamRun, startSpam } from "../spam/spam.ts"
 import { drawCapacity } from "./backend.ts"
-import { type Command, type Given, UsageError } from "./command.ts"
+import { type Command, type Given, type Io, UsageError } from "./command.ts"
 import { balancerOptions, configOf } from "./config-source.ts"
 import { DemonstrationFleet, untilReady } from "./demonstration-fleet.ts"
 import { integerOf, numberOf } from "./numbers.ts"
 import { endBy, outliveBugs } from "./last-resort.ts"
 import { explainStartError } from "./start-error.ts"
-import { untilSignal } from "./until-signal.ts"
+import { onStop } from "./signals.ts"
 
 /** Draws three fleets that differ visibly; any other whole number does as well. */
 const seedDefault = 54
@@ -31,7 +31,6 @@ const foreverMs = 14 * 24 * 3_600_000
 
 export const demo: Command = {
   name: "demo",
-  summary: "Run the whole demonstration: balancer, three backends that announce themselves, page.",
   usage: "[--backends 3] [--seed N] [--spam [--rate R]] [-o :5252] [-i :9797] [-f :9494]",
   positionalsMax: 0,
   options: {
@@ -69,40 +68,35 @@ export const demo: Command = {
       // Nothing sends clients here by /readyz.
       timeouts: { ...base.timeouts, unreadyMs: 0 },
     }
+    const { promise: asked, resolve: stop } = Promise.withResolvers<void>()
+    let isAsked = false
+    onStop(io, () => {
+      isAsked = true
+      stop()
+    })
     try {
-      const balancer = await createBalancer(config, (line) => io.err(`${line}\n`))
+      const balancer = await createBalancer(config, (line) => io.err(`${line}\n`), io.linesLost)
       outliveBugs(balancer)
       const fleet = new DemonstrationFleet(io)
       let load: SpamRun | undefined
-      const stop = async (): Promise<void> => {
+      try {
+        if (!(await startFleet(fleet, balancer, { count, firstPort, config, isAsked: () => isAsked }))) {
+          io.err(`linebacker demo: a backend did not start, see above; other ports with --backend-port\n`)
+          return 1
+        }
+        if (!isAsked) {
+          const loadRate = spams ? (rate ?? demoRate(balancer.state().backends)) : undefined
+          if (loadRate !== undefined) load = startLoad(balancer, loadRate, seed, io)
+          io.say(welcome(balancer, seed, loadRate, token))
+        }
+        await asked
+      } finally {
         load?.stop()
-        await load?.result.catch((error: unknown) => io.err(`the load ended: ${String(error)}\n`))
+        await load?.result.catch(() => {})
         await fleet.stop()
         await balancer.stop()
       }
-      const rng = seeded(seed)
-      const announce = `http://${formatEndpoint(balancer.listeners.registration)}`
-      for (let i = 0; i < count; i++) {
-        const { compute, storage } = drawCapacity(rng)
-        fleet.start(`backend-${i + 1}`, [
-          `--port=${firstPort + i}`,
-          `--capacity=compute=${compute},storage=${storage}`,
-          `--announce=${announce}`,
-          ...(config.registration.token === undefined ? [] : [`--token=${config.registration.token}`]),
-        ])
-        // One after the other, so that they are members in the order of their names.
-        if (!(await untilReady(() => balancer.state().backends.length > i, fleet))) break
-      }
-      if (!(await untilReady(() => balancer.state().totals.eligible >= count, fleet))) {
-        await stop()
-        io.err(`linebacker demo: a backend did not start, see above; other ports with --backend-port\n`)
-        return 1
-      }
-      const loadRate = spams ? (rate ?? demoRate(balancer.state().backends)) : undefined
-      if (loadRate !== undefined) load = startLoad(balancer, loadRate, seed)
-      io.out(welcome(balancer, seed, loadRate, token))
-      await untilSignal(io, stop)
-      io.out("stopped\n")
+      io.say("stopped\n")
       if (balancer.hasStuckThread) endBy("SIGTERM")
       return 0
     } catch (error) {
@@ -111,6 +105,37 @@ export const demo: Command = {
       return 1
     }
   },
+}
+
+interface FleetPlan {
+  readonly count: number
+  readonly firstPort: number
+  readonly config: Config
+  /** It was stopped meanwhile: nothing more is started. */
+  readonly isAsked: () => boolean
+}
+
+/** Starts the backends; resolves when all serve, or with false when one did not start. */
+async function startFleet(
+  fleet: DemonstrationFleet,
+  balancer: Balancer,
+  { count, firstPort, config, isAsked }: FleetPlan,
+): Promise<boolean> {
+  const rng = seeded(balancer.seed)
+  const announce = `http://${formatEndpoint(balancer.listeners.registration)}`
+  for (let i = 0; i < count; i++) {
+    const { compute, storage } = drawCapacity(rng)
+    fleet.start(`backend-${i + 1}`, [
+      `--port=${firstPort + i}`,
+      `--capacity=compute=${compute},storage=${storage}`,
+      `--announce=${announce}`,
+      ...(config.registration.token === undefined ? [] : [`--token=${config.registration.token}`]),
+    ])
+    // One after the other, so that they are members in the order of their names.
+    if (!(await untilReady(() => isAsked() || balancer.state().backends.length > i, fleet))) return false
+    if (isAsked()) return true
+  }
+  return untilReady(() => isAsked() || balancer.state().totals.eligible >= count, fleet)
 }
 
 /**
@@ -137,12 +162,15 @@ function rateOf(given: Given, spams: boolean): number | undefined {
   return rate
 }
 
-/** Independent requests until it is stopped. It does not spin: a millisecond of lateness is nothing here. */
-function startLoad(balancer: Balancer, rate: number, seed: number): SpamRun {
+/**
+ * Independent requests until it is stopped. It does not spin: a millisecond of lateness is nothing here. When it fails the
+ * demonstration goes on without it.
+ */
+function startLoad(balancer: Balancer, rate: number, seed: number, io: Io): SpamRun {
   const { traffic } = balancer.listeners
   const host = traffic.host === "" ? "127.0.0.1" : traffic.host
   const paths = ["/", "/search", "/upload"]
-  return startSpam(
+  const run = startSpam(
     {
       target: { host, address: host, port: traffic.port, secure: false, verify: false },
       host: formatEndpoint({ host, port: traffic.port }),
@@ -169,6 +197,12 @@ function startLoad(balancer: Balancer, rate: number, seed: number): SpamRun {
     },
     "the demonstration",
   )
+  run.result.catch((error: unknown) =>
+    io.err(
+      `the load has ended, the demonstration goes on: ${error instanceof Error ? error.message : String(error)}\n`,
+    ),
+  )
+  return run
 }
 
 function welcome(balancer: Balancer, seed: number, rate: number | undefined, token: string): string {

@@ -37,21 +37,25 @@ export class DemonstrationFleet {
     const entry = import.meta.url.endsWith(".ts") ? "./backend-process.ts" : "./backend-process.js"
     const child = fork(fileURLToPath(new URL(entry, import.meta.url)), [`--id=${id}`, ...args], {
       stdio: ["ignore", "ignore", "pipe", "ipc"],
+      // Or SIGUSR1 opened a debugger's port until the program is loaded and ignores it.
+      execArgv: [...process.execArgv, "--disable-sigusr1"],
     })
     this.#children.set(id, child)
     this.#running.add(child)
-    // A message to one that has just ended is lost, as it would be a moment later.
-    child.on("error", () => {})
-    child.stderr?.on("data", (chunk: Buffer) => {
-      if (!this.#isLeaving(child)) this.#io.err(chunk.toString())
-    })
-    child.on("exit", (code, signal) => {
-      this.#running.delete(child)
+    const onEnd = (how: string): void => {
+      if (!this.#running.delete(child)) return
       if (this.#children.get(id) === child) this.#children.delete(id)
       if (this.#isLeaving(child)) return
       this.hasFailed = true
-      this.#io.err(`${id} ended (${signal ?? `exit code ${code}`})\n`)
+      this.#io.err(`${id} ended (${how})\n`)
+    }
+    // A message to one that has just ended is lost, as it would be a moment later. One that could not be started never
+    // ends.
+    child.on("error", (error) => child.pid === undefined && onEnd(error.message))
+    child.stderr?.on("data", (chunk: Buffer) => {
+      if (!this.#isLeaving(child)) this.#io.err(chunk.toString())
     })
+    child.on("exit", (code, signal) => onEnd(signal ?? `exit code ${code}`))
   }
 
   /** Ends it as a power failure would. Nothing happens when it does not run. */

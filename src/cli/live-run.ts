@@ -73,7 +73,7 @@ export class LiveStage {
         `"${scenario.name}" has ${this.#backends.size} backends; at most ${liveBackendsMax} can be played`,
       )
     }
-    this.#balancer = await createBalancer(this.#config(), (line) => io.err(`${line}\n`))
+    this.#balancer = await createBalancer(this.#config(), (line) => io.err(`${line}\n`), io.linesLost)
     for (const id of present) this.#startBackend(id)
     const isReady = (): boolean =>
       this.#isStopped || this.#balancer!.state().totals.eligible >= present.length

@@ -8,7 +8,7 @@ import { commands as entries } from "./commands.ts"
 
 const { folder, file } = scratch()
 
-const commands = await Promise.all(entries.map((entry) => entry.load()))
+const commands = await Promise.all(entries.map(async ({ load, summary }) => ({ ...(await load()), summary })))
 
 test("every command is found by its own name", () => {
   assert.deepEqual(

@@ -4,12 +4,14 @@ import { aligned } from "../core/aligned.ts"
 import { didYouMean } from "../core/suggest.ts"
 import { type ExitCode, helpOf, type Io, parseCommandLine, UsageError } from "./command.ts"
 import { commands } from "./commands.ts"
+import { processIo } from "./process-io.ts"
+import { ignoreSignals, stopWithLauncher } from "./signals.ts"
 
 /** Runs one command line (without the program's name) to its end. */
 export async function main(words: readonly string[], io: Io): Promise<ExitCode> {
   const [name, ...rest] = words
   if (name === undefined || name === "--help" || name === "-h" || name === "help") {
-    io.out(await overview())
+    io.out(overview())
     return name === undefined ? 2 : 0
   }
   if (name === "--version" || name === "-v") {
@@ -26,7 +28,7 @@ export async function main(words: readonly string[], io: Io): Promise<ExitCode> 
   try {
     const given = parseCommandLine(command, rest)
     if (given.values["help"] === true) {
-      io.out(helpOf(command))
+      io.out(helpOf(command, entry.summary))
       return 0
     }
     return await command.run(given, io)
@@ -37,9 +39,8 @@ export async function main(words: readonly string[], io: Io): Promise<ExitCode> 
   }
 }
 
-async function overview(): Promise<string> {
-  const all = await Promise.all(commands.map((entry) => entry.load()))
-  const rows = all.map(({ name, summary }) => [`  ${name}`, summary])
+function overview(): string {
+  const rows = commands.map(({ name, summary }) => [`  ${name}`, summary])
   return `Linebacker, the HTTP load balancer that knows what a request weighs.
 
 Usage: linebacker COMMAND [OPTIONS]
@@ -51,13 +52,8 @@ linebacker COMMAND --help tells more of each.
 }
 
 if (import.meta.main || process.argv[1] === import.meta.filename) {
-  // Whoever reads the output may have read enough (`… | head -1`).
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(0)
-    throw error
-  })
-  process.exitCode = await main(process.argv.slice(2), {
-    out: (text) => void process.stdout.write(text),
-    err: (text) => void process.stderr.write(text),
-  })
+  ignoreSignals()
+  stopWithLauncher()
+  const io = processIo()
+  io.end(await main(process.argv.slice(2), io))
 }

@@ -7,7 +7,6 @@ import { type Command, UsageError } from "./command.ts"
 
 export const policiesCommand: Command = {
   name: "policies",
-  summary: "List the policies, or say all of one.",
   usage: "[NAME] [--json]",
   positionalsMax: 1,
   options: { json: { type: "boolean", about: "As JSON." } },

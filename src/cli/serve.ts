@@ -1,14 +1,13 @@
-import { createBalancer, StartError } from "../balancer.ts"
+import { type Balancer, createBalancer, StartError } from "../balancer.ts"
 import { balancerOptions, configOf } from "./config-source.ts"
 import type { Command } from "./command.ts"
 import { formatEndpoint } from "../core/endpoint.ts"
 import { endBy, outliveBugs } from "./last-resort.ts"
 import { explainStartError } from "./start-error.ts"
-import { untilSignal } from "./until-signal.ts"
+import { untilSignal } from "./signals.ts"
 
 export const serve: Command = {
   name: "serve",
-  summary: "Run the balancer.",
   usage: "[-c linebacker.yaml] [-o :5252] [-i :9797] [-f :9494] [--policy NAME] [--workers N]",
   positionalsMax: 0,
   options: {
@@ -24,16 +23,14 @@ export const serve: Command = {
     const config = configOf(given, io)
     if (typeof config === "number") return config
     try {
-      const balancer = await createBalancer(config, (line) => io.err(`${line}\n`))
+      const balancer = await createBalancer(config, (line) => io.err(`${line}\n`), io.linesLost)
       outliveBugs(balancer)
       const { traffic, tls, registration, admin } = balancer.listeners
-      // Without certificates the signal keeps its meaning: the terminal has gone.
-      if (tls !== undefined) process.on("SIGHUP", () => balancer.reloadCertificates())
-      io.out(
+      io.say(
         `linebacker: traffic on ${formatEndpoint(traffic)}${tls === undefined ? "" : `, TLS on ${formatEndpoint(tls)}`}, registration on ${formatEndpoint(registration)}, ` +
           `page on http://${formatEndpoint(admin)}/, policy ${config.policy.name}\n`,
       )
-      await untilSignal(io, () => balancer.stop())
+      await untilSignal(io, () => balancer.stop(), { hangup: () => hangup(balancer) })
       if (balancer.hasStuckThread) endBy("SIGTERM")
       return 0
     } catch (error) {
@@ -42,4 +39,14 @@ export const serve: Command = {
       return 1
     }
   },
+}
+
+/** What SIGHUP does, and what came of it. */
+function hangup(balancer: Balancer): string {
+  const read = balancer.reloadCertificates()
+  const certificates =
+    read === undefined
+      ? "there are no certificates to read again"
+      : `certificates were read again: ${read.renewed} renewed, ${read.refused} refused, ${read.same} as before`
+  return `${certificates}; the configuration is read at the start only`
 }

@@ -25,7 +25,6 @@ const actions = ["capacity", "list", "show"] as const
 
 export const sim: Command = {
   name: "sim",
-  summary: "Rehearse: policies side by side on a simulated fleet, in virtual time.",
   usage: "[capacity|list|show] [SCENARIO|FILE] [--policy a,b] [--load 0.5,0.9] [--json | --report DIR]",
   positionalsMax: 2,
   options: {

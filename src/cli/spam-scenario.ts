@@ -40,6 +40,7 @@ import { canWriteReport, writeReport } from "./report-folder.ts"
 import { scenarioOf } from "./sim-source.ts"
 import { durationOf, integerOf, loadMax, loadsOf, numberOf } from "./numbers.ts"
 import { explainStartError } from "./start-error.ts"
+import { onStop } from "./signals.ts"
 import { liveBackendsMax, LiveStage, StageError, stagePlan } from "./live-run.ts"
 
 const scenarioDefault: BuiltInName = "dozen"
@@ -82,12 +83,14 @@ export async function runScenarioLive(given: Given, io: Io): Promise<ExitCode> {
   if (folder !== undefined && !canWriteReport("spam", folder, io)) return 1
   let stopped = false
   let stage: LiveStage | undefined
-  const interrupt = (): void => {
-    stopped = true
-    void stage?.stop()
-  }
-  process.once("SIGINT", interrupt)
-  process.once("SIGTERM", interrupt)
+  const isOver = onStop(
+    io,
+    () => {
+      stopped = true
+      void stage?.stop()
+    },
+    { stopping: "stopping: nothing will be complete; once more to end at once" },
+  )
   const tell = (line: string): void => {
     if (given.values["json"] !== true) io.err(`${line}\n`)
   }
@@ -130,9 +133,8 @@ export async function runScenarioLive(given: Given, io: Io): Promise<ExitCode> {
     else throw error
     return 1
   } finally {
-    process.off("SIGINT", interrupt)
-    process.off("SIGTERM", interrupt)
     await stage?.stop()
+    isOver()
   }
 }
 

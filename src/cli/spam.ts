@@ -18,6 +18,7 @@ import { startSpam } from "../spam/spam.ts"
 import { summaryText } from "../spam/summary.ts"
 import { systemRng } from "../system.ts"
 import { canWriteReport, writeReport } from "./report-folder.ts"
+import { onStop } from "./signals.ts"
 import { runScenarioLive } from "./spam-scenario.ts"
 import { type Command, type ExitCode, type Given, type Io, text, texts, UsageError } from "./command.ts"
 import { durationOf, integerOf, numberOf } from "./numbers.ts"
@@ -33,7 +34,6 @@ const slicesMax = 120
 
 export const spam: Command = {
   name: "spam",
-  summary: "Load a target with requests, and tell the truth about how it took them.",
   usage:
     "URL [--rate R | --connections C] [--duration 30s] [--json] [--expect 'p99<50ms,errors<0.1%']\n" +
     "       linebacker spam --scenario NAME|FILE [--policy NAME | --compare a,b] [--load 0.5,0.9] [--report DIR]",
@@ -204,10 +204,10 @@ async function play(
   const run = startSpam(plan, url, (progress) => {
     if (shows) io.err(`\r${progressLine(progress, plan)}`)
   })
-  const interrupt = (): void => run.stop()
-  process.once("SIGINT", interrupt)
-  const result = await run.result
-  process.off("SIGINT", interrupt)
+  const isOver = onStop(io, () => run.stop(), {
+    stopping: "stopping: what was sent so far is summed up; once more to end at once",
+  })
+  const result = await run.result.finally(isOver)
   if (shows) io.err(`\r${" ".repeat(78)}\r`)
   const verdicts = verdictsOf(expectations, result)
   if (given.values["json"] === true) {

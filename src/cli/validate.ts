@@ -6,7 +6,6 @@ import { type Command, UsageError } from "./command.ts"
 
 export const validate: Command = {
   name: "validate",
-  summary: "Check a configuration file and report every mistake with its place.",
   usage: "FILE",
   positionalsMax: 1,
   options: {

@@ -19,6 +19,14 @@ export interface CertificateStoreOptions {
   readonly onChange: (certificates: readonly TlsCertificate[]) => void
 }
 
+/** How many certificates came out how when their files were read again. */
+export interface CertificatesRead {
+  readonly renewed: number
+  /** Cannot be used: the one before is served on. */
+  readonly refused: number
+  readonly same: number
+}
+
 /**
  * The certificates that are served, read again when their files change. One that cannot be used keeps the one
  * before in its place: a renewal that went wrong costs nobody a connection.
@@ -60,21 +68,25 @@ export class CertificateStore {
   }
 
   /** Reads all files again, and takes what is new and right. */
-  reload(): void {
-    let changed = false
+  reload(): CertificatesRead {
+    const count = { renewed: 0, refused: 0, same: 0 }
     this.#certificates = this.#certificates.map((before, index) => {
       const certificate = this.#readAgain(index, before)
-      if (certificate !== before) changed = true
-      return certificate
+      if (certificate === undefined) count.refused++
+      else if (certificate === before) count.same++
+      else count.renewed++
+      return certificate ?? before
     })
-    if (changed) this.#options.onChange(this.certificates)
+    if (count.renewed > 0) this.#options.onChange(this.certificates)
+    return count
   }
 
   close(): void {
     this.#follower.close()
   }
 
-  #readAgain(index: number, before: ReadCertificate): ReadCertificate {
+  /** The certificate in its place now, `before` when it is the same; undefined when it cannot be used. */
+  #readAgain(index: number, before: ReadCertificate): ReadCertificate | undefined {
     const { files, readFile, log } = this.#options
     const read = readCertificate(files[index]!, readFile)
     if (!read.ok) {
@@ -82,7 +94,7 @@ export class CertificateStore {
         log(`${faultLine(index, fault)}; the certificate before it stays in use`)
       }
       this.#wrong.add(index)
-      return before
+      return undefined
     }
     const wasWrong = this.#wrong.delete(index)
     const { cert, key, names, validTo } = read.value

@@ -105,6 +105,8 @@ export interface StateView {
     /** Data-plane threads that died, and that stood still; each was replaced. */
     readonly threadsDied: number
     readonly threadsStill: number
+    /** Lines of the log and the output that could not be written. */
+    readonly linesLost: number
   }
   readonly listeners: {
     readonly traffic: string

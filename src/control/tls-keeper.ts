@@ -1,6 +1,6 @@
 import type { Millis } from "../core/clock.ts"
 import type { TlsMaterial, TlsOptions } from "../proxy/options.ts"
-import { CertificateStore, type CertificateStoreOptions } from "./certificate-store.ts"
+import { CertificateStore, type CertificateStoreOptions, type CertificatesRead } from "./certificate-store.ts"
 import type { TlsConfig } from "./config.ts"
 import { TicketKeys, type TicketKeysOptions } from "./ticket-keys.ts"
 
@@ -49,8 +49,9 @@ export class TlsKeeper {
     return { ...listen, minVersion, redirect, redirectPort, sessionSeconds, material: this.#material }
   }
 
-  reload(): void {
-    this.#certificates.reload()
+  /** Reads the certificate files again. */
+  reload(): CertificatesRead {
+    return this.#certificates.reload()
   }
 
   close(): void {

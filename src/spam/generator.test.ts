@@ -107,6 +107,8 @@ interface RunOptions extends Partial<GeneratorOptions> {
   readonly phases?: readonly Phase[]
   readonly poisson?: number
   readonly warmUpMs?: number
+  /** When it is told to stop. */
+  readonly stopAt?: number
 }
 
 function nothing(): void {}
@@ -117,7 +119,7 @@ async function run(
 ): Promise<Records & { target: Target; endedAt: number }> {
   const target = new Target(options)
   const { clock } = target
-  const { phases, poisson, warmUpMs = 0, ...more } = given
+  const { phases, poisson, warmUpMs = 0, stopAt, ...more } = given
   const recorder = new Recorder({ classes: 1, warmUpMs, sliceMs: 1_000, failedFrom: Infinity })
   const requests = new PreparedRequests(
     [{ name: "a", method: "GET", path: "/", fields: [], body: undefined, weight: 1 }],
@@ -149,6 +151,7 @@ async function run(
     waitingMax: 10_000,
     ...more,
   })
+  if (stopAt !== undefined) clock.set(stopAt, () => generator.stop())
   let endedAt = NaN
   const ended = generator.run(0).then(() => (endedAt = clock.now()))
   await clock.run()
@@ -249,6 +252,15 @@ test("what is due while too many wait is not sent, and said to be", async () => 
   assert.equal(records.sent + (records.errors["not_sent"] ?? 0) >= 100, true)
   assert.equal(failures(records), 100)
   assert.equal(records.answered, 0)
+})
+
+test("a run that is stopped gives up what is under way and what was due, and draws nothing of what was due later", async () => {
+  const records = await run(
+    { serve: () => undefined },
+    { phases: steady(100, 3_600_000), connections: 10, stopAt: 1_005 },
+  )
+  assert.equal(records.endedAt, 1_005)
+  assert.deepEqual(records.errors, { unfinished: 10, not_sent: 91 })
 })
 
 test("a target that refuses ends in honest numbers, in an open loop as in a closed one", async () => {

@@ -425,6 +425,7 @@ export class Generator implements ChannelOwner<Channel> {
     if (!this.#ended && this.#underWay === 0 && this.#waiting.length === 0 && this.#isOver()) this.#end()
   }
 
+  /** Those under way, and those that were due by now and have not left; what is due later was never meant to be sent. */
   #giveUp(error: SpamError): void {
     const { recorder } = this.#options
     for (const lane of this.#lanes) {
@@ -433,9 +434,10 @@ export class Generator implements ChannelOwner<Channel> {
       this.#settle(lane)
     }
     const { durationMs, requests, requestsMax, schedule } = this.#options
+    const until = Math.min(durationMs, this.#now())
     for (
       let due = schedule?.next ?? Infinity;
-      due < durationMs && this.#drawn < requestsMax;
+      due < until && this.#drawn < requestsMax;
       due = schedule!.next
     ) {
       this.#drawn++

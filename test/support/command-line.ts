@@ -16,7 +16,9 @@ export async function run(...words: readonly string[]): Promise<Said> {
   const said = { out: "", err: "" }
   const code = await main(words, {
     out: (text) => void (said.out += text),
+    say: (text) => void (said.out += text),
     err: (text) => void (said.err += text),
+    linesLost: () => 0,
   })
   return { code, ...said }
 }

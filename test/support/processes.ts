@@ -1,11 +1,12 @@
 // The program as somebody starts it: processes that end with the test, ports of their own, and load on them.
-import { type ChildProcess, spawn } from "node:child_process"
+import { type ChildProcess, spawn, type SpawnOptions } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
 import { type Agent, get } from "node:http"
 import { type AddressInfo, connect, createServer } from "node:net"
 import { join } from "node:path"
 
-const launcher = join(import.meta.dirname, "..", "..", "bin", "linebacker")
+/** `bin/linebacker`. */
+export const launcher = join(import.meta.dirname, "..", "..", "bin", "linebacker")
 
 export interface Started {
   readonly process: ChildProcess
@@ -23,10 +24,20 @@ export interface Cleaner {
 
 /** Starts `bin/linebacker` with these words; it does not outlive the test. */
 export function linebacker(cleaner: Cleaner, ...words: readonly string[]): Started {
-  const child = spawn(process.execPath, [launcher, ...words], { stdio: ["ignore", "pipe", "pipe"] })
+  return started(cleaner, process.execPath, [launcher, ...words])
+}
+
+/** Starts any program, which does not outlive the test; its outputs are heard unless `options` lead them elsewhere. */
+export function started(
+  cleaner: Cleaner,
+  program: string,
+  words: readonly string[],
+  options: SpawnOptions = {},
+): Started {
+  const child = spawn(program, words, { stdio: ["ignore", "pipe", "pipe"], ...options })
   let said = ""
-  child.stdout.on("data", (data: Buffer) => (said += data.toString()))
-  child.stderr.on("data", (data: Buffer) => (said += data.toString()))
+  child.stdout?.on("data", (data: Buffer) => (said += data.toString()))
+  child.stderr?.on("data", (data: Buffer) => (said += data.toString()))
   const ended = new Promise<number | string>((resolve) => {
     child.once("close", (code, signal) => resolve(code ?? signal ?? "nothing"))
   })

@@ -1,0 +1,120 @@
+/**
+ * What signals do. All commands: a signal that means nothing here does nothing. Commands that run until they are stopped
+ * say so, and end in order.
+ */
+import { constants } from "node:os"
+import { isatty } from "node:tty"
+import { systemClock } from "../system.ts"
+import type { Io } from "./command.ts"
+
+/**
+ * Signals that would end the process at once by default, and mean nothing here. SIGUSR1 would open the port of Node's
+ * debugger. Not among them: SIGPROF, with which profilers sample; SIGPIPE and SIGXFSZ, which Node ignores; those that
+ * suspend for a terminal's job control; and those of a fault in the program itself.
+ */
+const harmless = [
+  "SIGHUP",
+  "SIGUSR1",
+  "SIGUSR2",
+  "SIGALRM",
+  "SIGVTALRM",
+  "SIGIO",
+  "SIGPWR",
+  "SIGSTKFLT",
+  "SIGXCPU",
+] as const satisfies readonly NodeJS.Signals[]
+/** SIGQUIT is Ctrl-\ and the orderly stop of nginx. */
+const stops = ["SIGINT", "SIGTERM", "SIGQUIT"] as const satisfies readonly NodeJS.Signals[]
+
+/**
+ * Signals of one kind within this time are one: a terminal, `timeout` and systemd send to the whole process group, and
+ * npm and the launcher pass on what they got, so one stop arrives up to four times.
+ */
+const onceMs = 500
+
+/** Makes harmless what means nothing, from the start of the process on, also where `nohup` had SIGHUP ignored. */
+export function ignoreSignals(): void {
+  for (const signal of harmless) process.on(signal, () => {})
+  const hadTerminal = hasTerminal()
+  process.on("SIGHUP", () => {
+    // Whoever started it there has gone, and nobody else can stop it: the same as Ctrl-C. `nohup` leaves no terminal.
+    if (hadTerminal && !hasTerminal()) stopSelf()
+  })
+}
+
+/** Whether one of its inputs and outputs is a terminal that is still there. */
+function hasTerminal(): boolean {
+  return [0, 1, 2].some((descriptor) => isatty(descriptor))
+}
+
+export interface SignalWords {
+  /** What the first stop does: the line that is printed. */
+  readonly stopping?: string
+  /** Does what SIGHUP asks for, and answers what it did. */
+  readonly hangup?: () => string
+}
+
+/**
+ * Calls `stop` at the first SIGINT, SIGTERM or SIGQUIT. A second stop does not wait for it: the process ends at once with
+ * the code that a shell gives to that signal. Every other signal is answered with one line.
+ *
+ * @returns what takes it all back.
+ */
+export function onStop(io: Io, stop: () => void, words: SignalWords = {}): () => void {
+  const { stopping = "stopping: finishing what runs; once more to end at once", hangup } = words
+  const listeners = new Map<NodeJS.Signals, (signal: NodeJS.Signals) => void>()
+  let isStopping = false
+  const onStopSignal = onceInAWhile((signal) => {
+    if (isStopping) process.exit(128 + constants.signals[signal])
+    isStopping = true
+    io.err(`\n${stopping}\n`)
+    stop()
+  })
+  for (const signal of stops) listeners.set(signal, onStopSignal)
+  for (const signal of harmless) {
+    listeners.set(
+      signal,
+      onceInAWhile(() => {
+        const done = signal === "SIGHUP" ? hangup?.() : undefined
+        io.err(`${signal}: ${done ?? "it means nothing here; nothing was done"}\n`)
+      }),
+    )
+  }
+  for (const [signal, listener] of listeners) process.on(signal, listener)
+  return () => {
+    for (const [signal, listener] of listeners) process.off(signal, listener)
+  }
+}
+
+/** Waits for a stop as `onStop` does, then runs `stop` to its end. */
+export async function untilSignal(io: Io, stop: () => Promise<void>, words?: SignalWords): Promise<void> {
+  await new Promise<void>((resolve) => void onStop(io, resolve, words))
+  await stop()
+}
+
+function onceInAWhile(handle: (signal: NodeJS.Signals) => void): (signal: NodeJS.Signals) => void {
+  let lastAt = -Infinity
+  return (signal) => {
+    const now = systemClock.now()
+    if (now - lastAt < onceMs) return
+    lastAt = now
+    handle(signal)
+  }
+}
+
+/**
+ * A process that another one stands before, and that is told of its end by their channel, stops when that has died: what
+ * killed it could not be passed on.
+ */
+export function stopWithLauncher(): void {
+  const { channel, connected } = process
+  // False when it has died already; undefined where there never was one.
+  if (connected === undefined) return
+  if (!connected) return stopSelf()
+  process.once("disconnect", stopSelf)
+  channel?.unref()
+}
+
+function stopSelf(): void {
+  process.kill(process.pid, "SIGTERM")
+}
