@@ -129,3 +129,13 @@ test("reading goes on behind a body whose last piece its backend has not taken y
   await at.pass(1_500)
   assert.deepEqual([at.socket.gone, isIdle(at)], ["closed", true])
 })
+
+test("the time does not run while a backend has still to take a body that has come whole, as within TLS", async () => {
+  const at = await asked({}, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n")
+  at.busy[0]!.socket.takes = false
+  at.socket.push(Buffer.from("bo"))
+  at.socket.push(Buffer.from("dy"))
+  at.socket.emit("end")
+  await at.pass(5_000)
+  assert.deepEqual([at.socket.gone, at.counters.errors()], [undefined, {}])
+})

@@ -574,11 +574,13 @@ export class ClientConnection implements ClientSide, Limited {
 
   /**
    * Nothing is expected of it now but that it takes what it is sent: while it does not, its own time limit runs, and
-   * every byte that it takes sets it back. Whether it is there at all is asked where it has ended its side.
+   * every byte that it takes sets it back. One that has ended its side may have gone; where a backend still takes its
+   * body, that is what is waited for.
    */
   #setAnswerDeadline(): void {
     if (this.#clogged) this.#setDeadline(this.#owner.options.timeouts.betweenBytesMs)
-    else if (this.#ended) this.#setDeadline(this.#owner.options.timeouts.clientHalfClosedMs)
+    else if (this.#ended && !this.#isBodyOpen)
+      this.#setDeadline(this.#owner.options.timeouts.clientHalfClosedMs)
     else this.deadlineAt = this.#exchangeEndsAt
   }
 
