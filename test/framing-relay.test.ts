@@ -1,18 +1,18 @@
 /** Framing that two sides of the balancer have to agree on: what a backend says, and what the client is told. */
 import assert from "node:assert/strict"
 import { test, type TestContext } from "node:test"
-import { answering, relay, scripted } from "./support/relay.ts"
+import { answering, pause, relay, type RelayChange, scripted } from "./support/relay.ts"
 
 const get = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
 /** What the client is told when a backend sends these bytes and ends. */
-async function told(t: TestContext, bytes: string, request = get): Promise<string> {
+async function told(t: TestContext, bytes: string, request = get, change: RelayChange = {}): Promise<string> {
   const backend = await scripted(t, async (wire) => {
     await wire.request()
     wire.send(bytes)
     wire.socket.end()
   })
-  const { ask } = await relay(t, [backend])
+  const { ask } = await relay(t, [backend], change)
   return ask(request)
 }
 
@@ -142,3 +142,65 @@ test("underscores are dropped or refused where that is set, and framing is refus
 function withField(name: string): string {
   return `GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${name}: 1\r\n\r\n`
 }
+
+const trailing =
+  "Transfer-Encoding: chunked\r\nTrailer: Grpc-Status\r\n\r\n1\r\na\r\n0\r\nGrpc-Status: 0\r\nX-Hop: 1\r\n\r\n"
+
+test("trailers of a response reach clients that ask, or all of HTTP/1.1, and Trailer announces them", async (t) => {
+  const response = `HTTP/1.1 200 OK\r\nConnection: x-hop\r\n${trailing}`
+  const withTrailers = /\r\nTrailer: Grpc-Status\r\n[^]*\r\n0\r\nGrpc-Status: 0\r\n\r\n$/
+  const asking = get.replace("close", "close, TE\r\nTE: trailers")
+  assert.match(await told(t, response, asking), withTrailers)
+  const silent = await told(t, response)
+  assert.ok(silent.endsWith("\r\n\r\n1\r\na\r\n0\r\n\r\n"), silent)
+  assert.doesNotMatch(silent, /trailer|grpc-status/i)
+  const passing = { trailers: { ofRequests: false, ofResponses: true } }
+  assert.match(await told(t, response, get, passing), withTrailers)
+  const old = await told(t, response, "GET / HTTP/1.0\r\n\r\n", passing)
+  assert.doesNotMatch(old, /trailer|grpc-status/i)
+  assert.ok(old.endsWith("\r\n\r\na"), old)
+})
+
+test("trailers of a request reach the backend where that is set", async (t) => {
+  for (const ofRequests of [true, false]) {
+    const backend = await answering(t, () => "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    const { ask } = await relay(t, [backend], { trailers: { ofRequests, ofResponses: false } })
+    await ask(`POST / HTTP/1.1\r\nHost: a\r\nConnection: close, x-hop\r\n${trailing}`)
+    const { text } = backend.wires[0]!
+    assert.equal(/\r\nTrailer: Grpc-Status\r\n/.test(text), ofRequests)
+    assert.ok(text.endsWith(ofRequests ? "\r\n0\r\nGrpc-Status: 0\r\n\r\n" : "\r\n0\r\n\r\n"), text)
+  }
+})
+
+test("a Trailer that Connection names is for this hop", async (t) => {
+  const response = `HTTP/1.1 200 OK\r\nConnection: trailer\r\n${trailing}`
+  const passing = { trailers: { ofRequests: false, ofResponses: true } }
+  assert.doesNotMatch(await told(t, response, get, passing), /\r\nTrailer:/)
+})
+
+test("heads of old backends are put right where that is set, however they are cut, and 502 where not", async (t) => {
+  const bytes = Buffer.from(
+    "HTTP/1.1 103 Early Hints\nLink : </a>\n\nHTTP/1.1 200\nA \t: b\n c\nContent-Length: 6\r\n\nhe\nllo",
+  )
+  for (const step of [1, 7, bytes.length]) {
+    const backend = await scripted(t, async (wire) => {
+      await wire.request()
+      for (let at = 0; at < bytes.length; at += step) {
+        wire.send(bytes.subarray(at, at + step))
+        if (step < bytes.length) await pause(0)
+      }
+    })
+    const { ask } = await relay(t, [backend], { lenientHeads: true })
+    const text = await ask(get)
+    assert.match(
+      text,
+      /^HTTP\/1\.1 103 Early Hints\r\nLink: <\/a>\r\n\r\nHTTP\/1\.1 200 \r\nA: b c\r\nContent-Length: 6\r\n(?:[^\r\n]+\r\n)*\r\nhe\nllo$/,
+    )
+  }
+  for (const bent of ["HTTP/1.1 200 OK\nA: b\n\n", "HTTP/1.1 200 OK\r\nA : b\r\n\r\n"])
+    assert.match(await told(t, bent), /^HTTP\/1\.1 502 [^]*invalid_response/)
+  for (const hopeless of ["HTTP/1.1 200 OK\n A: b\n\n", "HTTP/1.1 200 OK\nA\rb: c\n\n", "SSH-2.0-x\n"])
+    assert.match(await told(t, hopeless, get, { lenientHeads: true }), /^HTTP\/1\.1 502 [^]*invalid_response/)
+  const endless = "HTTP/1.1 200 OK\nA: b\n".padEnd(40_000, "A: b\n")
+  assert.match(await told(t, endless, get, { lenientHeads: true }), /^HTTP\/1\.1 502 [^]*invalid_response/)
+})

@@ -7,6 +7,11 @@ const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 const post = (framing: string): string => `POST / HTTP/1.1\r\nHost: a\r\n${framing}\r\n\r\n`
 
 const options = (field: string): string => `OPTIONS * HTTP/1.1\r\nHost: a\r\n${field}\r\n\r\n`
+/** Via says it once, CDN-Loop the other times. */
+const loops = (times: number): string =>
+  `GET / HTTP/1.1\r\nHost: a\r\nCDN-Loop: other, linebacker; a=b\r\n${"cdn-loop: linebacker\r\n".repeat(times - 2)}` +
+  "Via: 1.1 linebacker\r\n\r\n"
+
 const via = (times: number): string =>
   `GET / HTTP/1.1\r\nHost: a\r\nVia: ${Array(times).fill("1.1 linebacker").join(", ")}\r\nVia: 1.1 other\r\n\r\n`
 
@@ -147,6 +152,18 @@ test("OPTIONS with Max-Forwards goes one hop less far, and ends here at 0", asyn
   wire.send(options("Max-Forwards: x"))
   assert.equal((await wire.response()).status, 400)
   assert.equal(backend.wires.length, 1)
+})
+
+test("a request that CDN-Loop shows to go round in circles is 508, where backends do not see Via", async (t) => {
+  const backend = await answering(t, () => ok)
+  const { client } = await relay(t, [backend], { via: { toBackends: false, toClients: true } })
+  const wire = await client()
+  wire.send(loops(7))
+  const answer = await wire.response()
+  assert.deepEqual([answer.status, answer.field("via")], [200, "1.1 linebacker"])
+  wire.send(loops(8))
+  assert.equal((await wire.response()).status, 508)
+  assert.match(backend.wires[0]!.text, /\r\nVia: 1\.1 linebacker\r\n[^]*\r\nCDN-Loop: linebacker\r\n/)
 })
 
 test("a request that Via shows to go round in circles is 508", async (t) => {

@@ -137,7 +137,7 @@ export const errors = {
     "client",
     508,
     "never",
-    "Via says that the request went through this balancer too often.",
+    "Via or CDN-Loop says that the request went through this balancer too often.",
   ),
   client_gone: row(
     "client",

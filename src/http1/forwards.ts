@@ -1,4 +1,7 @@
-/** How far a request may still go, and how often it was here: Max-Forwards and Via (RFC 9110 7.6.2, 7.6.3). */
+/**
+ * How far a request may still go, and how often it was here: Max-Forwards and Via (RFC 9110 7.6.2, 7.6.3), or CDN-Loop
+ * (RFC 8586) where backends are not to see Via.
+ */
 import { type Head } from "./head.ts"
 import { fields } from "./field-names.ts"
 import { allowedMethods } from "./serialize.ts"
@@ -6,14 +9,16 @@ import { allowedMethods } from "./serialize.ts"
 /** A request that has been here this often goes round in circles. Several balancers in a row may share a name. */
 export const loopsMax = 8
 
-/** How many entries of Via carry this pseudonym. */
-export function timesVia(head: Head, pseudonym: string): number {
+/** How many entries of Via and CDN-Loop carry this pseudonym. */
+export function timesHere(head: Head, pseudonym: string): number {
   let times = 0
   for (let field = head.viaField; field !== -1 && field < head.count; field++) {
-    if (head.ids[field] !== fields.via) continue
+    const id = head.ids[field]
+    if (id !== fields.via && id !== fields["cdn-loop"]) continue
     for (const entry of head.value(field).split(",")) {
-      const [, by] = entry.trim().split(/[ \t]+/)
-      if (by === pseudonym) times++
+      // `1.1 name (comment)`, or `name; parameter`.
+      const words = entry.trim().split(/[ \t;]+/)
+      if (words[id === fields.via ? 1 : 0] === pseudonym) times++
     }
   }
   return times

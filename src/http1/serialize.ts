@@ -8,14 +8,19 @@ import { CR, LF, SP } from "./characters.ts"
 import { fields, firstExtraField } from "./field-names.ts"
 import type { Head } from "./head.ts"
 
-/** Which fields are left out of a head besides the hop-by-hop ones: 1 by name id. */
+/**
+ * Which fields are left out of a head besides the hop-by-hop ones, by name id: 0 goes on, `dropped` is left out.
+ * X-Forwarded-Host is made from the request's host where it is `dropped`, and not where it is `replaced`.
+ */
 export type DropTable = Uint8Array
+export const dropped = 1
+export const replaced = 2
 
 /** Makes a drop table from names; `extra` also drops every operator-added name. */
 export function dropTable(names: readonly (keyof typeof fields)[], extra: boolean): DropTable {
   const table = new Uint8Array(256)
-  for (const name of names) table[fields[name]] = 1
-  if (extra) table.fill(1, firstExtraField)
+  for (const name of names) table[fields[name]] = dropped
+  if (extra) table.fill(dropped, firstExtraField)
   return table
 }
 
@@ -44,7 +49,6 @@ export interface LineWriter {
  * The head of a request as it goes to any backend: origin form or `*`, HTTP/1.1, our own framing line. In the usual
  * case it is the client's own bytes up to the empty line, in one copy, and then our lines.
  *
- * @param drop X-Forwarded-Host is made from Host where it is dropped, and goes on as it is where it is not
  * @param constant whole field lines with their CRLF, latin1, validated by whoever made them
  * @param added like `constant`, for this request only
  * @param hostDefault the Host of an HTTP/1.0 request that named none
@@ -98,7 +102,7 @@ export function requestHeadBytes(
     start = offsets[host + 2]!
     end = offsets[host + 3]!
   }
-  if (end > start && end - start <= forwardedHostBytesMax && drop[fields["x-forwarded-host"]] === 1) {
+  if (end > start && end - start <= forwardedHostBytesMax && drop[fields["x-forwarded-host"]] === dropped) {
     at = put(out, at, forwardedHost)
     at = copy(out, at, bytes, start, end)
     at = put(out, at, lineEnd)

@@ -4,7 +4,8 @@
  * Whoever receives a trailer may merge it into the head it has long acted upon, so nothing passes that could change
  * what the message is, where it goes or who sent it; that a field is unknown is no reason to stop it.
  */
-import { plainName } from "./field-names.ts"
+import { fields, plainName } from "./field-names.ts"
+import type { Head } from "./head.ts"
 
 const denied: ReadonlySet<string> = new Set([
   // Framing, and what ends at this hop (RFC 9110 7.6.1).
@@ -53,6 +54,20 @@ const denied: ReadonlySet<string> = new Set([
   "vary",
 ])
 const deniedPrefixes: readonly string[] = ["content-", "if-", "x-forwarded-", "access-control-"]
+
+/**
+ * Lets the Trailer field go on with the trailer section that it announces (RFC 9110 6.6.2), unless Connection says that it
+ * is for this hop.
+ *
+ * @returns what Connection nominates, as `passableTrailers` wants it
+ */
+export function passTrailers(head: Head): string[] {
+  const nominated = head.nominations()
+  if (nominated.includes("trailer")) return nominated
+  for (let field = 0; field < head.count; field++)
+    if (head.ids[field] === fields.trailer) head.hopByHop[field] = 0
+  return nominated
+}
 
 /**
  * The lines of a trailer section that may go on, each with its CRLF and unchanged.

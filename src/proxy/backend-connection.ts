@@ -18,7 +18,9 @@ import { LF } from "../http1/characters.ts"
 import { type Head, incomplete, invalid } from "../http1/head.ts"
 import { fields } from "../http1/field-names.ts"
 import { Joiner } from "../http1/kept-bytes.ts"
+import { isBent, straightened } from "../http1/lenient-head.ts"
 import { parseResponseHead, responseFraming } from "../http1/response-head.ts"
+import { passTrailers } from "../http1/trailers.ts"
 import { isTunnelProtocol } from "../http1/upgrade.ts"
 import type { BackendPool } from "./backend-pool.ts"
 import type { Context } from "./context.ts"
@@ -54,7 +56,7 @@ export interface BackendSide {
   readonly decodesChunked: boolean
   /** It has asked for another protocol: 101 opens the tunnel. */
   readonly upgrades: boolean
-  /** The client wants the trailer section (`TE: trailers`). */
+  /** The client gets the trailer section. */
   readonly takesTrailers: boolean
   /** Bytes that were passed on are still to be written to the client. */
   readonly isHolding: boolean
@@ -381,11 +383,25 @@ export class BackendConnection implements Limited {
     if (exchange.isHolding) this.#isLent = true
   }
 
-  #readHeads(exchange: BackendSide, bytes: Buffer, start: number, length: number): void {
+  #readHeads(exchange: BackendSide, received: Buffer, start: number, receivedTo: number): void {
     const { options, names, responseHead: head } = this.#context
+    let bytes = received
     let from = start
+    let length = receivedTo
+    let isStraight = !options.lenientHeads
     for (;;) {
-      const end = parseResponseHead(head, bytes, from, length, options.limits, names)
+      let end = parseResponseHead(head, bytes, from, length, options.limits, names)
+      if (end === invalid && !isStraight && isBent(head)) {
+        const straight = straightened(bytes, from, length)
+        if (straight === undefined) end = incomplete
+        else {
+          bytes = straight
+          from = 0
+          length = straight.length
+          isStraight = true
+          continue
+        }
+      }
       if (end === invalid) {
         this.#fail("invalid_response", `(${head.error})`)
         return
@@ -411,6 +427,7 @@ export class BackendConnection implements Limited {
       exchange.onInterim(head)
       if (this.#exchange !== exchange) return
       from = end
+      isStraight = !options.lenientHeads
     }
   }
 
@@ -454,7 +471,7 @@ export class BackendConnection implements Limited {
     this.#pieceMs = isEventStream(head) ? options.timeouts.streamIdleMs : options.timeouts.betweenBytesMs
     if (framing === "close" || length > slowBytes) this.#disband()
     this.#limit(this.#pieceMs)
-    const trailers = exchange.takesTrailers && framing === "chunked" ? head.nominations() : undefined
+    const trailers = exchange.takesTrailers && framing === "chunked" ? passTrailers(head) : undefined
     this.#reader.begin(framing, length, exchange.decodesChunked, trailers)
     const at = this.#reader.read(bytes, from, to)
     if (this.#reader.state === "invalid") {

@@ -21,8 +21,9 @@ import { LF } from "../http1/characters.ts"
 import { type Head, incomplete, invalid } from "../http1/head.ts"
 import { Joiner } from "../http1/kept-bytes.ts"
 import { parseRequestHead } from "../http1/request-head.ts"
-import { loopsMax, optionsAnswer, takeForward, timesVia } from "../http1/forwards.ts"
+import { loopsMax, optionsAnswer, takeForward, timesHere } from "../http1/forwards.ts"
 import { errorAnswer } from "../http1/serialize.ts"
+import { passTrailers } from "../http1/trailers.ts"
 import { lastRequestMs, type Limited, never, type Tick } from "./deadlines.ts"
 import { readDirectly, readOn } from "./direct-reading.ts"
 import { type ClientSide, Exchange, type ExchangeContext } from "./exchange.ts"
@@ -420,7 +421,7 @@ export class ClientConnection implements ClientSide, Limited {
 
   /** Max-Forwards as it goes on, if there is one; undefined when the request ends here, with its answer. */
   #forwardedLine(head: Head): string | undefined {
-    if (head.viaField !== -1 && timesVia(head, this.#owner.options.name) >= loopsMax) {
+    if (head.viaField !== -1 && timesHere(head, this.#owner.options.name) >= loopsMax) {
       this.#refuse("loop_detected")
       return undefined
     }
@@ -472,7 +473,8 @@ export class ClientConnection implements ClientSide, Limited {
     this.#isBodyOpen = !ended
     if (!ended) {
       this.#reader ??= new BodyReader(options.limits)
-      this.#reader.begin(head.chunked ? "chunked" : "length", head.contentLength, false)
+      const trailers = head.chunked && options.trailers.ofRequests ? passTrailers(head) : undefined
+      this.#reader.begin(head.chunked ? "chunked" : "length", head.contentLength, false, trailers)
     }
     const { exchangeMs } = options.timeouts
     this.#exchangeEndsAt = exchangeMs === 0 ? never : this.#owner.deadlines.after(exchangeMs)

@@ -137,6 +137,9 @@ export class DataPlane {
       demandLines: resourceFields.map((name) => `${name}: `),
       hostDefault,
       requestIds: new RequestIds(prefix),
+      viaLines: options.via.toClients
+        ? [`Via: 1.0 ${options.name}\r\n`, `Via: 1.1 ${options.name}\r\n`]
+        : ["", ""],
       placement: new Placement(options.resources, this.#routes.at(0).demand),
       isStopping: false,
       onClientClosed: (client) => this.#onClientClosed(client),

@@ -131,6 +131,8 @@ export interface ExchangeContext extends Context {
   /** The Host of an HTTP/1.0 request that names none; undefined: the address that its client has connected to. */
   readonly hostDefault: Buffer | undefined
   readonly requestIds: LineWriter
+  /** Via as clients get it, of a response in HTTP/1.0 and in HTTP/1.1; "" where they do not. */
+  readonly viaLines: readonly [http10: string, http11: string]
   /** The balancer stops: no connection is kept after its exchange, and each response says so. */
   readonly isStopping: boolean
 }
@@ -226,7 +228,7 @@ export class Exchange implements BackendSide {
     // Only a request that has ended can leave its connection to another protocol.
     if (head.upgrade && !(ended && context.options.upgrade && isTunnelProtocol(head))) head.upgrade = false
     this.upgrades = head.upgrade
-    this.takesTrailers = head.teTrailers
+    this.takesTrailers = head.teTrailers || (head.minor === 1 && context.options.trailers.ofResponses)
     this.#idempotent = isIdempotent(head.method)
     this.#safe = ended && !head.upgrade && isSafe(head.method)
     this.#bindsConnection = head.bindsConnection
@@ -663,6 +665,7 @@ export class Exchange implements BackendSide {
     if (head.reportField !== -1) this.#report(reportIn(head, options.resources))
     if (head.status === 429 || head.status === 503) this.#retryAfterMs = retryAfterIn(head)
     if (affinity?.kind === "cookie") added += this.#bindingLines(affinity)
+    added += this.#context.viaLines[head.minor]
     if (options.backendHeader) added += `X-Linebacker-Backend: ${this.#attempt!.backend.id}\r\n`
     if (head.upgradeField !== -1 && head.status !== 101) head.upgrade = this.#advertises(head)
     const drops = head.status === 204 || head.status < 200 ? this.#drops.noLength : this.#drops.usual

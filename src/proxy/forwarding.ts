@@ -9,7 +9,7 @@ import { isIpv4, isIpv6, plainIp } from "../core/endpoint.ts"
 import { ipBytes } from "../core/ip-bytes.ts"
 import { fields } from "../http1/field-names.ts"
 import type { Head } from "../http1/head.ts"
-import { type DropTable, dropTable } from "../http1/serialize.ts"
+import { type DropTable, dropTable, replaced } from "../http1/serialize.ts"
 import { hostOf } from "./authority.ts"
 import { contains, rangesOf } from "./ip-ranges.ts"
 
@@ -36,6 +36,8 @@ export interface ForwardingOptions {
   readonly name: string
   /** CIDRs of proxies whose word on the client is taken. */
   readonly trustedProxies: readonly string[]
+  /** Whether backends get Via; without it CDN-Loop (RFC 8586) shows loops. */
+  readonly via: { readonly toBackends: boolean }
   /** Send Forwarded always; else only where a trusted proxy has begun it. */
   readonly forwarded: boolean
   /** What a client asks of load reports is for the balancer, and not passed on. */
@@ -51,38 +53,46 @@ const originFields = [
   "x-forwarded-port",
   "forwarded",
 ] as const
+/** Other fields in which proxies say the same, and which backends believe: only those that are trusted may. */
+const claimFields = ["x-real-ip", "x-forwarded-ssl", "x-forwarded-scheme", "front-end-https"] as const
 
 /** Makes the `Forwarding` of each connection. */
 export class ForwardingRules {
   readonly #options: ForwardingOptions
   readonly #trusted: BlockList
+  readonly #dropsOfStrangers: DropTable
   readonly #drops: DropTable
-  /** For a head whose X-Forwarded-Host goes on as it is. */
-  readonly #dropsButHost: DropTable
+  /** For a head whose X-Forwarded-Host is believed. */
+  readonly #dropsNamedHost: DropTable
 
   constructor(options: ForwardingOptions) {
     this.#options = options
     this.#trusted = rangesOf(options.trustedProxies, "trustedProxies")
     const asked = options.dropsReportFormat === true ? (["endpoint-load-metrics-format"] as const) : []
-    this.#drops = dropTable([...ownFields, ...originFields, ...asked], true)
-    this.#dropsButHost = this.#drops.slice()
-    this.#dropsButHost[fields["x-forwarded-host"]] = 0
+    const drops = [...ownFields, ...originFields, ...asked] as const
+    this.#dropsOfStrangers = dropTable([...drops, ...claimFields], true)
+    this.#drops = dropTable(drops, true)
+    this.#dropsNamedHost = this.#drops.slice()
+    this.#dropsNamedHost[fields["x-forwarded-host"]] = replaced
   }
 
   /** @param peer who speaks HTTP to us: its IP address, or undefined when it has none. */
   of(peer: string | undefined, isTls: boolean): Forwarding {
-    const { name, forwarded, trustedProxies } = this.#options
-    const origin: Origin = { address: peer === undefined ? "unknown" : plainIp(peer), isTls, via: name }
+    const { name, forwarded, trustedProxies, via } = this.#options
+    const address = peer === undefined ? "unknown" : plainIp(peer)
+    const passed = via.toBackends ? `Via: 1.1 ${name}\r\n` : `CDN-Loop: ${name}\r\n`
+    const origin: Origin = { address, isTls, passed }
     return trustedProxies.length > 0 && contains(this.#trusted, origin.address)
-      ? new TrustedForwarding(origin, forwarded, this.#drops, this.#dropsButHost)
-      : new PlainForwarding(origin, forwarded, this.#drops)
+      ? new TrustedForwarding(origin, forwarded, this.#drops, this.#dropsNamedHost)
+      : new PlainForwarding(origin, forwarded, this.#dropsOfStrangers)
   }
 }
 
 interface Origin {
   readonly address: string
   readonly isTls: boolean
-  readonly via: string
+  /** The field line that says that a request has come through here, of a client of HTTP/1.1. */
+  readonly passed: string
 }
 
 class PlainForwarding implements Forwarding {
@@ -94,17 +104,17 @@ class PlainForwarding implements Forwarding {
   #clientBytes: Uint8Array | undefined | null = null
 
   constructor(origin: Origin, forwarded: boolean, drops: DropTable) {
-    const { address, isTls, via } = origin
+    const { address, isTls, passed } = origin
     this.drops = drops
     this.#isTls = isTls
     this.#client = address
     this.#fields =
       `X-Forwarded-For: ${address}\r\nX-Forwarded-Proto: ${protocol(isTls)}\r\n` +
-      `${forwarded ? `Forwarded: ${element(origin)}\r\n` : ""}Via: 1.1 ${via}\r\n`
+      `${forwarded ? `Forwarded: ${element(origin)}\r\n` : ""}${passed}`
   }
 
-  fieldsFor(): string {
-    return this.#fields
+  fieldsFor(head: Head): string {
+    return head.minor === 0 ? receivedAs10(this.#fields) : this.#fields
   }
 
   isSecure(): boolean {
@@ -127,37 +137,36 @@ class TrustedForwarding implements Forwarding {
   readonly #origin: Origin
   readonly #forwarded: boolean
   readonly #drops: DropTable
-  readonly #dropsButHost: DropTable
+  readonly #dropsNamedHost: DropTable
 
-  constructor(origin: Origin, forwarded: boolean, drops: DropTable, dropsButHost: DropTable) {
+  constructor(origin: Origin, forwarded: boolean, drops: DropTable, dropsNamedHost: DropTable) {
     this.#origin = origin
     this.#forwarded = forwarded
     this.drops = drops
     this.#drops = drops
-    this.#dropsButHost = dropsButHost
+    this.#dropsNamedHost = dropsNamedHost
   }
 
   fieldsFor(head: Head): string {
-    const { address, via } = this.#origin
-    const host = only(head, fields["x-forwarded-host"])
-    const keepsHost = host !== undefined && host.length <= hostBytesMax && hostOf(host) !== undefined
-    this.drops = keepsHost ? this.#dropsButHost : this.#drops
+    const { address, passed } = this.#origin
+    const host = membersOf(valuesOf(head, fields["x-forwarded-host"])).find(isHost)
+    this.drops = host === undefined ? this.#drops : this.#dropsNamedHost
+    let lines = host === undefined ? "" : `X-Forwarded-Host: ${host}\r\n`
     const hops = addressesIn(valuesOf(head, fields["x-forwarded-for"]))
-    let lines = `X-Forwarded-For: ${[...hops, address].join(", ")}\r\n`
+    lines += `X-Forwarded-For: ${[...hops, address].join(", ")}\r\n`
     lines += `X-Forwarded-Proto: ${protocol(this.isSecure(head))}\r\n`
-    const port = only(head, fields["x-forwarded-port"])
-    if (port !== undefined && isPort(port)) lines += `X-Forwarded-Port: ${port}\r\n`
+    const port = membersOf(valuesOf(head, fields["x-forwarded-port"])).find(isPort)
+    if (port !== undefined) lines += `X-Forwarded-Port: ${port}\r\n`
     if (this.#forwarded || head.find(fields.forwarded) !== -1) {
       const elements = elementsIn(valuesOf(head, fields.forwarded))
       lines += `Forwarded: ${[...elements, element(this.#origin)].join(", ")}\r\n`
     }
-    return `${lines}Via: 1.1 ${via}\r\n`
+    lines += passed
+    return head.minor === 0 ? receivedAs10(lines) : lines
   }
 
   isSecure(head: Head): boolean {
-    const said = only(head, fields["x-forwarded-proto"])?.toLowerCase()
-    if (said === "https") return true
-    return said === "http" ? false : this.#origin.isTls
+    return saidSecure(head) ?? this.#origin.isTls
   }
 
   clientOf(head: Head): string | undefined {
@@ -171,6 +180,51 @@ class TrustedForwarding implements Forwarding {
     const client = this.clientOf(head)
     return client === undefined ? undefined : ipBytes(client)
   }
+}
+
+/** Via with the version in which the message was received (RFC 9110 7.6.3). */
+function receivedAs10(lines: string): string {
+  return lines.replace("\r\nVia: 1.1 ", "\r\nVia: 1.0 ")
+}
+
+/** What is said of TLS in words other than yes and no: the schemes of HTTP, and of WebSocket (RFC 6455 3). */
+const secureWords: ReadonlyMap<string, boolean> = new Map([
+  ["https", true],
+  ["wss", true],
+  ["on", true],
+  ["http", false],
+  ["ws", false],
+  ["off", false],
+])
+
+/**
+ * Whether the client came over TLS, as trusted proxies say; undefined when they do not. The first field that says
+ * something counts, and of a list the first member that is known: the proxy nearest to the client has written it, and
+ * what those behind it say is how they spoke among themselves. So a proxy that is trusted must replace what clients send.
+ */
+function saidSecure(head: Head): boolean | undefined {
+  return (
+    firstKnown(membersOf(valuesOf(head, fields["x-forwarded-proto"]))) ??
+    firstKnown(elementsIn(valuesOf(head, fields.forwarded)).map(protoOf)) ??
+    firstKnown(membersOf(valuesOf(head, fields["x-forwarded-scheme"]))) ??
+    firstKnown(membersOf(valuesOf(head, fields["x-forwarded-ssl"]))) ??
+    firstKnown(membersOf(valuesOf(head, fields["front-end-https"])))
+  )
+}
+
+function firstKnown(words: readonly string[]): boolean | undefined {
+  for (const word of words) {
+    const isSecure = secureWords.get(word.toLowerCase())
+    if (isSecure !== undefined) return isSecure
+  }
+  return undefined
+}
+
+/** The value of `proto` in a well-formed element of Forwarded (RFC 7239 5.4), or "". */
+function protoOf(text: string): string {
+  for (const [, name = "", plain, quoted] of text.matchAll(pairForm))
+    if (name.toLowerCase() === "proto") return plain ?? quoted ?? ""
+  return ""
 }
 
 function protocol(isTls: boolean): string {
@@ -188,15 +242,12 @@ function withoutPort(node: string): string {
   return isIpv6(node) ? node : node.replace(/:[0-9]+$/, "")
 }
 
-/** The value of a field that is there exactly once. */
-function only(head: Head, id: number): string | undefined {
-  let found = -1
-  for (let field = 0; field < head.count; field++) {
-    if (head.ids[field] !== id) continue
-    if (found !== -1) return undefined
-    found = field
-  }
-  return found === -1 ? undefined : head.value(found)
+/** The members of a list; empty ones say nothing (RFC 9110 5.6.1). */
+function membersOf(list: string): string[] {
+  return list
+    .split(",")
+    .map((member) => member.trim())
+    .filter((member) => member !== "")
 }
 
 /** The values of all fields of that name as one list (RFC 9110 5.3). */
@@ -251,11 +302,18 @@ function isNode(text: string): boolean {
   return ipv6 === undefined ? ipv4 !== undefined && isIpv4(ipv4) : isIpv6(ipv6)
 }
 
-const pair = String.raw`[!#$%&'*+.^_\x60|~0-9A-Za-z-]+=(?:[!#$%&'*+.^_\x60|~0-9A-Za-z-]+|"(?:[\t \x21\x23-\x5b\x5d-\x7e]|\\[\t \x21-\x7e])*")`
+const token = String.raw`[!#$%&'*+.^_\x60|~0-9A-Za-z-]+`
+const quotedText = String.raw`(?:[\t \x21\x23-\x5b\x5d-\x7e]|\\[\t \x21-\x7e])*`
+const pair = `${token}=(?:${token}|"${quotedText}")`
 const elementForm = new RegExp(`^(?:${pair})(?:;(?:${pair})?)*$`)
+const pairForm = new RegExp(`(${token})=(?:(${token})|"(${quotedText})")`, "g")
 
 function isElement(text: string): boolean {
   return elementForm.test(text)
+}
+
+function isHost(text: string): boolean {
+  return text.length <= hostBytesMax && hostOf(text) !== undefined
 }
 
 function isPort(text: string): boolean {

@@ -40,6 +40,12 @@ const exceptions: readonly Exception[] = [
     why: "an interim response that says close closes after the final one, which is still to come (RFC 9110 15.2)",
     takes: (_, before) => before !== undefined && before.status >= 100 && before.status < 200,
   },
+  ...["HPE_INVALID_TRANSFER_ENCODING", undefined].map((error) => ({
+    error,
+    why: "a tab around a value is white space (RFC 9110 5.6.3); Transfer-Encoding is written anew",
+    takes: ({ fields }: ReadMessage) =>
+      fields.some(({ name, blanks }) => name.toLowerCase() === "transfer-encoding" && blanks.includes("\t")),
+  })),
   {
     error: "HPE_STRICT",
     why: "recipients must take blanks around a chunk extension (RFC 9112 7.1.1); size lines are written anew",
@@ -49,8 +55,8 @@ const exceptions: readonly Exception[] = [
 ]
 
 interface Exception {
-  /** What llhttp says. */
-  readonly error: string
+  /** What llhttp says; undefined when it waits for the end of the connection. */
+  readonly error: string | undefined
   readonly why: string
   readonly takes: (message: ReadMessage, before: ReadMessage | undefined) => boolean
 }
@@ -86,7 +92,13 @@ export function compare(ours: WireReader, theirs: OracleReading): Verdict {
     if (why !== undefined) return { kind: "apart", why: `message ${index}: ${why}` }
     if (message.state !== "complete") return incomplete(ours, other, theirs, ours.messages[index - 1])
     if (!other.isComplete) return without(message, ours.messages[index - 1], theirs)
-    if (message.data !== other.data) return { kind: "apart", why: `message ${index}: another body` }
+    if (message.data !== other.data)
+      return (
+        exceptionOf(message, ours.messages[index - 1], theirs) ?? {
+          kind: "apart",
+          why: `message ${index}: another body`,
+        }
+      )
     // What follows is another protocol's until the backend has said no: we leave it unread, llhttp drops it.
     if (message.flags.includes("upgrade")) return { kind: "taken", why: "up to Upgrade" }
   }
@@ -95,8 +107,16 @@ export function compare(ours: WireReader, theirs: OracleReading): Verdict {
 
 /** We have a message, or more of one, that they have not. */
 function without(message: ReadMessage, before: ReadMessage | undefined, theirs: OracleReading): Verdict {
+  return exceptionOf(message, before, theirs) ?? missing(theirs)
+}
+
+function exceptionOf(
+  message: ReadMessage,
+  before: ReadMessage | undefined,
+  theirs: OracleReading,
+): Verdict | undefined {
   const exception = exceptions.find(({ error, takes }) => error === theirs.error && takes(message, before))
-  return exception === undefined ? missing(theirs) : { kind: "excepted", why: exception.why }
+  return exception && { kind: "excepted", why: exception.why }
 }
 
 function missing({ error }: OracleReading): Verdict {
@@ -114,7 +134,8 @@ function incomplete(
   if (ours.refused !== undefined) return refused(ours, theirs)
   const last = ours.messages.at(-1)!
   if (theirs.error !== undefined && last.state === "body") return without(last, before, theirs)
-  return other.isComplete ? { kind: "apart", why: "we wait for what they have" } : { kind: "taken", why: "" }
+  if (!other.isComplete) return { kind: "taken", why: "" }
+  return exceptionOf(last, before, theirs) ?? { kind: "apart", why: "we wait for what they have" }
 }
 
 /** All of our messages are theirs too. */

@@ -152,6 +152,7 @@ export function exchangeWorld(
     askLine: "",
     demandLines: [],
     hostDefault: Buffer.from("x"),
+    viaLines: ["", ""],
     requestIds: new RequestIds("12345678-0"),
     placement: new Placement(resources, routes.at(0).demand),
     isStopping: false,

@@ -102,10 +102,10 @@ function sameWhenForwarded(bytes: Buffer, told: (kind: string) => void): void {
 /** What of a request must arrive. */
 function essence({ method, target, path, fields, data }: ReadMessage): unknown {
   const kept = fields.filter(({ name, hop }) => !hop && !own.has(name.toLowerCase()))
-  // An absolute form says what Host says, or would say in a request of HTTP/1.0 that has none.
+  // An absolute form takes the place of Host (RFC 9112 3.2.2).
   const authority = /^https?:\/\/([^/?]*)/i.exec(target)?.[1]
   const host =
-    fields.find(({ name }) => name.toLowerCase() === "host")?.value ?? authority ?? hostDefault.toString()
+    authority ?? fields.find(({ name }) => name.toLowerCase() === "host")?.value ?? hostDefault.toString()
   const sent = path === "" || path.startsWith("?") ? `/${path}` : path
   return { method, path: method === "OPTIONS" && path === "" ? "*" : sent, host, fields: kept, data }
 }

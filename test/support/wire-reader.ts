@@ -28,6 +28,8 @@ export interface ReadOptions {
 export interface ReadField {
   readonly name: string
   readonly value: string
+  /** What stands around the value. */
+  readonly blanks: string
   /** It ends at this hop. */
   readonly hop: boolean
 }
@@ -188,7 +190,11 @@ function messageOf(head: Head, framing: Framing): ReadMessage {
   const fields: ReadField[] = []
   for (let field = 0; field < head.count; field++) {
     const name = text(head.offsets[field * 4]!, head.offsets[field * 4 + 1]!)
-    fields.push({ name, value: head.value(field), hop: head.hopByHop[field] === 1 })
+    const lineEnd = field + 1 < head.count ? head.offsets[field * 4 + 4]! - 2 : head.end - 4
+    const blanks =
+      text(head.offsets[field * 4 + 1]! + 1, head.offsets[field * 4 + 2]!) +
+      text(head.offsets[field * 4 + 3]!, lineEnd)
+    fields.push({ name, value: head.value(field), blanks, hop: head.hopByHop[field] === 1 })
   }
   const isRequest = head.status === 0
   return {
