@@ -51,17 +51,22 @@ test("turns are kept when members and penalties change, and are sooner with a lo
   tried(trials, 90)
   trials.rebuild(members.toReversed(), Float64Array.of(16, 1))
   assert.deepEqual(tried(trials, 7), [0])
-  trials.rebuild(members.toReversed(), Float64Array.of(1.5, 1))
-  assert.deepEqual(tried(trials, 10), [0])
+  trials.rebuild(members.toReversed(), Float64Array.of(2, 1))
+  assert.deepEqual(tried(trials, 13), [0])
   trials.rebuild(members, Float64Array.of(1, 1))
   assert.deepEqual(tried(trials, 1_000), [])
 })
 
 test("one trial a refresh", () => {
   const members = fleet({}, {})
-  const trials = made(members, 1, 1.01)
-  assert.deepEqual(tried(trials, 7), [])
+  const trials = made(members, 1, 2)
+  assert.deepEqual(tried(trials, 12), [])
   assert.equal(trials.next(), 1)
   trials.begun(1)
   for (let n = 0; n < 50; n++) assert.equal(trials.next(), -1)
+})
+
+test("with a penalty so low that prices give it requests again a member is rarely tried", () => {
+  assert.deepEqual(tried(made(fleet({}, {}), 1, 1.9), 96), [])
+  assert.deepEqual(tried(made(fleet({}, {}), 1, 1.9), 97), [1])
 })

@@ -1,5 +1,7 @@
 // Hot path: `next` once a pick. Which member that fails is tried, so that one that works again comes back.
 import type { Backend, BackendId } from "../core/backend.ts"
+import { penaltyMax } from "../core/knowledge.ts"
+import { averageFrom } from "./believed.ts"
 
 /** A fleet counts as this many members at least: with a penalty of 16 one request in 96 is a trial. */
 const fleetMin = 6
@@ -7,7 +9,8 @@ const fleetMin = 6
 /**
  * A member that fails may get no requests at all, and then nothing tells when it works again. So each is tried with
  * one request in so many as would be its part of them all over its penalty, and that only while nothing runs there:
- * what runs will tell. The more of its trials succeed the lower its penalty becomes, and the more it is tried.
+ * what runs will tell. The more of its trials succeed the lower its penalty becomes, and the more it is tried, until the
+ * penalty is so low that prices give it requests again: from there on a trial, which asks for no price, is rare.
  *
  * Counts requests and not time: whatever the load, the part of them that fails because of trials is the same. At most
  * one trial a refresh. Memory: a number a member with a penalty.
@@ -35,7 +38,7 @@ export class Trials {
     for (const [index, { id }] of this.#members.entries()) {
       const penalty = this.#penalties[index]!
       if (penalty === 1) continue
-      // With a lower penalty it is sooner, never later.
+      // A turn that has been given comes no later because the penalty has changed.
       const latest = this.#asked + this.#interval(index)
       const turn = Math.min(this.#at.get(id) ?? latest, latest)
       at.set(id, turn)
@@ -58,6 +61,7 @@ export class Trials {
   }
 
   #interval(index: number): number {
-    return Math.max(fleetMin, this.#members.length) * this.#penalties[index]!
+    const penalty = this.#penalties[index]!
+    return Math.max(fleetMin, this.#members.length) * (penalty >= averageFrom ? penalty : penaltyMax)
   }
 }
