@@ -7,10 +7,10 @@ import { availableParallelism, tmpdir } from "node:os"
 import { join } from "node:path"
 import { test } from "node:test"
 import type { StateView } from "../src/control/state-view.ts"
-import { get } from "./support/messages.ts"
+import { get, ok } from "./support/messages.ts"
 import type { Mishap } from "./support/mishap.ts"
 import { type Answer, askMany, type Cleaner, until } from "./support/processes.ts"
-import { answering, dial, type Wire } from "./support/relay.ts"
+import { answering, dial, type Message, type Wire } from "./support/relay.ts"
 
 /** Generous: a busy machine is slow to start a thread. */
 const patienceMs = 30_000
@@ -32,12 +32,13 @@ interface Program {
   readonly signal: (name: NodeJS.Signals) => void
 }
 
-/** `serve` before one backend that answers at once, ready. */
+/** `serve` before one backend, which answers at once without `answer`; ready. */
 async function program(
   cleaner: Cleaner & Parameters<typeof answering>[0],
   timeouts: Readonly<Record<string, string>> = {},
+  answer: (request: Message) => string | Promise<string> = () => ok("ok"),
 ): Promise<Program> {
-  const backend = await answering(cleaner, () => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+  const backend = await answering(cleaner, answer)
   const folder = mkdtempSync(join(tmpdir(), "linebacker-threads-"))
   const file = join(folder, "linebacker.json")
   const listen = "127.0.0.1:0"
@@ -199,7 +200,9 @@ test("a data-plane thread that stands still is said, makes it unready, and is re
 })
 
 test("a thread that hangs in the system is replaced, is not ready, and does not keep SIGTERM from ending it", async (t) => {
-  const { cause, folder, said, state, readiness, signal, ended } = await program(t)
+  const held: (() => void)[] = []
+  const hold = (): Promise<string> => new Promise((resolve) => held.push(() => resolve(ok("ok"))))
+  const { cause, folder, port, said, state, readiness, signal, ended } = await program(t, {}, hold)
   const path = join(folder, "pipe")
   execFileSync("mkfifo", [path])
   cause({ to: 0, kind: "system", path })
@@ -208,6 +211,23 @@ test("a thread that hangs in the system is replaced, is not ready, and does not 
   const [status, body] = await readiness()
   assert.equal(status, 503)
   assert.match(body, /stands still/)
+
+  // New connections that reach those that live.
+  const wires = await Promise.all(Array.from({ length: 16 * threads }, () => dial(port)))
+  for (const wire of wires) wire.send(get())
+  await until("most are under way", () => held.length >= 4 * threads, patienceMs)
+  await until("all of them count", async () => (await state()).totals.inFlight === held.length, patienceMs)
+  // The call returns after all, and the thread ends: that gives back nothing of what its successor holds.
+  writeFileSync(path, "")
+  await until("it is ready again", async () => (await readiness())[0] === 200, patienceMs)
+  const { inFlight, reserved } = (await state()).totals
+  assert.deepEqual([inFlight, reserved["compute"]], [held.length, held.length])
+  for (const release of held) release()
+  await until("all are answered", async () => (await state()).totals.inFlight === 0, patienceMs)
+
+  execFileSync("mkfifo", [`${path}2`])
+  cause({ to: 1, kind: "system", path: `${path}2` })
+  await until("it is known", () => said().split("hangs in the system").length === 3, patienceMs)
   signal("SIGTERM")
   assert.ok([0, 143, "SIGTERM"].includes(await ended))
 })
