@@ -4,10 +4,13 @@ import { until } from "../test/support/processes.ts"
 import { createServer as createHttpServer } from "node:http"
 import { createServer } from "node:net"
 import type { AddressInfo } from "node:net"
+import { Worker } from "node:worker_threads"
+import type { Snapshot } from "./cluster/snapshot.ts"
 import { type Balancer, createBalancer, StartError } from "./balancer.ts"
 import { readTextFile } from "./control/config-file.ts"
 import type { Config } from "./control/config.ts"
 import { parseConfig } from "./control/config-parse.ts"
+import type { ToWorker } from "./proxy/messages.ts"
 import { policies } from "./policies/index.ts"
 
 const listen = "127.0.0.1:0"
@@ -45,6 +48,32 @@ test("a request that comes before the first backend is answered by it, whichever
   })
   const statuses = await Promise.all(answers.map(async (answer) => (await answer).status))
   assert.deepEqual(new Set(statuses), new Set([200]))
+})
+
+test("backends that start together are one snapshot each 20 ms at most, and none of them is missed", async (t) => {
+  const post = t.mock.method(Worker.prototype, "postMessage")
+  const backend = createServer((socket) => socket.on("error", () => {}).destroy())
+  await new Promise<void>((resolve) => void backend.listen(0, "127.0.0.1", resolve))
+  t.after(() => backend.close())
+  const balancer = await started(t, { workers: 1, timeouts: { unready: "0s", drain: "0s" } })
+  const from = performance.now()
+  const { port } = backend.address() as AddressInfo
+  const ids = Array.from({ length: 200 }, (_, index) => `b${index}`)
+  await Promise.all(
+    ids.map((id) =>
+      fetch(`http://127.0.0.1:${balancer.listeners.registration.port}/v1/backends/${id}`, {
+        method: "PUT",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ address: `127.0.0.1:${port}`, capacity: { compute: 1, storage: 1 } }),
+      }),
+    ),
+  )
+  const snapshots = (): readonly Snapshot[] =>
+    post.mock.calls
+      .map(({ arguments: [message] }) => message as ToWorker)
+      .flatMap((message) => (message.kind === "snapshot" ? [message.snapshot] : []))
+  await until("the thread knows that all serve", () => snapshots().at(-1)?.eligible.length === 200, 60_000)
+  assert.ok(snapshots().length <= (performance.now() - from) / 20 + 1, `${snapshots().length} snapshots`)
 })
 
 test("stopping twice, at once or later, is stopping once", async (t) => {

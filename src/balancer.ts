@@ -25,6 +25,7 @@ import {
   descriptorsUsed,
 } from "./control/descriptor-budget.ts"
 import { Learning, learnMs } from "./control/learning.ts"
+import { Paced } from "./control/paced.ts"
 import { LoadPolls } from "./control/load-polls.ts"
 import {
   type CurrentPolicy,
@@ -55,6 +56,15 @@ import { systemClock, systemRng, systemTimers, wallClock } from "./system.ts"
 
 /** How often leases are looked at. Nothing waits for it longer than this. */
 const tickMs = 250
+
+/**
+ * The least time between two snapshots, for so many members. Each snapshot is copied to every thread and gone through
+ * there, which takes time that grows with the members, so that the spacing does too: to follow a fleet that starts costs
+ * a small part of a core, however large it is. The first change after a quiet time waits for nothing.
+ */
+function snapshotSpacingMs(members: number): number {
+  return Math.min(Math.max(20, members / 10), tickMs)
+}
 /** With room for fewer clients than this the operator is told. */
 const clientsFew = 1_000
 
@@ -143,6 +153,7 @@ class RunningBalancer implements Balancer {
   readonly #desk: PolicyDesk
   readonly #polls: LoadPolls | undefined
   readonly #cookieKey: string
+  readonly #publishing: Paced
   #threads: Threads | undefined
   #tls: TlsKeeper | undefined
   #registration: RegistrationListener | undefined
@@ -152,6 +163,7 @@ class RunningBalancer implements Balancer {
   #sampledAt = 0
   #learnedAt = 0
   #published = 0
+  #publishedMembers = 0
   #threadsDied = 0
   #threadsStill = 0
   #isStopping = false
@@ -193,6 +205,12 @@ class RunningBalancer implements Balancer {
       },
     })
     this.#dialer = new Dialer(config.backends, systemClock, { log, timers: systemTimers })
+    this.#publishing = new Paced(
+      () => this.#publish(),
+      () => snapshotSpacingMs(this.#publishedMembers),
+      systemClock,
+      systemTimers,
+    )
     const planner = new MixPlanner(resources)
     this.#learning = new Learning(
       {
@@ -233,7 +251,7 @@ class RunningBalancer implements Balancer {
       clock: systemClock,
       rng: systemRng(),
       timers: systemTimers,
-      onChange: () => this.#publish(),
+      onChange: () => this.#publishing.ask(),
       onBug: (error) => this.#bugs.report("the checks", error),
       ...checksAtOnce,
     })
@@ -322,7 +340,7 @@ class RunningBalancer implements Balancer {
         ...(registration.allow === undefined ? {} : { allow: registration.allow }),
         allowForeignAddresses: registration.allowForeignAddresses,
         unixFolders: registration.unixFolders,
-        onChange: () => this.#publish(),
+        onChange: () => this.#publishing.ask(),
         onUtilization: (id, utilization) =>
           this.#bugs.guard("the learner", () => this.#onUtilization(id, utilization)),
         onBug: (error) => this.#bugs.report("the registration API", error),
@@ -386,6 +404,7 @@ class RunningBalancer implements Balancer {
     const { unreadyMs } = this.#config.timeouts
     if (wasReady) await new Promise<void>((resolve) => void systemTimers.set(unreadyMs, resolve))
     clearInterval(this.#tick)
+    this.#publishing.close()
     this.#tls?.close()
     this.#checker.close()
     this.#polls?.close()
@@ -404,7 +423,7 @@ class RunningBalancer implements Balancer {
     this.#tickedAt = now
     // Each by itself: what one of them throws must not keep the others from being done.
     this.#bugs.guard("the registry", () => this.#registry.expire(now))
-    this.#publish()
+    this.#publishing.ask()
     this.#bugs.guard("the load table", () => this.#slots.reclaim(this.#threads?.appliedByAll ?? 0))
     if (now - this.#sampledAt >= 900) {
       this.#sampledAt = now
@@ -477,6 +496,7 @@ class RunningBalancer implements Balancer {
     const { snapshot } = this.#registry
     if (snapshot.version === this.#published) return
     this.#published = snapshot.version
+    this.#publishedMembers = snapshot.members.length
     this.#bugs.guard("the snapshots", () => this.#threads?.apply(snapshot))
     this.#bugs.guard("the checks", () => this.#checker.follow(snapshot))
     this.#bugs.guard("the polls for load reports", () => this.#polls?.follow(snapshot))

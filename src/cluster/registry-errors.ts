@@ -31,7 +31,10 @@ export const registrationErrors = {
   },
   request_timeout: { status: 408, meaning: "The request did not arrive whole in time." },
   stale_generation: { status: 409, meaning: "A later registration holds this id." },
-  stale_incarnation: { status: 409, meaning: "A later incarnation of this backend is known." },
+  stale_incarnation: {
+    status: 409,
+    meaning: "A later incarnation of this backend holds the lease; try again when that has ended.",
+  },
   body_too_large: { status: 413, meaning: "The body is larger than limits.bodyBytesMax." },
   unsupported_media_type: {
     status: 415,

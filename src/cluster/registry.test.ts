@@ -154,7 +154,7 @@ test("a replaced process can neither renew nor drain nor remove its successor", 
   assert.equal(code(registry.renew("a", { generation: old }, 2)), "stale_generation")
   assert.equal(code(registry.drain("a", old, 2)), "stale_generation")
   assert.equal(code(registry.undrain("a", old)), "stale_generation")
-  assert.equal(code(registry.remove("a", old, 2)), "stale_generation")
+  assert.equal(code(registry.remove("a", old)), "stale_generation")
   assert.equal(member(registry, "a").generation, old + 1)
 })
 
@@ -166,24 +166,86 @@ test("a check of an earlier generation says nothing about the present one", () =
   assert.equal(member(registry, "a").state, "probing")
 })
 
-test("an earlier incarnation is refused while its successor is a member and after it has left", () => {
-  const { registry } = made({ departedMs: 60_000 })
+test("an earlier incarnation is refused while its successor's lease lives, and no longer", () => {
+  const { registry } = serving()
   value(registry.register({ ...registration("a"), incarnation: 5 }, 0))
   value(registry.register({ ...registration("a"), incarnation: 6 }, 1))
-  assert.equal(code(registry.register({ ...registration("a"), incarnation: 5 }, 2)), "stale_incarnation")
-  value(registry.remove("a", undefined, 3))
-  assert.equal(code(registry.register({ ...registration("a"), incarnation: 5 }, 4)), "stale_incarnation")
-  // The same incarnation may come back: that is how a partition that has healed looks.
-  value(registry.register({ ...registration("a"), incarnation: 6 }, 5))
-  registry.expire(20_000)
-  value(registry.register({ ...registration("a"), incarnation: 5 }, 90_000))
+  pass(registry, "a", 1)
+  const early = refusal(registry.register({ ...registration("a"), incarnation: 5 }, 10_000))
+  assert.equal(early.code, "stale_incarnation")
+  assert.match(early.message, /in 1 ms unless it is renewed$/)
+  value(registry.renew("a", {}, 10_000))
+  assert.equal(code(registry.register({ ...registration("a"), incarnation: 5 }, 19_999)), "stale_incarnation")
+  // Also when nothing has noticed yet that the lease has ended.
+  const lease = value(registry.register({ ...registration("a"), incarnation: 5 }, 20_000))
+  assert.equal(lease.created, false)
+  assert.equal(code(registry.register({ ...registration("a"), incarnation: 4 }, 20_001)), "stale_incarnation")
 })
 
-test("a registration without an incarnation does not let a replaced one in again", () => {
+test("when a successor has left, an earlier incarnation may register at once", () => {
+  const { registry } = made()
+  value(registry.register({ ...registration("a"), incarnation: 6 }, 0))
+  value(registry.remove("a"))
+  value(registry.register({ ...registration("a"), incarnation: 5 }, 1))
+})
+
+test("the highest incarnation there is keeps nobody out for longer than a usual lease, whatever lease it asks for", () => {
+  const { registry } = made()
+  const usurper = { ...registration("a"), incarnation: Number.MAX_SAFE_INTEGER }
+  for (const [ttlMs, ends] of [
+    [1_000, 1_000],
+    [600_000, 10_000],
+  ] as const) {
+    value(registry.register({ ...usurper, ttlMs }, 0))
+    assert.equal(
+      code(registry.register({ ...registration("a"), incarnation: 5 }, ends - 1)),
+      "stale_incarnation",
+    )
+    value(registry.register({ ...registration("a"), incarnation: 5 }, ends))
+    value(registry.remove("a"))
+  }
+})
+
+test("a long lease of a backend that passes its checks protects it for all of its time", () => {
+  const { registry } = made()
+  value(registry.register({ ...registration("a"), incarnation: 6, ttlMs: 60_000 }, 0))
+  pass(registry, "a", 1)
+  assert.equal(code(registry.register({ ...registration("a"), incarnation: 5 }, 59_999)), "stale_incarnation")
+})
+
+test("a holder without an incarnation is replaced by whichever registers", () => {
   const { registry } = made()
   value(registry.register({ ...registration("a"), incarnation: 6 }, 0))
   value(registry.register(registration("a"), 1))
-  assert.equal(code(registry.register({ ...registration("a"), incarnation: 5 }, 2)), "stale_incarnation")
+  value(registry.register({ ...registration("a"), incarnation: 5 }, 2))
+})
+
+test("two processes that take one id from each other keep one row, one member and one live generation", () => {
+  const { registry, retired } = made()
+  let generation = 0
+  for (let turn = 0; turn < 20; turn++) {
+    const address = { host: "10.0.0.1", port: 8_080 + (turn % 2) }
+    const lease = value(registry.register({ ...registration("a"), incarnation: 7, address }, turn))
+    assert.ok(lease.generation > generation)
+    if (generation > 0) assert.equal(code(registry.renew("a", { generation }, turn)), "stale_generation")
+    generation = lease.generation
+    value(registry.renew("a", { generation }, turn))
+    assert.equal(registry.snapshot.members.length, 1)
+    assert.equal(member(registry, "a").slot, 0)
+  }
+  assert.deepEqual(retired, [])
+  value(registry.remove("a", generation))
+  assert.deepEqual(retired, [{ slot: 0, version: registry.snapshot.version }])
+})
+
+test("many that register before the snapshot is read make one snapshot, and a row goes back with the next one", () => {
+  const { registry, retired } = made()
+  const { version } = registry.snapshot
+  for (let i = 0; i < 100; i++) value(registry.register(registration(`b${i}`), i))
+  for (let i = 0; i < 50; i++) value(registry.remove(`b${i}`))
+  assert.equal(registry.snapshot.version, version + 1)
+  assert.equal(registry.snapshot.members.length, 50)
+  assert.deepEqual(new Set(retired.map((one) => one.version)), new Set([version + 1]))
 })
 
 test("a draining member gets nothing new, renews without serving, and serves again when it is told to", () => {
@@ -309,7 +371,7 @@ test("a backend of the seed that never listens is dropped after its grace", () =
 test("a row goes back with the first snapshot that no longer names it", () => {
   const { registry, retired } = serving("a")
   const { slot } = member(registry, "a")
-  value(registry.remove("a", undefined, 1))
+  value(registry.remove("a"))
   assert.deepEqual(retired, [{ slot, version: registry.snapshot.version }])
 })
 

@@ -3,7 +3,6 @@ import type { Millis } from "../core/clock.ts"
 import type { NamedAmounts, ResourceTable } from "../core/resources.ts"
 import { fail, ok, type Result } from "../core/result.ts"
 import { isSameAddress } from "./address.ts"
-import { Departed } from "./departed.ts"
 import { afterCheck, checkTimesDefault, unprobed, type CheckTimes, type Health } from "./health.ts"
 import {
   checkRegistration,
@@ -36,10 +35,6 @@ export interface RegistryOptions {
   /** Such a backend, which announces before it listens, is dropped when no check has passed for so long. */
   readonly legacyGraceMs?: Millis
   readonly checkTimes?: CheckTimes
-  /** How long the incarnation of a backend that left is remembered. */
-  readonly departedMs?: Millis
-  /** Of how many of them, at most. */
-  readonly departedMax?: number
 }
 
 export const registryDefaults: Required<Omit<RegistryOptions, "resources" | "slots" | "firstGeneration">> = {
@@ -50,8 +45,6 @@ export const registryDefaults: Required<Omit<RegistryOptions, "resources" | "slo
   legacyPort: 80,
   legacyGraceMs: 60_000,
   checkTimes: checkTimesDefault,
-  departedMs: 600_000,
-  departedMax: 10_000,
 }
 
 /** What a backend is told of its lease. */
@@ -93,8 +86,6 @@ export interface LeaseDetails {
 /** What the registry knows of one member; `member` is the part that readers see, replaced when it changes. */
 interface Entry {
   member: Member
-  /** The highest that ever registered this id, also when the present holder named none. */
-  incarnation: number | undefined
   ttlMs: Millis
   renewedAt: Millis
   late: boolean
@@ -112,32 +103,36 @@ interface Entry {
  *
  * A lease is held by a generation: a later registration of the same id takes it over (and keeps its row of the
  * load table), after which the earlier holder can neither renew nor end it. A backend that names an incarnation
- * is protected better: one that was replaced cannot register again either, even after its successor has left
- * (see `Departed`); the same incarnation may always come back, because a partition looks just like that.
+ * is protected better: while it holds the lease, a lower one cannot take it over. The same incarnation may always come
+ * back, because a partition looks just like that. An incarnation says nothing any more once its lease has ended: clocks
+ * are set back, and one wrong number must not keep a backend out for longer than a lease.
  *
  * Leases end by leaving, by lapsing (only `expire` ends them, so a renewal that is in time for it counts), or,
- * for members kept by ping-acks, when their checks have taken them down. Cold: a call is O(1), or O(members)
- * when it changes the snapshot.
+ * for members kept by ping-acks, when their checks have taken them down. Cold: a call is O(1) but for `expire` and
+ * `forgive`, and the snapshot is made when it is read, O(members): n backends that start together cost n, and n for each
+ * snapshot that is read meanwhile.
  *
  * Prior art: leases, Gray and Cheriton, "Leases: An Efficient Fault-Tolerant Mechanism for Distributed File
  * Cache Consistency", SOSP 1989; incarnations, Das, Gupta and Motivala, "SWIM", DSN 2002.
  */
 export class Registry {
   readonly #options: Required<RegistryOptions>
-  readonly #departed: Departed
   /** In order of registration. */
   readonly #entries = new Map<BackendId, Entry>()
   #nextGeneration: number
+  /** The last that was made. */
   #snapshot: Snapshot = emptySnapshot
+  #hasChanged = false
 
   constructor(options: RegistryOptions) {
     this.#options = { ...registryDefaults, ...options }
-    this.#departed = new Departed(this.#options.departedMs, this.#options.departedMax)
     this.#nextGeneration = options.firstGeneration
   }
 
-  /** The membership now. A new object with the next version whenever something changes that readers see. */
+  /** The membership now. A new object with the next version when something has changed since that readers see. */
   get snapshot(): Snapshot {
+    if (this.#hasChanged) this.#snapshot = this.#made()
+    this.#hasChanged = false
     return this.#snapshot
   }
 
@@ -210,10 +205,10 @@ export class Registry {
   }
 
   /** It leaves at once; what it works on may finish. Errors: unknown_backend, stale_generation. */
-  remove(id: string, generation: number | undefined, now: Millis): Result<undefined, RegistryError> {
+  remove(id: string, generation?: number): Result<undefined, RegistryError> {
     const found = this.#find(id, generation)
     if (!found.ok) return found
-    this.#drop([found.value], now)
+    this.#drop(found.value)
     return ok(undefined)
   }
 
@@ -231,7 +226,7 @@ export class Registry {
     if (entry.health.condition === "ejected" && before.condition !== "ejected") {
       entry.ejectedBy = outcome.error
       if (entry.member.keptBy === "ping-acks") {
-        this.#drop([entry], now)
+        this.#drop(entry)
         return undefined
       }
     }
@@ -254,13 +249,11 @@ export class Registry {
       else if (now >= lateAt) late.push(entry)
       if (now < lapsesAt) due = Math.min(due, lapsesAt, now < lateAt ? lateAt : Infinity)
     }
-    let hasChanged = false
     for (const entry of late) {
       entry.late = true
-      hasChanged = this.#refresh(entry, {}) || hasChanged
+      this.#update(entry, {})
     }
-    if (gone.length > 0) this.#drop(gone, now)
-    else if (hasChanged) this.#publish()
+    for (const entry of gone) this.#drop(entry)
     return due === Infinity ? undefined : due
   }
 
@@ -299,14 +292,8 @@ export class Registry {
     const id = checked.value
     const known = this.#entries.get(id)
     const { incarnation } = registration
-    const highest = known === undefined ? this.#departed.incarnationOf(id, now) : known.incarnation
-    if (incarnation !== undefined && highest !== undefined && incarnation < highest) {
-      return fail({
-        code: "stale_incarnation",
-        message: `incarnation ${incarnation} of ${id} was replaced by ${highest}`,
-        path: "incarnation",
-      })
-    }
+    const stale = this.#staleness(known, incarnation, now)
+    if (stale !== undefined) return stale
 
     const sameProcess =
       known !== undefined &&
@@ -340,7 +327,6 @@ export class Registry {
         reason: "",
         keptBy,
       },
-      incarnation: incarnation ?? highest,
       ttlMs: registration.ttlMs ?? this.#options.ttlMs,
       renewedAt: now,
       late: false,
@@ -354,6 +340,32 @@ export class Registry {
     this.#entries.set(id, entry)
     this.#update(entry, {})
     return ok(this.#lease(entry, known === undefined))
+  }
+
+  /** The refusal of an incarnation that is lower than the holder's, while that decides. */
+  #staleness(
+    holder: Entry | undefined,
+    incarnation: number | undefined,
+    now: Millis,
+  ): Result<never, RegistryError> | undefined {
+    const held = holder?.member.incarnation
+    if (holder === undefined || held === undefined || incarnation === undefined || incarnation >= held) {
+      return undefined
+    }
+    const endsInMs = this.#decidesUntil(holder) - now
+    if (endsInMs <= 0) return undefined
+    const { id } = holder.member
+    const message =
+      `incarnation ${held} of ${id} holds the lease; ${incarnation} can take it over when that has ended, ` +
+      `in ${Math.ceil(endsInMs)} ms unless it is renewed`
+    return fail({ code: "stale_incarnation", message, path: "incarnation" })
+  }
+
+  /** An incarnation that no check has passed, or whose checks fail, decides for no longer than a usual lease. */
+  #decidesUntil(holder: Entry): Millis {
+    const lapsesAt = this.#lapsesAt(holder)
+    if (holder.health.condition === "healthy") return lapsesAt
+    return Math.min(lapsesAt, holder.renewedAt + this.#options.ttlMs)
   }
 
   #allocate(): number | undefined {
@@ -376,17 +388,15 @@ export class Registry {
     return ok(entry)
   }
 
-  #drop(entries: readonly Entry[], now: Millis): void {
-    for (const { member, incarnation } of entries) {
-      this.#entries.delete(member.id)
-      if (incarnation !== undefined) this.#departed.add(member.id, incarnation, now)
-    }
-    this.#publish()
-    for (const { member } of entries) this.#options.slots.retire(member.slot, this.#snapshot.version)
+  #drop({ member }: Entry): void {
+    this.#entries.delete(member.id)
+    this.#hasChanged = true
+    // Whichever snapshot is made next is the first without it.
+    this.#options.slots.retire(member.slot, this.#snapshot.version + 1)
   }
 
   #update(entry: Entry, changes: Partial<Member>): void {
-    if (this.#refresh(entry, changes)) this.#publish()
+    if (this.#refresh(entry, changes)) this.#hasChanged = true
   }
 
   /** Brings what readers see of the entry up to date; whether that is anything new to them. */
@@ -399,11 +409,11 @@ export class Registry {
     return true
   }
 
-  #publish(): void {
+  #made(): Snapshot {
     const members = Array.from(this.#entries.values(), (entry) => entry.member)
     const serving = members.filter((member) => member.state === "serving")
     const eligible = serving.length > 0 ? serving : members.filter((member) => member.state === "suspect")
-    this.#snapshot = Object.freeze({
+    return Object.freeze({
       version: this.#snapshot.version + 1,
       members: Object.freeze(members),
       eligible: Object.freeze(eligible),

@@ -53,7 +53,7 @@ export interface Member {
 
 /** The whole membership at one moment. Replaced, never changed. */
 export interface Snapshot {
-  /** Grows by one with every change. */
+  /** Grows by one with each snapshot that is made. */
   readonly version: number
   /** In order of registration. */
   readonly members: readonly Member[]

@@ -355,7 +355,7 @@ class World implements Timers {
   }
 
   remove(id: string): void {
-    assert.ok(this.registry.remove(id, undefined, this.#now).ok)
+    assert.ok(this.registry.remove(id).ok)
     this.checker.follow(this.registry.snapshot)
   }
 

@@ -207,7 +207,7 @@ class RegistrationApi {
   #remove(id: string, body: unknown): Result<Answer, RegistryError> {
     const read = readBody(generationBody, body ?? {})
     if (!read.ok) return read
-    const removed = this.#options.registry.remove(id, read.value.generation, this.#now())
+    const removed = this.#options.registry.remove(id, read.value.generation)
     return removed.ok ? ok({ status: 204 }) : removed
   }
 

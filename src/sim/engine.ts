@@ -498,7 +498,7 @@ export class Engine {
     requests.epoch[request]!++
     balancer.settle(attempt, requests.demand[request]!, this.now)
     if (--this.#reporting.inFlight[backend]! === 0 && this.#membership.isDraining(backend)) {
-      this.#membership.leave(backend, this.now)
+      this.#membership.leave(backend)
       this.#takeSnapshot()
     }
   }
@@ -678,7 +678,7 @@ export class Engine {
   #drain(backend: number): void {
     this.#membership.drain(backend, this.now)
     if (this.#membership.isDraining(backend) && this.#reporting.inFlight[backend] === 0) {
-      this.#membership.leave(backend, this.now)
+      this.#membership.leave(backend)
     }
     this.#takeSnapshot()
   }

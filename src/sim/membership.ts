@@ -113,16 +113,16 @@ export class Membership {
     return this.#standings[backend]!.phase === "absent"
   }
 
-  leave(backend: number, now: Millis): void {
+  leave(backend: number): void {
     const standing = this.#standings[backend]!
     standing.phase = "absent"
-    this.#registry.remove(this.#backends[backend]!.name, standing.generation, now)
+    this.#registry.remove(this.#backends[backend]!.name, standing.generation)
   }
 
   /** It neither answers nor renews any more. One that was draining has left with that. */
   crash(backend: number, now: Millis): void {
     const standing = this.#standings[backend]!
-    if (standing.phase === "draining") this.leave(backend, now)
+    if (standing.phase === "draining") this.leave(backend)
     if (standing.phase !== "serving") return
     standing.phase = "down"
     this.#renew(backend, now)
