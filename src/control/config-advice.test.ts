@@ -55,6 +55,11 @@ const idle: readonly (readonly [text: string, where: string, because: string])[]
     "1:10: limits.idlePerBackendMax",
     "limits.connectionsPerBackendMax is 5",
   ],
+  [
+    "limits: {collectedBytesMax: 9, collectedBytesTotalMax: 5}",
+    "1:10: limits.collectedBytesMax",
+    "limits.collectedBytesTotalMax is 5",
+  ],
   ["limits: {replayBytesMax: 9, attemptsMax: 1}", "1:10: limits.replayBytesMax", "limits.attemptsMax is 1"],
   [
     "limits: {bodyBytesPerSecondMin: 9, bodyBytesMax: 0}",

@@ -119,6 +119,10 @@ function limitRules({ limits, backends }: Config): Rule[] {
       path: ["limits", "idlePerBackendMax"],
       reason: above(limits.idlePerBackendMax, "connectionsPerBackendMax", connectionsPerBackendMax),
     },
+    {
+      path: ["limits", "collectedBytesMax"],
+      reason: above(limits.collectedBytesMax, "collectedBytesTotalMax", limits.collectedBytesTotalMax),
+    },
     { path: ["limits", "replayBytesMax"], reason: attemptsMax === 1 && "limits.attemptsMax is 1" },
     { path: ["limits", "bodyBytesPerSecondMin"], reason: bodyBytesMax === 0 && "limits.bodyBytesMax is 0" },
     {

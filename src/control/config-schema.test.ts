@@ -81,6 +81,8 @@ test("the empty configuration is every default", () => {
       fieldLineBytesMax: 8_192,
       attemptsMax: 3,
       replayBytesMax: 65_536,
+      collectedBytesMax: 1_048_576,
+      collectedBytesTotalMax: 33_554_432,
       connectionsMax: 10_000,
       connectionsPerBackendMax: 1_024,
       pipelinedMax: 1,

@@ -448,6 +448,12 @@ const schema = mapping({
     ),
     attemptsMax: integer(1, 10, 3).describe("Attempts of one exchange, the first included."),
     replayBytesMax: integer(0, 16_777_216, 65_536).describe("Body kept for another attempt, bytes."),
+    collectedBytesMax: integer(0, 16_777_216, 1_048_576).describe(
+      "A request's body that is read whole before a backend's connection is taken, bytes; 0 is none.",
+    ),
+    collectedBytesTotalMax: integer(0, 4_294_967_296, 33_554_432).describe(
+      "All such bodies of one worker, bytes; what has no room goes on as it comes.",
+    ),
     connectionsMax: integer(1, 1_000_000, 10_000).describe("Client connections of one worker."),
     descriptorsMax: integer(64, 1_000_000_000, 1_024)
       .unwrap()

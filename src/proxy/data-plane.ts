@@ -20,6 +20,7 @@ import { FieldNames } from "../http1/field-names.ts"
 import { Head } from "../http1/head.ts"
 import type { Counters } from "../metrics/counters.ts"
 import { Bindings } from "./affinity.ts"
+import { Budget } from "./budget.ts"
 import { ClientConnection, type ClientOwner } from "./client-connection.ts"
 import { DemandTrust } from "./demand-trust.ts"
 import { Descriptors } from "./descriptors.ts"
@@ -133,6 +134,7 @@ export class DataPlane {
       outcome: new SettledAttempt(),
       demandTrust: new DemandTrust(options.trustedDemand),
       bindings: this.#bindings,
+      budget: new Budget(options.limits.collectedBytesTotalMax),
       askLine: loadReports.ask === "none" ? "" : `endpoint-load-metrics-format: ${loadReports.ask}\r\n`,
       demandLines: resourceFields.map((name) => `${name}: `),
       hostDefault,

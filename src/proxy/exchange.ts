@@ -2,10 +2,13 @@
  * Hot path: one client request with its response, over one attempt or several.
  *
  *     idle ──begin──▶ attempting ──final head──▶ responding ──last byte──▶ idle
- *                      │  ▲    │                      └──(cut)──▶ idle, the client is cut
- *        nobody has room  │    ├──(failed, may be sent again)──▶ attempting
- *                      ▼  │    ├──(failed)──▶ answered with an error, idle
- *                     queued   └──101 that was asked for──▶ tunnel ──both sides ended──▶ idle
+ *        │             │  ▲    │                      └──(cut)──▶ idle, the client is cut
+ *   small body,  no room  │    ├──(failed, may be sent again)──▶ attempting
+ *        ▼             ▼  │    ├──(failed)──▶ answered with an error, idle
+ *    collecting ─────▶ queued  └──101 that was asked for──▶ tunnel ──both sides ended──▶ idle
+ *
+ * A body of small known length is collected before a backend is chosen, so that a slow client holds none of its
+ * connections; the whole body, or one that memory does not suffice for, goes on as if it had just begun.
  *
  * Every way out of `attempting`, `responding` and `tunnel` leads through `#release`, which settles the attempt.
  * Benchmark: bench/exchange.ts, bench/relay.ts.
@@ -47,6 +50,7 @@ import { isTunnelProtocol } from "../http1/upgrade.ts"
 import { affinityHashOf, type Bindings, bindingLines } from "./affinity.ts"
 import type { BackendConnection, BackendSide } from "./backend-connection.ts"
 import type { BackendPool } from "./backend-pool.ts"
+import type { Budget } from "./budget.ts"
 import type { Context } from "./context.ts"
 import type { DemandTrust } from "./demand-trust.ts"
 import type { Demand, Fleet, FleetBackend, Placement } from "./fleet.ts"
@@ -123,6 +127,8 @@ export interface ExchangeContext extends Context {
   readonly outcome: SettledAttempt
   readonly demandTrust: DemandTrust
   readonly bindings: Bindings
+  /** For bodies that are collected. */
+  readonly budget: Budget
   readonly simulated: SimulatedDemand | undefined
   /** The field line that asks the backend for a load report; "" when none is asked for. */
   readonly askLine: string
@@ -148,7 +154,7 @@ export class Exchange implements BackendSide {
   #origin: Origin | undefined
   readonly #drops: ResponseDrops
 
-  #state: "idle" | "queued" | "attempting" | "responding" | "tunnel" = "idle"
+  #state: "idle" | "collecting" | "queued" | "attempting" | "responding" | "tunnel" = "idle"
   #attempt: Attempt | undefined
   #connection: BackendConnection | undefined
   /** The connection has said that it may be written to. */
@@ -184,6 +190,10 @@ export class Exchange implements BackendSide {
   /** The body so far, kept for another attempt; undefined once it has grown too large for that. */
   #replay: KeptBytes | undefined
   #replayBytes = 0
+  /** Bytes of the body that are taken from the budget. */
+  #collectedBytes = 0
+  /** Which of the kept pieces is to be written next; -1 while none is left over. */
+  #nextPiece = -1
   #requestEnded = false
   #keepAlive = false
   /** The client reads chunked framing that we have to put around the body. */
@@ -212,7 +222,7 @@ export class Exchange implements BackendSide {
 
   /** Not one byte of a response has been written, so an answer of our own is still possible. */
   get isAnswerable(): boolean {
-    return this.#state === "attempting" || this.#state === "queued"
+    return this.#state === "attempting" || this.#state === "queued" || this.#state === "collecting"
   }
 
   /**
@@ -251,12 +261,26 @@ export class Exchange implements BackendSide {
       context.requestIds,
       head.hostField === -1 ? this.#hostDefault(head, forwarding) : nothing,
     )
+    if (!ended && this.#collects(head)) {
+      this.#state = "collecting"
+      this.#client.resumeBody()
+    } else this.#start()
+  }
+
+  /** Whether the body is read whole first. A client that expects 100 has to be asked for it (RFC 9110 10.1.1). */
+  #collects(head: Head): boolean {
+    const { collectedBytesMax } = this.#context.options.limits
+    return head.contentLength > 0 && head.contentLength <= collectedBytesMax && !head.expectsContinue
+  }
+
+  /** Asks for a backend, behind those that wait for one. */
+  #start(): void {
     const { queue } = this.#route.group
     if (queue.length === 0) {
       this.#place()
       return
     }
-    if (!context.fleet.couldHold(this.#demand, this.#route.group)) {
+    if (!this.#context.fleet.couldHold(this.#demand, this.#route.group)) {
       this.#answer("no_backend_fits", "")
       return
     }
@@ -277,6 +301,11 @@ export class Exchange implements BackendSide {
         this.#client.pauseBody()
       }
     }
+    if (this.#state === "collecting") {
+      if (this.#mayCollect()) return
+      this.#endCollecting()
+      if (!this.isAnswerable) return
+    }
     if (this.#replayBytes <= options.limits.replayBytesMax) return
     if (this.#ready) this.#replay = undefined
     // Nobody takes the body yet: it waits where it is, and the client with it.
@@ -285,7 +314,21 @@ export class Exchange implements BackendSide {
 
   onRequestEnd(): void {
     this.#requestEnded = true
-    if (this.#ready) this.#connection!.requestSent()
+    if (this.#state === "collecting") this.#endCollecting()
+    else if (this.#ready) this.#connection!.requestSent()
+  }
+
+  /** Whether there is memory for what has come. */
+  #mayCollect(): boolean {
+    if (!this.#context.budget.take(this.#replayBytes - this.#collectedBytes)) return false
+    this.#collectedBytes = this.#replayBytes
+    return true
+  }
+
+  /** All of the body is here, or there is no room for more of it. */
+  #endCollecting(): void {
+    this.#renewRoute()
+    this.#start()
   }
 
   /** The request turned out to be wrong in mid-body, or the exchange took too long: nobody is to blame but us two. */
@@ -348,18 +391,38 @@ export class Exchange implements BackendSide {
     } else {
       socket.cork()
       socket.write(this.#requestHead!)
-      for (const piece of replay.pieces) socket.write(piece)
+      this.#nextPiece = 0
+      this.#writeKept(connection, replay.pieces)
       socket.uncork()
-      if (this.#replayBytes > this.#context.options.limits.replayBytesMax) this.#replay = undefined
     }
     // The system is asked at once: when it refused there, it has taken nothing.
     this.#written = socket.errored === null && !connection.writeFailed
-    if (this.#requestEnded) connection.requestSent()
+    if (this.#nextPiece !== -1) connection.requestStalls()
+    else if (this.#requestEnded) connection.requestSent()
     else if (socket.writableNeedDrain) connection.requestStalls()
     else this.#client.resumeBody()
   }
 
+  /** Writes on from `#nextPiece`: a whole body as fast as it is taken, the beginning of one at once. */
+  #writeKept(connection: BackendConnection, pieces: readonly Buffer[]): void {
+    let took = true
+    while (this.#nextPiece < pieces.length && (took || !this.#requestEnded)) {
+      took = connection.socket.write(pieces[this.#nextPiece++]!)
+    }
+    if (this.#nextPiece < pieces.length) return
+    this.#nextPiece = -1
+    this.#giveBack()
+    if (this.#replayBytes > this.#context.options.limits.replayBytesMax) this.#replay = undefined
+  }
+
   onBackendDrain(): void {
+    const connection = this.#connection
+    if (this.#nextPiece !== -1 && connection !== undefined) {
+      this.#writeKept(connection, this.#replay!.pieces)
+      if (this.#nextPiece === -1) connection.requestSent()
+      else connection.requestStalls()
+      return
+    }
     if (this.#state === "tunnel" || !this.#requestEnded) this.#client.resumeBody()
   }
 
@@ -637,6 +700,7 @@ export class Exchange implements BackendSide {
   #connect(connection: BackendConnection): void {
     this.#ready = false
     this.#written = false
+    this.#nextPiece = -1
     this.#connection = connection
     if (this.#bindsConnection) connection.bindTo(this.#origin!)
     connection.start(this)
@@ -773,6 +837,14 @@ export class Exchange implements BackendSide {
   #forget(): void {
     this.#requestHead = undefined
     this.#replay = undefined
+    this.#nextPiece = -1
+    this.#giveBack()
+  }
+
+  #giveBack(): void {
+    if (this.#collectedBytes === 0) return
+    this.#context.budget.give(this.#collectedBytes)
+    this.#collectedBytes = 0
   }
 }
 

@@ -145,6 +145,10 @@ export interface DataPlaneOptions {
       readonly requestsPerConnectionMax: number
       /** Of one connection to a backend; it may end up to a fifth earlier. */
       readonly requestsPerBackendConnectionMax: number
+      /** A request's body of known length up to this size is read before a backend is chosen, bytes. */
+      readonly collectedBytesMax: number
+      /** All such bodies of this thread, as far as they are read, bytes. */
+      readonly collectedBytesTotalMax: number
       /** Interim responses from one backend connection within a second, bytes. */
       readonly interimBytesPerSecondMax: number
       /** Requests of this thread that wait for room. */

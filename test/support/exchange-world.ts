@@ -14,6 +14,7 @@ import { FieldNames } from "../../src/http1/field-names.ts"
 import { Head } from "../../src/http1/head.ts"
 import { Counters } from "../../src/metrics/counters.ts"
 import { Bindings } from "../../src/proxy/affinity.ts"
+import { Budget } from "../../src/proxy/budget.ts"
 import { ClientConnection, type ClientOwner } from "../../src/proxy/client-connection.ts"
 import { Descriptors } from "../../src/proxy/descriptors.ts"
 import { Deadlines } from "../../src/proxy/deadlines.ts"
@@ -149,6 +150,7 @@ export function exchangeWorld(
     outcome: parts.outcome ?? new SettledAttempt(),
     demandTrust: new DemandTrust([]),
     bindings: new Bindings("key"),
+    budget: new Budget(options.limits.collectedBytesTotalMax),
     askLine: "",
     demandLines: [],
     hostDefault: Buffer.from("x"),

@@ -157,6 +157,8 @@ export function dataPlaneOptions(
       ...bodyLimitsDefault,
       attemptsMax: 3,
       replayBytesMax: 65_536,
+      collectedBytesMax: 0,
+      collectedBytesTotalMax: 1_048_576,
       connectionsMax: 1_000,
       connectionsPerBackendMax: 64,
       pipelinedMax: 1,
