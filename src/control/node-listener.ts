@@ -4,6 +4,7 @@ import { type AddressInfo, createServer as createNetServer, type Server as NetSe
 import type { Duplex } from "node:stream"
 import type { Millis } from "../core/clock.ts"
 import type { Endpoint } from "../core/endpoint.ts"
+import { keepAliveMs } from "../proxy/keep-alive.ts"
 import { openAll, type Opened, type Place } from "../proxy/listen-addresses.ts"
 
 /** The refusals that come before there is a request. */
@@ -30,6 +31,8 @@ export function serverOf(
       headersTimeout: requestMs,
       requestTimeout: requestMs,
       connectionsCheckingInterval: Math.min(1_000, requestMs),
+      keepAlive: true,
+      keepAliveInitialDelay: keepAliveMs,
     },
     answer,
   )
@@ -61,7 +64,7 @@ interface Open extends Opened {
 function opened(server: NetServer, { host, port }: Place): Promise<Open> {
   return new Promise((resolve, reject) => {
     server.once("error", reject)
-    server.listen(port, host, () => {
+    server.listen({ port, host, backlog: 511 }, () => {
       server.off("error", reject)
       // A connection that could not be accepted costs itself, not the process.
       server.on("error", () => {})
@@ -73,11 +76,14 @@ function opened(server: NetServer, { host, port }: Place): Promise<Open> {
 
 /** A listener at one more address, whose connections the server takes as its own for as long as it listens itself. */
 function feeding(server: Server): NetServer {
-  const more = createNetServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-    // To hand a connection to a server in this way is its documented use (http.Server, event `connection`).
-    if (server.listening) server.emit("connection", socket)
-    else socket.destroy()
-  })
+  const more = createNetServer(
+    { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs },
+    (socket) => {
+      // To hand a connection to a server in this way is its documented use (http.Server, event `connection`).
+      if (server.listening) server.emit("connection", socket)
+      else socket.destroy()
+    },
+  )
   more.maxConnections = server.maxConnections
   server.once("close", () => more.close())
   return more

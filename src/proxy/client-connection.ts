@@ -31,9 +31,6 @@ import type { Forwarding } from "./forwarding.ts"
 import type { ProxyEnds } from "./proxy-protocol.ts"
 import { redirectAnswer } from "./redirect.ts"
 
-/** How long a tunnel is silent before the system asks whether the client is still there. */
-const keepAliveMs = 60_000
-
 /** What the thread wants to know of its connections. */
 export interface ClientOwner extends ExchangeContext {
   onClientClosed(client: ClientConnection): void
@@ -210,8 +207,6 @@ export class ClientConnection implements ClientSide, Limited {
   onTunnel(): void {
     if (this.#state === "closed") return
     this.#state = "tunnel"
-    // All others have time limits that are shorter than the system's probes for a client that has vanished.
-    this.#entry.transport.setKeepAlive(true, keepAliveMs)
     this.#setTunnelDeadline()
     if (this.#ended && this.#held === undefined) this.#exchange.onTunnelEnd()
     else this.#resumeTunnel()

@@ -2,7 +2,7 @@
  * How a connection to a backend is made: by address, name or Unix socket, in the clear or within TLS. The exchanges
  * and the checks dial alike, so that a check that passes means that requests get through.
  */
-import { connect, isIP, type OnReadOpts, type Socket, type TcpNetConnectOpts } from "node:net"
+import { connect, isIP, type NetConnectOpts, type OnReadOpts, type Socket } from "node:net"
 import {
   checkServerIdentity,
   type ConnectionOptions,
@@ -18,6 +18,7 @@ import type { Clock, Millis } from "../core/clock.ts"
 import type { ErrorCode } from "../core/errors.ts"
 import { normalHost } from "../core/host.ts"
 import type { Timers } from "../system.ts"
+import { keepAliveMs } from "./keep-alive.ts"
 import { NameCache, type Resolve } from "./name-cache.ts"
 import { askSystem, NameResolver, nameSystem } from "./name-resolver.ts"
 import type { BackendOptions } from "./options.ts"
@@ -26,12 +27,6 @@ import { race } from "./race.ts"
 
 /** How long a TLS session may stand for the certificate that was shown when it began. */
 export const sessionMs = 600_000
-
-/**
- * After so much silence the system asks whether the other side is still there: before NATs and firewalls forget a
- * connection (some do after 350 s). The system's own default is two hours.
- */
-export const keepAliveMs: Millis = 60_000
 
 /** Where the connections to one backend lead, and what one of them leaves for the next. */
 export interface Destination {
@@ -61,6 +56,9 @@ export function destinationOf({
 export function isSameDestination(a: Destination, b: Destination): boolean {
   return isSameAddress(a.address, b.address) && a.secure === b.secure && a.serverName === b.serverName
 }
+
+/** `net.connect` takes it, and `tls.connect` passes it on, but its types do not know. */
+type TlsDialOptions = ConnectionOptions & { readonly allowHalfOpen: true }
 
 /** Told what comes of dialling: never before `dial` has returned, and nothing once it was called off. */
 export interface Dialling {
@@ -194,21 +192,7 @@ export class Dialer {
     reading: OnReadOpts | undefined,
     header: Buffer | undefined,
   ): TLSSocket {
-    const name = this.#nameOf(to)
-    const options: ConnectionOptions & { readonly allowHalfOpen: true } = {
-      ...(header === undefined
-        ? { ...placeOf(to.address, address), ...onread(reading) }
-        : { socket: dialWith(header, to.address, address) }),
-      allowHalfOpen: true,
-      secureContext: this.#secureContext(),
-      // An IP address is no server name (RFC 6066 3).
-      ...(isIP(name) === 0 ? { servername: name } : {}),
-      ALPNProtocols: ["http/1.1"],
-      rejectUnauthorized: this.#options.tls.verify,
-      checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
-      ...this.#sessionOf(to),
-    }
-    const socket = connectTls(options)
+    const socket = connectTls(this.#tlsOptions(to, address, reading, header))
     socket.on("connect", () => {
       socket.setNoDelay(true)
       socket.setKeepAlive(true, keepAliveMs)
@@ -227,8 +211,30 @@ export class Dialer {
     return socket
   }
 
+  #tlsOptions(
+    to: Destination,
+    address: string,
+    reading: OnReadOpts | undefined,
+    header: Buffer | undefined,
+  ): TlsDialOptions {
+    const name = this.#nameOf(to)
+    return {
+      ...(header === undefined
+        ? { ...placeOf(to.address, address), ...onread(reading) }
+        : { socket: dialWith(header, to.address, address) }),
+      allowHalfOpen: true,
+      secureContext: this.#secureContext(),
+      // An IP address is no server name (RFC 6066 3).
+      ...(isIP(name) === 0 ? { servername: name } : {}),
+      ALPNProtocols: ["http/1.1"],
+      rejectUnauthorized: this.#options.tls.verify,
+      checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
+      ...this.#sessionOf(to),
+    }
+  }
+
   /** A resumed session shows no certificate: one that has run out since, or was replaced, has to come up again. */
-  #sessionOf({ session, checkedAt }: Destination): { readonly session?: Buffer } {
+  #sessionOf({ session, checkedAt }: Destination): Pick<ConnectionOptions, "session"> {
     return session !== undefined && this.#clock.now() - checkedAt < sessionMs ? { session } : {}
   }
 
@@ -272,7 +278,7 @@ function dialWith(header: Buffer, to: Address, address: string): Socket {
 }
 
 /** One address of those that the name has. Node.js is not to try others. */
-function placeOf(to: Address, address: string): { readonly path: string } | TcpNetConnectOpts {
+function placeOf(to: Address, address: string): NetConnectOpts {
   return "path" in to ? { path: address } : { host: address, port: to.port, autoSelectFamily: false }
 }
 

@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from "node:net"
 import type { Endpoint } from "../core/endpoint.ts"
+import { keepAliveMs } from "./keep-alive.ts"
 import { openAll, type Opened, type Place } from "./listen-addresses.ts"
 
 /**
@@ -47,7 +48,13 @@ export class Listener {
 
   #open({ host, port }: Place): Promise<Opened> {
     const server = createServer(
-      { allowHalfOpen: true, noDelay: true, highWaterMark: unwrittenBytesMax },
+      {
+        allowHalfOpen: true,
+        noDelay: true,
+        keepAlive: true,
+        keepAliveInitialDelay: keepAliveMs,
+        highWaterMark: unwrittenBytesMax,
+      },
       this.#onSocket,
     )
     server.maxConnections = this.#connectionsMax
