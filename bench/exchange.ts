@@ -16,7 +16,7 @@ const rounds = 9
 
 const { busy, client, fleet, routes } = exchangeWorld(systemClock, {
   routing: routingOf("price"),
-  limits: { idlePerBackendMax: 1024, requestsPerConnectionMax: 1e9 },
+  limits: { idlePerBackendMax: 1024, requestsPerConnectionMax: 1e9, requestsPerBackendConnectionMax: 1e9 },
 })
 // As after a minute of running: the route is known by its numbers.
 const mean = Float64Array.of(3, 2)
