@@ -122,19 +122,81 @@ test("announces again at once when the balancer has forgotten", async (t) => {
   )
 })
 
-test("stops for good when a newer instance owns the id, and does not end its membership", async (t) => {
+test("goes on trying while a newer instance holds the id, takes over when that has gone, and never ends its membership", async (t) => {
   const { balancer, time, changes, start } = await arrange(t)
   const announcement = start()
   await planned(time, renewMs)
   balancer.supersede("a")
   time.pass(renewMs)
-  await eventually(() => announcement.state === "superseded" && time.waits.length === 0)
-
+  await planned(time, 2_000)
+  assert.equal(announcement.state, "superseded")
   assert.match(changes.at(-1)!.reason, /stale_generation/)
+
+  const body = { error: { code: "stale_incarnation", message: "2 holds the lease" } }
+  balancer.intercept = ({ kind }) => (kind === "announce" ? { status: 409, body } : undefined)
+  // As often as a lease is renewed: it has nothing to lose that another instance could take.
+  for (let i = 0; i < 20; i++) {
+    time.pass(2_000)
+    await planned(time, 2_000)
+  }
+  assert.equal(announcement.state, "superseded")
+  assert.equal(changes.filter(({ state }) => state === "superseded").length, 2)
+
+  balancer.intercept = () => undefined
+  balancer.forget()
+  time.pass(2_000)
+  await planned(time, renewMs)
+  assert.equal(announcement.state, "member")
+  assert.ok(!balancer.calls.some(({ kind }) => kind === "leave"))
+})
+
+test("two instances with one id take it from each other ever more seldom", async (t) => {
+  const { balancer, time, start } = await arrange(t)
+  const announcement = start()
+  for (const waitMs of [2_000, 4_000, 8_000, 16_000, 30_000, 30_000]) {
+    await planned(time, renewMs)
+    assert.equal(announcement.state, "member")
+    balancer.supersede("a")
+    time.pass(renewMs)
+    await planned(time, waitMs)
+    time.pass(waitMs)
+  }
+})
+
+test("leaving while another instance holds the id does not end its membership", async (t) => {
+  const { balancer, time, start } = await arrange(t)
+  const announcement = start()
+  await planned(time, renewMs)
+  balancer.supersede("a")
+  time.pass(renewMs)
+  await planned(time, 2_000)
   await announcement.drain()
+  assert.equal(announcement.state, "draining")
   await announcement.leave()
+  assert.deepEqual(time.waits, [])
   assert.equal(balancer.calls.length, 2)
   assert.ok(balancer.members.has("a"))
+})
+
+test("functions of the backend that reject or return nonsense become warnings at most", async (t) => {
+  const { balancer, time, start } = await arrange(t)
+  const nonsense = [
+    async () => Promise.reject(new Error("report")),
+    () => null,
+    () => ({ utilization: null }),
+  ]
+  let calls = 0
+  const warned = new Promise<Error>((resolve) => process.once("warning", resolve))
+  start({
+    report: () => nonsense[calls++ % nonsense.length]!() as never,
+    onState: () => Promise.reject(new Error("state")) as never,
+  })
+  for (let i = 0; i < 4; i++) {
+    await planned(time, renewMs)
+    time.pass(renewMs)
+  }
+  assert.match((await warned).message, /a function given to announce threw: (report|state)/)
+  assert.equal(balancer.calls.filter(({ kind }) => kind === "renew").length, 3)
 })
 
 test("waits for a balancer that is down at the start, ever longer up to 2.5 s on average", async (t) => {

@@ -1,3 +1,7 @@
+/**
+ * The client of the registration API, for backends in Node.js. It runs in other people's processes: on Node.js 18 and newer
+ * (test/announce-node.test.ts), and whatever the balancer does, it neither throws later on nor leaves a rejection behind.
+ */
 import { parseBackendId } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
 import type { NamedAmounts } from "../core/resources.ts"
@@ -12,7 +16,7 @@ import { processStartedAt, systemRng, systemTimers, type Timers } from "../syste
  * - `unreachable`: the balancer does not answer; tried again with back-off, for ever
  * - `refused`: the balancer says that something here is wrong; tried again every 30 s
  * - `draining`: asked for no new requests; the lease is still renewed
- * - `superseded`: a newer instance announced the same id; the end
+ * - `superseded`: another instance holds the lease of the same id; tried again, and taken over when that has ended
  * - `left`: the end
  */
 export type AnnouncementState =
@@ -93,14 +97,20 @@ const answerBytesMax = 65_536
 const backOffMsBase = 250
 const backOffMsMax = 5_000
 const refusedMs = 30_000
+/** Between two tries to take a lease over from another instance, on average; twice as long each time it is lost to one. */
+const takeOverMsBase = 2_000
+const takeOverMsMax = 30_000
+/** A lease that was renewed so often is settled: it is not one that two instances take from each other. */
+const renewalsSettled = 30
 /** What the balancer may ask for between two renewals. */
 const renewMsMin = 10
 const renewMsMax = 60_000
 
 /**
  * Makes this process a member of a Linebacker balancer and keeps it one: announces, renews as often as the
- * answer says, announces again when the balancer has forgotten (404), and survives a balancer that is down at
- * the start, dies or restarts. One call at a time; its timers never keep a finished process alive.
+ * answer says, announces again when the balancer has forgotten (404) or another instance with its id has gone (409), and
+ * survives a balancer that is down at the start, dies or restarts. One call at a time; its timers never keep a finished
+ * process alive, but for `drain` and `leave`, which are waited for.
  *
  * Call it once the server listens:
  *
@@ -132,6 +142,9 @@ class Announcer implements Announcement {
   #generation: number | undefined
   #renewMs = renewMsMax
   #failures = 0
+  /** How often the lease went to another instance, since it was last settled. */
+  #losses = 0
+  #renewals = 0
   #drain: "no" | "wished" | "heard" = "no"
   #leaving: Promise<void> | undefined
   /** Steps run one after the other on this chain. It never rejects. */
@@ -141,7 +154,7 @@ class Announcer implements Announcement {
 
   constructor(options: AnnounceOptions) {
     const { balancer, id, port, address = port === undefined ? undefined : `:${port}` } = options
-    if (!/^https?:$/.test(URL.parse(balancer)?.protocol ?? "")) {
+    if (!isHttpUrl(balancer)) {
       throw new TypeError(`the balancer must be an http or https URL; found "${balancer}"`)
     }
     if (parseBackendId(id) === undefined) {
@@ -168,7 +181,7 @@ class Announcer implements Announcement {
   }
 
   async drain(): Promise<void> {
-    if (this.#drain === "no" && !this.#ended()) {
+    if (this.#drain === "no" && this.#state !== "left") {
       this.#drain = "wished"
       await this.#within(farewellMsMax, this.#stepNow(), () => {})
     }
@@ -180,10 +193,8 @@ class Announcer implements Announcement {
   }
 
   async #leave(): Promise<void> {
-    const wasSuperseded = this.#state === "superseded"
     this.#cancelTimer()
     this.#become("left", "left the balancer")
-    if (wasSuperseded) return
     let late = false
     const farewell = async (): Promise<void> => {
       // A call under way may be the one that brings the generation: it goes first.
@@ -196,26 +207,32 @@ class Announcer implements Announcement {
     })
   }
 
-  #ended(): boolean {
-    return this.#state === "left" || this.#state === "superseded"
-  }
-
   #stepNow(): Promise<void> {
     this.#cancelTimer()
-    this.#steps = this.#steps.then(() => this.#step())
+    this.#steps = this.#steps
+      .then(() => this.#step())
+      .catch((error: unknown) => {
+        // A mistake of this file. It must not end the process that it is a guest in.
+        this.#become("unreachable", `announcing failed: ${why(error)}`)
+        this.#plan(refusedMs)
+      })
     return this.#steps
+  }
+
+  #plan(waitMs: Millis): void {
+    this.#cancelTimer()
+    if (this.#state === "left") return
+    this.#cancelTimer = this.#timers.set(waitMs, () => void this.#stepNow(), { unref: true })
   }
 
   /** Makes the one call that the state asks for and plans the next. */
   async #step(): Promise<void> {
-    if (this.#ended()) return
+    if (this.#state === "left") return
     this.#cancelTimer()
     const call = this.#nextCall()
     if (call === undefined) return this.#become("draining", "not a member, and asks for no requests")
     const outcome = await this.#call(call)
-    const waitMs = this.#settle(call, outcome)
-    if (waitMs === undefined || this.#ended()) return
-    this.#cancelTimer = this.#timers.set(waitMs, () => void this.#stepNow(), { unref: true })
+    this.#plan(this.#settle(call, outcome))
   }
 
   #nextCall(): Call | undefined {
@@ -223,13 +240,14 @@ class Announcer implements Announcement {
     return this.#drain === "wished" ? "drain" : "renew"
   }
 
-  /** Takes an outcome in; returns how long to wait until the next step, `undefined` for none. */
-  #settle(call: Call, outcome: Outcome): Millis | undefined {
+  /** Takes an outcome in; returns how long to wait until the next step. */
+  #settle(call: Call, outcome: Outcome): Millis {
     switch (outcome.kind) {
       case "accepted":
         this.#failures = 0
         if (call === "drain") this.#drain = "heard"
         if (call === "announce") this.#takeLease(outcome.body)
+        else if (++this.#renewals >= renewalsSettled) this.#losses = 0
         if (this.#drain === "no") this.#become("member", `a member, generation ${this.#generation}`)
         else this.#become("draining", "no new requests are to come")
         return this.#renewMs
@@ -238,8 +256,9 @@ class Announcer implements Announcement {
         if (this.#drain === "no") this.#become("announcing", outcome.reason)
         return 0
       case "superseded":
+        this.#generation = undefined
         this.#become("superseded", outcome.reason)
-        return undefined
+        return this.#takeOverMs(call)
       case "refused":
         this.#become("refused", outcome.reason)
         return refusedMs
@@ -252,8 +271,18 @@ class Announcer implements Announcement {
   }
 
   #takeLease(body: Readonly<Record<string, unknown>>): void {
+    this.#renewals = 0
     this.#generation = Number(body["generation"])
     this.#renewMs = Math.min(renewMsMax, Math.max(renewMsMin, Number(body["renewMs"])))
+  }
+
+  /**
+   * Until the next try to take the lease over. One that is refused lost nothing, since a higher incarnation holds it. One
+   * that had it and lost it may take it back by trying, and the other one likewise: they do so ever more seldom.
+   */
+  #takeOverMs(call: Call): Millis {
+    const doublings = call === "announce" ? 0 : this.#losses++
+    return (0.5 + this.#rng.next()) * Math.min(takeOverMsMax, takeOverMsBase * 2 ** doublings)
   }
 
   #become(state: AnnouncementState, reason: string): void {
@@ -312,13 +341,15 @@ class Announcer implements Announcement {
 
   /** Waits for the work, but not longer than the limit. */
   async #within(limitMs: Millis, work: Promise<void>, onLimit: () => void): Promise<void> {
-    const limit = Promise.withResolvers<void>()
-    const cancel = this.#timers.set(limitMs, () => {
-      onLimit()
-      limit.resolve()
+    let cancel: (() => void) | undefined
+    const limit = new Promise<void>((resolve) => {
+      cancel = this.#timers.set(limitMs, () => {
+        onLimit()
+        resolve()
+      })
     })
-    await Promise.race([work, limit.promise])
-    cancel()
+    await Promise.race([work, limit])
+    cancel?.()
   }
 }
 
@@ -386,17 +417,33 @@ function why(error: unknown): string {
   return error.cause instanceof Error ? error.cause.message || error.cause.name : error.message
 }
 
-/** Runs the backend's own function. Its mistake becomes a warning: it must not cost the backend its lease. */
+/** Runs the backend's own function. Its mistake becomes a warning: it must not cost the backend its lease or its life. */
 function asked<T>(fn: () => T): T | undefined {
   try {
-    return fn()
+    const result = fn()
+    // It should not be asynchronous, and if it is, its rejection is a mistake like any other.
+    if (result instanceof Promise) result.catch(warnOf)
+    return result
   } catch (error) {
-    process.emitWarning(`a function given to announce threw: ${why(error)}`, { type: "LinebackerWarning" })
+    warnOf(error)
     return undefined
   }
 }
 
+function warnOf(error: unknown): void {
+  process.emitWarning(`a function given to announce threw: ${why(error)}`, { type: "LinebackerWarning" })
+}
+
+/** Written so that Node.js 18 can do it. */
+function isHttpUrl(text: string): boolean {
+  try {
+    return /^https?:$/.test(new URL(text).protocol)
+  } catch {
+    return false
+  }
+}
+
 function finite(amounts: NamedAmounts | undefined): NamedAmounts | undefined {
-  if (amounts === undefined) return undefined
+  if (typeof amounts !== "object" || amounts === null) return undefined
   return Object.fromEntries(Object.entries(amounts).filter(([, amount]) => Number.isFinite(amount)))
 }

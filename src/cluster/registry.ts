@@ -352,12 +352,9 @@ export class Registry {
     if (holder === undefined || held === undefined || incarnation === undefined || incarnation >= held) {
       return undefined
     }
-    const endsInMs = this.#decidesUntil(holder) - now
-    if (endsInMs <= 0) return undefined
+    if (this.#decidesUntil(holder) <= now) return undefined
     const { id } = holder.member
-    const message =
-      `incarnation ${held} of ${id} holds the lease; ${incarnation} can take it over when that has ended, ` +
-      `in ${Math.ceil(endsInMs)} ms unless it is renewed`
+    const message = `incarnation ${held} of ${id} holds the lease; ${incarnation} can take it over when that has ended`
     return fail({ code: "stale_incarnation", message, path: "incarnation" })
   }
 
