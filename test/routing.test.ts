@@ -3,12 +3,14 @@ import assert from "node:assert/strict"
 import { test, type TestContext } from "node:test"
 import { nothingKnown, type Knowledge } from "../src/core/knowledge.ts"
 import type { BackendId } from "../src/core/backend.ts"
+import { Learner } from "../src/cluster/learner.ts"
 import { cellCost, cellFields } from "../src/cluster/observer.ts"
 import { resourcesDefault, type ResourceTable } from "../src/core/resources.ts"
 import type { RouteRule } from "../src/cluster/routes.ts"
 import { seeded } from "../src/core/rng.ts"
 import { plainPolicy, policies, policyNames, type PolicyName } from "../src/policies/index.ts"
 import { cookieDefault } from "../src/proxy/affinity.ts"
+import { MixPlanner } from "../src/policies/mix-planner.ts"
 import type { PolicyEntry } from "../src/policies/policy.ts"
 import type { AffinityOptions, PoolMatch, RouteOptions, RoutingOptions } from "../src/proxy/options.ts"
 import { get, ok } from "./support/messages.ts"
@@ -649,6 +651,39 @@ test("a cost is that of its own request: the next one on the connection, which s
     await wire.response()
   }
   assert.deepEqual([...at.plane.takeObserved()!.batch!.samples.values], [0, 3, NaN])
+})
+
+test("a backend that answers 500 to everything gets a trickle once that is learned, whatever it announces", async (t) => {
+  const failing = await answering(t, () => "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n")
+  const backends = [failing, ...(await plain(t, 3))]
+  for (const name of ["auto", "price", "mix", "shadow-price"] as const) {
+    const at = await relay(t, backends, { routing: routingOf(name) })
+    const large = { compute: 20_000, storage: 20_000 }
+    const members = at.members.map((member, i) => (i === 0 ? { ...member, capacity: large } : member))
+    at.apply(members)
+    const wire = await at.client()
+    const failedOf = async (requests: number): Promise<number> => {
+      let failed = 0
+      for (let n = 0; n < requests; n++) {
+        wire.send(get())
+        if ((await wire.response()).status === 500) failed++
+      }
+      return failed
+    }
+    assert.equal(await failedOf(40), 40, "until then it looks as if it had the most room")
+
+    const routes = { version: 1, rules: [], learned: [] }
+    const learner = new Learner({
+      resources: resourcesDefault,
+      prior: Float64Array.of(1, 1),
+      planner: new MixPlanner(resourcesDefault),
+      routes: () => routes,
+    })
+    learner.ingest(at.plane.takeObserved()!.batch!, members, 1_000)
+    at.plane.learn(learner.learn({ version: 1, members, eligible: members }, 1_000), routes)
+    const failed = await failedOf(200)
+    assert.ok(failed <= 2, `${name}: ${failed} of 200`)
+  }
 })
 
 test("a load report is a field like any other: one longer than fields may be costs the response", async (t) => {

@@ -125,7 +125,8 @@ const intervalsMin = 5
  * Time of other threads is not compared with `now`: a batch is taken to have ended when it arrives.
  *
  * Memory: a route has about 2 KB a resource, a backend that reports utilization some seconds of one number a route
- * (1 024 backends at most), one that fails or is corrected a handful of numbers. What has left is forgotten.
+ * (1 024 backends at most), one that is corrected a handful of numbers, and one a handful for each route on which
+ * some backend fails. What has left is forgotten.
  */
 export class Learner {
   readonly #options: LearnerOptions

@@ -32,12 +32,15 @@ function make(name: PolicyName, seed = 1): Policy {
 /** What every policy is told before a question, in the second of the two exams of those that learn. */
 let taught: Knowledge | undefined
 
-/** One route, known, to be spread evenly over a to h; nothing that would treat one of them unlike another. */
+/**
+ * One route, known, to be spread evenly over a to h, of which h fails now and then; nothing that would treat one of the
+ * others unlike another.
+ */
 const lesson: Knowledge = {
   version: 1,
   routes: [{ name: "", mean: Float64Array.of(5, 5), rate: 100, isLearned: true, holdMs: 50 }],
   capacities: new Map(),
-  penalties: new Map(),
+  penalties: new Map([[pool()[7]!.id, 4]]),
   mix: { backends: pool().map((member) => member.id), shares: new Float64Array(8).fill(1 / 8) },
 }
 

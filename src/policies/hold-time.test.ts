@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { ofCapacity, resourcesOf } from "../../test/support/backends.ts"
+import { resourcesOf } from "../../test/support/backends.ts"
 import type { RouteKnowledge } from "../core/knowledge.ts"
 import { HoldTimes, meanHoldSeconds } from "./hold-time.ts"
 
@@ -13,7 +13,13 @@ function route(more: Partial<RouteKnowledge>): RouteKnowledge {
 /** Seconds at each of two members, of which the second is four times slower. */
 function secondsOf(routes: readonly RouteKnowledge[], asked: number, work = 0): number[] {
   const times = new HoldTimes(mixed)
-  times.prepare(ofCapacity([8, 10], [2, 10]), routes)
+  times.prepare(
+    [
+      [8, 10],
+      [2, 10],
+    ].map((amounts) => Float64Array.from(amounts)),
+    routes,
+  )
   times.ask(asked, Float64Array.of(work, 1))
   return [0, 1].map((member) => times.of(member) * times.meanSeconds!)
 }
@@ -53,7 +59,13 @@ test("where resources are of one kind, and while nothing is known, times have no
     [mixed, []],
   ] as const) {
     const times = new HoldTimes(resources)
-    times.prepare(ofCapacity([8, 10], [2, 10]), routes)
+    times.prepare(
+      [
+        [8, 10],
+        [2, 10],
+      ].map((amounts) => Float64Array.from(amounts)),
+      routes,
+    )
     times.ask(0, Float64Array.of(4, 1))
     assert.deepEqual([times.meanSeconds, times.of(0), times.of(1)], [undefined, 1, 1])
   }
@@ -61,7 +73,13 @@ test("where resources are of one kind, and while nothing is known, times have no
 
 test("without a rate that it needs a request would never end there", () => {
   const times = new HoldTimes(mixed)
-  times.prepare(ofCapacity([8, 10], [0, 10]), [route({ holdMs: 1_000 })])
+  times.prepare(
+    [
+      [8, 10],
+      [0, 10],
+    ].map((amounts) => Float64Array.from(amounts)),
+    [route({ holdMs: 1_000 })],
+  )
   times.ask(0, Float64Array.of(1, 1))
   assert.equal(times.of(1), Infinity)
   times.ask(0, Float64Array.of(0, 1))

@@ -1,5 +1,4 @@
 // Hot path where there are rates and spaces: `ask` once a pick, `of` once a candidate.
-import type { Backend } from "../core/backend.ts"
 import type { RouteKnowledge } from "../core/knowledge.ts"
 import type { ResourceTable, ResourceVector } from "../core/resources.ts"
 
@@ -52,22 +51,22 @@ export class HoldTimes {
     return this.#mean
   }
 
-  /** Cold. O(routes + members · resources). */
-  prepare(members: readonly Pick<Backend, "capacity">[], routes: readonly RouteKnowledge[]): void {
+  /** Cold: what the members have, in their order, and what is known of routes. O(routes + members · resources). */
+  prepare(capacities: readonly Readonly<ResourceVector>[], routes: readonly RouteKnowledge[]): void {
     const count = this.#count
     this.#mean = this.#rates.length === 0 ? undefined : meanHoldSeconds(routes)
     const mean = this.#mean
     if (mean === undefined) return
     const fastest = this.#rates.map((r) =>
-      members.reduce((most, { capacity }) => Math.max(most, capacity[r]!), 0),
+      capacities.reduce((most, capacity) => Math.max(most, capacity[r]!), 0),
     )
     this.#ofRoutes = Float64Array.from(routes, (route) => {
       const seconds = unloadedSeconds(route, this.#rates, fastest)
       return seconds > 0 && seconds < Infinity ? seconds / mean : 1
     })
-    this.#slowness = new Float64Array(members.length * count)
+    this.#slowness = new Float64Array(capacities.length * count)
     for (const [i, r] of this.#rates.entries()) {
-      for (const [index, { capacity }] of members.entries()) {
+      for (const [index, capacity] of capacities.entries()) {
         this.#slowness[index * count + r] = (1 / capacity[r]! - 1 / fastest[i]!) / mean
       }
     }

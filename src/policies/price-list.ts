@@ -124,7 +124,7 @@ export class PriceList {
     const members = this.#members
     const { routes, penalties } = this.#knowledge
     const believed = believedOf(members, penalties)
-    this.#times.prepare(members, routes)
+    this.#times.prepare(believed.capacities, routes)
     const seconds = this.#times.meanSeconds ?? 1
     const sums = new Float64Array(count)
     const goodSums = new Float64Array(count)
