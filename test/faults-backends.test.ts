@@ -169,7 +169,11 @@ test("a client that does not read interim responses holds their backend back, an
     for (let i = 0; i < count; i++) isHeld = !wire.socket.write(line) || isHeld
     wire.send(ok("final"))
   })
-  const { client } = await relay(t, [backend], { limits: { interimBytesPerSecondMax: 2 ** 30 } })
+  const { client } = await relay(t, [backend], {
+    limits: { interimBytesPerSecondMax: 2 ** 30 },
+    // However long a busy machine takes to pass 32 MB on.
+    timeouts: { responseHeadMs: 600_000 },
+  })
   const wire = await client()
   wire.socket.pause()
   wire.send(get())
