@@ -51,6 +51,7 @@ import { Dialer } from "./proxy/dial.ts"
 import { fileStamp } from "./proxy/file-stamp.ts"
 import { ListenError } from "./proxy/ports.ts"
 import { Threads, type ThreadsOptions } from "./proxy/threads.ts"
+import { memoryLine, memoryOf, threadHeapMiB } from "./memory.ts"
 import { packageVersion } from "./version.ts"
 import { systemClock, systemRng, systemTimers, wallClock } from "./system.ts"
 
@@ -308,6 +309,8 @@ class RunningBalancer implements Balancer {
           "have more (LimitNOFILE, ulimit -n, limits.descriptorsMax)",
       )
     }
+    const memory = memoryOf()
+    this.#log(memoryLine(memory, this.#workers))
     this.#tls = tls && this.#keepTls(tls)
     const options = {
       ...dataPlaneOptions(this.#config, this.#desk.routing, this.seed),
@@ -317,6 +320,7 @@ class RunningBalancer implements Balancer {
     this.#threads = await opening("traffic", listen, tls?.listen, () =>
       Threads.start({
         workers: this.#workers,
+        heapMiB: threadHeapMiB(memory, this.#workers),
         options,
         table: this.#table,
         counters: this.#counters,

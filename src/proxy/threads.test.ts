@@ -61,6 +61,7 @@ async function running(t: TestContext, port = 0, timeouts: RelayChange["timeouts
   const observed: Observed[] = []
   const threads = await Threads.start({
     workers: 2,
+    heapMiB: 64,
     options: {
       ...dataPlaneOptions(resources, {
         limits: { queueMax: 2 },
@@ -225,6 +226,14 @@ test("what a thread threw is told with its stack", async (t) => {
   workers[1]!.postMessage({ kind: "snapshot", snapshot: undefined })
   await until("its death is known", () => deaths.length > 0, 10_000)
   assert.match((errors[0] as Error).stack!, /TypeError: .*\n {4}at /)
+})
+
+test("each thread has the heap that it is given, and no more", async (t) => {
+  const { workers } = await running(t)
+  assert.deepEqual(
+    workers.map(({ resourceLimits }) => resourceLimits?.maxOldGenerationSizeMb),
+    [64, 64],
+  )
 })
 
 test("a thread that dies is replaced, gives back what it held, and costs the other nothing", async (t) => {

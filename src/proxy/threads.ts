@@ -23,6 +23,8 @@ const endMsMax = 2_000
 
 export interface ThreadsOptions {
   readonly workers: number
+  /** The limit of each thread's heap. One that reaches it dies, and is replaced. */
+  readonly heapMiB: number
   /** The same for all but for `worker`, which is set here. */
   readonly options: DataPlaneOptions
   /** With at least one lane for each thread; more let another take the place of one that cannot be ended. */
@@ -233,7 +235,11 @@ export class Threads {
     }
     // The published package holds JavaScript; the checkout runs its TypeScript.
     const entry = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url)
-    const worker = new Worker(entry, { workerData: birth, name: `linebacker-data-${lane}` })
+    const worker = new Worker(entry, {
+      workerData: birth,
+      name: `linebacker-data-${lane}`,
+      resourceLimits: { maxOldGenerationSizeMb: this.#settings.heapMiB },
+    })
     const thread = new Thread(worker, lane, new Stillness(this.#pulses.read(lane), clock.now()))
     this.#threads[lane] = thread
     if (this.#isDraining) worker.postMessage({ kind: "drain" } satisfies ToWorker)
