@@ -157,6 +157,23 @@ const scenarios = {
     const greedy = get.replace("\r\n\r\n", "\r\nLinebacker-Demand: memory=5\r\n\r\n")
     return { relay: plane, told: [await told(plane, greedy)] }
   },
+  async connection_reclaimed(t) {
+    const backend = await scripted(t, async (wire) => {
+      await wire.request()
+      wire.send(ok)
+    })
+    const plane = await relay(t, [backend], {
+      trustedProxies: ["127.0.0.1"],
+      limits: { connectionsPerBackendMax: 2 },
+    })
+    const slow = [await plane.client(), await plane.client()]
+    for (const wire of slow) wire.send(`${chunkedHead("192.0.2.1")}1\r\nx\r\n`)
+    await until("all connections are held", () => backend.wires.length === 2)
+    await told(plane, get)
+    slow[1]!.send("0\r\n\r\n")
+    assert.equal((await slow[1]!.response()).status, 200)
+    return { relay: plane, told: [await slow[0]!.response()] }
+  },
   queue_full: (t) => crowded(t, { limits: { queueMax: 0 } }, async (plane) => told(plane, get)),
   queue_timeout: (t) => crowded(t, { timeouts: { queueMs: 20 } }, async (plane) => told(plane, get)),
   async too_many_connections(t) {
@@ -216,6 +233,10 @@ test("docs/faults.md lists every error as the table has it, and no other", () =>
   })
   assert.deepEqual(rows, expected)
 })
+
+function chunkedHead(client: string): string {
+  return head(`X-Forwarded-For: ${client}\r\nTransfer-Encoding: chunked`)
+}
 
 function head(fields: string): string {
   return `POST / HTTP/1.1\r\nHost: a\r\n${fields}\r\n\r\n`

@@ -211,6 +211,12 @@ export const errors = {
     "never",
     "The request declares, or its rule says, that it needs more of a space than any backend has.",
   ),
+  connection_reclaimed: row(
+    "client",
+    503,
+    "never",
+    "The client was slow to send or to read, and others waited for the backend's connection, of which its address held the most.",
+  ),
   queue_full: row(
     "balancer",
     503,

@@ -253,6 +253,11 @@ export class BackendConnection implements Limited {
     if (this.#state === "reading") this.deadlineAt = never
   }
 
+  /** The response is held back. */
+  get isPaused(): boolean {
+    return this.#paused
+  }
+
   resume(): void {
     if (!this.#paused) return
     this.#paused = false

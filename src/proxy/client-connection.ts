@@ -27,6 +27,7 @@ import { passTrailers } from "../http1/trailers.ts"
 import { lastRequestMs, type Limited, never, type Tick } from "./deadlines.ts"
 import { readDirectly, readOn } from "./direct-reading.ts"
 import { type ClientSide, Exchange, type ExchangeContext } from "./exchange.ts"
+import type { Contender } from "./fair-share.ts"
 import type { Forwarding } from "./forwarding.ts"
 import type { ProxyEnds } from "./proxy-protocol.ts"
 import { redirectAnswer } from "./redirect.ts"
@@ -134,6 +135,10 @@ export class ClientConnection implements ClientSide, Limited {
         this.#close()
         break
     }
+  }
+
+  get contender(): Contender {
+    return this.#exchange
   }
 
   // ── the exchange's side ───────────────────────────────────────────────────────────────────────────────────────

@@ -28,6 +28,7 @@ import { Dialer } from "./dial.ts"
 import { Deadlines, sweepMs } from "./deadlines.ts"
 import { type Arrival, Entrance, type EntranceOwner } from "./entrance.ts"
 import { SettledAttempt } from "./exchange.ts"
+import { type Contender, shareConnections } from "./fair-share.ts"
 import { Fleet, Placement } from "./fleet.ts"
 import { ForwardingRules } from "./forwarding.ts"
 import { contains, rangesOf } from "./ip-ranges.ts"
@@ -174,6 +175,7 @@ export class DataPlane {
       this.#deadlines.sweep(now)
       this.#fleet.tick(now)
       parts.onSweep?.()
+      shareConnections(this.#fleet, () => this.#contenders())
       for (const queue of this.#fleet.queues) if (queue.length > 0) queue.serve(now)
     }, sweepMs)
     this.#sweep.unref()
@@ -249,6 +251,10 @@ export class DataPlane {
     clearInterval(this.#sweep)
     this.#fleet.apply({ version: 0, members: [], eligible: [] })
     this.#owner.dialer.close()
+  }
+
+  *#contenders(): Iterable<Contender> {
+    for (const { contender } of this.#clients) yield contender
   }
 
   #allClosed(): Promise<void> {

@@ -52,14 +52,15 @@ import type { BackendConnection, BackendSide } from "./backend-connection.ts"
 import type { BackendPool } from "./backend-pool.ts"
 import type { Budget } from "./budget.ts"
 import type { Context } from "./context.ts"
+import { clientKeyOf, type Contender } from "./fair-share.ts"
 import type { DemandTrust } from "./demand-trust.ts"
-import type { Demand, Fleet, FleetBackend, Placement } from "./fleet.ts"
+import type { Demand, Fleet, FleetBackend, Group, Placement } from "./fleet.ts"
 import type { Forwarding } from "./forwarding.ts"
 import type { AffinityOptions, BackendOptions } from "./options.ts"
 import { openingOf, Origin } from "./origin.ts"
 import type { ProxyEnds } from "./proxy-protocol.ts"
 import type { Route, RouteTable } from "./route-table.ts"
-import type { WaitingQueue } from "./waiting-queue.ts"
+import type { Waiting, WaitingQueue } from "./waiting-queue.ts"
 
 /** What comes of a body with its head is copied behind it up to this size, so that both leave in one plain write. */
 const joinBytesMax = 16 * 1024
@@ -143,7 +144,7 @@ export interface ExchangeContext extends Context {
   readonly isStopping: boolean
 }
 
-export class Exchange implements BackendSide {
+export class Exchange implements BackendSide, Contender, Waiting {
   isHead = false
   decodesChunked = false
   upgrades = false
@@ -365,6 +366,39 @@ export class Exchange implements BackendSide {
   giveUpQueued(code: ErrorCode): void {
     this.#queue = undefined
     if (this.#state === "queued") this.#answer(code, "")
+  }
+
+  // ── when connections are short ────────────────────────────────────────────────────────────────────────────────
+
+  get clientKey(): string {
+    return clientKeyOf(this.#clientAddress)
+  }
+
+  get heldPool(): BackendPool | undefined {
+    return this.#connection?.pool
+  }
+
+  get isHeldUp(): boolean {
+    const connection = this.#connection
+    if (connection === undefined || !this.#ready || this.#state === "tunnel") return false
+    return connection.isPaused || !(this.#requestEnded || connection.socket.writableNeedDrain)
+  }
+
+  get heldSince(): Millis {
+    return this.#attemptAt
+  }
+
+  get waitsIn(): Group | undefined {
+    return this.#state === "queued" ? this.#route.group : undefined
+  }
+
+  reclaim(): void {
+    this.onFailed("connection_reclaimed")
+  }
+
+  goAhead(): void {
+    this.#leaveQueue()
+    this.retryQueued()
   }
 
   // ── the tunnel, from the client ───────────────────────────────────────────────────────────────────────────────

@@ -6,8 +6,13 @@ import { WaitingQueue, type Waiting } from "./waiting-queue.ts"
 
 /** Waits for `fits` to become true, and remembers how it went. */
 class Request implements Waiting {
+  readonly clientKey: string
   fits = false
   givenUp: ErrorCode | undefined
+
+  constructor(clientKey = "") {
+    this.clientKey = clientKey
+  }
 
   retryQueued(): boolean {
     return this.fits
@@ -37,6 +42,7 @@ test("of two routes the one that holds less is next, and passes one of the other
   queue.rebuild(ofCapacity([10]))
   const order: string[] = []
   const asking = (name: string, fits: boolean): Waiting => ({
+    clientKey: name,
     retryQueued() {
       order.push(name)
       return fits
@@ -76,6 +82,7 @@ test("whoever leaves makes place, also from within another's turn, and nobody el
   const queue = new WaitingQueue(3)
   const [gone, last] = [new Request(), new Request()]
   const first: Waiting = {
+    clientKey: "",
     retryQueued() {
       queue.remove(gone)
       return true
@@ -112,6 +119,7 @@ test("a client that is answered at once and waits again, for its next request, k
   let asked = 0
   const givenUp: ErrorCode[] = []
   const client: Waiting = {
+    clientKey: "",
     retryQueued() {
       // The first request is answered with an error; the next one begins in that moment, and finds no room.
       if (++asked > 1) return false
@@ -131,4 +139,23 @@ test("a client that is answered at once and waits again, for its next request, k
   assert.deepEqual(givenUp, [])
   queue.remove(client)
   assert.equal(queue.length, 0)
+})
+
+test("in a full queue the client with most places gives up its last to one that has fewer", () => {
+  const queue = new WaitingQueue(4)
+  const greedy = Array.from({ length: 5 }, () => new Request("greedy"))
+  for (const [i, request] of greedy.entries()) assert.equal(queue.push(request, 1_000), i < 4)
+  const others = ["a", "b"].map((key) => new Request(key))
+  for (const other of others) assert.ok(queue.push(other, 1_000))
+  assert.deepEqual(
+    greedy.map(({ givenUp }) => givenUp),
+    [undefined, undefined, "queue_full", "queue_full", undefined],
+  )
+  // Each of the three has one or two now: nobody would be better off.
+  assert.ok(!queue.push(new Request("a"), 1_000))
+  assert.ok(!queue.push(new Request("greedy"), 1_000))
+  assert.ok(queue.push(new Request("c"), 1_000))
+  assert.equal(greedy[1]!.givenUp, "queue_full")
+  assert.ok(!queue.push(new Request("d"), 1_000))
+  assert.equal(queue.length, 4)
 })

@@ -7,6 +7,8 @@ import type { ResourceTable, ResourceVector } from "../core/resources.ts"
 
 /** Whoever waits. It may have left in the meantime: then it says true to `retryQueued` and nothing to the other. */
 export interface Waiting {
+  /** Whose request it is: see `clientKeyOf`. */
+  readonly clientKey: string
   /** There may be room now. False while there is none; true after an answer, also when its next request waits already. */
   retryQueued(): boolean
   giveUpQueued(code: ErrorCode): void
@@ -21,6 +23,9 @@ const nothing = new Float64Array(0)
 export class WaitingQueue {
   readonly #queue: FairQueue<Waiting>
   readonly #places = new Map<Waiting, Place<Waiting>>()
+  /** Whose each place is, in order of arrival, and how many places each client has. */
+  readonly #keys = new Map<Place<Waiting>, string>()
+  readonly #counts = new Map<string, number>()
   #isServing = false
 
   constructor(lengthMax: number, resources: ResourceTable = []) {
@@ -46,11 +51,18 @@ export class WaitingQueue {
     this.#queue.ended(route, demand)
   }
 
-  /** False when the queue is full. `demand` must stay as it is while it waits. */
+  /**
+   * False when the queue is full, and no client has more places in it than this one; else such a client loses its last.
+   * `demand` must stay as it is while it waits.
+   */
   push(waiting: Waiting, until: Millis, route = 0, demand: Readonly<ResourceVector> = nothing): boolean {
-    const place = this.#queue.push(waiting, route, demand, until)
+    const key = waiting.clientKey
+    let place = this.#queue.push(waiting, route, demand, until)
+    if (place === undefined && this.#displaceFor(key)) place = this.#queue.push(waiting, route, demand, until)
     if (place === undefined) return false
     this.#places.set(waiting, place)
+    this.#keys.set(place, key)
+    this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1)
     return true
   }
 
@@ -81,8 +93,7 @@ export class WaitingQueue {
         continue
       }
       this.#queue.take(place)
-      // It may wait again already, for its next request.
-      if (this.#places.get(place.item) === place) this.#places.delete(place.item)
+      this.#forget(place)
     }
     this.#isServing = false
   }
@@ -103,6 +114,33 @@ export class WaitingQueue {
 
   #leave(place: Place<Waiting>): void {
     this.#queue.remove(place)
+    this.#forget(place)
+  }
+
+  #forget(place: Place<Waiting>): void {
+    // It may wait again already, for its next request.
     if (this.#places.get(place.item) === place) this.#places.delete(place.item)
+    const key = this.#keys.get(place)!
+    this.#keys.delete(place)
+    const count = this.#counts.get(key)! - 1
+    if (count === 0) this.#counts.delete(key)
+    else this.#counts.set(key, count)
+  }
+
+  /** Cold: takes the last place of the client that has most, unless this one would have as many. */
+  #displaceFor(key: string): boolean {
+    let most = (this.#counts.get(key) ?? 0) + 1
+    let richest: string | undefined
+    for (const [other, count] of this.#counts) {
+      if (count <= most) continue
+      most = count
+      richest = other
+    }
+    if (richest === undefined) return false
+    let last: Place<Waiting> | undefined
+    for (const [place, owner] of this.#keys) if (owner === richest) last = place
+    this.#leave(last!)
+    last!.item.giveUpQueued("queue_full")
+    return true
   }
 }

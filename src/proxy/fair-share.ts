@@ -1,0 +1,97 @@
+/**
+ * Cold: while requests wait for a connection to backends whose connections are all in use, no client address holds more
+ * of them than others by being slow. One that does gives up as many as others wait for, until all have equally many.
+ *
+ * Only exchanges that wait for their client are ended: a body that is still to come, a response that is not read. What a
+ * backend works on is not touched, however many connections its client's address has.
+ */
+import type { Millis } from "../core/clock.ts"
+import type { BackendPool } from "./backend-pool.ts"
+import type { Fleet, Group } from "./fleet.ts"
+
+/** An exchange, as far as it is about connections that are short. */
+export interface Contender {
+  /** Whose it is: see `clientKeyOf`. */
+  readonly clientKey: string
+  /** Whose connection it holds. */
+  readonly heldPool: BackendPool | undefined
+  /** It holds it only because its client sends or reads slowly. */
+  readonly isHeldUp: boolean
+  readonly heldSince: Millis
+  /** Where it waits for a backend. */
+  readonly waitsIn: Group | undefined
+  /** Ends it, since others wait for its connection. */
+  reclaim(): void
+  /** Asks for a backend before its turn. */
+  goAhead(): void
+}
+
+/** What one address has of the connections that are short. */
+interface Share {
+  held: number
+  /** What may be ended, the longest first. */
+  readonly heldUp: Contender[]
+}
+
+const bytesOfNetwork = 8
+
+/** One text for one client: its IPv4 address, or its IPv6 network of 64 bits, which one client has to itself (RFC 6177). */
+export function clientKeyOf(address: Uint8Array | undefined): string {
+  if (address === undefined) return ""
+  const length = address.length === 4 ? 4 : bytesOfNetwork
+  return Buffer.from(address.buffer, address.byteOffset, length).toString("latin1")
+}
+
+/** To be called now and then. Costs one look at each group, and one at each exchange where connections are short. */
+export function shareConnections(fleet: Fleet, contenders: () => Iterable<Contender>): void {
+  for (const group of fleet.groups) if (isShort(group)) shareOut(group, [...contenders()])
+}
+
+/** Requests wait, and what they wait for is a connection. */
+function isShort({ queue, eligible }: Group): boolean {
+  return queue.length > 0 && eligible.length > 0 && eligible.every(({ pool }) => !pool.hasRoom)
+}
+
+function shareOut(group: Group, contenders: readonly Contender[]): void {
+  const shares = sharesIn(group, contenders)
+  const heldOf = (key: string): number => shares.get(key)?.held ?? 0
+  const waiting = contenders.filter(({ waitsIn }) => waitsIn === group)
+  waiting.sort((a, b) => heldOf(a.clientKey) - heldOf(b.clientKey))
+  for (const contender of waiting) {
+    const key = contender.clientKey
+    const richest = richestOf(shares.values())
+    // With one less it must still have as many as the other has with one more.
+    if (richest === undefined || richest.held < heldOf(key) + 2) continue
+    richest.heldUp.shift()!.reclaim()
+    richest.held--
+    contender.goAhead()
+    const share = shares.get(key)
+    if (share === undefined) shares.set(key, { held: 1, heldUp: [] })
+    else share.held++
+  }
+}
+
+/** Who has how many of the group's connections. */
+function sharesIn({ eligible }: Group, contenders: readonly Contender[]): Map<string, Share> {
+  const pools = new Set(eligible.map(({ pool }) => pool))
+  const shares = new Map<string, Share>()
+  for (const contender of contenders) {
+    const { heldPool, clientKey, isHeldUp } = contender
+    if (heldPool === undefined || !pools.has(heldPool)) continue
+    let share = shares.get(clientKey)
+    if (share === undefined) shares.set(clientKey, (share = { held: 0, heldUp: [] }))
+    share.held++
+    if (isHeldUp) share.heldUp.push(contender)
+  }
+  for (const { heldUp } of shares.values()) heldUp.sort((a, b) => a.heldSince - b.heldSince)
+  return shares
+}
+
+/** The largest share of which something can be taken. */
+function richestOf(shares: Iterable<Share>): Share | undefined {
+  let richest: Share | undefined
+  for (const share of shares) {
+    if (share.heldUp.length > 0 && share.held > (richest?.held ?? 0)) richest = share
+  }
+  return richest
+}

@@ -1,0 +1,165 @@
+/** Clients that are slow where connections to backends are short, and those that wait for them meanwhile. */
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { clientKeyOf, type Contender, shareConnections } from "../src/proxy/fair-share.ts"
+import type { BackendPool } from "../src/proxy/backend-pool.ts"
+import type { Fleet, Group } from "../src/proxy/fleet.ts"
+import { codeOf, ok } from "./support/messages.ts"
+import { offering, relay, type RelayChange, scripted, until } from "./support/relay.ts"
+
+// ── by itself ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+const full = { hasRoom: false } as BackendPool
+const other = { hasRoom: false } as BackendPool
+
+function groupOf(...pools: readonly BackendPool[]): Group {
+  return { queue: { length: 1 }, eligible: pools.map((pool) => ({ pool })) } as unknown as Group
+}
+
+interface Fake extends Contender {
+  became: "reclaimed" | "served" | undefined
+}
+
+function contender(clientKey: string, more: Partial<Contender> = {}): Fake {
+  const fake: Fake = {
+    clientKey,
+    heldPool: undefined,
+    isHeldUp: false,
+    heldSince: 0,
+    waitsIn: undefined,
+    became: undefined,
+    reclaim: () => void (fake.became = "reclaimed"),
+    goAhead: () => void (fake.became = "served"),
+    ...more,
+  }
+  return fake
+}
+
+const holding = (key: string, heldSince: number, isHeldUp = true): Fake =>
+  contender(key, { heldPool: full, heldSince, isHeldUp })
+
+function share(group: Group, contenders: readonly Fake[]): (string | undefined)[] {
+  shareConnections({ groups: [group] } as unknown as Fleet, () => contenders)
+  return contenders.map(({ became }) => became)
+}
+
+test("who holds most gives way, the longest first, until both have equally many", () => {
+  const group = groupOf(full)
+  const waiting = Array.from({ length: 4 }, () => contender("b", { waitsIn: group }))
+  const holders = [3, 1, 4, 2, 5].map((since) => holding("a", since))
+  assert.deepEqual(share(group, [...holders, ...waiting]), [
+    undefined,
+    "reclaimed",
+    undefined,
+    "reclaimed",
+    undefined,
+    "served",
+    "served",
+    undefined,
+    undefined,
+  ])
+})
+
+test("among themselves the requests of one address wait as they do", () => {
+  const group = groupOf(full)
+  const all = [holding("a", 1), holding("a", 2), holding("a", 3), contender("a", { waitsIn: group })]
+  assert.ok(share(group, all).every((became) => became === undefined))
+})
+
+test("what a backend works on is left alone, and so is what is held elsewhere", () => {
+  const group = groupOf(full)
+  const all = [
+    ...[1, 2, 3].map((since) => holding("a", since, false)),
+    ...[1, 2, 3].map((since) => contender("c", { heldPool: other, isHeldUp: true, heldSince: since })),
+    contender("b", { waitsIn: group }),
+  ]
+  assert.ok(share(group, all).every((became) => became === undefined))
+})
+
+test("nothing is taken while a connection is free, or while nobody waits", () => {
+  const all = [holding("a", 1), holding("a", 2), contender("b")]
+  const free = groupOf(full, { hasRoom: true } as BackendPool)
+  assert.ok(share(free, [...all, contender("b", { waitsIn: free })]).every((became) => became === undefined))
+  assert.ok(share(groupOf(full), all).every((became) => became === undefined))
+})
+
+test("those who hold least are served first", () => {
+  const group = groupOf(full)
+  const all = [
+    ...[1, 2, 3].map((since) => holding("a", since)),
+    holding("b", 1),
+    contender("b", { waitsIn: group }),
+    contender("c", { waitsIn: group }),
+  ]
+  assert.deepEqual(share(group, all), ["reclaimed", undefined, undefined, undefined, undefined, "served"])
+})
+
+test("an IPv6 network of 64 bits is one client, an IPv4 address another", () => {
+  const [a, b, c] = [
+    [1, 2, 3, 4, 5, 6, 7, 8, 1],
+    [1, 2, 3, 4, 5, 6, 7, 8, 2],
+    [1, 2, 3, 4, 5, 6, 7, 9, 1],
+  ].map((bytes) => clientKeyOf(Uint8Array.from({ length: 16 }, (_, i) => bytes[i] ?? 0)))
+  assert.equal(a, b)
+  assert.notEqual(a, c)
+  assert.notEqual(clientKeyOf(Uint8Array.of(1, 2, 3, 4)), clientKeyOf(Uint8Array.of(1, 2, 3, 5)))
+  assert.equal(clientKeyOf(undefined), "")
+})
+
+// ── through a relay ───────────────────────────────────────────────────────────────────────────────────────────
+
+const short: RelayChange = {
+  trustedProxies: ["127.0.0.1"],
+  limits: { connectionsPerBackendMax: 3, queueMax: 3 },
+}
+const from = (client: number, more = ""): string =>
+  `GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.${client}\r\n${more}\r\n`
+const uploading = (client: number): string =>
+  from(client, "Transfer-Encoding: chunked\r\n").replace("GET", "POST") + "1\r\nx\r\n"
+
+test("uploads that stand still give their connections to other addresses, and a full queue its places", async (t) => {
+  const backend = await scripted(t, async (wire) => {
+    await wire.request()
+    wire.send(ok("served"))
+  })
+  const { client, counters } = await relay(t, [backend], short)
+  const slow = await Promise.all(Array.from({ length: 8 }, client))
+  for (const wire of slow) wire.send(uploading(1))
+  await until("all is taken", () => counters.errors()["queue_full"] === 2)
+  const others = await Promise.all(Array.from({ length: 2 }, client))
+  for (const [i, wire] of others.entries()) wire.send(from(2 + i))
+  for (const wire of others) assert.equal((await wire.response()).body.toString(), "served")
+  assert.ok(counters.errors()["connection_reclaimed"]! >= 1)
+  assert.equal(counters.failures(0), 0)
+})
+
+test("responses that nobody reads give their connections to other addresses", async (t) => {
+  const backend = await scripted(t, async (wire) => {
+    const { start } = await wire.request()
+    if (!start.startsWith("GET /large")) return void wire.send(ok("served"))
+    wire.send("HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")
+    offering(wire, 100_000_000)
+  })
+  const { client, counters } = await relay(t, [backend], short)
+  const slow = await Promise.all(Array.from({ length: 3 }, client))
+  for (const wire of slow) {
+    wire.socket.pause()
+    wire.send(from(1).replace("GET /", "GET /large"))
+  }
+  await until("all is taken", () => backend.wires.length === 3)
+  const wire = await client()
+  wire.send(from(2))
+  assert.equal((await wire.response()).body.toString(), "served")
+  assert.equal(counters.errors()["connection_reclaimed"], 1)
+})
+
+test("where the address that waits holds as many, it waits in vain", async (t) => {
+  const backend = await scripted(t, async () => {})
+  const { client } = await relay(t, [backend], { ...short, timeouts: { queueMs: 600 } })
+  const slow = await Promise.all(Array.from({ length: 3 }, client))
+  for (const wire of slow) wire.send(uploading(1))
+  await until("all is taken", () => backend.wires.length === 3)
+  const wire = await client()
+  wire.send(from(1))
+  assert.equal(codeOf(await wire.response()), "queue_timeout")
+})
