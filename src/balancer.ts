@@ -95,7 +95,7 @@ export interface Balancer {
    * `timeouts.drain`, and closes everything. Every call resolves when that is done.
    */
   stop(): Promise<void>
-  /** A thread hangs in the system, where nothing can end it: after `stop` the process does not end by itself. */
+  /** A thread hangs in the system, or may, where nothing can end it: neither `stop` nor `process.exit` ends the process. */
   readonly hasStuckThread: boolean
 }
 

@@ -13,7 +13,7 @@ import { type Answer, askMany, type Cleaner, until } from "./support/processes.t
 import { answering, dial, type Message, type Wire } from "./support/relay.ts"
 
 /** Generous: a busy machine is slow to start a thread. */
-const patienceMs = 30_000
+const patienceMs = 60_000
 /** By default there is one thread per core; a machine with a single core has two here. */
 const threads = Math.max(2, availableParallelism())
 
@@ -48,7 +48,7 @@ async function program(
     registration: { listen, ttl: "12h", suspect: "11h", renew: "1h" },
     admin: { listen },
     checks: { interval: "200ms" },
-    timeouts: { threadStill: "1s", drain: "2s", unready: "0s", ...timeouts },
+    timeouts: { threadStill: "3s", drain: "2s", unready: "0s", ...timeouts },
   }
   writeFileSync(file, JSON.stringify(settings))
   const root = join(import.meta.dirname, "..")
@@ -175,8 +175,12 @@ test("a data-plane thread that throws is replaced, and its stack is said", async
 
 test("without any thread that takes connections it is not ready, and it is again once there are others", async (t) => {
   const { port, cause, state, readiness } = await program(t)
-  for (let lane = 0; lane < threads; lane++) cause({ to: lane, kind: "throw" })
-  await until("it is not ready", async () => (await readiness())[0] === 503, patienceMs)
+  // Again and again: on a busy machine the first is replaced before the last has heard of it.
+  const isUnready = async (): Promise<boolean> => {
+    for (let lane = 0; lane < threads; lane++) cause({ to: lane, kind: "throw" })
+    return (await readiness())[0] === 503
+  }
+  await until("it is not ready", isUnready, patienceMs)
   await until("it is ready again", async () => (await readiness())[0] === 200, patienceMs)
   await until("all are replaced", async () => (await state()).workers === threads, patienceMs)
   await answersAll(port, 10)
@@ -206,7 +210,7 @@ test("a thread that hangs in the system is replaced, is not ready, and does not 
   const path = join(folder, "pipe")
   execFileSync("mkfifo", [path])
   cause({ to: 0, kind: "system", path })
-  await until("it is known", () => said().includes("hangs in the system"), patienceMs)
+  await until(said, () => said().includes("hangs in the system"), patienceMs)
   await until("another has its place", async () => (await state()).workers === threads, patienceMs)
   const [status, body] = await readiness()
   assert.equal(status, 503)
@@ -241,8 +245,24 @@ test("a thread that has just begun to hang in the system does not keep SIGTERM f
   assert.ok([0, 143, "SIGTERM"].includes(await ended))
 })
 
+test("a second SIGTERM ends the process at once, although a thread hangs in the system", async (t) => {
+  const { cause, folder, said, signal, ended, state } = await program(t, { drain: "5m", threadStill: "5m" })
+  const path = join(folder, "pipe")
+  execFileSync("mkfifo", [path])
+  cause({ to: 0, kind: "system", path })
+  // Long enough for its pulse to be missed; with nothing to be seen of that, time is all there is to wait for.
+  await new Promise((resolve) => setTimeout(resolve, 3_000))
+  assert.equal((await state()).faults.threadsStill, 0)
+  signal("SIGTERM")
+  await until(said, () => said().includes("stopping"), patienceMs)
+  // One that follows too soon counts as the same.
+  await new Promise((resolve) => setTimeout(resolve, 700))
+  signal("SIGTERM")
+  assert.ok([143, "SIGTERM"].includes(await ended))
+})
+
 test("a stop is seen at /readyz first, while new connections are still served, and no request is lost", async (t) => {
-  const { port, readiness, signal, ended } = await program(t, { unready: "3s" })
+  const { port, readiness, signal, ended } = await program(t, { unready: "5s" })
   const agent = new Agent({ keepAlive: true, maxSockets: 4 })
   t.after(() => agent.destroy())
   assert.ok((await askMany(port, agent, 20, 4)).every(({ status }) => status === 200))
@@ -251,7 +271,7 @@ test("a stop is seen at /readyz first, while new connections are still served, a
   assert.match((await readiness())[1], /stopping/)
   const answers: Answer[] = []
   // Posts on kept connections: a client does not repeat one whose connection was closed under it.
-  for (let i = 0; i < 20; i++) answers.push(await post(port, agent))
+  for (let i = 0; i < 10; i++) answers.push(await post(port, agent))
   assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]))
   assert.equal(await ended, 0)
 })

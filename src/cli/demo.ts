@@ -70,12 +70,14 @@ export const demo: Command = {
     }
     const { promise: asked, resolve: stop } = Promise.withResolvers<void>()
     let isAsked = false
-    onStop(io, () => {
+    let balancer: Balancer | undefined
+    const onAsked = (): void => {
       isAsked = true
       stop()
-    })
+    }
+    onStop(io, onAsked, { isBlocked: () => balancer?.hasStuckThread === true })
     try {
-      const balancer = await createBalancer(config, (line) => io.err(`${line}\n`), io.linesLost)
+      balancer = await createBalancer(config, (line) => io.err(`${line}\n`), io.linesLost)
       outliveBugs(balancer)
       const fleet = new DemonstrationFleet(io)
       let load: SpamRun | undefined

@@ -30,7 +30,10 @@ export const serve: Command = {
         `linebacker: traffic on ${formatEndpoint(traffic)}${tls === undefined ? "" : `, TLS on ${formatEndpoint(tls)}`}, registration on ${formatEndpoint(registration)}, ` +
           `page on http://${formatEndpoint(admin)}/, policy ${config.policy.name}\n`,
       )
-      await untilSignal(io, () => balancer.stop(), { hangup: () => hangup(balancer) })
+      await untilSignal(io, () => balancer.stop(), {
+        hangup: () => hangup(balancer),
+        isBlocked: () => balancer.hasStuckThread,
+      })
       if (balancer.hasStuckThread) endBy("SIGTERM")
       return 0
     } catch (error) {

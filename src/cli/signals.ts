@@ -6,6 +6,7 @@ import { constants } from "node:os"
 import { isatty } from "node:tty"
 import { systemClock } from "../system.ts"
 import type { Io } from "./command.ts"
+import { endBy } from "./last-resort.ts"
 
 /**
  * Signals that would end the process at once by default, and mean nothing here. SIGUSR1 would open the port of Node's
@@ -52,6 +53,8 @@ export interface SignalWords {
   readonly stopping?: string
   /** Does what SIGHUP asks for, and answers what it did. */
   readonly hangup?: () => string
+  /** Whether a thread hangs in the system, for which `process.exit` would wait. */
+  readonly isBlocked?: () => boolean
 }
 
 /**
@@ -65,6 +68,7 @@ export function onStop(io: Io, stop: () => void, words: SignalWords = {}): () =>
   const listeners = new Map<NodeJS.Signals, (signal: NodeJS.Signals) => void>()
   let isStopping = false
   const onStopSignal = onceInAWhile((signal) => {
+    if (isStopping && words.isBlocked?.() === true) endBy(signal)
     if (isStopping) process.exit(128 + constants.signals[signal])
     isStopping = true
     io.err(`\n${stopping}\n`)

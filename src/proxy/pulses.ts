@@ -38,12 +38,10 @@ export class Pulses {
 /** How often a pulse is looked at. */
 export const lookMs: Millis = 250
 /**
- * No look counts for more than this. One that comes later says that the looking thread itself was held up: by a
- * suspended machine, a stopped process, a busy processor. That may have held the other thread up as well.
+ * How long one thread has stood still, for who looks each `lookMs`. No look counts for more: one that comes later says that
+ * the looking thread itself was held up, by a suspended machine, a stopped process or a busy processor. That may have held
+ * the other thread up as well. So the time that it takes to be sure grows with how busy the machine is.
  */
-const lookCountsMs: Millis = 2 * lookMs
-
-/** How long one thread has stood still, for who looks each `lookMs`. */
 export class Stillness {
   #pulse: number
   #lookedAt: Millis
@@ -55,9 +53,14 @@ export class Stillness {
     this.#lookedAt = now
   }
 
+  /** How long it had stood still at the last look, ms. */
+  get stillMs(): Millis {
+    return this.#stillMs
+  }
+
   /** How long the pulse has been the same, ms; 0 when it has changed since the last look. */
   look(pulse: number, now: Millis): Millis {
-    const passed = Math.min(now - this.#lookedAt, lookCountsMs)
+    const passed = Math.min(now - this.#lookedAt, lookMs)
     this.#lookedAt = now
     this.#stillMs = pulse === this.#pulse ? this.#stillMs + passed : 0
     this.#pulse = pulse

@@ -18,6 +18,8 @@ const restartMs = 500
 const stopGraceMs = 2_000
 /** How long a thread may take to start before it counts as one that stands still. */
 const startMsMax = 60_000
+/** A thread that was not seen for this long may hang in the system. */
+const suspectMs = 4 * lookMs
 /** A thread that has been ended and is still there after this hangs in the system, where nothing can end it. */
 const endMsMax = 2_000
 
@@ -147,9 +149,14 @@ export class Threads {
     return listens
   }
 
-  /** A thread hangs in the system. It cannot be ended, and keeps the process from ending by itself. */
+  /**
+   * A thread hangs in the system, or may: nothing has been seen of it for a while. It cannot be ended, and `process.exit`
+   * would wait for it.
+   */
   get hasStuck(): boolean {
-    return this.#threads.some((thread) => thread?.isStuck === true)
+    return this.#threads.some(
+      (thread) => thread !== undefined && (thread.isStuck || thread.stillness.stillMs >= suspectMs),
+    )
   }
 
   /** The latest snapshot version that every living thread has taken. */
