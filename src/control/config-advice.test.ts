@@ -82,6 +82,18 @@ const idle: readonly (readonly [text: string, where: string, because: string])[]
     "1:26: timeouts.connect",
     "timeouts.exchange ends the whole after 1s",
   ],
+  [
+    "timeouts: {exchange: 10s, clientHalfClosed: 1h}",
+    "1:27: timeouts.clientHalfClosed",
+    "timeouts.exchange ends the whole after 10s",
+  ],
+  [
+    "timeouts: {linger: 3s, lingerIdle: 5s}",
+    "1:24: timeouts.lingerIdle",
+    "timeouts.linger ends the whole after 3s",
+  ],
+  ["timeouts: {lingerIdle: 30s}", "1:12: timeouts.lingerIdle", "timeouts.linger ends the whole after 30s"],
+  ["timeouts: {lingerIdle: 29s}", "", ""],
   ["timeouts: {tlsHandshake: 5s}", "1:12: timeouts.tlsHandshake", "there is no section tls"],
   ["pools: [{name: a, match: {zone: b}}]", "1:10: pools[0].name", "no route names this pool"],
   ["pools: [{name: a, match: {zone: b}}]\nroutes: [{path: /**, pool: a}]", "", ""],
