@@ -121,6 +121,20 @@ test("behind a request so much is read as a head may have, then no more until it
   assert.deepEqual(taken, [true, true, true, true, false, false, false, false])
 })
 
+test("a client that is not read for all that it has sent behind is given up after timeouts.betweenBytes of silence", async () => {
+  const at = await asked({ betweenBytesMs: 2_000 })
+  at.busy[0]!.say(Buffer.from(streamHead))
+  const behind = Buffer.from(get("/x").repeat(2_000))
+  assert.equal(at.socket.push(behind), false)
+  for (let i = 0; i < 5; i++) {
+    await at.pass(1_500)
+    at.busy[0]!.say(Buffer.from(event))
+  }
+  assert.equal(at.socket.gone, undefined)
+  await at.pass(3_000)
+  assert.deepEqual([at.socket.gone, isIdle(at)], ["reset", true])
+})
+
 test("reading goes on behind a body whose last piece its backend has not taken yet, so that an end is seen", async () => {
   const at = await asked({}, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n")
   at.busy[0]!.socket.takes = false

@@ -355,6 +355,7 @@ export class ClientConnection implements ClientSide, Limited {
   #watch(): void {
     if (this.#isHeldTooLong()) this.#paused = true
     else this.#resume()
+    this.#setAnswerDeadline()
   }
 
   /** Serves what is held, one request after the other, until one has to wait for something. */
@@ -576,13 +577,15 @@ export class ClientConnection implements ClientSide, Limited {
 
   /**
    * Nothing is expected of it now but that it takes what it is sent: while it does not, its own time limit runs, and
-   * every byte that it takes sets it back. One that has ended its side may have gone; where a backend still takes its
-   * body, that is what is waited for.
+   * every byte that it takes sets it back. So it is for one that has sent so much more that it is not read, and may have
+   * gone unseen. One that has ended its side may have gone, too; where a backend still takes its body, that is what is
+   * waited for.
    */
   #setAnswerDeadline(): void {
-    if (this.#clogged) this.#setDeadline(this.#owner.options.timeouts.betweenBytesMs)
-    else if (this.#ended && !this.#isBodyOpen)
-      this.#setDeadline(this.#owner.options.timeouts.clientHalfClosedMs)
+    const { betweenBytesMs, clientHalfClosedMs } = this.#owner.options.timeouts
+    if (this.#clogged) this.#setDeadline(betweenBytesMs)
+    else if (this.#ended && !this.#isBodyOpen) this.#setDeadline(clientHalfClosedMs)
+    else if (this.#paused && !this.#isBodyOpen) this.#setDeadline(betweenBytesMs)
     else this.deadlineAt = this.#exchangeEndsAt
   }
 
