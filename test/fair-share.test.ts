@@ -4,8 +4,10 @@ import { test } from "node:test"
 import { clientKeyOf, type Contender, shareConnections } from "../src/proxy/fair-share.ts"
 import type { BackendPool } from "../src/proxy/backend-pool.ts"
 import type { Fleet, Group } from "../src/proxy/fleet.ts"
-import { codeOf, ok } from "./support/messages.ts"
+import { exchangeWorld } from "./support/exchange-world.ts"
+import { ok } from "./support/messages.ts"
 import { offering, relay, type RelayChange, scripted, until } from "./support/relay.ts"
+import { VirtualClock } from "./support/virtual-clock.ts"
 
 // ── by itself ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -17,6 +19,7 @@ function groupOf(...pools: readonly BackendPool[]): Group {
 }
 
 interface Fake extends Contender {
+  heldPool: BackendPool | undefined
   became: "reclaimed" | "served" | undefined
 }
 
@@ -25,10 +28,14 @@ function contender(clientKey: string, more: Partial<Contender> = {}): Fake {
     clientKey,
     heldPool: undefined,
     isHeldUp: false,
+    isSlow: false,
     heldSince: 0,
     waitsIn: undefined,
     became: undefined,
-    reclaim: () => void (fake.became = "reclaimed"),
+    reclaim: () => {
+      fake.became = "reclaimed"
+      fake.heldPool = undefined
+    },
     goAhead: () => void (fake.became = "served"),
     ...more,
   }
@@ -64,6 +71,19 @@ test("among themselves the requests of one address wait as they do", () => {
   const group = groupOf(full)
   const all = [holding("a", 1), holding("a", 2), holding("a", 3), contender("a", { waitsIn: group })]
   assert.ok(share(group, all).every((became) => became === undefined))
+})
+
+test("what is very slow gives way to anybody, the longest first, also where each has an address of its own", () => {
+  const group = groupOf(full)
+  const all = [
+    contender("a", { heldPool: full, isHeldUp: true, isSlow: true, heldSince: 2 }),
+    contender("b", { heldPool: full, isHeldUp: true, isSlow: true, heldSince: 1 }),
+    contender("c", { heldPool: full, isHeldUp: true, isSlow: false, heldSince: 0 }),
+    ...["c", "d", "e"].map((key) => contender(key, { waitsIn: group })),
+  ]
+  const [a, b, c, ...waiting] = share(group, all)
+  assert.deepEqual([a, b, c], ["reclaimed", "reclaimed", undefined])
+  assert.equal(waiting.filter((became) => became === "served").length, 2)
 })
 
 test("what a backend works on is left alone, and so is what is held elsewhere", () => {
@@ -153,13 +173,37 @@ test("responses that nobody reads give their connections to other addresses", as
   assert.equal(counters.errors()["connection_reclaimed"], 1)
 })
 
-test("where the address that waits holds as many, it waits in vain", async (t) => {
-  const backend = await scripted(t, async () => {})
-  const { client } = await relay(t, [backend], { ...short, timeouts: { queueMs: 600 } })
-  const slow = await Promise.all(Array.from({ length: 3 }, client))
-  for (const wire of slow) wire.send(uploading(1))
-  await until("all is taken", () => backend.wires.length === 3)
-  const wire = await client()
-  wire.send(from(1))
-  assert.equal(codeOf(await wire.response()), "queue_timeout")
-})
+for (const [what, begin, body, isCut] of [
+  ["a body that drips", uploading(1), "", false],
+  ["a response that is not read", from(1), "x".repeat(100_000), true],
+] as const) {
+  test(`where the address that waits holds all itself, ${what} gives way once it has been slow for long`, async () => {
+    const clock = new VirtualClock()
+    const world = exchangeWorld(clock, {
+      trustedProxies: ["127.0.0.1"],
+      limits: { connectionsPerBackendMax: 1 },
+    })
+    const pass = async (ms: number): Promise<void> => {
+      await clock.run(clock.now() + ms)
+      world.deadlines.sweep(clock.now())
+      shareConnections(world.fleet, () => clients.map(({ connection }) => connection.contender))
+    }
+    const clients = [world.client(), world.client(), world.client()]
+    for (const { socket } of clients.slice(0, 2)) {
+      socket.push(Buffer.from(begin))
+      if (body !== "") socket.takes = false
+    }
+    await Promise.resolve()
+    if (body !== "") {
+      for (const { say } of world.busy.splice(0))
+        say(Buffer.from(`HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n${body.slice(0, 60_000)}`))
+    }
+    clients[2]!.socket.push(Buffer.from(from(1)))
+    await pass(1_000)
+    assert.deepEqual(world.counters.errors(), {})
+    await pass(4_500)
+    assert.deepEqual(world.counters.errors(), { connection_reclaimed: 1 })
+    assert.equal(clients[0]!.socket.gone, isCut ? "reset" : undefined)
+    for (const { socket } of clients) socket.emit("close")
+  })
+}

@@ -215,7 +215,7 @@ export const errors = {
     "client",
     503,
     "never",
-    "The client was slow to send or to read, and others waited for the backend's connection, of which its address held the most.",
+    "The client was slow to send or to read while others waited for the backend's connection.",
   ),
   queue_full: row(
     "balancer",

@@ -24,7 +24,7 @@ import { passTrailers } from "../http1/trailers.ts"
 import { isTunnelProtocol } from "../http1/upgrade.ts"
 import type { BackendPool } from "./backend-pool.ts"
 import type { Context } from "./context.ts"
-import { type Limited, never, type Tick } from "./deadlines.ts"
+import { type Limited, never, sweepMs, type Tick } from "./deadlines.ts"
 import { isCertificateRefusal } from "./dial.ts"
 import type { Origin } from "./origin.ts"
 import { outliveWriteErrors } from "./write-errors.ts"
@@ -129,6 +129,7 @@ export class BackendConnection implements Limited {
   /** Bytes in it are still to be written to a client. */
   #isLent = false
   #paused = false
+  #pausedAt: Tick = 0
   /** How long the response may stand still. */
   #pieceMs: Millis = 0
   /** Interim responses since the tick behind it, bytes. */
@@ -248,6 +249,7 @@ export class BackendConnection implements Limited {
   /** Holds the response back. While it is held, the client's time runs and not the backend's. */
   pause(): void {
     this.#disband()
+    if (!this.#paused) this.#pausedAt = this.#context.deadlines.tick
     this.#paused = true
     this.socket.pause()
     if (this.#state === "reading") this.deadlineAt = never
@@ -256,6 +258,11 @@ export class BackendConnection implements Limited {
   /** The response is held back. */
   get isPaused(): boolean {
     return this.#paused
+  }
+
+  /** For how long it has been without a break. */
+  get pausedMs(): Millis {
+    return this.#paused ? (this.#context.deadlines.tick - this.#pausedAt) * sweepMs : 0
   }
 
   resume(): void {

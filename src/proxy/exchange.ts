@@ -67,6 +67,12 @@ const joinBytesMax = 16 * 1024
 
 const nothing = Buffer.alloc(0)
 
+/** Where connections are short, bodies that have come slower than this on average give theirs up, after a while. */
+const slowBytesPerSecond = 4_096
+const graceMs = 2_000
+/** And responses of which the client has taken nothing for so long. */
+const unreadMs = 5_000
+
 /** Which fields of a response are for the balancer, or written by itself. */
 interface ResponseDrops {
   readonly usual: DropTable
@@ -382,6 +388,14 @@ export class Exchange implements BackendSide, Contender, Waiting {
     const connection = this.#connection
     if (connection === undefined || !this.#ready || this.#state === "tunnel") return false
     return connection.isPaused || !(this.#requestEnded || connection.socket.writableNeedDrain)
+  }
+
+  get isSlow(): boolean {
+    const connection = this.#connection
+    if (connection === undefined || !this.isHeldUp) return false
+    if (connection.isPaused) return connection.pausedMs >= unreadMs
+    const heldMs = this.#context.clock.now() - this.#attemptAt
+    return heldMs >= graceMs && this.#replayBytes < (heldMs / 1_000) * slowBytesPerSecond
   }
 
   get heldSince(): Millis {

@@ -1,6 +1,7 @@
 /**
- * Cold: while requests wait for a connection to backends whose connections are all in use, no client address holds more
- * of them than others by being slow. One that does gives up as many as others wait for, until all have equally many.
+ * Cold: while requests wait for a connection to backends whose connections are all in use, no client keeps one by being
+ * slow. The address that holds most gives up as many as others wait for, until all have equally many; then those go that
+ * are slower than anybody need be, whoever they are.
  *
  * Only exchanges that wait for their client are ended: a body that is still to come, a response that is not read. What a
  * backend works on is not touched, however many connections its client's address has.
@@ -17,6 +18,8 @@ export interface Contender {
   readonly heldPool: BackendPool | undefined
   /** It holds it only because its client sends or reads slowly. */
   readonly isHeldUp: boolean
+  /** And has been for so long that hardly anything came of it. */
+  readonly isSlow: boolean
   readonly heldSince: Millis
   /** Where it waits for a backend. */
   readonly waitsIn: Group | undefined
@@ -54,16 +57,20 @@ function isShort({ queue, eligible }: Group): boolean {
 
 function shareOut(group: Group, contenders: readonly Contender[]): void {
   const shares = sharesIn(group, contenders)
+  const slow = slowIn(shares.values())
   const heldOf = (key: string): number => shares.get(key)?.held ?? 0
   const waiting = contenders.filter(({ waitsIn }) => waitsIn === group)
   waiting.sort((a, b) => heldOf(a.clientKey) - heldOf(b.clientKey))
   for (const contender of waiting) {
     const key = contender.clientKey
-    const richest = richestOf(shares.values())
     // With one less it must still have as many as the other has with one more.
-    if (richest === undefined || richest.held < heldOf(key) + 2) continue
-    richest.heldUp.shift()!.reclaim()
-    richest.held--
+    const richest = richestOf(shares.values(), heldOf(key) + 2)
+    const giving = richest?.heldUp[0] ?? slow.find(({ heldPool }) => heldPool !== undefined)
+    if (giving === undefined) continue
+    const from = shares.get(giving.clientKey)!
+    from.heldUp.splice(from.heldUp.indexOf(giving), 1)
+    from.held--
+    giving.reclaim()
     contender.goAhead()
     const share = shares.get(key)
     if (share === undefined) shares.set(key, { held: 1, heldUp: [] })
@@ -87,11 +94,18 @@ function sharesIn({ eligible }: Group, contenders: readonly Contender[]): Map<st
   return shares
 }
 
-/** The largest share of which something can be taken. */
-function richestOf(shares: Iterable<Share>): Share | undefined {
+/** Those that anybody may have the connection of, the longest first. */
+function slowIn(shares: Iterable<Share>): Contender[] {
+  const slow = [...shares].flatMap(({ heldUp }) => heldUp.filter(({ isSlow }) => isSlow))
+  return slow.sort((a, b) => a.heldSince - b.heldSince)
+}
+
+/** The largest share of at least so many of which something can be taken. */
+function richestOf(shares: Iterable<Share>, atLeast: number): Share | undefined {
   let richest: Share | undefined
   for (const share of shares) {
-    if (share.heldUp.length > 0 && share.held > (richest?.held ?? 0)) richest = share
+    if (share.heldUp.length > 0 && share.held >= (richest === undefined ? atLeast : richest.held + 1))
+      richest = share
   }
   return richest
 }
