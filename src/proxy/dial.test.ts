@@ -1,10 +1,14 @@
 import assert from "node:assert/strict"
 import { once } from "node:events"
-import type { AddressInfo } from "node:net"
+import { type AddressInfo, connect, createServer as createTcpServer } from "node:net"
 import { test, type TestContext } from "node:test"
 import { createServer, type TLSSocket } from "node:tls"
 import { authority } from "../../test/support/authority.ts"
 import { opened, plainBackends } from "../../test/support/backend-options.ts"
+import { blackHole } from "../../test/support/black-hole.ts"
+import { HandTimers } from "../../test/support/hand-timers.ts"
+import type { Resolve } from "./name-cache.ts"
+import { attemptDelayMs } from "./race.ts"
 import {
   destinationOf,
   dialError,
@@ -35,6 +39,62 @@ test("a session is resumed until the certificate behind it was seen too long ago
   assert.equal(await isResumed(), false)
   now = 2 * sessionMs - 1
   assert.equal(await isResumed(), true)
+})
+
+const toTwo: Resolve = (_name, found) => {
+  found(
+    null,
+    ["127.0.0.1", "127.0.0.2"].map((address) => ({ address, family: 4 })),
+  )
+}
+
+test("an address that takes its time is reached, although the next one has refused meanwhile", async (t) => {
+  const hole = await blackHole(t)
+  const timers = new HandTimers()
+  const dialer = new Dialer(plainBackends, { now: () => 0 }, { resolve: toTwo, timers })
+  const { port } = hole
+  const opening = opened(
+    dialer,
+    destinationOf({ address: { host: "app.test", port }, scheme: "http", labels: {} }),
+  )
+  // The second attempt begins, and fails at once.
+  timers.advance(attemptDelayMs)
+  await assert.rejects(once(connect(port, "127.0.0.2"), "connect"), { code: "ECONNREFUSED" })
+  hole.wake()
+  const socket = await opening
+  assert.equal(socket.remoteAddress, "127.0.0.1")
+  socket.destroy()
+})
+
+test("what was called off says nothing more, whether it waits for a name, a connection or TLS", async (t) => {
+  const server = createTcpServer((socket) => socket.on("error", () => {}).resume()).listen(0, "127.0.0.1")
+  await once(server, "listening")
+  t.after(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const said: string[] = []
+  const dialling = { onOpen: () => said.push("open"), onFailed: (code: string) => said.push(code) }
+  let answer: Parameters<Resolve>[1] | undefined
+  const dialer = new Dialer(
+    plainBackends,
+    { now: () => 0 },
+    { resolve: (_name, found) => (answer = found), timers: systemTimers },
+  )
+  const named = destinationOf({ address: { host: "app.test", port }, scheme: "http", labels: {} })
+  dialer.dial(named, dialling)()
+  dialer.dial(named, dialling)()
+  answer!(null, [{ address: "127.0.0.1", family: 4 }])
+  const secure = destinationOf({ address: { host: "127.0.0.1", port }, scheme: "https", labels: {} })
+  dialer.dial(secure, dialling)()
+  const accepted = new Promise<() => void>((accept) => {
+    const callOff = dialer.dial(secure, { ...dialling, onAccepted: () => accept(() => callOff()) })
+  })
+  const callOff = await accepted
+  const closed = once(server, "close")
+  callOff()
+  // It closes when no connection is left.
+  server.close()
+  await closed
+  assert.deepEqual(said, [])
 })
 
 test("destinations are the same when address, TLS and announced name are", () => {

@@ -109,12 +109,16 @@ export class Dialer {
     this.#ownHeader = proxyProtocol === "none" ? undefined : openingOf(proxyProtocol, undefined)
   }
 
-  /** Cold. Makes what dialling there will need, so that no request waits for it: trusted roots take some 20 ms. */
-  prepare({ secure }: Destination): void {
-    if (secure) this.#secureContext()
+  /**
+   * Cold. Gets what dialling there will need, so that no request waits for it: trusted roots, which take some 20 ms, and
+   * the addresses of the name.
+   */
+  prepare(to: Destination): void {
+    if (to.secure) this.#secureContext()
+    this.follow(to)
   }
 
-  /** Cold: connections there are open. Asks for the addresses of its name again when their time is over. */
+  /** Cold: connections there are open, or will be. Asks for the addresses of its name again when their time is over. */
   follow({ name }: Destination): void {
     if (name !== undefined) this.#names.follow(name)
   }

@@ -2,31 +2,39 @@
 import { once } from "node:events"
 import { connect, type Socket } from "node:net"
 import { Worker } from "node:worker_threads"
-import type { Address } from "../../src/cluster/snapshot.ts"
+import type { TcpAddress } from "../../src/cluster/snapshot.ts"
 import { pause } from "./relay.ts"
 import type { Cleaner } from "./processes.ts"
 
-/** Listens, tells its port, and then stands still for ever: nobody accepts what the kernel has taken. */
+/** Listens, tells its port, and then stands still until it is woken: nobody accepts what the kernel has taken. */
 const listener = `
-  const { parentPort } = require("node:worker_threads")
+  const { parentPort, workerData } = require("node:worker_threads")
   const server = require("node:net").createServer()
   server.listen({ host: "127.0.0.1", port: 0, backlog: 1 }, () => {
     parentPort.postMessage(server.address().port)
-    setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0))
+    setImmediate(() => Atomics.wait(workerData, 0, 0))
   })`
 
-/** Fills the queue of a listener that accepts nobody: from then on the kernel drops who knocks, without a word. */
-export async function blackHole(cleaner: Cleaner): Promise<Address> {
-  const worker = new Worker(listener, { eval: true })
+/**
+ * Fills the queue of a listener that accepts nobody: from then on the kernel drops who knocks, without a word. From
+ * `wake` on all are accepted, who knock again as the system does after a second.
+ */
+export async function blackHole(cleaner: Cleaner): Promise<TcpAddress & { readonly wake: () => void }> {
+  const bell = new Int32Array(new SharedArrayBuffer(4))
+  const worker = new Worker(listener, { eval: true, workerData: bell })
   const fillers: Socket[] = []
   cleaner.after(async () => {
     for (const socket of fillers) socket.destroy()
     await worker.terminate()
   })
   const [port] = (await once(worker, "message")) as [number]
-  const address = { host: "127.0.0.1", port }
+  const wake = (): void => {
+    Atomics.store(bell, 0, 1)
+    Atomics.notify(bell, 0)
+  }
+  const address = { host: "127.0.0.1", port, wake }
   for (let i = 0; i < 16; i++) {
-    const socket = connect(address)
+    const socket = connect(port, "127.0.0.1")
     fillers.push(socket.on("error", () => {}))
     const taken = await Promise.race([once(socket, "connect").then(() => true), pause(100).then(() => false)])
     if (!taken) return address
