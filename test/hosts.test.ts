@@ -1,7 +1,7 @@
 /** Which host a request is for: what backends are told of it, and what is compared with it. */
 import assert from "node:assert/strict"
 import { test, type TestContext } from "node:test"
-import { answering, type RelayChange, relay } from "./support/relay.ts"
+import { answering, noAffinity, type RelayChange, relay, routingOf } from "./support/relay.ts"
 import { ok } from "./support/messages.ts"
 
 /** The head that a backend gets for a request, and the balancer's port. */
@@ -48,4 +48,23 @@ test("a request of HTTP/1.0 without Host is for the address that it came to, or 
   assert.match(configured.head, /\r\nHost: a\.example:81\r\n/)
   const absolute = await told(t, "GET http://b.example HTTP/1.0\r\n\r\n", { hostDefault: "a.example" })
   assert.match(absolute.head, /^GET \/ HTTP\/1\.1\r\nHost: b\.example\r\n/)
+})
+
+test("a route for the configured host holds for requests that name none", async (t) => {
+  const { groups, affinity } = routingOf("round-robin")
+  const matching = (id: string) => ({
+    ...groups[0]!,
+    pool: id,
+    match: { labels: {}, zone: undefined, ids: [id] },
+  })
+  const rule = { name: "a", method: undefined, host: "a.example", path: "/**" }
+  const route = { rule, group: 1, demand: undefined, isTrusted: false, affinity: noAffinity }
+  const routing = { groups: [matching("b0"), matching("b1")], routes: [route], affinity }
+  const backends = await Promise.all(["rest", "a"].map((name) => answering(t, () => ok(name))))
+  const { ask } = await relay(t, backends, { routing, hostDefault: "A.example.:81" })
+  assert.match(await ask("GET / HTTP/1.0\r\n\r\n"), /\r\n\r\na$/)
+  assert.match(await ask("GET / HTTP/1.0\r\nHost: b.example\r\n\r\n"), /\r\n\r\nrest$/)
+  // The target counts, and not its Host.
+  const absolute = "GET http://a.example/ HTTP/1.1\r\nHost: b.example\r\nConnection: close\r\n\r\n"
+  assert.match(await ask(absolute), /\r\n\r\na$/)
 })

@@ -3,6 +3,7 @@
 import { coversRule } from "../cluster/routes.ts"
 import { formatDuration } from "../core/duration.ts"
 import { formatEndpoint, isIpv6, isLoopback, type Endpoint } from "../core/endpoint.ts"
+import { normalHost } from "../core/host.ts"
 import { vectorOf, type NamedAmounts, type ResourceTable } from "../core/resources.ts"
 import { didYouMean, suggest } from "../core/suggest.ts"
 import { fields } from "../http1/field-names.ts"
@@ -290,7 +291,8 @@ function listenerIssues(draft: ConfigDraft, written: unknown): CrossIssue[] {
 
 function overlap(a: Endpoint, b: Endpoint): boolean {
   if (a.port !== b.port || a.port === 0) return false
-  return a.host === b.host || covers(a.host, b.host) || covers(b.host, a.host)
+  const [one, other] = [normalHost(a.host), normalHost(b.host)]
+  return one === other || covers(one, other) || covers(other, one)
 }
 
 function covers(wide: string, host: string): boolean {

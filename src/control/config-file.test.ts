@@ -330,6 +330,10 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
     "admin: {listen: 'localhost:5252'}",
     'lb.yaml:1:17: admin.listen: the same port as listen, which is ":5252", found "localhost:5252"',
   ],
+  [
+    "listen: localhost:1\nadmin: {listen: 'LOCALHOST.:1'}",
+    'lb.yaml:2:17: admin.listen: the same port as listen, which is "localhost:1", found "LOCALHOST.:1"',
+  ],
   // How backends are spoken to
   [
     "backends: {tls: {ca: nope}}",

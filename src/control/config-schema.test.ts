@@ -222,7 +222,7 @@ test("the cookie of affinity is as browsers will take it: Secure with SameSite=N
   assert.deepEqual(cookieOf({ secure: "always" }), { ...cookieDefault, secure: true })
   assert.deepEqual(cookieOf({ partitioned: true }), { ...cookieDefault, secure: true, partitioned: true })
   assert.deepEqual(cookieOf({ name: "__Secure-lb" }), { ...cookieDefault, secure: true })
-  assert.deepEqual(cookieOf({ maxAge: "1h", domain: "a.example", path: "/app" }), {
+  assert.deepEqual(cookieOf({ maxAge: "1h", domain: "A.example.", path: "/app" }), {
     ...cookieDefault,
     maxAgeSeconds: 3_600,
     domain: "a.example",

@@ -185,6 +185,8 @@ const affinityShape = {
   domain: z
     .string({ error: "a DNS name" })
     .refine(isDnsName, { error: "a DNS name" })
+    // Browsers take no cookie with a dot at the end of its domain.
+    .transform(normalHost)
     .optional()
     .describe("The cookie is sent to all hosts below this one; absent is to the host that set it."),
   path: matching(

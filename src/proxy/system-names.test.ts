@@ -4,7 +4,7 @@ import { candidatesOf, parseHosts, parseNameSources, parseResolvConf } from "./s
 
 test("hosts: names in any case, several per line and several lines per name; what is no address is passed over", () => {
   const hosts = parseHosts(
-    "# comment\n127.0.0.1 localhost\n::1 localhost ip6 # more\n\n10.0.0.1\tApp.Internal app\r\n" +
+    "# comment\n127.0.0.1 localhost\n::1 localhost ip6 # more\n\n10.0.0.1\tApp.Internal. app\r\n" +
       "10.0.0.2 app.internal\n10.0.0.2 app.internal\nnonsense app\nfe80::1%lo0 link\n10.0.0.3",
   )
   assert.deepEqual(Object.fromEntries(hosts), {

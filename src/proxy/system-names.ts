@@ -3,8 +3,9 @@
  * resolv.conf(5), nsswitch.conf(5). What is not understood is passed over, as there.
  */
 import { isIP } from "node:net"
+import { normalHost } from "../core/host.ts"
 
-/** The addresses of each name, in lower case and in the file's order. */
+/** The addresses of each name, in its normal form, in the file's order. */
 export type Hosts = ReadonlyMap<string, readonly string[]>
 
 export interface ResolvConf {
@@ -28,9 +29,9 @@ export function parseHosts(text: string): Hosts {
   for (const words of linesOf(text, /#.*/)) {
     const [address = "", ...names] = words
     if (isIP(address) === 0) continue
-    for (const name of names) {
-      const known = hosts.get(name.toLowerCase())
-      if (known === undefined) hosts.set(name.toLowerCase(), [address])
+    for (const name of names.map(normalHost)) {
+      const known = hosts.get(name)
+      if (known === undefined) hosts.set(name, [address])
       else if (!known.includes(address)) known.push(address)
     }
   }
