@@ -3,6 +3,7 @@ import assert from "node:assert/strict"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { test } from "node:test"
+import { balancerOptions } from "../src/cli/config-source.ts"
 import { checkTimesDefault } from "../src/cluster/health.ts"
 import { registryDefaults } from "../src/cluster/registry.ts"
 import { learnMs } from "../src/control/learning.ts"
@@ -49,6 +50,16 @@ test("the simulator has the limits and times of production", () => {
   assert.deepEqual(agree(engineDefaults, timeouts), ["queueMs"])
   assert.deepEqual([engineDefaults.tickMs, engineDefaults.learnMs], [sweepMs, learnMs])
   assert.deepEqual([...priorOf(resourcesDefault)], Object.values(demand.default))
+})
+
+test("the help says the defaults of the configuration", () => {
+  const { listen, registration, admin, policy } = defaultConfig()
+  const said = Object.fromEntries(
+    Object.entries(balancerOptions).map(([name, { about }]) => [name, /Default (\S+)\.$/.exec(about)?.[1]]),
+  )
+  const ports = [said["listen"], said["registration"], said["admin"]]
+  assert.deepEqual(ports, [`:${listen.port}`, `:${registration.listen.port}`, `:${admin.listen.port}`])
+  assert.equal(said["policy"], policy.name)
 })
 
 interface SchemaNode {

@@ -32,7 +32,7 @@ export const backend: Command = {
     capacity: {
       type: "string",
       value: "AMOUNTS",
-      about: "What it has: compute=20,storage=13. Default: compute 20, storage drawn from 1 to 40.",
+      about: `What it has: compute=20,storage=13. Default: compute ${computeDefault}, storage drawn from 1 to ${storageMax}.`,
     },
     lane: {
       type: "string",

@@ -45,10 +45,10 @@ import { liveBackendsMax, LiveStage, StageError, stagePlan } from "./live-run.ts
 
 const scenarioDefault: BuiltInName = "dozen"
 /** Requests a second at load 1 for each core, where no speed is given: backends, balancer and generator share it. */
-const ratePerCore = 200
-const speedMax = 50
-const loadDefault = 0.7
-const loadsDefault = [0.3, 0.5, 0.7, 0.8, 0.9, 1] as const
+export const ratePerCore = 200
+export const speedMax = 50
+export const loadDefault = 0.7
+export const loadsDefault = [0.3, 0.5, 0.7, 0.8, 0.9, 1] as const
 const durationDefaultMs = 15_000
 const requestsMax = 1_000_000
 /** Before the first load that counts: how much, and how long. */

@@ -19,7 +19,7 @@ import { summaryText } from "../spam/summary.ts"
 import { systemRng } from "../system.ts"
 import { canWriteReport, writeReport } from "./report-folder.ts"
 import { onStop } from "./signals.ts"
-import { runScenarioLive } from "./spam-scenario.ts"
+import { loadDefault, loadsDefault, ratePerCore, runScenarioLive, speedMax } from "./spam-scenario.ts"
 import { type Command, type ExitCode, type Given, type Io, text, texts, UsageError } from "./command.ts"
 import { durationOf, integerOf, numberOf } from "./numbers.ts"
 
@@ -117,13 +117,15 @@ export const spam: Command = {
       type: "string",
       value: "LOADS",
       about:
-        "Of a scenario: shares of the most that any policy can carry. Default 0.7, of --compare 0.3 to 1.",
+        `Of a scenario: shares of the most that any policy can carry. Default ${loadDefault}, ` +
+        `of --compare ${loadsDefault[0]} to ${loadsDefault.at(-1)}.`,
     },
     speed: {
       type: "string",
       value: "FACTOR",
       about:
-        "Of a scenario: its seconds in a real one. Default: 200 requests/s a core at load 1, at most 50.",
+        `Of a scenario: its seconds in a real one. Default: ${ratePerCore} requests/s a core at load 1, ` +
+        `at most ${speedMax}.`,
     },
     json: { type: "boolean", about: "Print the result as JSON." },
     report: { type: "string", value: "DIR", about: "Write a page with figures there, and the numbers." },
