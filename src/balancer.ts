@@ -53,7 +53,7 @@ import { ListenError } from "./proxy/ports.ts"
 import { Threads, type ThreadsOptions } from "./proxy/threads.ts"
 import { memoryLine, memoryOf, threadHeapMiB } from "./memory.ts"
 import { packageVersion } from "./version.ts"
-import { systemClock, systemRng, systemTimers, wallClock } from "./system.ts"
+import { systemClock, systemRng, systemTimers, type Timers, wallClock } from "./system.ts"
 
 /** How often leases are looked at. Nothing waits for it longer than this. */
 const tickMs = 250
@@ -140,6 +140,8 @@ class RunningBalancer implements Balancer {
   readonly #config: Config
   readonly #log: Log
   readonly #bugs: Bugs
+  /** Those of all parts: what they call is behind a guard. */
+  readonly #timers: Timers
   readonly #workers: number
   readonly #budget: DescriptorBudget | undefined
   readonly #table: LoadTable
@@ -173,6 +175,7 @@ class RunningBalancer implements Balancer {
   constructor(config: Config, log: Log, linesLost: () => number) {
     this.#config = config
     this.#bugs = new Bugs(log, systemClock)
+    this.#timers = this.#bugs.timers("what a timer of the control plane called", systemTimers)
     this.#log = (line) => this.#bugs.guard("the log", () => log(line))
     this.#desk = new PolicyDesk(config)
     this.#cookieKey = config.cookieKey ?? randomBytes(32).toString("base64url")
@@ -205,12 +208,12 @@ class RunningBalancer implements Balancer {
         rise: checks.rise,
       },
     })
-    this.#dialer = new Dialer(config.backends, systemClock, { log, timers: systemTimers })
+    this.#dialer = new Dialer(config.backends, systemClock, { log: this.#log, timers: this.#timers })
     this.#publishing = new Paced(
       () => this.#publish(),
       () => snapshotSpacingMs(this.#publishedMembers),
       systemClock,
-      systemTimers,
+      this.#timers,
     )
     const planner = new MixPlanner(resources)
     this.#learning = new Learning(
@@ -240,7 +243,7 @@ class RunningBalancer implements Balancer {
         dialer: this.#dialer,
         clock: systemClock,
         rng: systemRng(),
-        timers: systemTimers,
+        timers: this.#timers,
         onReport: (id, report) => this.#learning.reported(id, report, systemClock.now()),
         onBug: (error) => this.#bugs.report("the polls for load reports", error),
         ...checksAtOnce,
@@ -251,7 +254,7 @@ class RunningBalancer implements Balancer {
       dialer: this.#dialer,
       clock: systemClock,
       rng: systemRng(),
-      timers: systemTimers,
+      timers: this.#timers,
       onChange: () => this.#publishing.ask(),
       onBug: (error) => this.#bugs.report("the checks", error),
       ...checksAtOnce,
@@ -359,7 +362,7 @@ class RunningBalancer implements Balancer {
         changePolicy: (change) => this.changePolicy(change),
         ...(admin.token === undefined ? {} : { token: admin.token }),
         unready: () => this.#unready(),
-        timers: this.#bugs.timers("the admin API", systemTimers),
+        timers: this.#timers,
         allow: admin.allow,
         hosts: admin.hosts,
         onBug: (error) => this.#bugs.report("the admin API", error),
@@ -406,13 +409,11 @@ class RunningBalancer implements Balancer {
     this.#isStopping = true
     this.#threads?.drain()
     const { unreadyMs } = this.#config.timeouts
-    if (wasReady) await new Promise<void>((resolve) => void systemTimers.set(unreadyMs, resolve))
+    if (wasReady) await new Promise<void>((resolve) => void this.#timers.set(unreadyMs, resolve))
     clearInterval(this.#tick)
-    this.#publishing.close()
-    this.#tls?.close()
-    this.#checker.close()
-    this.#polls?.close()
-    this.#dialer.close()
+    for (const part of [this.#publishing, this.#tls, this.#checker, this.#polls, this.#dialer]) {
+      this.#bugs.guard("the stop", () => part?.close())
+    }
     // The page stays to the last, so that a person can watch what still runs.
     await this.#registration?.close()
     await this.#threads?.stop()
@@ -454,6 +455,7 @@ class RunningBalancer implements Balancer {
         this.#threadsDied++
         bugs.report(`data-plane thread ${lane}, which died and is replaced`, error)
       },
+      onBug: (lane, where, stack) => bugs.report(`data-plane thread ${lane}, ${where}`, stack),
       onStill: (lane, stillMs) => {
         this.#threadsStill++
         const seconds = (stillMs / 1_000).toFixed(1)
@@ -487,7 +489,7 @@ class RunningBalancer implements Balancer {
     return new TlsKeeper(config, {
       readFile: readTextFile,
       stamp: fileStamp,
-      timers: this.#bugs.timers("the keeping of certificates", systemTimers),
+      timers: this.#timers,
       wallClock,
       newKey: () => randomBytes(ticketKeyBytes),
       log: this.#log,

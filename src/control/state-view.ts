@@ -100,7 +100,7 @@ export interface StateView {
   readonly workers: number
   /** What went wrong in the balancer itself since it started. */
   readonly faults: {
-    /** Of the control plane; the log has their stacks. */
+    /** Those that ended a data-plane thread included; the log has their stacks. */
     readonly bugs: number
     /** Data-plane threads that died, and that stood still; each was replaced. */
     readonly threadsDied: number

@@ -106,17 +106,12 @@ export class Watches<Answer> {
 
   async #ask(watch: Watch): Promise<void> {
     watch.cancelTimer = undefined
-    if (this.#asked >= this.#asker.concurrentMax) {
-      this.#asker.crowded(watch)
-      return
-    }
-    const controller = new AbortController()
-    watch.asking = controller
-    watch.askedAt = this.#clock.now()
-    watch.dueAt = Infinity
-    this.#asked++
     try {
-      const answer = await this.#answerOf(watch, controller.signal)
+      if (this.#asked >= this.#asker.concurrentMax) {
+        this.#asker.crowded(watch)
+        return
+      }
+      const answer = await this.#answerOf(watch)
       if (this.#isCurrent(watch)) this.#asker.answered(watch, answer)
     } catch (error) {
       // Nothing else would ever ask this backend again.
@@ -125,9 +120,14 @@ export class Watches<Answer> {
     }
   }
 
-  async #answerOf(watch: Watch, signal: AbortSignal): Promise<Answer> {
+  async #answerOf(watch: Watch): Promise<Answer> {
+    const controller = new AbortController()
+    watch.asking = controller
+    watch.askedAt = this.#clock.now()
+    watch.dueAt = Infinity
+    this.#asked++
     try {
-      return await this.#asker.ask(watch, signal)
+      return await this.#asker.ask(watch, controller.signal)
     } finally {
       this.#asked--
       watch.asking = undefined

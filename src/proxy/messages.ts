@@ -48,4 +48,6 @@ export type FromWorker =
   /** Comes each second, and before the thread takes another snapshot, so that slots still mean who they meant. */
   | { readonly kind: "observed"; readonly observed: Observed }
   | { readonly kind: "connect_failed"; readonly id: BackendId }
+  /** What the control plane has sent could not be taken: the thread goes on with what it had. */
+  | { readonly kind: "bug"; readonly where: string; readonly stack: string }
   | { readonly kind: "stopped" }

@@ -15,6 +15,8 @@ import { resourcesDefault as resources } from "../core/resources.ts"
 import { Counters } from "../metrics/counters.ts"
 import { systemClock } from "../system.ts"
 import type { Observed } from "./data-plane.ts"
+import type { Learned } from "./messages.ts"
+import type { RoutingOptions } from "./options.ts"
 import { ListenError } from "./ports.ts"
 import { Threads } from "./threads.ts"
 
@@ -27,6 +29,8 @@ interface Running {
   readonly deaths: number[]
   /** What ended them. */
   readonly errors: unknown[]
+  /** What they could not take. */
+  readonly bugs: readonly (readonly [lane: number, where: string, stack: string])[]
   readonly observed: readonly Observed[]
   /** Requests to `/held` that the backend has not answered. */
   readonly held: ServerResponse[]
@@ -58,6 +62,7 @@ async function running(t: TestContext, port = 0, timeouts: RelayChange["timeouts
   const counters = Counters.create(2, 2, resources.length)
   const deaths: number[] = []
   const errors: unknown[] = []
+  const bugs: Running["bugs"][number][] = []
   const observed: Observed[] = []
   const threads = await Threads.start({
     workers: 2,
@@ -83,6 +88,7 @@ async function running(t: TestContext, port = 0, timeouts: RelayChange["timeouts
       deaths.push(lane)
       errors.push(error)
     },
+    onBug: (lane, where, stack) => bugs.push([lane, where, stack]),
     onStill: () => {},
     onStuck: () => {},
   })
@@ -95,6 +101,7 @@ async function running(t: TestContext, port = 0, timeouts: RelayChange["timeouts
     workers,
     deaths,
     errors,
+    bugs,
     observed,
     held,
     ask: (path) => ask(threads.port, path),
@@ -220,10 +227,33 @@ test("threads that are still starting stop when they are asked to, and every cal
   assert.equal(threads.count, 0)
 })
 
+test("what the control plane sends by mistake ends no thread, now or when it is born: it is told", async (t) => {
+  const both = await running(t)
+  const { threads, workers, deaths, bugs } = both
+  const nonsense = { version: 2 } as unknown
+  const told = (count: number): Promise<void> =>
+    until("all have told it", () => bugs.length === count, 20_000)
+  threads.learn(nonsense as Learned)
+  threads.apply(nonsense as Snapshot)
+  await told(4)
+  // One that follows is born with both.
+  await workers[0]!.terminate()
+  await until("another takes its place", () => workers.length === 3 && threads.count === 2, 20_000)
+  await told(6)
+  threads.reroute(nonsense as RoutingOptions)
+  await told(8)
+  const places = bugs.map(([lane, where]) => `${lane} ${where}`).toSorted()
+  const once = ["1 learned", "1 routing", "1 snapshot"]
+  assert.deepEqual(places, ["0 learned", "0 learned", "0 routing", "0 snapshot", "0 snapshot", ...once])
+  for (const [, , stack] of bugs) assert.match(stack, /TypeError: .*\n {4}at /)
+  await untilAnswered(both, 1)
+  assert.deepEqual(deaths, [0])
+})
+
 test("what a thread threw is told with its stack", async (t) => {
   const { workers, deaths, errors } = await running(t)
   // Nothing that the control plane would send.
-  workers[1]!.postMessage({ kind: "snapshot", snapshot: undefined })
+  workers[1]!.postMessage(undefined)
   await until("its death is known", () => deaths.length > 0, 10_000)
   assert.match((errors[0] as Error).stack!, /TypeError: .*\n {4}at /)
 })

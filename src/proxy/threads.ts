@@ -46,6 +46,8 @@ export interface ThreadsOptions {
   onApplied(version: number): void
   /** A thread has died and is replaced. `error` is what it threw, with its stack, or what else ended it. */
   onDeath(lane: number, error: unknown): void
+  /** A thread could not take what it was sent, and goes on with what it had. `stack` is that of what was thrown. */
+  onBug(lane: number, where: string, stack: string): void
   /** A thread has stood still for `stillMs` and is ended and replaced. */
   onStill(lane: number, stillMs: Millis): void
   /** A thread that was ended hangs in the system: it stays until the process ends. Another has its place. */
@@ -283,6 +285,9 @@ export class Threads {
         break
       case "observed":
         this.#settings.onObserved(message.observed)
+        break
+      case "bug":
+        this.#settings.onBug(thread.lane, message.where, message.stack)
         break
       case "connect_failed":
         this.#settings.onConnectFailed(message.id)

@@ -9,8 +9,7 @@ import { Descriptors } from "./descriptors.ts"
 import type { FromWorker, ToWorker, WorkerBirth } from "./messages.ts"
 import { Pulses } from "./pulses.ts"
 
-const port = parentPort
-if (port === null) throw new Error("a data-plane thread cannot run by itself")
+const port = portOf(parentPort)
 
 /** How often the control plane is told what was seen. */
 const observedMs = 1_000
@@ -37,6 +36,10 @@ const plane = new DataPlane({
 port.on("message", (message: ToWorker) => {
   // Many messages in a row leave no time for a sweep: a thread that works through them does not stand still.
   beat()
+  guard(message.kind, () => take(message))
+})
+
+function take(message: ToWorker): void {
   switch (message.kind) {
     case "snapshot":
       observe()
@@ -56,13 +59,26 @@ port.on("message", (message: ToWorker) => {
       plane.drain()
       break
     case "stop":
-      void stop(port)
+      void stop()
       break
   }
-})
+}
 
-plane.learn(learned.knowledge, learned.routes)
-plane.apply(snapshot)
+/**
+ * What the control plane sends goes to all threads alike, and to those that follow: were it the end of one, it would be the
+ * end of all. So a thread that cannot take something tells it, and goes on with what it had.
+ */
+function guard(where: string, work: () => void): void {
+  try {
+    work()
+  } catch (error) {
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    tell({ kind: "bug", where, stack })
+  }
+}
+
+guard("learned", () => plane.learn(learned.knowledge, learned.routes))
+guard("snapshot", () => plane.apply(snapshot))
 const observing = setInterval(observe, observedMs)
 observing.unref()
 try {
@@ -75,15 +91,20 @@ try {
   port.close()
 }
 
+function portOf(parent: MessagePort | null): MessagePort {
+  if (parent === null) throw new Error("a data-plane thread cannot run by itself")
+  return parent
+}
+
 function observe(): void {
   const observed = plane.takeObserved()
   if (observed !== undefined) tell({ kind: "observed", observed })
 }
 
-async function stop(messages: MessagePort): Promise<void> {
+async function stop(): Promise<void> {
   await plane.stop()
   clearInterval(observing)
   observe()
   tell({ kind: "stopped" })
-  messages.close()
+  port.close()
 }
