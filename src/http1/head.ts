@@ -26,7 +26,7 @@ export const incomplete = -1
 /** `head.error` says why. */
 export const invalid = -2
 
-const optionsMax = 32
+const optionsMax = 64
 const EQUALS = 0x3d
 const DEL = 0x7f
 const timeoutPrefixLength = "timeout=".length
