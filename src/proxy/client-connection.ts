@@ -582,11 +582,13 @@ export class ClientConnection implements ClientSide, Limited {
    * waited for.
    */
   #setAnswerDeadline(): void {
+    const mayHaveGone = (this.#ended || this.#paused) && !this.#isBodyOpen
+    if (!this.#clogged && !mayHaveGone) {
+      this.deadlineAt = this.#exchangeEndsAt
+      return
+    }
     const { betweenBytesMs, clientHalfClosedMs } = this.#owner.options.timeouts
-    if (this.#clogged) this.#setDeadline(betweenBytesMs)
-    else if (this.#ended && !this.#isBodyOpen) this.#setDeadline(clientHalfClosedMs)
-    else if (this.#paused && !this.#isBodyOpen) this.#setDeadline(betweenBytesMs)
-    else this.deadlineAt = this.#exchangeEndsAt
+    this.#setDeadline(this.#ended && !this.#clogged ? clientHalfClosedMs : betweenBytesMs)
   }
 
   /** The next piece of the body has its time, and all of them together come at some rate. */
