@@ -14,17 +14,28 @@ test("a client for whom there is no descriptor is closed at once, and the next i
     wire.send(get())
     assert.equal((await wire.response()).status, 200)
   }
-  // Two of clients and one idle to the backend.
+  // Two of clients and one idle to the backend, which gives way in vain.
   assert.equal(descriptors.open, 3)
   const refused = await client()
   await refused.closed
   assert.equal(refused.received, 0)
   assert.deepEqual(counters.errors(), { too_many_connections: 1 })
   for (const wire of [first, second]) wire.socket.destroy()
-  await until("they are gone", () => descriptors.open === 1)
+  await until("they are gone", () => descriptors.open === 0)
   const next = await client()
   next.send(get())
   assert.equal((await next.response()).status, 200)
+})
+
+test("a connection that is idle to a backend gives way to a client", async (t) => {
+  const descriptors = Descriptors.create(1)
+  descriptors.limit(3, 2)
+  const { client } = await relay(t, [await answering(t, () => ok("done"))], { descriptors })
+  // One of a client and one idle to the backend: there is none for another client.
+  for (const wire of [await client(), await client()]) {
+    wire.send(get())
+    assert.equal((await wire.response()).status, 200)
+  }
 })
 
 test("without a descriptor for a backend, a request waits for a connection that is there", async (t) => {

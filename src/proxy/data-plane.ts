@@ -274,12 +274,14 @@ export class DataPlane {
     const { counters, options } = this.#parts
     // Each listener has this limit by itself; here both together do.
     const isFull = this.#clients.size + this.#entrances.size >= options.limits.connectionsMax
-    if (isFull || !this.#owner.descriptors.hasRoomForClient) {
+    const { descriptors } = this.#owner
+    if (!descriptors.hasRoomForClient) this.#fleet.closeIdle()
+    if (isFull || !descriptors.hasRoomForClient) {
       socket.destroy()
       this.#refused()
       return
     }
-    this.#owner.descriptors.take()
+    descriptors.take()
     counters.count(options.worker, "accepted")
     const peer = socket.remoteAddress
     const owesHeader =

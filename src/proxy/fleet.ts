@@ -267,12 +267,19 @@ export class Fleet {
   place(placement: Placement, group: Group): Attempt | NoPlace {
     if (group.eligible.length === 0) return this.#awaitsFirst(group) ? "full" : "empty"
     let attempt = this.#attempts.place(group.policy, placement, placement.units)
-    if (attempt === undefined && this.#freesDescriptors()) {
+    const { descriptors } = this.#context
+    if (attempt === undefined && !descriptors.hasRoomForBackend) {
+      this.closeIdle()
       attempt = this.#attempts.place(group.policy, placement, placement.units)
     }
     if (attempt === undefined) return whyNot(placement, group)
     if (placement.hasSpace) group.queue.begun(placement.route, placement.demand)
     return attempt
+  }
+
+  /** Cold: where descriptors are short, connections that are idle give way to those that are needed. */
+  closeIdle(): void {
+    for (const { backend } of this.#members.values()) backend.pool.closeIdle()
   }
 
   /** Cold: whether somebody who is eligible would have the space for this demand if nothing else were there. */
@@ -283,14 +290,6 @@ export class Fleet {
   /** Just after the start backends are still about to announce themselves again, and to pass their first check. */
   #awaitsFirst({ hasBegun }: Group): boolean {
     return !hasBegun && this.#context.deadlines.coarseNow < this.#firstUntil
-  }
-
-  /** Cold: where descriptors are short, idle connections give way to those that are needed. True when there is room. */
-  #freesDescriptors(): boolean {
-    const { descriptors } = this.#context
-    if (descriptors.hasRoomForBackend) return false
-    for (const { backend } of this.#members.values()) backend.pool.closeIdle()
-    return descriptors.hasRoomForBackend
   }
 
   /** Who may be chosen since now. Those that were there from the start have no start to be careful of. */
