@@ -193,7 +193,7 @@ export class Learner {
           capacity.map((amount, r) => amount * correction[r]!),
         )
     }
-    const penalties = this.#penalties.learn(now)
+    const penalties = this.#penalties.learn(snapshot.eligible, now)
     const members = snapshot.eligible.map(({ id }) => ({
       id,
       capacity: capacities.get(id) ?? registered.get(id)!,

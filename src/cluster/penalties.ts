@@ -37,11 +37,26 @@ interface FailureRecord extends Tally {
 /** So many standard deviations of what chance does are left out: of a few hundred backends one is further off. */
 const deviations = 3
 
+/** A backend that has had less of a route's attempts than this has told nothing of it, in attempts. */
+const toldMin = 0.1
+/** While some backend has told nothing of a route its failures are held against the others for so long. */
+const untoldMs = 10_000
+/** Where so much more of it fails than before, that begins anew. */
+const partStep = 0.1
+
+const nothing: Tally = { succeeded: 0, failed: 0 }
+
 /** The least part of a route's attempts that may fail on any backend, who that is, and the least on any other. */
 interface LeastPart {
   part: number
   id: BackendId
   next: number
+}
+
+/** Since when a route has failed on every backend that has told of it, and how much: the least part. */
+interface Doubt {
+  since: Millis
+  part: number
 }
 
 /**
@@ -54,7 +69,8 @@ interface LeastPart {
  * What fails everywhere is no backend's fault: of the attempts on a route the part that fails on the best of the other
  * backends is left out, and what chance adds to that, so a route that is broken on all of them penalises none. The best
  * one has to be good at it only, not to have much of it: however many failing backends there are, one that works tells
- * of them all.
+ * of them all. One that has had none of the route's requests may be good at it: for ten seconds the others are
+ * penalised, so that it gets some. If it has none after that it is none for this route, as where a pool serves it.
  *
  * One entry a backend, and one a backend and route where requests of the route fail somewhere.
  *
@@ -64,6 +80,8 @@ export class Penalties {
   readonly #records = new Map<BackendId, FailureRecord>()
   /** Routes on which somebody fails. */
   #failing = new Set<number>()
+  /** By route, where somebody has told nothing of it. */
+  readonly #doubts = new Map<number, Doubt>()
   #tallies = 0
 
   /** Attempts of one route that have ended at this backend. */
@@ -94,11 +112,15 @@ export class Penalties {
     return tally
   }
 
-  /** Those above 1. A backend that has not failed for some minutes is forgotten. O(backends · routes that fail). */
-  learn(now: Millis): Map<BackendId, number> {
+  /**
+   * Those above 1, where these backends may be chosen. One that has not failed for some minutes is forgotten.
+   * O(backends · routes that fail).
+   */
+  learn(eligible: readonly { readonly id: BackendId }[], now: Millis): Map<BackendId, number> {
     for (const record of this.#records.values()) decay(record, now)
     this.#forget()
     const least = this.#leastParts()
+    for (const [route, found] of least) if (this.#isInDoubt(route, found, eligible, now)) least.delete(route)
     const penalties = new Map<BackendId, number>()
     for (const [id, record] of this.#records) {
       const blamed = record.failed - excusedOf(id, record, least)
@@ -127,6 +149,7 @@ export class Penalties {
       for (const [route, { failed }] of routes) if (failed >= weightMin) failing.add(route)
     }
     this.#failing = failing
+    for (const route of this.#doubts.keys()) if (!failing.has(route)) this.#doubts.delete(route)
     this.#tallies = 0
     for (const [id, record] of this.#records) {
       for (const route of record.routes.keys()) if (!failing.has(route)) record.routes.delete(route)
@@ -135,13 +158,36 @@ export class Penalties {
     }
   }
 
+  /** Whether somebody who has told nothing of the route may be better at it than all who have. */
+  #isInDoubt(
+    route: number,
+    { part }: LeastPart,
+    eligible: readonly { readonly id: BackendId }[],
+    now: Millis,
+  ): boolean {
+    const hasTold = ({ id }: { readonly id: BackendId }): boolean => {
+      const { failed, succeeded } = this.#records.get(id)?.routes.get(route) ?? nothing
+      return failed + succeeded >= toldMin
+    }
+    if (part === 0 || eligible.every(hasTold)) {
+      this.#doubts.delete(route)
+      return false
+    }
+    const doubt = this.#doubts.get(route)
+    if (doubt === undefined || part > doubt.part + partStep) {
+      this.#doubts.set(route, { since: now, part })
+      return true
+    }
+    doubt.part = Math.min(doubt.part, part)
+    return now - doubt.since < untoldMs
+  }
+
   #leastParts(): Map<number, LeastPart> {
     const least = new Map<number, LeastPart>()
     for (const [id, { routes }] of this.#records) {
       for (const [route, { failed, succeeded }] of routes) {
         const attempts = failed + succeeded
-        // Less than one attempt tells nothing.
-        if (attempts < 1) continue
+        if (attempts < toldMin) continue
         const mean = failed / attempts
         const part = Math.min(1, mean + deviations * Math.sqrt((mean * (1 - mean)) / attempts))
         const known = least.get(route)
@@ -154,7 +200,7 @@ export class Penalties {
   }
 }
 
-/** How many of a backend's failures every other backend would have had too. */
+/** How many of a backend's failures every other backend would have had too, on the routes of which that is known. */
 function excusedOf(
   id: BackendId,
   { routes }: FailureRecord,

@@ -69,3 +69,27 @@ test("where all fail alike all get as many", () => {
     }
   }
 })
+
+test("where most fail and announce themselves larger, what is left works for all", () => {
+  const rehearsed = scenario({
+    resources: resourcesOf("rate", "rate"),
+    backends: [
+      group({ name: "good" }),
+      group({ name: "large", count: 3, capacity: { r0: 1_000, r1: 1_000 } }),
+    ],
+    classes: [kind([0.3 / rate, 0.1 / rate])],
+    knowledge: { demand: "learned", reports: "none", reportEveryMs: 1_000, reportDelayMs: 0 },
+    requests: 20_000,
+    faults: [1, 2, 3].map((n) => ({
+      backend: `large-${n}`,
+      atMs: 0,
+      forMs: undefined,
+      kind: "fast-failures",
+      part: 1,
+    })),
+  })
+  for (const name of names) {
+    const failed = failures(run(rehearsed, name))
+    assert.ok(failed < 3 * 0.02 * 20_000, `${name}: ${failed}`)
+  }
+})
