@@ -14,7 +14,8 @@ import { type NamedAmounts, type ResourceVector, vectorOf } from "./core/resourc
 import { ok, type Result } from "./core/result.ts"
 import { type Admin, adminLimitsDefault, startAdmin } from "./control/admin-api.ts"
 import { Bugs } from "./control/bugs.ts"
-import type { CertificatesRead } from "./control/certificate-store.ts"
+import { type CertificatesRead, inAll } from "./control/certificate-store.ts"
+import { BackendTlsKeeper } from "./control/backend-tls-keeper.ts"
 import { Checker } from "./control/checks.ts"
 import { readTextFile } from "./control/config-file.ts"
 import type { Config, TlsConfig } from "./control/config.ts"
@@ -159,6 +160,7 @@ class RunningBalancer implements Balancer {
   readonly #publishing: Paced
   #threads: Threads | undefined
   #tls: TlsKeeper | undefined
+  #backendTls: BackendTlsKeeper | undefined
   #registration: RegistrationListener | undefined
   #admin: Admin | undefined
   #tick: NodeJS.Timeout | undefined
@@ -335,6 +337,9 @@ class RunningBalancer implements Balancer {
         ...this.#threadEvents(),
       }),
     )
+    // Made behind the threads, which it tells of changes; one between the reading of the files and now is found here.
+    this.#backendTls = this.#keepBackendTls(this.#config.backends)
+    this.#backendTls?.reload()
     // A certificate may have been renewed while the threads were starting.
     const material = this.#tls?.options.material
     if (material !== undefined && material !== options.tls?.material) this.#threads.renewTls(material)
@@ -387,7 +392,10 @@ class RunningBalancer implements Balancer {
   }
 
   reloadCertificates(): CertificatesRead | undefined {
-    return this.#bugs.guard("the keeping of certificates", () => this.#tls?.reload())
+    return this.#bugs.guard("the keeping of certificates", () => {
+      const reads = [this.#tls?.reload(), this.#backendTls?.reload()].filter((read) => read !== undefined)
+      return reads.length === 0 ? undefined : inAll(reads)
+    })
   }
 
   get hasStuckThread(): boolean {
@@ -411,7 +419,14 @@ class RunningBalancer implements Balancer {
     const { unreadyMs } = this.#config.timeouts
     if (wasReady) await new Promise<void>((resolve) => void this.#timers.set(unreadyMs, resolve))
     clearInterval(this.#tick)
-    for (const part of [this.#publishing, this.#tls, this.#checker, this.#polls, this.#dialer]) {
+    for (const part of [
+      this.#publishing,
+      this.#tls,
+      this.#backendTls,
+      this.#checker,
+      this.#polls,
+      this.#dialer,
+    ]) {
       this.#bugs.guard("the stop", () => part?.close())
     }
     // The page stays to the last, so that a person can watch what still runs.
@@ -483,6 +498,21 @@ class RunningBalancer implements Balancer {
     const { resources } = this.#config
     const vector = Float64Array.from(resources, ({ name }) => utilization[name] ?? NaN)
     this.#learning.reported(id, loadReport(resources, { utilization: vector }), systemClock.now())
+  }
+
+  /** Undefined where `backends.tls` names no files. */
+  #keepBackendTls({ tls, tlsFiles }: Config["backends"]): BackendTlsKeeper | undefined {
+    if (Object.values(tlsFiles).every((path) => path === undefined)) return undefined
+    return new BackendTlsKeeper(tls, tlsFiles, {
+      readFile: readTextFile,
+      stamp: fileStamp,
+      timers: this.#bugs.timers("the keeping of certificates", systemTimers),
+      log: this.#log,
+      onChange: (renewed) => {
+        this.#dialer.renew(renewed)
+        this.#threads?.renewBackendTls(renewed)
+      },
+    })
   }
 
   #keepTls(config: TlsConfig): TlsKeeper {

@@ -27,6 +27,17 @@ export interface CertificatesRead {
   readonly same: number
 }
 
+/** What came of several readings. */
+export function inAll(reads: readonly CertificatesRead[]): CertificatesRead {
+  const sum = { renewed: 0, refused: 0, same: 0 }
+  for (const { refused, renewed, same } of reads) {
+    sum.renewed += renewed
+    sum.refused += refused
+    sum.same += same
+  }
+  return sum
+}
+
 /**
  * The certificates that are served, read again when their files change. One that cannot be used keeps the one
  * before in its place: a renewal that went wrong costs nobody a connection.

@@ -3,7 +3,7 @@ import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto"
 import { createSecureContext } from "node:tls"
 import { normalHost } from "../core/host.ts"
 import { fail, ok, type Result } from "../core/result.ts"
-import type { TlsCertificate } from "../proxy/options.ts"
+import type { BackendOptions, TlsCertificate } from "../proxy/options.ts"
 import type { CertificateFiles } from "./config.ts"
 
 /** One mistake, by the setting whose file it is in. */
@@ -53,6 +53,36 @@ export function readAuthorities(
   if (!text.ok) return fail(`the file "${path}" cannot be read: ${text.error}`)
   const first = leafOf(text.value)
   return first.ok ? ok(text.value) : fail(`expected ${first.error} in the file "${path}"`)
+}
+
+/** The files of `backends.tls`. */
+export interface BackendTlsFiles {
+  readonly ca: string | undefined
+  readonly cert: string | undefined
+  readonly key: string | undefined
+}
+
+/** Reads those that there are; answers everything that is wrong with them. A certificate counts with its key only. */
+export function readBackendTls(
+  files: BackendTlsFiles,
+  readFile: (path: string) => Result<string, string>,
+): Result<
+  Pick<BackendOptions["tls"], "ca" | "cert" | "key">,
+  readonly { readonly setting: keyof BackendTlsFiles; readonly message: string }[]
+> {
+  const { ca, cert, key } = files
+  const authorities = ca === undefined ? ok(undefined) : readAuthorities(ca, readFile)
+  const own =
+    cert === undefined || key === undefined
+      ? ok({ cert: undefined, key: undefined })
+      : readCertificate({ cert, key, names: undefined }, readFile)
+  if (authorities.ok && own.ok) {
+    return ok({ ca: authorities.value, cert: own.value.cert, key: own.value.key })
+  }
+  return fail([
+    ...(authorities.ok ? [] : [{ setting: "ca" as const, message: authorities.error }]),
+    ...(own.ok ? [] : own.error),
+  ])
 }
 
 /** The host names that a certificate is for, in their normal form; its subject counts when it has no alternative names. */

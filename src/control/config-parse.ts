@@ -9,7 +9,7 @@ import { draftConfig, sectionNames, tokenExpected, tokenPattern } from "./config
 import type { ConfigDraft, WrittenPolicy } from "./config-schema.ts"
 import type { Config, TlsConfig } from "./config.ts"
 import { policySpec, type PolicySpec } from "../policies/index.ts"
-import { readAuthorities, readCertificate } from "./certificates.ts"
+import { type BackendTlsFiles, readBackendTls, readCertificate } from "./certificates.ts"
 
 /** What a configuration is checked against, and how the files it names are read. */
 export interface ConfigContext {
@@ -61,7 +61,7 @@ export function parseConfig(input: unknown, context: ConfigContext): Result<Conf
     demand: { ...draft.demand, default: namedOf(draft.resources, demandDefault.value) },
     registration: { ...registration, token: registrationToken },
     admin: { ...admin, token: adminToken },
-    backends: { ...draft.backends, tls: backendTls },
+    backends: { ...draft.backends, tls: backendTls, tlsFiles: filesOf(draft, context) },
   })
 }
 
@@ -132,17 +132,12 @@ function backendTlsOf(
   { readFile }: ConfigContext,
   issues: ConfigIssue[],
 ): Config["backends"]["tls"] {
-  const blame = (setting: "ca" | "cert" | "key", message: string): void => {
+  const read = readBackendTls(tls, readFile)
+  if (read.ok) return { ...tls, ...read.value }
+  for (const { setting, message } of read.error) {
     issues.push({ path: ["backends", "tls", setting], at: "value", message, found: undefined })
   }
-  const authorities = tls.ca === undefined ? ok(undefined) : readAuthorities(tls.ca, readFile)
-  if (!authorities.ok) blame("ca", authorities.error)
-  const ca = authorities.ok ? authorities.value : undefined
-  if (tls.cert === undefined || tls.key === undefined) return { ...tls, ca, cert: undefined, key: undefined }
-  const own = readCertificate({ cert: tls.cert, key: tls.key, names: undefined }, readFile)
-  if (own.ok) return { ...tls, ca, cert: own.value.cert, key: own.value.key }
-  for (const { setting, message } of own.error) blame(setting, message)
-  return { ...tls, ca }
+  return tls
 }
 
 /** What is wrong with the files of certificates, each where its path stands. */
@@ -168,4 +163,14 @@ function withPaths(tls: TlsConfig, { resolvePath = (path) => path }: ConfigConte
     return { ...files, cert: resolvePath(files.cert), key: resolvePath(files.key) }
   })
   return { ...tls, certificates }
+}
+
+/** Those of `backends.tls`, which are followed too. */
+function filesOf(
+  { backends }: ConfigDraft,
+  { resolvePath = (path) => path }: ConfigContext,
+): BackendTlsFiles {
+  const { ca, cert, key } = backends.tls
+  const whole = (path: string | undefined): string | undefined => path && resolvePath(path)
+  return { ca: whole(ca), cert: whole(cert), key: whole(key) }
 }

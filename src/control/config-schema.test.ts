@@ -72,6 +72,7 @@ test("the empty configuration is every default", () => {
       askLoadReports: "none",
       loadReports: undefined,
       tls: { ca: undefined, verify: true, serverName: undefined, cert: undefined, key: undefined },
+      tlsFiles: { ca: undefined, cert: undefined, key: undefined },
     },
     limits: {
       descriptorsMax: undefined,

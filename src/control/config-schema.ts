@@ -572,7 +572,8 @@ export type WithWrittenPolicy<T extends { readonly policy: PolicySpec | undefine
  * The configuration with every setting right by itself, files not read (`backends.tls` has their paths), policies not
  * looked up and `demand.default` as written.
  */
-export type ConfigDraft = Omit<WithWrittenPolicy<Config>, "pools" | "routes"> & {
+export type ConfigDraft = Omit<WithWrittenPolicy<Config>, "pools" | "routes" | "backends"> & {
+  readonly backends: Omit<Config["backends"], "tlsFiles">
   readonly pools: readonly WithWrittenPolicy<PoolConfig>[]
   readonly routes: readonly WithWrittenPolicy<RouteConfig>[]
   readonly registration: { readonly tokenFile: string | undefined }

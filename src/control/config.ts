@@ -1,3 +1,4 @@
+import type { BackendTlsFiles } from "./certificates.ts"
 import type { Endpoint } from "../core/endpoint.ts"
 import type { NamedAmounts, ResourceTable } from "../core/resources.ts"
 import type { HostConflicts, Underscores } from "../http1/limits.ts"
@@ -86,6 +87,8 @@ export interface Config {
   }
   /** How backends are spoken to; certificates as PEM, read from their files. */
   readonly backends: DataPlaneOptions["backends"] & {
+    /** Where `tls` was read from: they are read again when they change. */
+    readonly tlsFiles: BackendTlsFiles
     /** Whether heads of responses may break the grammar where it is known what is meant. */
     readonly lenientHeads: boolean
     /** The form in which backends are asked for load reports with every request. */

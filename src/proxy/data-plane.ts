@@ -35,7 +35,7 @@ import { contains, rangesOf } from "./ip-ranges.ts"
 import { Listener } from "./listener.ts"
 import type { Timers } from "../system.ts"
 import type { Resolve } from "./name-cache.ts"
-import type { DataPlaneOptions, RoutingOptions, TlsMaterial } from "./options.ts"
+import type { BackendOptions, DataPlaneOptions, RoutingOptions, TlsMaterial } from "./options.ts"
 import { RequestIds } from "./request-ids.ts"
 import { RouteTable } from "./route-table.ts"
 import { TlsTermination } from "./tls-termination.ts"
@@ -220,6 +220,11 @@ export class DataPlane {
     const batch = this.#observer.take(this.#parts.clock.now())
     const unknown = this.#finder.takeUnknown()
     return batch === undefined && unknown.length === 0 ? undefined : { batch, unknown }
+  }
+
+  /** Other authorities, or another certificate of our own, for connections to backends that are made from now on. */
+  renewBackendTls(tls: BackendOptions["tls"]): void {
+    this.#owner.dialer.renew(tls)
   }
 
   /** New certificates or ticket keys, from the next handshake on. */

@@ -41,6 +41,24 @@ test("a session is resumed until the certificate behind it was seen too long ago
   assert.equal(await isResumed(), true)
 })
 
+test("other authorities count from the next connection on, and no session from before stands for them", async (t) => {
+  const [before, after] = [authority(t), authority(t)]
+  const port = await shakingHands(t, before.issue(["IP:127.0.0.1"]))
+  let now = 0
+  const tls = { ...plainBackends.tls, ca: before.ca }
+  const dialer = new Dialer({ ...plainBackends, tls }, { now: () => ++now }, { timers: systemTimers })
+  const to = destinationOf({ address: { host: "127.0.0.1", port }, scheme: "https", labels: {} })
+  const socket = (await opened(dialer, to)) as TLSSocket
+  await once(socket, "session")
+  socket.destroy()
+  dialer.renew({ ...tls, ca: after.ca })
+  await assert.rejects(opened(dialer, to), /unable to verify|self.signed|signature/i)
+  dialer.renew(tls)
+  const again = (await opened(dialer, to)) as TLSSocket
+  assert.equal(again.isSessionReused(), false)
+  again.destroy()
+})
+
 const toTwo: Resolve = (_name, found) => {
   found(
     null,

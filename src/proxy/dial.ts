@@ -83,16 +83,18 @@ export interface DialerParts {
 }
 
 export class Dialer {
-  readonly #options: BackendOptions
   readonly #clock: Clock
   readonly #timers: Timers
   readonly #names: NameCache
   readonly #closeNames: () => void
   readonly #ownHeader: Buffer | undefined
+  #tls: BackendOptions["tls"]
   #context: SecureContext | undefined
+  /** Sessions that are older show what was checked by other authorities. */
+  #renewedAt: Millis = -Infinity
 
   constructor(options: BackendOptions, clock: Clock, { log, resolve, timers }: DialerParts) {
-    this.#options = options
+    this.#tls = options.tls
     this.#clock = clock
     this.#timers = timers
     const system = nameSystem(timers)
@@ -116,6 +118,15 @@ export class Dialer {
   prepare(to: Destination): void {
     if (to.secure) this.#secureContext()
     this.follow(to)
+  }
+
+  /** Other authorities, or another certificate of our own: for connections that are made from now on. */
+  renew(tls: BackendOptions["tls"]): void {
+    this.#tls = tls
+    this.#renewedAt = this.#clock.now()
+    if (this.#context === undefined) return
+    this.#context = undefined
+    this.#secureContext()
   }
 
   /** Cold: connections there are open, or will be. Asks for the addresses of its name again when their time is over. */
@@ -231,7 +242,7 @@ export class Dialer {
       // An IP address is no server name (RFC 6066 3).
       ...(isIP(name) === 0 ? { servername: name } : {}),
       ALPNProtocols: ["http/1.1"],
-      rejectUnauthorized: this.#options.tls.verify,
+      rejectUnauthorized: this.#tls.verify,
       checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
       ...this.#sessionOf(to),
     }
@@ -239,7 +250,8 @@ export class Dialer {
 
   /** A resumed session shows no certificate: one that has run out since, or was replaced, has to come up again. */
   #sessionOf({ session, checkedAt }: Destination): Pick<ConnectionOptions, "session"> {
-    return session !== undefined && this.#clock.now() - checkedAt < sessionMs ? { session } : {}
+    const isGood = checkedAt > this.#renewedAt && this.#clock.now() - checkedAt < sessionMs
+    return session !== undefined && isGood ? { session } : {}
   }
 
   /**
@@ -247,12 +259,12 @@ export class Dialer {
    * server name has no dot at its end (RFC 6066 3), and neither has a certificate's.
    */
   #nameOf({ address, serverName }: Destination): string {
-    const name = this.#options.tls.serverName ?? serverName
+    const name = this.#tls.serverName ?? serverName
     return normalHost(name ?? ("path" in address ? "localhost" : address.host))
   }
 
   #secureContext(): SecureContext {
-    const { ca, cert, key } = this.#options.tls
+    const { ca, cert, key } = this.#tls
     this.#context ??= createSecureContext({
       minVersion: "TLSv1.2",
       ...(ca === undefined ? {} : { ca }),

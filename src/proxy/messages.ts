@@ -6,7 +6,7 @@ import type { RouteList } from "../cluster/routes.ts"
 import type { Knowledge } from "../core/knowledge.ts"
 import type { Observed } from "./data-plane.ts"
 import type { DescriptorsShape } from "./descriptors.ts"
-import type { DataPlaneOptions, RoutingOptions, TlsMaterial } from "./options.ts"
+import type { BackendOptions, DataPlaneOptions, RoutingOptions, TlsMaterial } from "./options.ts"
 import type { PulsesShape } from "./pulses.ts"
 
 /** What a thread is born with. */
@@ -31,6 +31,7 @@ export type ToWorker =
   | { readonly kind: "learned"; readonly learned: Learned }
   | { readonly kind: "routing"; readonly routing: RoutingOptions }
   | { readonly kind: "tls"; readonly material: TlsMaterial }
+  | { readonly kind: "backend_tls"; readonly tls: BackendOptions["tls"] }
   /** A stop will follow: from now on every response closes its connection. */
   | { readonly kind: "drain" }
   | { readonly kind: "stop" }

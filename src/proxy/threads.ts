@@ -8,7 +8,7 @@ import type { Counters } from "../metrics/counters.ts"
 import type { Observed } from "./data-plane.ts"
 import { Descriptors } from "./descriptors.ts"
 import type { FromWorker, Learned, ToWorker, WorkerBirth } from "./messages.ts"
-import type { DataPlaneOptions, RoutingOptions, TlsMaterial } from "./options.ts"
+import type { BackendOptions, DataPlaneOptions, RoutingOptions, TlsMaterial } from "./options.ts"
 import { ListenError, takePorts } from "./ports.ts"
 import { lookMs, Pulses, Stillness } from "./pulses.ts"
 
@@ -179,6 +179,12 @@ export class Threads {
     if (tls === undefined) return
     this.#options = { ...this.#options, tls: { ...tls, material } }
     this.#tellAll({ kind: "tls", material })
+  }
+
+  /** What connections to backends are made with, for the threads that run and for those that follow. */
+  renewBackendTls(tls: BackendOptions["tls"]): void {
+    this.#options = { ...this.#options, backends: { ...this.#options.backends, tls } }
+    this.#tellAll({ kind: "backend_tls", tls })
   }
 
   /** Other policies, for the threads that run and for those that follow. */

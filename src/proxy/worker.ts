@@ -52,6 +52,9 @@ function take(message: ToWorker): void {
     case "routing":
       plane.reroute(message.routing)
       break
+    case "backend_tls":
+      plane.renewBackendTls(message.tls)
+      break
     case "tls":
       plane.renewTls(message.material)
       break
