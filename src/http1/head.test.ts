@@ -117,3 +117,16 @@ test("no bytes make a parser throw, and what is accepted ends with an empty line
     property(uint8Array({ maxLength: 200 }), (bytes) => void parse(Buffer.from(bytes).toString("latin1"))),
   )
 })
+
+test("a host as long as the limits allow is an answer, not an exception", () => {
+  const wide = { ...limits, headBytesMax: 1_048_576, fieldLineBytesMax: 1_048_576, targetBytesMax: 1_048_576 }
+  const long = "a".repeat(500_000)
+  for (const [text, taken] of [
+    [`${line}Host: [v1.${long}]\r\n\r\n`, true],
+    [`${line}Host: [${long}]\r\n\r\n`, false],
+    [`GET http://${long}./ HTTP/1.1\r\nHost: ${long}:80\r\n\r\n`, true],
+  ] as const) {
+    const bytes = Buffer.from(text, "latin1")
+    assert.equal(parseRequestHead(new Head(wide), bytes, 0, bytes.length, wide, names) > 0, taken)
+  }
+})

@@ -162,12 +162,12 @@ function readAbsoluteForm(head: Head, refused: HostConflicts): boolean {
 }
 
 /** `uri-host [ ":" port ]` (RFC 9110 7.2), not empty. */
-function isValidHost(bytes: Uint8Array, start: number, end: number): boolean {
+function isValidHost(bytes: Buffer, start: number, end: number): boolean {
   if (start === end) return false
   let at = start
   if (bytes[at] === 0x5b) {
     while (at < end && bytes[at] !== 0x5d) at++
-    if (at === end || !isLiteral(latin1Of(bytes, start + 1, at))) return false
+    if (at === end || !isLiteral(bytes.toString("latin1", start + 1, at))) return false
     at++
   } else {
     while (at < end && bytes[at] !== COLON) {
@@ -186,10 +186,6 @@ function isValidHost(bytes: Uint8Array, start: number, end: number): boolean {
 /** What stands between the brackets of an IP literal: IPv6 without a zone, or a form that is yet to come (RFC 3986 3.2.2). */
 function isLiteral(text: string): boolean {
   return isIpv6(text) || /^v[0-9a-f]+\.[\w.~!$&'()*+,;=:-]+$/i.test(text)
-}
-
-function latin1Of(bytes: Uint8Array, start: number, end: number): string {
-  return String.fromCharCode(...bytes.subarray(start, end))
 }
 
 /** Whether a method changes nothing on the server (RFC 9110 9.2.1). */
