@@ -161,7 +161,7 @@ test("out of descriptors, the program serves whom it has, and everybody again on
     early.send(get())
     assert.equal((await early.response()).status, 200)
   }
-  // Whoever comes now is told at once, by whichever thread, and the control plane still answers.
+  // A new client is told at once, by whichever thread, and the control plane still responds.
   for (let i = 0; i < 20; i++) await (await dial(port)).closed
   assert.ok((await state()).totals.errors["too_many_connections"]! >= 20)
   for (const socket of crowd) socket.destroy()

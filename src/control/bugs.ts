@@ -80,7 +80,7 @@ export class Bugs {
     try {
       this.#log(line)
     } catch {
-      // Who cannot be told is not told: the bug is counted.
+      // A line that cannot be written is lost; the bug is counted.
     }
   }
 }

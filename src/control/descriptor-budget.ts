@@ -7,7 +7,7 @@ const perThread = 8
 const sparePerThread = 2
 /** Files, watches, questions to name servers and what else is open for a moment. */
 const spare = 24
-/** What a process has that does nothing yet, where nobody can say. */
+/** What a process has that does nothing yet, where the system does not say. */
 const usedDefault = 32
 /** The least that is worth starting with. */
 const connectionsMin = 8
@@ -40,7 +40,10 @@ function part(most: number, divisor: number): number {
   return Math.max(4, Math.floor(most / divisor))
 }
 
-/** What the system lets this process open, which is what it may ask for: Node.js does so. Undefined where nobody can say. */
+/**
+ * What the system lets this process open: Node.js asks for all that it may have. Undefined where the system does not say, or
+ * sets no limit.
+ */
 export function descriptorLimit(
   limits: string | undefined = readText("/proc/self/limits"),
 ): number | undefined {

@@ -55,7 +55,7 @@ export class Watches<Answer> {
   #asked = 0
   #isClosed = false
 
-  /** @param onBug told of what `asker` throws; without it nobody is, and it counts as not handled */
+  /** @param onBug told of what `asker` throws; without it that counts as not handled */
   constructor(asker: Asker<Answer>, clock: Clock, timers: Timers, onBug: (error: unknown) => void = rethrow) {
     this.#asker = asker
     this.#clock = clock

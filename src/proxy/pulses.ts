@@ -24,7 +24,7 @@ export class Pulses {
     return new Pulses({ buffer: new SharedArrayBuffer(lanes * stride * 4) })
   }
 
-  /** The thread of this lane is alive. To be called several times a second. */
+  /** The thread of this lane is alive. To be called several times per second. */
   beat(lane: number): void {
     Atomics.add(this.#cells, lane * stride, 1)
   }
@@ -38,7 +38,7 @@ export class Pulses {
 /** How often a pulse is looked at. */
 export const lookMs: Millis = 250
 /**
- * How long one thread has stood still, for who looks each `lookMs`. No look counts for more: one that comes later says that
+ * How long one thread has stood still, to be asked each `lookMs`. No look counts for more: one that comes later says that
  * the looking thread itself was held up, by a suspended machine, a stopped process or a busy processor. That may have held
  * the other thread up as well. So the time that it takes to be sure grows with how busy the machine is.
  */

@@ -68,7 +68,7 @@ class Thread {
   isStuck = false
   /** It was asked to end, could not listen, or has a successor already: its exit brings no other. */
   isDone = false
-  /** Resolves when nobody has to wait for it any more. */
+  /** Resolves when a stop has not to wait for it any more. */
   readonly over: Promise<void>
   end: () => void = () => {}
 
@@ -314,7 +314,7 @@ export class Threads {
     }
   }
 
-  /** Ends it whatever it does. What a system call holds cannot be ended: nobody waits for that one. */
+  /** Ends it whatever it does. What a system call holds cannot be ended: a stop does not wait for that. */
   #end(thread: Thread): void {
     if (thread.isStill) return
     thread.isStill = true
@@ -342,7 +342,7 @@ export class Threads {
   }
 
   /**
-   * Nobody has the lane before its thread has exited, so that this is never what a successor holds. It is done again
+   * No other thread has the lane before this one has exited, so that this is never what a successor holds. It is done again
    * at the exit of a thread that was stuck, which sets right what that may have done meanwhile.
    */
   #giveBack({ lane }: Thread): void {

@@ -6,8 +6,8 @@ import { openSync } from "node:fs"
 import { BroadcastChannel, isMainThread, workerData } from "node:worker_threads"
 
 /**
- * What happens, and to whom: the main thread, or the data-plane thread of this lane. `spin`: it computes for ever.
- * `system`: it opens `path`, a pipe that nobody writes to, which is a system call that does not return. `throw`: it throws
+ * What happens, and where: in the main thread, or in the data-plane thread of this lane. `spin`: it computes for ever.
+ * `system`: it opens `path`, a pipe without a writer, which is a system call that does not return. `throw`: it throws
  * what nothing catches. `break`: from now on what the control plane calls throws.
  */
 export interface Mishap {
