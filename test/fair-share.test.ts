@@ -207,3 +207,60 @@ for (const [what, begin, body, isCut] of [
     for (const { socket } of clients) socket.emit("close")
   })
 }
+
+// ── a least rate ──────────────────────────────────────────────────────────────────────────────────────────────
+
+test("a client that takes its response a little now and then is cut, once that is slower than it may be", async () => {
+  const clock = new VirtualClock()
+  const world = exchangeWorld(clock, {
+    limits: { responseBytesPerSecondMin: 1_000 },
+    timeouts: { betweenBytesMs: 10_000 },
+  })
+  const { socket } = world.client()
+  socket.push(Buffer.from(from(1)))
+  await Promise.resolve()
+  const backend = world.busy.pop()!
+  backend.say(Buffer.from("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n"))
+  const pass = async (ms: number): Promise<void> => {
+    await clock.run(clock.now() + ms)
+    world.deadlines.sweep(clock.now())
+  }
+  // While it keeps up, all the time that the backend takes does not count.
+  for (let i = 0; i < 100; i++) {
+    await pass(5_000)
+    backend.say(Buffer.alloc(10))
+  }
+  socket.takes = false
+  const began = clock.now()
+  while (socket.gone === undefined && clock.now() - began < 100_000) {
+    backend.say(Buffer.alloc(500))
+    await pass(5_000)
+    socket.emit("drain")
+  }
+  // 500 bytes per 5 s are a tenth of the rate: they earn 0.5 s each, beside the 10 s that anybody has.
+  assert.equal(socket.gone, "reset")
+  const seconds = (clock.now() - began) / 1_000
+  assert.ok(seconds >= 10 && seconds <= 20, `${seconds} s`)
+})
+
+test("a client that takes its response slowly but fast enough has as long as it needs", async () => {
+  const clock = new VirtualClock()
+  const world = exchangeWorld(clock, {
+    limits: { responseBytesPerSecondMin: 1_000 },
+    timeouts: { betweenBytesMs: 10_000 },
+  })
+  const { socket } = world.client()
+  socket.push(Buffer.from(from(1)))
+  await Promise.resolve()
+  const backend = world.busy.pop()!
+  backend.say(Buffer.from("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n"))
+  socket.takes = false
+  for (let i = 0; i < 100; i++) {
+    backend.say(Buffer.alloc(5_500))
+    await clock.run(clock.now() + 5_000)
+    world.deadlines.sweep(clock.now())
+    socket.emit("drain")
+  }
+  assert.equal(socket.gone, undefined)
+  socket.emit("close")
+})

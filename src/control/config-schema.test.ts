@@ -96,6 +96,7 @@ test("the empty configuration is every default", () => {
       queueMax: 1_024,
       bodyBytesMax: Number.MAX_SAFE_INTEGER,
       bodyBytesPerSecondMin: 240,
+      responseBytesPerSecondMin: 240,
     },
     timeouts: {
       clientHeadMs: 10_000,

@@ -490,6 +490,9 @@ const schema = mapping({
     bodyBytesPerSecondMin: integer(0, 1_073_741_824, 240).describe(
       "How fast a request's body must come after timeouts.clientBody, on average; 0 is any.",
     ),
+    responseBytesPerSecondMin: integer(0, 1_073_741_824, 240).describe(
+      "How fast a client that is behind must take its response after timeouts.betweenBytes, on average; 0 is any.",
+    ),
   }),
   timeouts: section("The longest of everything.", {
     clientHead: duration("10s").describe("A request's head, from its first byte."),

@@ -76,6 +76,11 @@ export class ClientConnection implements ClientSide, Limited {
   #stopped = false
   /** It takes no more of what it is sent for now; its `drain` follows. */
   #clogged = false
+  /** Since when, and for how long in all while the present exchange was answered. */
+  #cloggedAt: Tick = 0
+  #cloggedTicks: Tick = 0
+  /** What was written to it of the present exchange. */
+  #answerBytes = 0
   /** When the exchange has to be over. */
   #exchangeEndsAt: Tick = never
   /** The tick at which the body's time began. */
@@ -159,6 +164,8 @@ export class ClientConnection implements ClientSide, Limited {
   write(bytes: Buffer): boolean {
     if (this.#state === "closed") return true
     const took = this.#socket.write(bytes)
+    this.#answerBytes += bytes.length
+    if (!took && !this.#clogged) this.#cloggedAt = this.#owner.deadlines.tick
     this.#clogged = !took
     if (this.#state === "tunnel") this.#setTunnelDeadline()
     else if (!took || !this.#isBodyOpen) this.#setAnswerDeadline()
@@ -307,6 +314,7 @@ export class ClientConnection implements ClientSide, Limited {
   }
 
   #onDrain(): void {
+    if (this.#clogged) this.#cloggedTicks += this.#owner.deadlines.tick - this.#cloggedAt
     this.#clogged = false
     switch (this.#state) {
       case "exchange":
@@ -481,6 +489,8 @@ export class ClientConnection implements ClientSide, Limited {
     this.#exchangeEndsAt = exchangeMs === 0 ? never : this.#owner.deadlines.after(exchangeMs)
     this.#bodyBeganAt = this.#owner.deadlines.tick
     this.#pausedAt = this.#bodyBeganAt
+    this.#cloggedTicks = 0
+    this.#answerBytes = 0
     // A body that waits for a backend's room behind an earlier request is not what the client is waited for.
     if (ended || this.#paused) this.#setAnswerDeadline()
     else this.#setBodyDeadline()
@@ -588,7 +598,8 @@ export class ClientConnection implements ClientSide, Limited {
       return
     }
     const { betweenBytesMs, clientHalfClosedMs } = this.#owner.options.timeouts
-    this.#setDeadline(this.#ended && !this.#clogged ? clientHalfClosedMs : betweenBytesMs)
+    if (this.#clogged) this.#setTakingDeadline()
+    else this.#setDeadline(this.#ended ? clientHalfClosedMs : betweenBytesMs)
   }
 
   /** The next piece of the body has its time, and all of them together come at some rate. */
@@ -600,6 +611,18 @@ export class ClientConnection implements ClientSide, Limited {
     if (rate === 0) return
     const slowestMs = clientBodyMs + (1_000 * this.#reader!.dataBytes) / rate
     this.deadlineAt = Math.min(this.deadlineAt, this.#bodyBeganAt + deadlines.ticksOf(slowestMs))
+  }
+
+  /** The next piece of the answer has its time, and all that it was behind with is taken at some rate. */
+  #setTakingDeadline(): void {
+    const { deadlines, options } = this.#owner
+    const { betweenBytesMs } = options.timeouts
+    this.#setDeadline(betweenBytesMs)
+    const rate = options.limits.responseBytesPerSecondMin
+    if (rate === 0) return
+    const slowestMs = betweenBytesMs + (1_000 * this.#answerBytes) / rate
+    const end = this.#cloggedAt - this.#cloggedTicks + deadlines.ticksOf(slowestMs)
+    this.deadlineAt = Math.min(this.deadlineAt, end)
   }
 
   #setTunnelDeadline(): void {

@@ -71,7 +71,7 @@ const nothing = Buffer.alloc(0)
 const slowBytesPerSecond = 4_096
 const graceMs = 2_000
 /** And responses of which the client has taken nothing for so long. */
-const unreadMs = 5_000
+const unreadMs = 3_000
 
 /** Which fields of a response are for the balancer, or written by itself. */
 interface ResponseDrops {

@@ -157,6 +157,8 @@ export interface DataPlaneOptions {
       readonly bodyBytesMax: number
       /** How fast a request's body has to come, on average and once `clientBodyMs` have passed; 0 is any. */
       readonly bodyBytesPerSecondMin: number
+      /** How fast a client that is behind has to take its response, on average and once `betweenBytesMs` have passed; 0 is any. */
+      readonly responseBytesPerSecondMin: number
     }
   readonly timeouts: {
     readonly clientHeadMs: number

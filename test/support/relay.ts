@@ -169,6 +169,7 @@ export function dataPlaneOptions(
       queueMax: 4,
       bodyBytesMax: Number.MAX_SAFE_INTEGER,
       bodyBytesPerSecondMin: 0,
+      responseBytesPerSecondMin: 0,
       ...change.limits,
     },
     timeouts: {
