@@ -1,6 +1,8 @@
 /** TLS in the whole balancer: threads that share ports and sessions, certificates that are renewed under way. */
 import assert from "node:assert/strict"
+import { once } from "node:events"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { createServer as createHttps } from "node:https"
 import { join } from "node:path"
 import { createServer } from "node:net"
 import type { AddressInfo } from "node:net"
@@ -91,6 +93,50 @@ for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
     assert.deepEqual(balancer.state().totals.errors, { no_backend: 41 })
   })
 }
+
+test(
+  "authorities of backends that are replaced are trusted by checks and by all threads, without a restart",
+  { skip },
+  async (t) => {
+    const folder = certificateFolder(t)
+    const own = folder.make("backend", ["b.example"])
+    folder.make("ca", ["somebody.example"])
+    const backend = createHttps(own, (_request, response) => response.end("here")).listen(0, "127.0.0.1")
+    await once(backend, "listening")
+    t.after(() => backend.close())
+    const balancer = await running(
+      t,
+      folder,
+      `${settings}checks: {interval: 100ms}\nbackends: {tls: {ca: ca.pem, serverName: b.example}}\n`,
+    )
+    const { registration, traffic } = balancer.listeners
+    await fetch(`http://127.0.0.1:${registration.port}/v1/backends/b`, {
+      method: "PUT",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({
+        address: `127.0.0.1:${(backend.address() as AddressInfo).port}`,
+        scheme: "https",
+        capacity: { compute: 10, storage: 10 },
+      }),
+    })
+    const statuses = (): Promise<number[]> =>
+      Promise.all(
+        Array.from({ length: 12 }, async () => {
+          const { status } = await fetch(`http://127.0.0.1:${traffic.port}/`, {
+            headers: { Connection: "close" },
+          })
+          return status
+        }),
+      )
+    assert.deepEqual([...new Set(await statuses())], [503], "its certificate is from an unknown authority")
+    writeFileSync(folder.file("ca.pem"), own.cert)
+    await until(
+      "all requests are answered",
+      async () => [...new Set(await statuses())].join() === "200",
+      30_000,
+    )
+  },
+)
 
 test("the key of tickets is rotated under way, and sessions go on over it", { skip }, async (t) => {
   const folder = certificateFolder(t)
