@@ -246,12 +246,14 @@ test("a thread that has just begun to hang in the system does not keep SIGTERM f
 })
 
 test("a second SIGTERM ends the process at once, although a thread hangs in the system", async (t) => {
-  const { cause, folder, said, signal, ended, state } = await program(t, { drain: "5m", threadStill: "5m" })
+  const { cause, folder, said, signal, ended, readiness, state } = await program(t, {
+    drain: "5m",
+    threadStill: "5m",
+  })
   const path = join(folder, "pipe")
   execFileSync("mkfifo", [path])
   cause({ to: 0, kind: "system", path })
-  // Long enough for its pulse to be missed; with nothing to be seen of that, time is all there is to wait for.
-  await new Promise((resolve) => setTimeout(resolve, 3_000))
+  await until("its pulse is missed", async () => (await readiness())[0] === 503, patienceMs)
   assert.equal((await state()).faults.threadsStill, 0)
   signal("SIGTERM")
   await until(said, () => said().includes("stopping"), patienceMs)

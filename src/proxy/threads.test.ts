@@ -246,7 +246,8 @@ test("what the control plane sends by mistake ends no thread, now or when it is 
   const once = ["1 learned", "1 routing", "1 snapshot"]
   assert.deepEqual(places, ["0 learned", "0 learned", "0 routing", "0 snapshot", "0 snapshot", ...once])
   for (const [, , stack] of bugs) assert.match(stack, /TypeError: .*\n {4}at /)
-  await untilAnswered(both, 1)
+  // The one that follows has no members, and says so.
+  await until("the other serves on", async () => (await both.ask("/")) === 200, 20_000)
   assert.deepEqual(deaths, [0])
 })
 

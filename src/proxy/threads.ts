@@ -18,8 +18,8 @@ const restartMs = 500
 const stopGraceMs = 2_000
 /** How long a thread may take to start before it counts as one that stands still. */
 const startMsMax = 60_000
-/** A thread that was not seen for this long may hang in the system. */
-const suspectMs = 4 * lookMs
+/** A thread that has shown no pulse for this long may hang: connections would wait in vain on its listener. */
+const suspectMs = 8 * lookMs
 /** A thread that has been ended and is still there after this hangs in the system, where nothing can end it. */
 const endMsMax = 2_000
 
@@ -71,6 +71,11 @@ class Thread {
   /** Resolves when a stop has not to wait for it any more. */
   readonly over: Promise<void>
   end: () => void = () => {}
+
+  /** It has shown no pulse for a while. */
+  get isSuspect(): boolean {
+    return this.stillness.stillMs >= suspectMs
+  }
 
   constructor(worker: Worker, lane: number, stillness: Stillness) {
     this.worker = worker
@@ -141,14 +146,10 @@ export class Threads {
     return this.#living().length
   }
 
-  /** One at least listens, and none stands still: connections would wait in vain on its listener. */
+  /** One at least listens, and none that does seems to stand still. */
   get isReady(): boolean {
-    let listens = false
-    for (const thread of this.#threads) {
-      if (thread?.isStill === true) return false
-      if (thread?.isListening === true) listens = true
-    }
-    return listens
+    const listening = this.#threads.filter((thread) => thread?.isListening === true) as Thread[]
+    return listening.length > 0 && listening.every((thread) => !thread.isStill && !thread.isSuspect)
   }
 
   /**
@@ -156,9 +157,7 @@ export class Threads {
    * would wait for it.
    */
   get hasStuck(): boolean {
-    return this.#threads.some(
-      (thread) => thread !== undefined && (thread.isStuck || thread.stillness.stillMs >= suspectMs),
-    )
+    return this.#threads.some((thread) => thread !== undefined && (thread.isStuck || thread.isSuspect))
   }
 
   /** The latest snapshot version that every living thread has taken. */
