@@ -186,8 +186,9 @@ test("a client that does not read interim responses holds their backend back, an
   })
   assert.ok(written < line.length * count, `${written} bytes are taken`)
   wire.socket.resume()
-  for (let i = 0; i < count; i++) assert.equal((await wire.response()).status, 103)
-  assert.equal((await wire.response()).body.toString(), "final")
+  await until("the final response has come", () => wire.bytes.subarray(-5).toString() === "final")
+  const interim = wire.bytes.subarray(0, line.length * count)
+  assert.ok(interim.equals(Buffer.alloc(line.length * count, line)))
 })
 
 test("a backend that resets after an interim response leaves its client with 502, not with nothing", async (t) => {

@@ -143,6 +143,17 @@ function withField(name: string): string {
   return `GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${name}: 1\r\n\r\n`
 }
 
+test("chunk sizes are our own in both directions", async (t) => {
+  const odd =
+    "Transfer-Encoding: chunked\r\n\r\n00A ;x=y\r\n0123456789\r\n1A\r\nabcdefghijklmnopqrstuvwxyz\r\n000\r\n\r\n"
+  const plain = "\r\n\r\na\r\n0123456789\r\n1a\r\nabcdefghijklmnopqrstuvwxyz\r\n0\r\n\r\n"
+  const backend = await answering(t, () => `HTTP/1.1 200 OK\r\n${odd}`)
+  const { ask } = await relay(t, [backend])
+  const text = await ask(`POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${odd}`)
+  assert.ok(text.endsWith(plain), text)
+  assert.ok(backend.wires[0]!.text.endsWith(plain), backend.wires[0]!.text)
+})
+
 const trailing =
   "Transfer-Encoding: chunked\r\nTrailer: Grpc-Status\r\n\r\n1\r\na\r\n0\r\nGrpc-Status: 0\r\nX-Hop: 1\r\n\r\n"
 

@@ -92,7 +92,7 @@ test("the empty configuration is every default", () => {
       requestsPerBackendConnectionMax: 10_000,
       chunkExtensionBytesMax: 4_096,
       trailerBytesMax: 8_192,
-      interimBytesPerSecondMax: 262_144,
+      interimBytesPerSecondMax: 1_048_576,
       queueMax: 1_024,
       bodyBytesMax: Number.MAX_SAFE_INTEGER,
       bodyBytesPerSecondMin: 240,

@@ -480,7 +480,7 @@ const schema = mapping({
     trailerBytesMax: integer(0, 1_048_576, bodyLimitsDefault.trailerBytesMax).describe(
       "The trailer section of one body, bytes.",
     ),
-    interimBytesPerSecondMax: integer(1_024, 1_073_741_824, 262_144).describe(
+    interimBytesPerSecondMax: integer(1_024, 1_073_741_824, 1_048_576).describe(
       "Interim responses (1xx) from one backend connection, bytes.",
     ),
     queueMax: integer(0, 1_000_000, 1_024).describe("Requests that wait for room."),

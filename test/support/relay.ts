@@ -165,7 +165,7 @@ export function dataPlaneOptions(
       idlePerBackendMax: 8,
       requestsPerConnectionMax: 1_000,
       requestsPerBackendConnectionMax: 10_000,
-      interimBytesPerSecondMax: 262_144,
+      interimBytesPerSecondMax: 1_048_576,
       queueMax: 4,
       bodyBytesMax: Number.MAX_SAFE_INTEGER,
       bodyBytesPerSecondMin: 0,
