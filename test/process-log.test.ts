@@ -6,7 +6,7 @@ import { Agent, createServer } from "node:http"
 import { join } from "node:path"
 import { after, test, type TestContext } from "node:test"
 import type { StateView } from "../src/control/state-view.ts"
-import { ask, freePorts, launcher, type Started, started, until } from "./support/processes.ts"
+import { ask, freeListeners, launcher, type Started, started, until } from "./support/processes.ts"
 import { scratch } from "./support/command-line.ts"
 
 const { file, folder } = scratch()
@@ -29,8 +29,7 @@ async function service(t: TestContext, stdout: "pipe" | number, stderr: "pipe" |
     backend.close()
     backend.closeAllConnections()
   })
-  const [traffic, registration, admin] = (await freePorts(3)) as [number, number, number]
-  const words = [`-o`, `127.0.0.1:${traffic}`, "-i", `127.0.0.1:${registration}`, "-f", `127.0.0.1:${admin}`]
+  const { traffic, registration, admin, words } = await freeListeners()
   const config = file(
     `${traffic}.yaml`,
     "workers: 1\nadmin: {token: secret}\nregistration: {ttl: 1h, suspect: 50m, renew: 30m}\n",

@@ -9,6 +9,7 @@ import { scratch } from "./support/command-line.ts"
 import {
   ask,
   childrenOf,
+  freeListeners,
   freePortRow,
   freePorts,
   isAlive,
@@ -64,15 +65,9 @@ async function isDebugged(pid: number): Promise<boolean> {
   return found.stdout.includes(`pid=${pid},`)
 }
 
-async function listeners(): Promise<{ readonly traffic: number; readonly words: readonly string[] }> {
-  const [traffic, registration, admin] = (await freePorts(3)) as [number, number, number]
-  const words = ["-o", `127.0.0.1:${traffic}`, "-i", `127.0.0.1:${registration}`, "-f", `127.0.0.1:${admin}`]
-  return { traffic, words }
-}
-
 test("a balancer says of each signal what it did, and ends with 0 when it is stopped", async (t) => {
   for (const stop of ["SIGINT", "SIGTERM", "SIGQUIT"] as const) {
-    const { traffic, words } = await listeners()
+    const { traffic, words } = await freeListeners()
     const serve = linebacker(t, "serve", "-c", file("serve.yaml", "workers: 1\n"), ...words)
     await says(serve, "traffic on")
     await survives(serve)
@@ -105,7 +100,7 @@ test("a backend, a load and the demonstration with its backends go on", async (t
   backend.process.kill("SIGTERM")
   assert.equal(await backend.ended, 0)
 
-  const { traffic, words } = await listeners()
+  const { traffic, words } = await freeListeners()
   const demo = linebacker(t, "demo", ...words, `--backend-port=${await freePortRow(3)}`)
   await says(demo, "Ctrl-C ends all of it.")
   const children = childrenOf(demo.pid).map(({ pid }) => pid)
@@ -123,7 +118,7 @@ async function requestsOf(port: number): Promise<number> {
 }
 
 test("SIGUSR1 opens no debugger, whenever in the start it comes", async (t) => {
-  const { words } = await listeners()
+  const { words } = await freeListeners()
   const serve = linebacker(t, "serve", "-c", file("start.yaml", "workers: 1\n"), ...words)
   // Before Node.js itself hears the signal it ends the process.
   await until("Node.js runs", () => hears(serve.pid, constants.signals.SIGUSR1), 30_000)
@@ -150,7 +145,7 @@ test("nohup keeps a process from the hang-up of its terminal; without it that is
     ["nohup ", true],
     ["", false],
   ] as const) {
-    const { traffic, words } = await listeners()
+    const { traffic, words } = await freeListeners()
     const log = file(`hangup-${survived}.log`, "")
     const config = file("hangup.yaml", "workers: 1\n")
     const command = [process.execPath, launcher, "serve", "-c", config, ...words].join(" ")

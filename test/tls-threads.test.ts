@@ -272,6 +272,16 @@ test(
       () => served.said().includes("tls.certificates[0].key: expected a private key"),
       5_000,
     )
+    await until(
+      served.said,
+      () =>
+        served
+          .said()
+          .includes(
+            "SIGHUP: certificates were read again: 0 renewed, 1 refused, 0 as before; the configuration",
+          ),
+      5_000,
+    )
     folder.make("a", ["renewed.example"])
     served.process.kill("SIGHUP")
     await until(served.said, async () => (await ask(port!)).subject === "renewed.example", 30_000)

@@ -7,7 +7,7 @@ import { type Rng, seeded } from "../core/rng.ts"
 import { systemRng } from "../system.ts"
 import { type Command, type ExitCode, type Given, type Io, text, UsageError } from "./command.ts"
 import { integerOf, numberOf } from "./numbers.ts"
-import { untilSignal } from "./signals.ts"
+import { stopAsked } from "./signals.ts"
 
 /** The seed's backends: compute is always this much, storage uniform on 1..40. */
 const computeDefault = 20
@@ -76,9 +76,12 @@ export const backend: Command = {
     },
   },
   async run(given, io) {
+    // Before it says that it listens, so that a stop from then on is an orderly one.
+    const asked = stopAsked(io)
     const running = await startBackend(given, io)
     if (typeof running === "number") return running
-    await untilSignal(io, () => running.shutdown())
+    await asked
+    await running.shutdown()
     return 0
   },
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import type { Condition } from "../backend/demonstration-backend.ts"
+import { leaveGoneFolder } from "../proxy/folder.ts"
 import { systemClock, systemTimers } from "../system.ts"
 import type { Io } from "./command.ts"
 
@@ -35,6 +36,7 @@ export class DemonstrationFleet {
   /** Starts a backend of this id with the arguments of `linebacker backend`. */
   start(id: string, args: readonly string[]): void {
     const entry = import.meta.url.endsWith(".ts") ? "./backend-process.ts" : "./backend-process.js"
+    leaveGoneFolder()
     const child = fork(fileURLToPath(new URL(entry, import.meta.url)), [`--id=${id}`, ...args], {
       stdio: ["ignore", "ignore", "pipe", "ipc"],
       // Or SIGUSR1 opened a debugger's port until the program is loaded and ignores it.

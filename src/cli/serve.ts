@@ -4,7 +4,7 @@ import type { Command } from "./command.ts"
 import { formatEndpoint } from "../core/endpoint.ts"
 import { endBy, outliveBugs } from "./last-resort.ts"
 import { explainStartError } from "./start-error.ts"
-import { untilSignal } from "./signals.ts"
+import { stopAsked } from "./signals.ts"
 
 export const serve: Command = {
   name: "serve",
@@ -25,15 +25,17 @@ export const serve: Command = {
     try {
       const balancer = await createBalancer(config, (line) => io.err(`${line}\n`), io.linesLost)
       outliveBugs(balancer)
+      const asked = stopAsked(io, {
+        hangup: () => hangup(balancer),
+        isBlocked: () => balancer.hasStuckThread,
+      })
       const { traffic, tls, registration, admin } = balancer.listeners
       io.say(
         `linebacker: traffic on ${formatEndpoint(traffic)}${tls === undefined ? "" : `, TLS on ${formatEndpoint(tls)}`}, registration on ${formatEndpoint(registration)}, ` +
           `page on http://${formatEndpoint(admin)}/, policy ${config.policy.name}\n`,
       )
-      await untilSignal(io, () => balancer.stop(), {
-        hangup: () => hangup(balancer),
-        isBlocked: () => balancer.hasStuckThread,
-      })
+      await asked
+      await balancer.stop()
       if (balancer.hasStuckThread) endBy("SIGTERM")
       return 0
     } catch (error) {

@@ -76,24 +76,20 @@ export function onStop(io: Io, stop: () => void, words: SignalWords = {}): () =>
   })
   for (const signal of stops) listeners.set(signal, onStopSignal)
   for (const signal of harmless) {
-    listeners.set(
-      signal,
-      onceInAWhile(() => {
-        const done = signal === "SIGHUP" ? hangup?.() : undefined
-        io.err(`${signal}: ${done ?? "it means nothing here; nothing was done"}\n`)
-      }),
-    )
+    const say = onceInAWhile(() => io.err(`${signal}: it means nothing here; nothing was done\n`))
+    listeners.set(signal, say)
   }
+  // Each one: a file may have changed since the one before.
+  if (hangup !== undefined) listeners.set("SIGHUP", () => io.err(`SIGHUP: ${hangup()}\n`))
   for (const [signal, listener] of listeners) process.on(signal, listener)
   return () => {
     for (const [signal, listener] of listeners) process.off(signal, listener)
   }
 }
 
-/** Waits for a stop as `onStop` does, then runs `stop` to its end. */
-export async function untilSignal(io: Io, stop: () => Promise<void>, words?: SignalWords): Promise<void> {
-  await new Promise<void>((resolve) => void onStop(io, resolve, words))
-  await stop()
+/** Hears signals from now on, as `onStop` does; resolves at the first stop. */
+export function stopAsked(io: Io, words?: SignalWords): Promise<void> {
+  return new Promise((resolve) => void onStop(io, resolve, words))
 }
 
 function onceInAWhile(handle: (signal: NodeJS.Signals) => void): (signal: NodeJS.Signals) => void {

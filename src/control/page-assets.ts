@@ -8,6 +8,7 @@ import { createHash } from "node:crypto"
 import { readFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
+import { leaveGoneFolder } from "../proxy/folder.ts"
 
 export interface PageAsset {
   readonly type: string
@@ -63,6 +64,7 @@ export function matchesTag(ifNoneMatch: string | undefined, etag: string): boole
 }
 
 async function erase(paths: readonly string[]): Promise<readonly string[]> {
+  leaveGoneFolder()
   const { stdout } = await promisify(execFile)(
     process.execPath,
     ["--disable-warning=ExperimentalWarning", "--input-type=module", "--eval", eraser, ...paths],

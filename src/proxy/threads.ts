@@ -7,6 +7,7 @@ import type { Clock, Millis } from "../core/clock.ts"
 import type { Counters } from "../metrics/counters.ts"
 import type { Observed } from "./data-plane.ts"
 import { Descriptors } from "./descriptors.ts"
+import { leaveGoneFolder } from "./folder.ts"
 import type { FromWorker, Learned, ToWorker, WorkerBirth } from "./messages.ts"
 import type { BackendOptions, DataPlaneOptions, RoutingOptions, TlsMaterial } from "./options.ts"
 import { ListenError, takePorts } from "./ports.ts"
@@ -249,6 +250,7 @@ export class Threads {
     }
     // The published package holds JavaScript; the checkout runs its TypeScript.
     const entry = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url)
+    leaveGoneFolder()
     const worker = new Worker(entry, {
       workerData: birth,
       name: `linebacker-data-${lane}`,

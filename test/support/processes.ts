@@ -68,6 +68,21 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports
 }
 
+export interface Listeners {
+  readonly traffic: number
+  readonly registration: number
+  readonly admin: number
+  /** For the command line of a balancer. */
+  readonly words: readonly string[]
+}
+
+/** Free ports for the three listeners of a balancer. */
+export async function freeListeners(): Promise<Listeners> {
+  const [traffic, registration, admin] = (await freePorts(3)) as [number, number, number]
+  const words = ["-o", `127.0.0.1:${traffic}`, "-i", `127.0.0.1:${registration}`, "-f", `127.0.0.1:${admin}`]
+  return { traffic, registration, admin, words }
+}
+
 /** The first of so many free ports in a row, below those that the system gives out by itself. */
 export async function freePortRow(count: number): Promise<number> {
   // Test files run at the same time, each in a process of its own.
