@@ -125,6 +125,19 @@ test("a connection carries so many requests, or a few fewer, and then another ta
   for (const { text } of backend.wires) assert.ok(text.split("GET ").length - 1 <= 10)
 })
 
+test("requests that are written together count each by itself", async (t) => {
+  const backend = await answering(t, () => ok("here"))
+  const { client } = await relay(t, [backend], {
+    limits: { requestsPerBackendConnectionMax: 5, pipelinedMax: 8 },
+  })
+  const clients = await Promise.all(Array.from({ length: 8 }, () => client()))
+  for (let i = 0; i < 10; i++) {
+    const answers = await Promise.all(clients.map((wire) => asked(wire, get())))
+    assert.deepEqual([...new Set(answers.map(([status]) => status))], [200])
+  }
+  for (const { text } of backend.wires) assert.ok(text.split("GET ").length - 1 <= 5)
+})
+
 test("a connection past its age is closed: at once when it is idle, else with the end of its request", async (t) => {
   const { promise: sending, resolve: send } = Promise.withResolvers<void>()
   const backend = await answering(t, async (request) => {

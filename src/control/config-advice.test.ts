@@ -36,6 +36,14 @@ const idle: readonly (readonly [text: string, where: string, because: string])[]
     "2:27: affinity.caching",
     "only the cookie needs it",
   ],
+  [
+    "policy: hash\naffinity: {kind: address, sameSite: none}",
+    "2:27: affinity.sameSite",
+    "only the cookie needs it",
+  ],
+  ["timeouts: {backendAge: 30s, backendIdle: 1m}", "1:29: timeouts.backendIdle", "timeouts.backendAge ends"],
+  ["backends: {nameTtl: 10s, nameKeep: 5s}", "1:26: backends.nameKeep", "backends.nameTtl is 10s"],
+  ["backends: {nameTtl: 10s, nameKeep: 0s}", "", ""],
   ["cookieKey: 0123456789abcdef", "1:1: cookieKey", "nothing sticks by a cookie"],
   ["demand: {mode: simulation, trusted: [10.0.0.0/8]}", "1:28: demand.trusted", "demand.mode is simulation"],
   [

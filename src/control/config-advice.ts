@@ -46,6 +46,8 @@ function checkRules({ checks, backends }: Config): Rule[] {
   ]
 }
 
+const cookieSettings = ["caching", "sameSite", "secure", "partitioned", "maxAge", "domain", "path"] as const
+
 function stickyRules({ affinity, routes, pools, policy }: Config): Rule[] {
   const places = [
     { path: ["affinity"] as ConfigPath, affinity },
@@ -57,7 +59,9 @@ function stickyRules({ affinity, routes, pools, policy }: Config): Rule[] {
     if (part === undefined) return []
     const isKey = part.kind !== "cookie" && part.kind !== "none"
     return [
-      { path: [...path, "caching"], reason: part.kind !== "cookie" && "only the cookie needs it" },
+      ...cookieSettings.map((key): Rule => {
+        return { path: [...path, key], reason: part.kind !== "cookie" && "only the cookie needs it" }
+      }),
       {
         path: [...path, "name"],
         reason: ["none", "address", "path"].includes(part.kind) && `the kind ${part.kind} has no name`,
@@ -141,7 +145,7 @@ function above(value: number, setting: string, bound: number): string | false {
 }
 
 /** Times of a part of an exchange, where the whole exchange may take no longer. */
-function timeRules({ timeouts, tls, limits }: Config): Rule[] {
+function timeRules({ timeouts, tls, limits, backends }: Config): Rule[] {
   const { exchangeMs } = timeouts
   const parts = {
     connect: timeouts.connectMs,
@@ -164,6 +168,20 @@ function timeRules({ timeouts, tls, limits }: Config): Rule[] {
       reason:
         timeouts.lingerIdleMs >= timeouts.lingerMs &&
         `timeouts.linger ends the whole after ${formatDuration(timeouts.lingerMs)}`,
+    },
+    {
+      path: ["timeouts", "backendIdle"],
+      reason:
+        timeouts.backendAgeMs > 0 &&
+        timeouts.backendIdleMs >= timeouts.backendAgeMs &&
+        `timeouts.backendAge ends connections after ${formatDuration(timeouts.backendAgeMs)}`,
+    },
+    {
+      path: ["backends", "nameKeep"],
+      reason:
+        backends.nameKeepMs > 0 &&
+        backends.nameKeepMs <= backends.nameTtlMs &&
+        `backends.nameTtl is ${formatDuration(backends.nameTtlMs)}`,
     },
     { path: ["timeouts", "tlsHandshake"], reason: tls === undefined && "there is no section tls" },
   ]

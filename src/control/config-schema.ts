@@ -56,7 +56,9 @@ function endpoint(fallback: string, hostDefault: string) {
 export const tokenExpected = "1 to 256 visible ASCII characters without a space"
 export const tokenPattern: RegExp = /^[\x21-\x7e]{1,256}$/
 const token = matching(tokenPattern, tokenExpected).optional().describe("What a peer must send as Bearer.")
-const tokenFile = matching(/./, "the path of a file").optional().describe("A file that holds the token.")
+const tokenFile = matching(/./, "the path of a file")
+  .optional()
+  .describe("A file that holds the token, read at the start.")
 const pemFile = matching(/./, "the path of a file").optional()
 const folderExpected = 'the absolute path of a folder, without "." and ".."'
 const isFolder = (path: string): boolean => path === "/" || isUnixPath(path.replace(/\/$/, ""))

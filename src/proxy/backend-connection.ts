@@ -217,7 +217,8 @@ export class BackendConnection implements Limited {
 
   /** Whether one more exchange may start on it, `depth` in all. */
   isGathering(depth: number): boolean {
-    return this.#gathered !== undefined && this.#gathered.length < depth && this.#exchange !== undefined
+    if (this.#gathered === undefined || this.#requestsLeft <= 0) return false
+    return this.#gathered.length < depth && this.#exchange !== undefined
   }
 
   /** Writes a request that is whole in these bytes, or the start of one. */
