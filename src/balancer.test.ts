@@ -76,6 +76,39 @@ test("backends that start together are one snapshot each 20 ms at most, and none
   assert.ok(snapshots().length <= (performance.now() - from) / 20 + 1, `${snapshots().length} snapshots`)
 })
 
+test("none of its own listeners becomes a backend, however it is written", async (t) => {
+  const balancer = await started(t, {
+    workers: 1,
+    listen: "0.0.0.0:0",
+    registration: { listen, allowForeignAddresses: true },
+    timeouts: { unready: "0s", drain: "0s" },
+  })
+  const { traffic, registration, admin } = balancer.listeners
+  const announced = async (address: string): Promise<unknown> => {
+    const answer = await fetch(`http://127.0.0.1:${registration.port}/v1/backends/x`, {
+      method: "PUT",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ address, capacity: { compute: 1, storage: 1 } }),
+    })
+    const { error } = (await answer.json()) as { readonly error?: { readonly code: string } }
+    return `${answer.status} ${error?.code ?? ""}`
+  }
+  for (const { port } of [traffic, registration, admin]) {
+    for (const host of [
+      "",
+      "127.0.0.1",
+      "[::ffff:127.0.0.1]",
+      "[::1]",
+      "0.0.0.0",
+      "localhost",
+      "127.0.0.2",
+    ]) {
+      assert.equal(await announced(`${host}:${port}`), "403 own_listener", `${host}:${port}`)
+    }
+  }
+  assert.equal(await announced(`10.255.255.1:${admin.port}`), "201 ")
+})
+
 test("stopping twice, at once or later, is stopping once", async (t) => {
   const balancer = await started(t)
   await Promise.all([balancer.stop(), balancer.stop()])

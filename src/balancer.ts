@@ -50,6 +50,7 @@ import { MixPlanner } from "./policies/mix-planner.ts"
 import type { DataPlaneOptions, RoutingOptions } from "./proxy/options.ts"
 import { Dialer } from "./proxy/dial.ts"
 import { fileStamp } from "./proxy/file-stamp.ts"
+import { OwnListeners } from "./proxy/own-listeners.ts"
 import { ListenError } from "./proxy/ports.ts"
 import { Threads, type ThreadsOptions } from "./proxy/threads.ts"
 import { memoryLine, memoryOf, threadHeapMiB } from "./memory.ts"
@@ -149,6 +150,7 @@ class RunningBalancer implements Balancer {
   readonly #counters: Counters
   readonly #slots: SlotAllocator
   readonly #registry: Registry
+  readonly #ownListeners: OwnListeners = new OwnListeners()
   /** Of all that is asked of backends beside traffic. */
   readonly #dialer: Dialer
   readonly #checker: Checker
@@ -210,7 +212,11 @@ class RunningBalancer implements Balancer {
         rise: checks.rise,
       },
     })
-    this.#dialer = new Dialer(config.backends, systemClock, { log: this.#log, timers: this.#timers })
+    this.#dialer = new Dialer(config.backends, systemClock, {
+      log: this.#log,
+      timers: this.#timers,
+      ownListeners: this.#ownListeners,
+    })
     this.#publishing = new Paced(
       () => this.#publish(),
       () => snapshotSpacingMs(this.#publishedMembers),
@@ -352,6 +358,7 @@ class RunningBalancer implements Balancer {
         ...(registration.allow === undefined ? {} : { allow: registration.allow }),
         allowForeignAddresses: registration.allowForeignAddresses,
         unixFolders: registration.unixFolders,
+        isOwnListener: (host, port) => this.#ownListeners.has(host, port),
         onChange: () => this.#publishing.ask(),
         onUtilization: (id, utilization) =>
           this.#bugs.guard("the learner", () => this.#onUtilization(id, utilization)),
@@ -359,6 +366,8 @@ class RunningBalancer implements Balancer {
         limits: { connectionsMax: atMost(registrationLimitsDefault.connectionsMax, budget?.registration) },
       }),
     )
+    // From now on backends may announce themselves; where the page listens follows.
+    this.#avoidOwnListeners()
     this.#admin = await opening("admin", admin.listen, undefined, () =>
       startAdmin({
         ...admin.listen,
@@ -374,8 +383,23 @@ class RunningBalancer implements Balancer {
         limits: { connectionsMax: atMost(adminLimitsDefault.connectionsMax, budget?.admin) },
       }),
     )
+    this.#avoidOwnListeners()
     this.#tickedAt = systemClock.now()
     this.#tick = setInterval(() => this.#bugs.guard("the control plane's tick", () => this.#onTick()), tickMs)
+  }
+
+  #avoidOwnListeners(): void {
+    const { listen, tls, registration, admin } = this.#config
+    const { listeners } = this
+    // The hosts as they are configured: a name may have more addresses than the one that it is shown with.
+    const all = [
+      { host: listen.host, port: listeners.traffic.port },
+      { host: registration.listen.host, port: listeners.registration.port },
+      { host: admin.listen.host, port: listeners.admin.port },
+      ...(tls === undefined ? [] : [{ host: tls.listen.host, port: listeners.tls!.port }]),
+    ]
+    this.#ownListeners.replace(all)
+    this.#threads?.avoid(all)
   }
 
   state(): StateView {

@@ -23,6 +23,7 @@ export const registrationErrors = {
   },
   peer_not_allowed: { status: 403, meaning: "The peer's IP address is in none of the allowed ranges." },
   address_not_allowed: { status: 403, meaning: "The announced address is not the peer's own." },
+  own_listener: { status: 403, meaning: "The balancer itself listens at the announced address." },
   unknown_backend: { status: 404, meaning: "No member has this id; announce again with PUT." },
   not_found: { status: 404, meaning: "There is no such path." },
   method_not_allowed: {

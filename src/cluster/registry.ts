@@ -141,6 +141,11 @@ export class Registry {
     return this.#options.resources
   }
 
+  /** The port of backends that announce as the seed's do. */
+  get legacyPort(): number {
+    return this.#options.legacyPort
+  }
+
   /** The `checkTimes` it was made with. */
   get checkTimes(): CheckTimes {
     return this.#options.checkTimes

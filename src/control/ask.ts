@@ -5,7 +5,7 @@ import { formatAddress } from "../cluster/address.ts"
 import type { Millis } from "../core/clock.ts"
 import { defaultPorts, normalHost } from "../core/host.ts"
 import { fail, ok, type Result } from "../core/result.ts"
-import { type Destination, type Dialer, isLocalShortage } from "../proxy/dial.ts"
+import { type Destination, type Dialer, isLocalShortage, ownListenerCode } from "../proxy/dial.ts"
 
 export interface Question {
   readonly path: string
@@ -81,6 +81,7 @@ function hostOf({ address, secure }: Destination): string {
 }
 
 const reasons: Readonly<Partial<Record<string, string>>> = {
+  [ownListenerCode]: "the balancer itself listens there",
   EACCES: "permission denied",
   ECONNREFUSED: "connection refused",
   ECONNRESET: "connection reset",

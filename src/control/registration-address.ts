@@ -1,6 +1,6 @@
 /** Where an announcement may have requests sent. */
 import { isIP } from "node:net"
-import { addressExpected, isBelow, parseAddress } from "../cluster/address.ts"
+import { addressExpected, formatAddress, isBelow, parseAddress } from "../cluster/address.ts"
 import type { RegistryError } from "../cluster/registry-errors.ts"
 import type { Address, TcpAddress, UnixAddress } from "../cluster/snapshot.ts"
 import { isLoopback, plainIp } from "../core/endpoint.ts"
@@ -13,13 +13,15 @@ export interface AddressRules {
   readonly allowForeignAddresses: boolean
   /** Folders in which Unix sockets may be announced; none without it. */
   readonly unixFolders?: readonly string[] | undefined
+  /** Whether the balancer itself listens there. Names are not looked up: what they lead to is asked when they are dialled. */
+  readonly isOwnListener?: (host: string, port: number) => boolean
 }
 
 /**
  * The address that `text` announces, from a peer with this IP address. Unless it is allowed, nobody may send traffic
  * to somebody else.
  *
- * Errors: invalid_body, address_not_allowed.
+ * Errors: invalid_body, address_not_allowed, own_listener.
  */
 export function announcedAddress(
   text: string,
@@ -36,15 +38,28 @@ export function announcedAddress(
 function tcpAddress(
   { host, port }: TcpAddress,
   peer: string,
-  { allowForeignAddresses }: AddressRules,
+  rules: AddressRules,
 ): Result<Address, RegistryError> {
-  if (host === "") return ok({ host: peer, port })
+  if (host === "") return elsewhere({ host: peer, port }, rules)
   const announced = plainIp(host)
-  const isOwn = isSameIp(announced, peer) || (isLoopback(announced) && isLoopback(peer))
-  if (isOwn || allowForeignAddresses) return ok({ host: announced, port })
+  const isOfPeer = isSameIp(announced, peer) || (isLoopback(announced) && isLoopback(peer))
+  if (isOfPeer || rules.allowForeignAddresses) return elsewhere({ host: announced, port }, rules)
   return refused(
     `${announced} is not the peer's own ${peer}; announce ":${port}", or set registration.allowForeignAddresses`,
   )
+}
+
+/**
+ * The address, unless the balancer itself listens there: requests would go round in a loop, or clients of the traffic port
+ * would reach the admin API and the registration as if they were on this machine.
+ */
+export function elsewhere(
+  address: TcpAddress,
+  { isOwnListener }: AddressRules,
+): Result<TcpAddress, RegistryError> {
+  if (isOwnListener?.(address.host, address.port) !== true) return ok(address)
+  const message = `address: the balancer itself listens at ${formatAddress(address)}`
+  return fail({ code: "own_listener", message, path: "address" })
 }
 
 /**

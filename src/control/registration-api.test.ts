@@ -304,6 +304,19 @@ test("another scheme or certificate name makes another registration, which is ch
   assert.equal(memberOf(registry, "a").generation, generation + 2)
 })
 
+test("an address at which the balancer itself listens is refused, the seed's included", async (t) => {
+  const isOwnListener = (host: string, port: number): boolean => host === "127.0.0.1" && port === 9_494
+  const { put, call, registry } = await started(t, { isOwnListener, registry: { legacyPort: 9_494 } })
+  for (const address of [":9494", "127.0.0.1:9494", "[::ffff:127.0.0.1]:9494"]) {
+    const error = errorOf(await put("a", { ...announcement, address }))
+    assert.deepEqual([error.code, error.path], ["own_listener", "address"], address)
+  }
+  const seed = { "Compute-Vector": 20, "Storage-Vector": 13 }
+  assert.equal(errorOf(await call("POST", "/", seed)).code, "own_listener")
+  assert.deepEqual(registry.snapshot.members, [])
+  assert.equal((await put("a", { ...announcement, address: ":9495" })).status, 201)
+})
+
 test("foreign addresses can be allowed", async (t) => {
   const { put, registry } = await started(t, { allowForeignAddresses: true })
   assert.equal((await put("a", { ...announcement, address: "[fd00::1]:8080" })).status, 201)

@@ -17,7 +17,7 @@ import { contains, rangesOf } from "../proxy/ip-ranges.ts"
 import { presents } from "./bearer.ts"
 import { readJsonBody } from "./json-body.ts"
 import { listening, type ListenerLimits, serverOf } from "./node-listener.ts"
-import { announcedAddress, type AddressRules } from "./registration-address.ts"
+import { announcedAddress, type AddressRules, elsewhere } from "./registration-address.ts"
 import { generationBody, readBody, registrationBody, renewalBody, seedBody } from "./registration-schema.ts"
 
 export interface RegistrationLimits extends ListenerLimits {
@@ -228,6 +228,8 @@ class RegistrationApi {
       return fail({ code: "invalid_body", message })
     }
     const capacity = { compute: read.value["Compute-Vector"], storage: read.value["Storage-Vector"] }
+    const address = elsewhere({ host: peer, port: registry.legacyPort }, this.#options)
+    if (!address.ok) return address
     const lease = registry.announce(peer, capacity, this.#now())
     return lease.ok ? ok({ status: 200, body: "Server accepted\n" }) : fail(inSeedWords(lease.error))
   }

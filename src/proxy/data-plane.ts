@@ -11,7 +11,7 @@ import type { LoadTable } from "../cluster/load-table.ts"
 import type { Snapshot } from "../cluster/snapshot.ts"
 import type { BackendId } from "../core/backend.ts"
 import type { Clock } from "../core/clock.ts"
-import { plainIp } from "../core/endpoint.ts"
+import { type Endpoint, plainIp } from "../core/endpoint.ts"
 import type { ErrorCode } from "../core/errors.ts"
 import type { Knowledge } from "../core/knowledge.ts"
 import { demandHeader } from "../core/resources.ts"
@@ -36,6 +36,7 @@ import { Listener } from "./listener.ts"
 import type { Timers } from "../system.ts"
 import type { Resolve } from "./name-cache.ts"
 import type { BackendOptions, DataPlaneOptions, RoutingOptions, TlsMaterial } from "./options.ts"
+import { OwnListeners } from "./own-listeners.ts"
 import { RequestIds } from "./request-ids.ts"
 import { RouteTable } from "./route-table.ts"
 import { TlsTermination } from "./tls-termination.ts"
@@ -67,6 +68,7 @@ export interface Observed {
 
 export class DataPlane {
   readonly #parts: DataPlaneParts
+  readonly #ownListeners: OwnListeners = new OwnListeners()
   readonly #owner: ClientOwner & { isStopping: boolean }
   readonly #fleet: Fleet
   readonly #routes: RouteTable
@@ -90,6 +92,7 @@ export class DataPlane {
 
   constructor(parts: DataPlaneParts) {
     const { options, table, counters, clock, rng } = parts
+    this.#ownListeners.replace(options.ownListeners ?? [])
     this.#parts = parts
     const simulates = options.demand.mode === "simulation"
     const resourceFields = simulates ? options.resources.map((resource) => demandHeader(resource.name)) : []
@@ -101,7 +104,7 @@ export class DataPlane {
       table,
       descriptors: parts.descriptors ?? Descriptors.create(1),
       deadlines: new Deadlines(clock.now()),
-      dialer: new Dialer(options.backends, clock, parts),
+      dialer: new Dialer(options.backends, clock, { ...parts, ownListeners: this.#ownListeners }),
       names: new FieldNames(resourceFields),
       requestHead: new Head(options.limits),
       responseHead: new Head(options.limits),
@@ -230,6 +233,11 @@ export class DataPlane {
   /** New certificates or ticket keys, from the next handshake on. */
   renewTls(material: TlsMaterial): void {
     this.#secure?.tls.renew(material)
+  }
+
+  /** Where the balancer listens: nothing is dialled there from now on. */
+  avoid(listeners: readonly Endpoint[]): void {
+    this.#ownListeners.replace(listeners)
   }
 
   /** From now on every response says that its connection closes, and it does (RFC 9112 9.6). All else goes on. */

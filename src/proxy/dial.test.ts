@@ -15,8 +15,11 @@ import {
   Dialer,
   isCertificateRefusal,
   isSameDestination,
+  ownListenerCode,
   sessionMs,
 } from "./dial.ts"
+import type { Resolve } from "./name-cache.ts"
+import { OwnListeners } from "./own-listeners.ts"
 import { systemTimers } from "../system.ts"
 
 test("a session is resumed until the certificate behind it was seen too long ago, resumed or not", async (t) => {
@@ -149,6 +152,50 @@ test("a refusal of our certificate is told from every other alert, which may com
   for (const code of ["TLSV1_ALERT_INTERNAL_ERROR", "SSLV3_ALERT_BAD_RECORD_MAC", "WRONG_VERSION_NUMBER"])
     assert.ok(!isCertificateRefusal(named(`ERR_SSL_${code}`)), code)
   assert.ok(!isCertificateRefusal(named("ECONNRESET")))
+})
+
+test("what leads to a listener of the balancer itself is not dialled, also by a name that comes to lead there", async (t) => {
+  const server = createTcpServer((socket) => socket.on("error", () => {}).end("it"))
+  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve))
+  t.after(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const own = new OwnListeners(() => [])
+  let address = "127.0.0.1"
+  const resolve: Resolve = (_name, answer) => answer(null, [{ address, family: 4 }])
+  const options = { ...plainBackends, nameTtlMs: 0 }
+  const dialer = new Dialer(options, { now: () => 0 }, { timers: systemTimers, resolve, ownListeners: own })
+  for (const host of ["127.0.0.1", "a.test"]) {
+    const to = destinationOf({ address: { host, port }, scheme: "http", labels: {} })
+    own.replace([])
+    ;(await opened(dialer, to)).destroy()
+    own.replace([{ host: "127.0.0.1", port }])
+    await assert.rejects(opened(dialer, to), { code: ownListenerCode }, host)
+    const within = destinationOf({ address: { host, port }, scheme: "https", labels: {} })
+    await assert.rejects(opened(dialer, within), { code: ownListenerCode }, host)
+  }
+  address = "127.0.0.9"
+  await assert.rejects(
+    opened(dialer, destinationOf({ address: { host: "b.test", port }, scheme: "http", labels: {} })),
+    {
+      code: ownListenerCode,
+    },
+  )
+})
+
+test("of several addresses of a name only those that are not the balancer's own are tried", async (t) => {
+  const server = createTcpServer((socket) => socket.on("error", () => {}).end())
+  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve))
+  t.after(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const own = new OwnListeners(() => [])
+  own.replace([{ host: "10.0.0.7", port }])
+  const addresses = ["10.0.0.7", "127.0.0.1"].map((address) => ({ address, family: 4 }))
+  const resolve: Resolve = (_name, answer) => answer(null, addresses)
+  const parts = { timers: systemTimers, resolve, ownListeners: own }
+  const to = destinationOf({ address: { host: "a.test", port }, scheme: "http", labels: {} })
+  const socket = await opened(new Dialer(plainBackends, { now: () => 0 }, parts), to)
+  assert.equal(socket.remoteAddress, "127.0.0.1")
+  socket.destroy()
 })
 
 function named(code: string): NodeJS.ErrnoException {

@@ -22,6 +22,7 @@ import { keepAliveMs } from "./keep-alive.ts"
 import { NameCache, type Resolve } from "./name-cache.ts"
 import { askSystem, NameResolver, nameSystem } from "./name-resolver.ts"
 import type { BackendOptions } from "./options.ts"
+import type { OwnListeners } from "./own-listeners.ts"
 import { openingOf } from "./origin.ts"
 import { race } from "./race.ts"
 
@@ -80,11 +81,14 @@ export interface DialerParts {
   readonly resolve?: Resolve | undefined
   /** One line for a person, about names. */
   readonly log?: (line: string) => void
+  /** Where nothing is dialled. */
+  readonly ownListeners?: OwnListeners
 }
 
 export class Dialer {
   readonly #clock: Clock
   readonly #timers: Timers
+  readonly #ownListeners: OwnListeners | undefined
   readonly #names: NameCache
   readonly #closeNames: () => void
   readonly #ownHeader: Buffer | undefined
@@ -93,10 +97,11 @@ export class Dialer {
   /** Sessions that are older show what was checked by other authorities. */
   #renewedAt: Millis = -Infinity
 
-  constructor(options: BackendOptions, clock: Clock, { log, resolve, timers }: DialerParts) {
+  constructor(options: BackendOptions, clock: Clock, { log, ownListeners, resolve, timers }: DialerParts) {
     this.#tls = options.tls
     this.#clock = clock
     this.#timers = timers
+    this.#ownListeners = ownListeners
     const system = nameSystem(timers)
     const own = options.resolver === "system" ? askSystem : new NameResolver(system).resolve
     this.#closeNames = system.close
@@ -146,7 +151,8 @@ export class Dialer {
 
   /**
    * Connects. Several addresses of a name are tried beside each other, each a little later than the one before
-   * (RFC 8305). How long all of it may take is for the caller to say. Throws nothing that a peer or the network could
+   * (RFC 8305). How long all of it may take is for the caller to say. Addresses at which this balancer itself listens are
+   * left out, so that a name which comes to lead there is not followed. Throws nothing that a peer or the network could
    * bring about.
    *
    * @param reading takes the bytes that come; without it they come as `data`
@@ -161,7 +167,13 @@ export class Dialer {
   ): () => void {
     let isOff = false
     let callOff: (() => void) | undefined
-    const connectTo = (addresses: readonly string[]): void => {
+    const failLater = (error: NodeJS.ErrnoException, during: "resolving" | "connecting"): void => {
+      // It may have been known all along, and the caller is told of nothing before it has called.
+      process.nextTick(() => isOff || dialling.onFailed(dialError(error, during), error))
+    }
+    const connectTo = (found: readonly string[]): void => {
+      const addresses = this.#withoutOwn(to.address, found)
+      if (addresses.length === 0) return failLater(leadsHere(found), "connecting")
       callOff = race({
         addresses,
         attempt: (address) => this.#attempt(to, address, reading, header),
@@ -179,14 +191,19 @@ export class Dialer {
       this.#names.find(to.name, (error, addresses) => {
         if (isOff) return
         if (error === undefined) connectTo(addresses)
-        // It may have been known all along, and the caller is told of nothing before it has called.
-        else process.nextTick(() => isOff || dialling.onFailed(dialError(error, "resolving"), error))
+        else failLater(error, "resolving")
       })
     }
     return () => {
       isOff = true
       callOff?.()
     }
+  }
+
+  #withoutOwn(to: Address, addresses: readonly string[]): readonly string[] {
+    const own = this.#ownListeners
+    if (own === undefined || "path" in to) return addresses
+    return addresses.filter((address) => !own.has(address, to.port))
   }
 
   #attempt(
@@ -320,6 +337,14 @@ function securing(socket: TLSSocket, address: string, dialling: Dialling): () =>
     stop()
     socket.destroy()
   }
+}
+
+/** The code of the error when all addresses of a destination are listeners of this balancer. */
+export const ownListenerCode = "OWN_LISTENER"
+
+function leadsHere(addresses: readonly string[]): NodeJS.ErrnoException {
+  const message = `the balancer itself listens at ${addresses.join(", ")}`
+  return Object.assign(new Error(message), { code: ownListenerCode, syscall: "connect" })
 }
 
 const shortages: ReadonlySet<string> = new Set([

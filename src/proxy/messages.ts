@@ -1,6 +1,7 @@
 import type { LoadTableShape } from "../cluster/load-table.ts"
 import type { Snapshot } from "../cluster/snapshot.ts"
 import type { BackendId } from "../core/backend.ts"
+import type { Endpoint } from "../core/endpoint.ts"
 import type { CountersShape } from "../metrics/counters.ts"
 import type { RouteList } from "../cluster/routes.ts"
 import type { Knowledge } from "../core/knowledge.ts"
@@ -32,6 +33,8 @@ export type ToWorker =
   | { readonly kind: "routing"; readonly routing: RoutingOptions }
   | { readonly kind: "tls"; readonly material: TlsMaterial }
   | { readonly kind: "backend_tls"; readonly tls: BackendOptions["tls"] }
+  /** Where the balancer listens, all listeners together. */
+  | { readonly kind: "listeners"; readonly listeners: readonly Endpoint[] }
   /** A stop will follow: from now on every response closes its connection. */
   | { readonly kind: "drain" }
   | { readonly kind: "stop" }

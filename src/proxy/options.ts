@@ -1,3 +1,4 @@
+import type { Endpoint } from "../core/endpoint.ts"
 import type { ResourceTable, ResourceVector } from "../core/resources.ts"
 import type { BodyLimits } from "../http1/body.ts"
 import type { HeadLimits } from "../http1/limits.ts"
@@ -98,6 +99,8 @@ export interface RoutingOptions {
 
 /** What a data-plane thread is told at its start. Plain data: it travels to the thread as it is. */
 export interface DataPlaneOptions {
+  /** Where the balancer listens, as far as that is known: nothing is dialled there. */
+  readonly ownListeners?: readonly Endpoint[]
   /** The pseudonym in Via. */
   readonly name: string
   readonly host: string

@@ -4,6 +4,7 @@ import type { LoadTable } from "../cluster/load-table.ts"
 import type { Snapshot } from "../cluster/snapshot.ts"
 import type { BackendId } from "../core/backend.ts"
 import type { Clock, Millis } from "../core/clock.ts"
+import type { Endpoint } from "../core/endpoint.ts"
 import type { Counters } from "../metrics/counters.ts"
 import type { Observed } from "./data-plane.ts"
 import { Descriptors } from "./descriptors.ts"
@@ -185,6 +186,12 @@ export class Threads {
   renewBackendTls(tls: BackendOptions["tls"]): void {
     this.#options = { ...this.#options, backends: { ...this.#options.backends, tls } }
     this.#tellAll({ kind: "backend_tls", tls })
+  }
+
+  /** Where the balancer listens, for the threads that run and for those that follow: nothing is dialled there. */
+  avoid(ownListeners: readonly Endpoint[]): void {
+    this.#options = { ...this.#options, ownListeners }
+    this.#tellAll({ kind: "listeners", listeners: ownListeners })
   }
 
   /** Other policies, for the threads that run and for those that follow. */

@@ -58,6 +58,9 @@ function take(message: ToWorker): void {
     case "tls":
       plane.renewTls(message.material)
       break
+    case "listeners":
+      plane.avoid(message.listeners)
+      break
     case "drain":
       plane.drain()
       break
