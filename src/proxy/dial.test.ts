@@ -18,7 +18,6 @@ import {
   ownListenerCode,
   sessionMs,
 } from "./dial.ts"
-import type { Resolve } from "./name-cache.ts"
 import { OwnListeners } from "./own-listeners.ts"
 import { systemTimers } from "../system.ts"
 
