@@ -356,6 +356,7 @@ class RunningBalancer implements Balancer {
         clock: systemClock,
         ...(registration.token === undefined ? {} : { token: registration.token }),
         ...(registration.allow === undefined ? {} : { allow: registration.allow }),
+        hosts: registration.hosts,
         allowForeignAddresses: registration.allowForeignAddresses,
         unixFolders: registration.unixFolders,
         isOwnListener: (host, port) => this.#ownListeners.has(host, port),

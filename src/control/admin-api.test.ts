@@ -344,6 +344,25 @@ test("comments go along now and then", async (t) => {
   reader.socket.destroy()
 })
 
+test("neither silent connections nor streams keep health probes away, however many there are", async (t) => {
+  const admin = await started(t, { limits: { connectionsMax: 4, streamsMax: 64 } })
+  const streams = [new Reader(admin), new Reader(admin)]
+  for (const stream of streams) await stream.until(/event: state/)
+  refused(await ask(admin, "/api/v1/events"), "too_many_streams")
+  const silent = Array.from({ length: 300 }, () => connect(admin.address.port, admin.address.host))
+  t.after(() => silent.forEach((socket) => socket.destroy()))
+  await Promise.all(
+    silent.map((socket) =>
+      once(
+        socket.on("error", () => {}),
+        "connect",
+      ),
+    ),
+  )
+  assert.equal((await ask(admin, "/healthz")).status, 200)
+  assert.ok(streams.every(({ socket }) => !socket.destroyed))
+})
+
 test("the number of streams has a limit, and a place becomes free again", async (t) => {
   const admin = await started(t, { limits: { streamsMax: 2 } })
   const first = new Reader(admin)

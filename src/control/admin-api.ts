@@ -7,16 +7,17 @@
  */
 
 import type { IncomingMessage, Server, ServerResponse } from "node:http"
-import { type BlockList, isIP } from "node:net"
+import type { BlockList } from "node:net"
 import { getRequestListener, type HttpBindings } from "@hono/node-server"
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response"
 import { Hono, type Context } from "hono"
-import { isSameHost, isSamePort, normalHost, splitAuthority } from "../core/host.ts"
+import { isSameHost, isSamePort } from "../core/host.ts"
 import type { Result } from "../core/result.ts"
 import type { Timers } from "../system.ts"
 import { readJsonBody } from "./json-body.ts"
 import { listening, type ListenerLimits, serverOf } from "./node-listener.ts"
 import { contains, rangesOf } from "../proxy/ip-ranges.ts"
+import { hostsOf, namesHost } from "./web-pages.ts"
 import { authorize, policyChangeOf } from "./admin-calls.ts"
 import { loadPageAssets, matchesTag, type PageAssets } from "./page-assets.ts"
 import type { CurrentPolicy, PolicyChange, PolicyChangeError, PolicyView } from "./policy-desk.ts"
@@ -36,6 +37,7 @@ export const adminErrors = {
   unknown_backend: row(404, "No member has this id."),
   method_not_allowed: row(405, "The path is known, the method is not; Allow lists those that are."),
   request_timeout: row(408, "The request did not arrive whole in time."),
+  busy: row(503, "So many bodies are under way that this one has to wait; try again."),
   body_too_large: row(413, "The body is larger than limits.bodyBytesMax."),
   unsupported_media_type: row(415, "A body must be application/json, without a content coding."),
   head_too_large: row(431, "The head is larger than limits.headBytesMax."),
@@ -121,7 +123,9 @@ const headersAlways: readonly (readonly [name: string, value: string])[] = [
 
 /** Opens the listener. Rejects when the address is taken or `allow` holds something that is no range. */
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
-  const limits = { ...adminLimitsDefault, ...options.limits }
+  const given = { ...adminLimitsDefault, ...options.limits }
+  // Streams, which last, must leave room for the rest.
+  const limits = { ...given, streamsMax: Math.min(given.streamsMax, Math.ceil(given.connectionsMax / 2)) }
   const allowed = rangesOf(options.allow ?? allowDefault, "admin.allow")
   const streams = new StateStreams(options, limits)
   const app = adminApp(options, limits, allowed, streams)
@@ -144,7 +148,7 @@ function adminApp(
   streams: StateStreams,
 ): Hono<Env> {
   const app = new Hono<Env>()
-  const hosts = new Set((options.hosts ?? []).map(normalHost))
+  const hosts = hostsOf(options.hosts)
   let loading: Promise<PageAssets> | undefined
 
   app.use(async (c, next) => {
@@ -320,11 +324,8 @@ function refusalOf(
   const peer = incoming.socket.remoteAddress ?? ""
   if (!contains(allowed, peer)) return "peer_not_allowed"
 
+  if (!namesHost(incoming, hosts)) return "foreign_host"
   const { host = "", origin } = incoming.headers
-  const name = normalHost(splitAuthority(host).host)
-  const isAddress = isIP(name.replace(/^\[(.*)\]$/, "$1")) !== 0
-  if (!isAddress && name !== "localhost" && !hosts.has(name)) return "foreign_host"
-
   if (origin !== undefined && !isOriginOf(origin, host)) return "foreign_origin"
   // An image or a script of another page carries no Origin. Following a link to the page is welcome.
   const site = incoming.headers["sec-fetch-site"]

@@ -40,6 +40,7 @@ test("the empty configuration is every default", () => {
       listen: { host: "127.0.0.1", port: 9797 },
       token: undefined,
       allow: undefined,
+      hosts: [],
       allowForeignAddresses: false,
       unixFolders: [],
       legacyPort: 80,

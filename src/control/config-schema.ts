@@ -356,6 +356,11 @@ const schema = mapping({
     token,
     tokenFile,
     allow: cidrs.optional().describe("Who may announce."),
+    hosts: z
+      .array(matching(/^[A-Za-z0-9._-]{1,253}$/, "a host name"), { error: "a list of host names" })
+      .max(64, { error: "a list of at most 64 host names" })
+      .default([])
+      .describe("Names by which backends ask, besides addresses and names without a dot; with a token, any."),
     allowForeignAddresses: flag(false).describe("Whether a peer may announce another's address."),
     unixFolders: z
       .array(z.string({ error: folderExpected }).refine(isFolder, { error: folderExpected }), {
@@ -618,6 +623,7 @@ export function draftConfig(input: unknown): Result<ConfigDraft, readonly Schema
       token: registration.token,
       tokenFile: registration.tokenFile,
       allow: registration.allow,
+      hosts: registration.hosts,
       allowForeignAddresses: registration.allowForeignAddresses,
       unixFolders: registration.unixFolders,
       legacyPort: registration.legacyPort,

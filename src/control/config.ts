@@ -55,6 +55,8 @@ export interface Config {
     readonly token: string | undefined
     /** CIDRs whose peers may announce; undefined leaves it to `token` and the listener. */
     readonly allow: readonly string[] | undefined
+    /** Names by which backends may ask without a token, besides addresses and names without a dot. */
+    readonly hosts: readonly string[]
     readonly allowForeignAddresses: boolean
     /** Folders in which backends may announce Unix sockets. */
     readonly unixFolders: readonly string[]

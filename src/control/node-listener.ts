@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import { type AddressInfo, createServer as createNetServer, type Server as NetServer } from "node:net"
 import type { Duplex } from "node:stream"
+import { boundCrowd } from "./crowd.ts"
 import type { Millis } from "../core/clock.ts"
 import type { Endpoint } from "../core/endpoint.ts"
 import { keepAliveMs } from "../proxy/keep-alive.ts"
@@ -11,10 +12,14 @@ import { openAll, type Opened, type Place } from "../proxy/listen-addresses.ts"
 type BytesErrorCode = "head_too_large" | "request_timeout" | "malformed_request"
 type BytesErrors = Readonly<Record<BytesErrorCode, { readonly status: number; readonly meaning: string }>>
 
+/** How long a connection may be silent between two requests; a backend that renews each 2 s keeps one. */
+const idleMs: Millis = 5_000
+
 export interface ListenerLimits {
   readonly headBytesMax: number
   /** Time for a whole request to arrive, head and body. */
   readonly requestMs: Millis
+  /** With so many, the one that has kept us waiting for longest is ended for one more. */
   readonly connectionsMax: number
 }
 
@@ -33,10 +38,16 @@ export function serverOf(
       connectionsCheckingInterval: Math.min(1_000, requestMs),
       keepAlive: true,
       keepAliveInitialDelay: keepAliveMs,
+      keepAliveTimeout: idleMs,
     },
     answer,
   )
-  server.maxConnections = connectionsMax
+  // Node.js takes 2,000 fields and drops those beyond in silence, Origin among them; headBytesMax is bound enough.
+  server.maxHeadersCount = 0
+  // What takes no response is ended when its place is needed, and streams by their own limit.
+  server.timeout = 0
+  server.maxRequestsPerSocket = 0
+  boundCrowd(server, connectionsMax)
   server.on("clientError", refusingBytes(errors))
   return server
 }
@@ -84,7 +95,6 @@ function feeding(server: Server): NetServer {
       else socket.destroy()
     },
   )
-  more.maxConnections = server.maxConnections
   server.once("close", () => more.close())
   return more
 }

@@ -305,8 +305,10 @@ test("another scheme or certificate name makes another registration, which is ch
 })
 
 test("an address at which the balancer itself listens is refused, the seed's included", async (t) => {
-  const isOwnListener = (host: string, port: number): boolean => host === "127.0.0.1" && port === 9_494
-  const { put, call, registry } = await started(t, { isOwnListener, registry: { legacyPort: 9_494 } })
+  const { put, call, registry } = await started(t, {
+    isOwnListener: (host, port) => host === "127.0.0.1" && port === 9_494,
+    registry: { legacyPort: 9_494 },
+  })
   for (const address of [":9494", "127.0.0.1:9494", "[::ffff:127.0.0.1]:9494"]) {
     const error = errorOf(await put("a", { ...announcement, address }))
     assert.deepEqual([error.code, error.path], ["own_listener", "address"], address)
@@ -398,6 +400,56 @@ test("a web page may do nothing", async (t) => {
   assert.deepEqual(registry.snapshot.members, [])
   const { status } = await call("GET", "/v1/backends", undefined, { headers: { "Sec-Fetch-Site": "none" } })
   assert.equal(status, 200)
+})
+
+test("a name that somebody made point here is refused; addresses, neighbours and own names are not", async (t) => {
+  const { listener } = await started(t, { hosts: ["own.example"] })
+  const open = [
+    "127.0.0.1:1",
+    "[::1]",
+    "localhost:9797",
+    "load-balancer:9797",
+    "OWN.example.",
+    "own.example:1",
+  ]
+  for (const host of open) assert.match(await listed(listener, `Host: ${host}`), /^HTTP\/1\.1 200 /, host)
+  for (const fields of [
+    "Host: evil.example",
+    "Host: evil.example:9797",
+    "Host: front\r\nHost: evil.example",
+    "Host: ",
+  ]) {
+    assert.match(await listed(listener, fields), /^HTTP\/1\.1 403 [^]*"foreign_host"/, fields)
+  }
+  assert.match(await raw(listener, "GET /v1/backends HTTP/1.0\r\n\r\n"), /^HTTP\/1\.1 200 /)
+})
+
+test("a token that is asked for and shown is enough, whatever name was asked", async (t) => {
+  const { listener } = await started(t, { token: "secret" })
+  const fields = "Host: lb.prod.example\r\nAuthorization: Bearer secret"
+  assert.match(await listed(listener, fields), /^HTTP\/1\.1 200 /)
+  assert.match(await listed(listener, "Host: lb.prod.example"), /^HTTP\/1\.1 401 /)
+})
+
+test("bodies that are under way take no more memory together than their limit, and give it back", async (t) => {
+  const { listener, put } = await started(t, { limits: { bodiesBytesMax: 1_000 } })
+  const part =
+    "PUT /v1/backends/a HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+  const sockets = Array.from({ length: 3 }, () => createConnection(listener.address))
+  t.after(() => sockets.forEach((socket) => socket.destroy()))
+  for (const socket of sockets)
+    socket
+      .on("error", () => undefined)
+      .resume()
+      .write(part + " ".repeat(300))
+  let answer = await put("a", announcement)
+  while (answer.status === 201 || answer.status === 200) {
+    answer = await put("a", { ...announcement, zone: "z".repeat(80) })
+  }
+  assert.deepEqual([answer.status, errorOf(answer).code], [503, "busy"])
+  for (const socket of sockets) socket.destroy()
+  while (errorCode(answer) === "busy") answer = await put("a", announcement)
+  assert.equal(answer.status, 200)
 })
 
 test("a wrong method says which are right, and an unknown path that it is unknown", async (t) => {
@@ -586,6 +638,14 @@ test("a head that is too large is refused", async (t) => {
   const answer = await raw(listener, `GET / HTTP/1.1\r\nHost: x\r\nX: ${"x".repeat(20_000)}\r\n\r\n`)
   assert.match(answer, /^HTTP\/1\.1 431 [^]*"head_too_large"/)
 })
+
+function listed(listener: RegistrationListener, fields: string): Promise<string> {
+  return raw(listener, `GET /v1/backends HTTP/1.1\r\n${fields}\r\nConnection: close\r\n\r\n`)
+}
+
+function errorCode({ body }: Answer): string | undefined {
+  return (body as { readonly error?: { readonly code: string } }).error?.code
+}
 
 after(() => {
   // Every error of the table was an answer above, with the status that the table has for it.

@@ -15,17 +15,21 @@ import type { NamedAmounts } from "../core/resources.ts"
 import { fail, ok, type Result } from "../core/result.ts"
 import { contains, rangesOf } from "../proxy/ip-ranges.ts"
 import { presents } from "./bearer.ts"
-import { readJsonBody } from "./json-body.ts"
+import { BodyBudget, readJsonBody } from "./json-body.ts"
 import { listening, type ListenerLimits, serverOf } from "./node-listener.ts"
 import { announcedAddress, type AddressRules, elsewhere } from "./registration-address.ts"
+import { hostsOf, namesHost, namesNeighbour } from "./web-pages.ts"
 import { generationBody, readBody, registrationBody, renewalBody, seedBody } from "./registration-schema.ts"
 
 export interface RegistrationLimits extends ListenerLimits {
   readonly bodyBytesMax: number
+  /** Of all bodies that are under way together. */
+  readonly bodiesBytesMax: number
 }
 
 export const registrationLimitsDefault: RegistrationLimits = {
   bodyBytesMax: 64 * 1024,
+  bodiesBytesMax: 4 * 1024 * 1024,
   headBytesMax: 16 * 1024,
   requestMs: 5_000,
   connectionsMax: 4_096,
@@ -41,6 +45,8 @@ export interface RegistrationOptions extends AddressRules {
   readonly token?: string
   /** CIDR ranges of the peers that may call; anybody who can connect without it. */
   readonly allow?: readonly string[]
+  /** Names of this balancer in `Host`, besides addresses and names without a dot; they matter only without a token. */
+  readonly hosts?: readonly string[]
   readonly limits?: Partial<RegistrationLimits>
   /** The registry may have a new snapshot. */
   onChange(): void
@@ -78,12 +84,16 @@ class RegistrationApi {
   readonly #options: RegistrationOptions
   readonly #limits: RegistrationLimits
   readonly #allowed: BlockList | undefined
+  readonly #hosts: ReadonlySet<string>
+  readonly #bodies: BodyBudget
   /** Resolves with the last answer on a connection. */
   readonly #answered = new WeakMap<Socket, Promise<void>>()
 
   constructor(options: RegistrationOptions, limits: RegistrationLimits) {
     this.#options = options
     this.#limits = limits
+    this.#hosts = hostsOf(options.hosts)
+    this.#bodies = new BodyBudget(limits.bodiesBytesMax)
     this.#allowed = options.allow === undefined ? undefined : rangesOf(options.allow, "registration.allow")
   }
 
@@ -139,7 +149,7 @@ class RegistrationApi {
     const peer = peerOf(request.socket)
     const refused = this.#whyRefused(request, peer)
     if (refused !== undefined) return fail(refused)
-    const read = await readJsonBody(request, this.#limits.bodyBytesMax)
+    const read = await readJsonBody(request, this.#limits.bodyBytesMax, this.#bodies)
     if (!read.ok) return read
     const body = read.value
     const path = (request.url ?? "/").split("?", 1)[0]!
@@ -174,8 +184,19 @@ class RegistrationApi {
       return { code: "peer_not_allowed", message: `${peer} is in none of the ranges of registration.allow` }
     }
     const { token } = this.#options
-    if (token === undefined || presents(headers.authorization, token)) return undefined
+    if (token === undefined) return this.#whyForeign(request)
+    if (presents(headers.authorization, token)) return undefined
     return { code: "unauthorized", message: registrationErrors.unauthorized.meaning }
+  }
+
+  /** A page that made its own name lead here cannot know a token; without one, `Host` has to show that there is none. */
+  #whyForeign(request: IncomingMessage): RegistryError | undefined {
+    // Every browser sends one; some old clients of HTTP/1.0 do not.
+    if (request.headers.host === undefined || namesNeighbour(request) || namesHost(request, this.#hosts)) {
+      return undefined
+    }
+    const message = `Host "${request.headers.host}" is no address, no name without a dot, and not in registration.hosts`
+    return { code: "foreign_host", message }
   }
 
   #register(id: string, body: unknown, peer: string): Result<Answer, RegistryError> {

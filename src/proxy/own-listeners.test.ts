@@ -12,8 +12,20 @@ function ownOf(...listeners: Endpoint[]): OwnListeners {
 }
 
 const loopbacks = [
-  ...["127.0.0.1", "127.0.0.2", "127.255.255.254", "0.0.0.0", "::1", "0:0:0:0:0:0:0:1", "::", "0::0"],
-  ...["::ffff:127.0.0.1", "::FFFF:7f00:1", "::ffff:0.0.0.0", "localhost", "LOCALHOST.", "a.localhost"],
+  "127.0.0.1",
+  "127.0.0.2",
+  "127.255.255.254",
+  "0.0.0.0",
+  "::1",
+  "0:0:0:0:0:0:0:1",
+  "::",
+  "0::0",
+  "::ffff:127.0.0.1",
+  "::FFFF:7f00:1",
+  "::ffff:0.0.0.0",
+  "localhost",
+  "LOCALHOST.",
+  "a.localhost",
 ]
 
 test("a listener on every interface is reached by every address of this machine, however it is written", () => {
@@ -21,7 +33,12 @@ test("a listener on every interface is reached by every address of this machine,
     const own = ownOf({ host, port: 9_494 })
     for (const address of [
       ...loopbacks,
-      ...["10.0.0.7", "::ffff:10.0.0.7", "::ffff:a00:7", "fe80::1", "fe80::1%eth0", "FD00:0::7"],
+      "10.0.0.7",
+      "::ffff:10.0.0.7",
+      "::ffff:a00:7",
+      "fe80::1",
+      "fe80::1%eth0",
+      "FD00:0::7",
     ]) {
       assert.ok(own.has(address, 9_494), `${host} ${address}`)
       assert.ok(!own.has(address, 9_495), `${host} ${address}`)
