@@ -345,12 +345,13 @@ test("comments go along now and then", async (t) => {
 })
 
 test("neither silent connections nor streams keep health probes away, however many there are", async (t) => {
+  const silent: Socket[] = []
+  t.after(() => silent.forEach((socket) => socket.destroy()))
   const admin = await started(t, { limits: { connectionsMax: 4, streamsMax: 64 } })
   const streams = [new Reader(admin), new Reader(admin)]
   for (const stream of streams) await stream.until(/event: state/)
   refused(await ask(admin, "/api/v1/events"), "too_many_streams")
-  const silent = Array.from({ length: 300 }, () => connect(admin.address.port, admin.address.host))
-  t.after(() => silent.forEach((socket) => socket.destroy()))
+  for (let i = 0; i < 300; i++) silent.push(connect(admin.address.port, admin.address.host))
   await Promise.all(
     silent.map((socket) =>
       once(
