@@ -294,12 +294,15 @@ export class PriceList {
     let best = -1
     let least = Infinity
     for (let n = 0; n < indices.length; n++) {
-      const price = prices[indices[n]!]!
-      if (!(price < least) || !request.admits(this.#members[indices[n]!]!)) continue
-      best = indices[n]!
+      const index = indices[n]!
+      const price = prices[index]!
+      if (!(price < least)) continue
+      if (!request.admits(this.#members[index]!)) continue
+      best = index
       least = price
     }
-    return best < 0 || this.#penalties[best]! >= averageFrom ? undefined : this.#members[best]
+    if (best < 0 || (this.#hasPenalties && this.#penalties[best]! >= averageFrom)) return undefined
+    return this.#members[best]
   }
 
   /**
