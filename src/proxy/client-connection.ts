@@ -32,6 +32,9 @@ import type { Forwarding } from "./forwarding.ts"
 import type { ProxyEnds } from "./proxy-protocol.ts"
 import { redirectAnswer } from "./redirect.ts"
 
+/** So many pieces of a response wait for a client to take them. */
+const waitingPiecesMax = 256
+
 /** What the thread wants to know of its connections. */
 export interface ClientOwner extends ExchangeContext {
   onClientClosed(client: ClientConnection): void
@@ -76,6 +79,8 @@ export class ClientConnection implements ClientSide, Limited {
   #stopped = false
   /** It takes no more of what it is sent for now; its `drain` follows. */
   #clogged = false
+  /** Writes since all that was written had left. */
+  #waitingPieces = 0
   /** Since when, and for how long in all while the present exchange was answered. */
   #cloggedAt: Tick = 0
   #cloggedTicks: Tick = 0
@@ -163,13 +168,25 @@ export class ClientConnection implements ClientSide, Limited {
 
   write(bytes: Buffer): boolean {
     if (this.#state === "closed") return true
-    const took = this.#socket.write(bytes)
+    const took = this.#queue(bytes)
     this.#answerBytes += bytes.length
     if (!took && !this.#clogged) this.#cloggedAt = this.#owner.deadlines.tick
     this.#clogged = !took
     if (this.#state === "tunnel") this.#setTunnelDeadline()
     else if (!took || !this.#isBodyOpen) this.#setAnswerDeadline()
     return took
+  }
+
+  /** Writes; false also where many pieces wait already, since each costs memory however small it is. */
+  #queue(bytes: Buffer): boolean {
+    const socket = this.#socket
+    if (socket.writableLength === 0) this.#waitingPieces = 0
+    else if (++this.#waitingPieces > waitingPiecesMax) {
+      // Of bytes that are so few the socket itself would not tell.
+      socket.write(bytes, () => this.#onDrain())
+      return false
+    }
+    return socket.write(bytes)
   }
 
   cork(): void {

@@ -62,3 +62,25 @@ test("requests that wait behind another are not copied anew with each byte", asy
   assert.ok(copied() < 200_000, `${copied()} bytes were copied`)
   socket.emit("close")
 })
+
+test("small pieces for a client that is behind are held in bounded number, and go on when it has taken them", async () => {
+  const world = exchangeWorld(new VirtualClock())
+  const { socket, connection } = world.client()
+  socket.push(Buffer.from(get()))
+  await Promise.resolve()
+  const backend = world.busy.pop()!
+  backend.say(Buffer.from("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"))
+  const say = (): void => {
+    backend.say(Buffer.from("x"))
+    socket.writableLength++
+  }
+  for (let i = 0; i < 500 && !connection.contender.isHeldUp; i++) say()
+  assert.ok(connection.contender.isHeldUp)
+  // The socket has not been told that it is full: it is asked for the last piece.
+  socket.writableLength = 0
+  socket.onTaken!()
+  assert.ok(!connection.contender.isHeldUp)
+  say()
+  assert.ok(!connection.contender.isHeldUp)
+  socket.emit("close")
+})

@@ -33,7 +33,7 @@ const slots = 16
 /** A connection's end that takes everything at once, unless told, and hands it on where the test wants to read it. */
 export class FakeSocket {
   readonly remoteAddress = "127.0.0.1"
-  readonly writableLength = 0
+  writableLength = 0
   readonly writableNeedDrain = false
   readonly errored = null
   writtenBytes = 0
@@ -42,6 +42,8 @@ export class FakeSocket {
   /** How it was closed, if it was. */
   gone: "closed" | "reset" | undefined
   push: (bytes: Buffer) => boolean = () => true
+  /** Of the last write that wants to hear of it. */
+  onTaken: (() => void) | undefined
   readonly #events = new Map<string, (() => void)[]>()
   readonly #onWrite: ((bytes: Buffer) => void) | undefined
 
@@ -60,7 +62,8 @@ export class FakeSocket {
     for (const listener of this.#events.get(name) ?? []) listener()
   }
 
-  write(bytes: Buffer): boolean {
+  write(bytes: Buffer, onTaken?: () => void): boolean {
+    if (onTaken !== undefined) this.onTaken = onTaken
     this.writtenBytes += bytes.length
     this.#onWrite?.(bytes)
     return this.takes
