@@ -1,6 +1,7 @@
 /** The relay from outside: raw bytes at both ends of a running data plane. */
 import assert from "node:assert/strict"
 import { randomBytes } from "node:crypto"
+import { connect } from "node:net"
 import { test } from "node:test"
 import { resourcesDefault, type ResourceTable } from "../src/core/resources.ts"
 import { codeOf, get, ok, pathOf } from "./support/messages.ts"
@@ -813,6 +814,22 @@ test("a request that is under way to an idle connection when the listeners close
   // It is told that no more comes, and not reset.
   assert.equal(await silent.closed, "end")
   await stopped
+})
+
+test("clients that the system has let in when the listeners close are served, however many there are", async (t) => {
+  const { plane, port } = await relay(t, [await answering(t, () => ok("done"))])
+  const sockets = Array.from({ length: 200 }, () => connect(port, "127.0.0.1"))
+  const answers = sockets.map(async (socket) => {
+    let text = ""
+    socket.on("data", (bytes: Buffer) => (text += bytes.toString()))
+    socket.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+    await new Promise((resolve) => socket.once("error", resolve).once("close", resolve))
+    return text.slice(0, 15)
+  })
+  // They are connected before this process has come to accept any of them: nothing else runs meanwhile.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
+  await plane.stop()
+  assert.deepEqual(new Set(await Promise.all(answers)), new Set(["HTTP/1.1 200 OK"]))
 })
 
 test("a stop ends what does not finish in time", async (t) => {

@@ -41,6 +41,9 @@ import { RequestIds } from "./request-ids.ts"
 import { RouteTable } from "./route-table.ts"
 import { TlsTermination } from "./tls-termination.ts"
 
+/** How long a listener that is to close goes on while clients come without a pause. */
+const acceptMsMax = 1_000
+
 /** What a data plane needs of its surroundings. */
 export interface DataPlaneParts {
   readonly options: DataPlaneOptions
@@ -86,6 +89,8 @@ export class DataPlane {
   readonly #sweep: NodeJS.Timeout
   #stopped: Promise<void> | undefined
   #serving = false
+  /** Connections that came in, let in or not. */
+  #arrived = 0
   #date = ""
   #dateAt = 0
   #onEmpty: (() => void) | undefined
@@ -253,8 +258,7 @@ export class DataPlane {
 
   async #stop(): Promise<void> {
     this.drain()
-    // Behind all that the system has reported so far: what a client got through is taken before anything closes.
-    await new Promise((resolve) => setImmediate(resolve))
+    await this.#acceptAll()
     this.#plain.close()
     this.#secure?.listener.close()
     for (const queue of this.#fleet.queues) queue.giveUp("shutting_down")
@@ -268,6 +272,21 @@ export class DataPlane {
 
   *#contenders(): Iterable<Contender> {
     for (const { contender } of this.#clients) yield contender
+  }
+
+  /**
+   * Takes all connections that the system has made for this thread: a listener that closes resets those that still wait
+   * to be accepted. Node.js accepts one per turn of its event loop, so a turn that brings none has found none.
+   */
+  async #acceptAll(): Promise<void> {
+    const { clock } = this.#parts
+    const end = clock.now() + acceptMsMax
+    let before: number
+    do {
+      before = this.#arrived
+      await new Promise((resolve) => setImmediate(resolve))
+      await new Promise((resolve) => setImmediate(resolve))
+    } while (this.#arrived > before && clock.now() < end)
   }
 
   #allClosed(): Promise<void> {
@@ -285,6 +304,7 @@ export class DataPlane {
 
   #accept(socket: Socket, tls: TlsTermination | undefined): void {
     const { counters, options } = this.#parts
+    this.#arrived++
     // Each listener has this limit by itself; here both together do.
     const isFull = this.#clients.size + this.#entrances.size >= options.limits.connectionsMax
     const { descriptors } = this.#owner
