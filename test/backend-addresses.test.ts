@@ -2,13 +2,14 @@
 import assert from "node:assert/strict"
 import { mkdtempSync, rmSync } from "node:fs"
 import { type AddressInfo, createServer } from "node:net"
-import { networkInterfaces, tmpdir } from "node:os"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { test, type TestContext } from "node:test"
 import { probeHttp, probeTcp } from "../src/control/checks.ts"
 import { destinationOf, Dialer } from "../src/proxy/dial.ts"
 import { systemTimers } from "../src/system.ts"
 import type { Resolve } from "../src/proxy/name-cache.ts"
+import { noIpv6 } from "./support/no-ipv6.ts"
 import { plainBackends } from "./support/backend-options.ts"
 import { blackHole } from "./support/black-hole.ts"
 import { asked, get, ok } from "./support/messages.ts"
@@ -49,11 +50,7 @@ test("a Unix socket that is not there fails to connect, and the request goes els
   assert.match((await wire.response()).body.toString(), /connect_failed.*\(ENOENT\)/)
 })
 
-const hasIpv6 = Object.values(networkInterfaces()).some((all) =>
-  all?.some(({ address }) => address === "::1"),
-)
-
-test("a backend at an IPv6 address is relayed to", { skip: hasIpv6 ? false : "no ::1 here" }, async (t) => {
+test("a backend at an IPv6 address is relayed to", { skip: noIpv6 }, async (t) => {
   const server = createServer({ allowHalfOpen: true })
   await playing(t, server, "connection", answer, { host: "::1", port: 0 })
   const { client } = await relay(t, [{ host: "::1", port: (server.address() as AddressInfo).port }])

@@ -40,7 +40,7 @@ export function inAll(reads: readonly CertificatesRead[]): CertificatesRead {
 
 /**
  * The certificates that are served, read again when their files change. One that cannot be used keeps the one
- * before in its place: a renewal that went wrong costs nobody a connection.
+ * before in its place: a renewal that went wrong costs no connection.
  */
 export class CertificateStore {
   readonly #options: CertificateStoreOptions

@@ -16,8 +16,8 @@ export interface FollowedFiles {
  * renewal may put another folder or link in its place anywhere on the way (Kubernetes swaps the link `..data`), or
  * come from another machine. A look costs a stat of each file.
  *
- * A renewal of several files may be seen when it is half done: whoever reads keeps what it has until they fit, and the
- * other half is one more change.
+ * A renewal of several files may be seen when it is half done: what reads the files keeps what it has until
+ * they fit, and the other half is one more change.
  */
 export class FileFollower {
   readonly #files: FollowedFiles

@@ -1,20 +1,17 @@
 import assert from "node:assert/strict"
 import { request } from "node:http"
-import { networkInterfaces } from "node:os"
 import { test } from "node:test"
+import { noIpv6 } from "../../test/support/no-ipv6.ts"
 import { isOpen } from "../../test/support/processes.ts"
 import { listening, serverOf } from "./node-listener.ts"
 
-const hasIpv6 = Object.values(networkInterfaces()).some((all) =>
-  all?.some(({ address }) => address === "::1"),
-)
 const limits = { headBytesMax: 4_096, requestMs: 5_000, connectionsMax: 10 }
 const refusal = { status: 400, meaning: "no" }
 const errors = { head_too_large: refusal, request_timeout: refusal, malformed_request: refusal }
 
 test(
   "at localhost a server answers by both families, and by none once it closes",
-  { skip: hasIpv6 ? false : "no ::1 here" },
+  { skip: noIpv6 },
   async (t) => {
     const server = serverOf(limits, errors, (_request, response) => response.end("here"))
     t.after(() => server.close())

@@ -66,7 +66,7 @@ export interface Dialling {
   /** The other side has accepted, and the TLS handshake follows. */
   onAccepted?(): void
   /**
-   * It is open: the other side has also shown that it is who it should be, when the destination is secure. From now on
+   * It is open: the other side has also shown the certificate that it should, when the destination is secure. From now on
    * the socket's events are the caller's. `address` is where it leads, of those that the name has.
    */
   onOpen(socket: Socket, address: string): void

@@ -3,7 +3,7 @@
  * so that `localhost` would be one family, and clients that try the other would be refused.
  */
 import { lookup } from "node:dns/promises"
-import { isIP } from "node:net"
+import { isIP, type Server } from "node:net"
 import type { Endpoint } from "../core/endpoint.ts"
 import { normalHost } from "../core/host.ts"
 
@@ -17,6 +17,12 @@ export interface Opened {
 export interface Place {
   readonly host: string | undefined
   readonly port: number
+}
+
+/** The port at which a server listens; 0 when it does not, or at a path. */
+export function portOf(server: Server): number {
+  const address = server.address()
+  return typeof address === "object" && address !== null ? address.port : 0
 }
 
 /** For a free port that has to be free at all addresses, several may have to be tried. */

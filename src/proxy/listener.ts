@@ -1,7 +1,7 @@
 import { createServer, type Server, type Socket } from "node:net"
 import type { Endpoint } from "../core/endpoint.ts"
 import { keepAliveMs } from "./keep-alive.ts"
-import { openAll, type Opened, type Place } from "./listen-addresses.ts"
+import { openAll, type Opened, type Place, portOf } from "./listen-addresses.ts"
 
 /**
  * From this many unwritten bytes on a client is behind, and its backend is held. More than one read of a backend with a
@@ -73,9 +73,4 @@ export class Listener {
       })
     })
   }
-}
-
-function portOf(server: Server): number {
-  const address = server.address()
-  return typeof address === "object" && address !== null ? address.port : 0
 }

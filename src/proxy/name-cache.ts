@@ -1,5 +1,5 @@
 /**
- * The DNS names of backends, resolved when somebody dials and while connections to them are open.
+ * The DNS names of backends, resolved when a connection is to be made, and while connections to them are open.
  *
  * Answers are taken without a time to live, since /etc/hosts has none, and name servers may be gone for a while. So each
  * name is asked for at most once at a time, an answer counts for `ttlMs`, and an older one goes on counting while a new

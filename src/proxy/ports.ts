@@ -5,7 +5,7 @@
  */
 import { connect, createServer, type ListenOptions, type Server, type Socket } from "node:net"
 import type { Endpoint } from "../core/endpoint.ts"
-import { openAll, type Opened, type Place } from "./listen-addresses.ts"
+import { openAll, type Opened, type Place, portOf } from "./listen-addresses.ts"
 
 /** The longest that another balancer may take to start on the same port; its threads need some seconds at most. */
 const turnMsMax = 30_000
@@ -83,9 +83,8 @@ async function probed(endpoints: readonly Endpoint[]): Promise<readonly Endpoint
 async function probe(place: Place, listener: ListenError["listener"], probes: Set<Server>): Promise<Opened> {
   const server = await listening(place, listener)
   probes.add(server)
-  const address = server.address()
   return {
-    port: typeof address === "object" && address !== null ? address.port : place.port,
+    port: portOf(server),
     close: () => {
       probes.delete(server)
       server.close()
