@@ -539,6 +539,12 @@ test("the policy is changed with the token as a Bearer, and by nobody else", asy
     refused(answer, "invalid_body")
     assert.equal((JSON.parse(answer.body) as { error: { path: string } }).error.path, at, body)
   }
+  for (const parameter of [
+    `${"[".repeat(30_000)}${"]".repeat(30_000)}`,
+    `${'{"a":'.repeat(9_000)}1${"}".repeat(9_000)}`,
+  ]) {
+    refused(await post(bearer, `{"name":"random","parameters":{"x":${parameter}}}`), "invalid_body")
+  }
   assert.equal(changes.length, 2)
   const got = await ask(admin, path)
   refused(got, "method_not_allowed")

@@ -2,10 +2,16 @@
 import type { IncomingMessage } from "node:http"
 import { fail, ok, type Result } from "../core/result.ts"
 import { KeptBytes } from "../http1/kept-bytes.ts"
-import { parseJson } from "./json.ts"
+import { parseJson, shapeFault } from "./json.ts"
 
 export interface BodyError {
-  readonly code: "body_too_large" | "request_timeout" | "unsupported_media_type" | "invalid_json" | "busy"
+  readonly code:
+    | "body_too_large"
+    | "request_timeout"
+    | "unsupported_media_type"
+    | "invalid_json"
+    | "invalid_body"
+    | "busy"
   /** For a person: what was found and what is allowed. */
   readonly message: string
 }
@@ -70,8 +76,11 @@ export async function readJsonBody(
       `a body must be application/json without a content coding; found ${found}`,
     )
   }
-  const json = parseJson(Buffer.concat(kept.pieces))
-  return json.ok ? json : refused("invalid_json", `the body is not JSON: ${json.error}`)
+  const whole = Buffer.concat(kept.pieces)
+  const json = parseJson(whole)
+  if (!json.ok) return refused("invalid_json", `the body is not JSON: ${json.error}`)
+  const fault = shapeFault(whole.toString())
+  return fault === undefined ? json : refused("invalid_body", `the body ${fault}`)
 }
 
 function refused(code: BodyError["code"], message: string): Result<never, BodyError> {

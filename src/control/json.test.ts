@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import * as fc from "fast-check"
-import { parseJson } from "./json.ts"
+import { jsonDepthMax, parseJson, shapeFault } from "./json.ts"
 
 test("JSON is parsed", () => {
   fc.assert(
@@ -71,3 +71,34 @@ function errorOf(text: string): string {
   assert.ok(!parsed.ok, text)
   return parsed.error
 }
+
+test("JSON is taken with any names but those that readers understand differently, and as deep as the limit", () => {
+  const deepest = "[".repeat(jsonDepthMax) + "]".repeat(jsonDepthMax)
+  for (const text of [
+    deepest,
+    `{"a":${deepest.slice(1, -1)}}`,
+    '{"a":1,"b":{"a":1},"c":[{"a":1},{"a":1}]}',
+    '["a","a"]',
+    '{"a":"a","b":"__proto__"}',
+    '{"a":"{\\"a\\":[","b":"\\\\"}',
+    "1",
+    '"__proto__"',
+    "{}",
+  ]) {
+    assert.ok(parseJson(Buffer.from(text)).ok, text)
+    assert.equal(shapeFault(text), undefined, text)
+  }
+  for (const [text, fault] of [
+    [`[${deepest}]`, /^is nested more than 32 deep at position 32$/],
+    ["[".repeat(100_000) + "]".repeat(100_000), /nested more than 32 deep/],
+    [`${'{"a":'.repeat(100_000)}1${"}".repeat(100_000)}`, /nested more than 32 deep/],
+    ['{"a":1,"a":2}', /^has a name twice, again at position 7$/],
+    ['{"a":{"b":1,"c":[],"b":2}}', /has a name twice/],
+    ['{"a":1,"\\u0061":2}', /has a name twice/],
+    ['{"":1,"":2}', /has a name twice/],
+    ['{"__proto__":1}', /"__proto__" at position 1/],
+    ['[{"a":{"\\u005f_proto__":{}}}]', /"__proto__"/],
+  ] as const) {
+    assert.match(shapeFault(text) ?? "", fault, text.slice(0, 40))
+  }
+})

@@ -69,3 +69,37 @@ function notJsonAt(text: string): number {
     } else return start
   }
 }
+
+/** Containers in each other that a body may have. What works on it after this may recurse. */
+export const jsonDepthMax = 32
+
+const structure = /"(?:[^"\\]|\\.)*"|[{}[\],]/gsu
+
+/**
+ * Why JSON is not taken although it is JSON, as the end of a sentence about it: nested too deeply, or with names that readers
+ * understand differently (RFC 8259 4: twice in one object; `__proto__`). No recursion.
+ *
+ * @param text what `parseJson` takes
+ */
+export function shapeFault(text: string): string | undefined {
+  /** The names so far of each object around the present place, undefined for an array. */
+  const open: (Set<string> | undefined)[] = []
+  let isName = false
+  for (const { 0: token, index } of text.matchAll(structure)) {
+    const names = open.at(-1)
+    if (token === "{" || token === "[") {
+      if (open.length === jsonDepthMax) return `is nested more than ${jsonDepthMax} deep at position ${index}`
+      open.push(token === "{" ? new Set() : undefined)
+      isName = token === "{"
+    } else if (token === "}" || token === "]") open.pop()
+    else if (token === ",") isName = names !== undefined
+    else if (isName) {
+      isName = false
+      const name = JSON.parse(token) as string
+      if (name === "__proto__") return `has the name "__proto__" at position ${index}, which is not taken`
+      if (names?.has(name) === true) return `has a name twice, again at position ${index}`
+      names?.add(name)
+    }
+  }
+  return undefined
+}

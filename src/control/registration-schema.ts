@@ -35,6 +35,8 @@ export const generationBody = z.strictObject({ generation })
 /** What the seed's backends announce; they know no other keys. */
 export const seedBody = z.strictObject({ "Compute-Vector": amount, "Storage-Vector": amount })
 
+const keyCharsMax = 60
+
 /** The body, or its first mistake with the dotted path to it, what is allowed and what was found. */
 export function readBody<T extends z.ZodType>(schema: T, body: unknown): Result<z.output<T>, RegistryError> {
   const result = schema.safeParse(body)
@@ -43,7 +45,8 @@ export function readBody<T extends z.ZodType>(schema: T, body: unknown): Result<
   // A mistyped key is usually also a missing one, and says more.
   const issue = issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0]!
   if (issue.code === "unrecognized_keys") {
-    const key = issue.keys[0]!
+    // As much of it as a message can show.
+    const key = issue.keys[0]!.slice(0, keyCharsMax)
     const known = schema instanceof z.ZodObject ? Object.keys(schema.shape) : []
     const path = [...issue.path, key].join(".")
     return fail({
