@@ -51,8 +51,8 @@ export const failureMs = 1_000
 export const staleMs = 60_000
 /** The system is slow when it has not answered for so long. */
 export const slowMs = 500
-/** Names that are remembered. The backends of a fleet; more are resolved too, but forgotten earlier. */
-export const namesMax = 4_096
+/** Names that are remembered: as many as there can be backends. More are resolved too, but forgotten earlier. */
+export const namesMax = 65_536
 /**
  * An address has left its name when so many answers in a row were without it: servers with many addresses for a name
  * may give some of them at a time, in turn.

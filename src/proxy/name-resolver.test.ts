@@ -91,8 +91,11 @@ test("what DNS does not know is asked of the system where that has other sources
   const silent = world.look("dead.example")
   world.fail("dead.example", "ETIMEOUT")
   assert.equal(silent.error?.code, "ETIMEOUT")
+  const alone = world.look("app.example")
+  world.fail("app.example", "ECONNREFUSED")
+  assert.deepEqual(alone.addresses, ["10.9.9.9"], "there is no name server that could be silent")
   assert.deepEqual(world.look("printer.local").addresses, ["10.9.9.9"], "by mDNS, without DNS")
-  assert.deepEqual(world.system, ["container", "printer.local"])
+  assert.deepEqual(world.system, ["container", "app.example", "printer.local"])
   assert.ok(!world.asked.includes("4 printer.local"))
 })
 

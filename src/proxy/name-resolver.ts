@@ -4,15 +4,15 @@
  * `getaddrinfo` blocks a thread until the name servers have answered or been given up, 10 s and more, and libuv has two
  * threads for it in the whole process: two names whose servers are silent would keep all others waiting, also those
  * that stand in /etc/hosts. Here each name waits for its own servers only, in each thread's own event loop (c-ares).
- * What the system knows from elsewhere (nsswitch.conf: mDNS, LDAP, containers) is asked of it for names that DNS has
- * said it does not know: then the name servers do answer, so that it does not take long.
+ * What the system knows from elsewhere (nsswitch.conf: mDNS, LDAP, systemd-resolved) is asked of it for names that DNS has
+ * said it does not know, and where there is no name server at all: then none is silent, so that it does not take long.
  *
  * The order of addresses follows RFC 6724 in what matters here: IPv6 first where this machine has a global address,
  * but IPv4 before unique local ones (rules 2 and 6); a dial tries both (RFC 8305).
  */
 import { type LookupAddress, lookup, Resolver } from "node:dns"
 import { isIP } from "node:net"
-import { networkInterfaces } from "node:os"
+import { hostname, networkInterfaces } from "node:os"
 import type { Millis } from "../core/clock.ts"
 import { normalHost } from "../core/host.ts"
 import type { Timers } from "../system.ts"
@@ -80,7 +80,8 @@ export class NameResolver {
       getaddrinfo(name, answer)
     else {
       this.#search(candidatesOf(name, resolvConf()), undefined, (error, addresses) => {
-        if (error !== null && isUnknown(error) && others.length > 0) getaddrinfo(name, answer)
+        const isOpen = error !== null && (isUnknown(error) || error.code === "ECONNREFUSED")
+        if (isOpen && others.length > 0) getaddrinfo(name, answer)
         else answer(error, addresses)
       })
     }
@@ -141,7 +142,7 @@ export function nameSystem(timers: Timers): NameSystem & { readonly close: () =>
   let servers: Resolver | undefined
   // A resolver reads which servers there are when it is made.
   const resolvConf = new ParsedFile("/etc/resolv.conf", (text) => {
-    const conf = parseResolvConf(text)
+    const conf = parseResolvConf(text, hostname())
     const { attempts = attemptsDefault, timeoutSeconds } = conf
     const timeout = timeoutSeconds === undefined ? timeoutMsDefault : timeoutSeconds * 1_000
     servers = new Resolver({ timeout, tries: attempts })

@@ -32,6 +32,10 @@ test("resolv.conf: the last search or domain counts, options are bounded, all el
     timeoutSeconds: 1,
     attempts: 3,
   })
+  const { search } = parseResolvConf("nameserver 10.0.0.1", "web.corp.example")
+  assert.deepEqual(search, ["corp.example"], "the domain of this machine")
+  assert.deepEqual(parseResolvConf("search .", "web.corp.example").search, [])
+  assert.deepEqual(parseResolvConf("", "web").search, [])
   const { attempts, ndots, timeoutSeconds } = parseResolvConf("options ndots:99 timeout:99 attempts:0")
   assert.deepEqual([ndots, timeoutSeconds, attempts], [15, 30, 1])
 })

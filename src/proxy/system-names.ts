@@ -38,8 +38,9 @@ export function parseHosts(text: string): Hosts {
   return hosts
 }
 
-export function parseResolvConf(text: string): ResolvConf {
-  let search: readonly string[] = []
+/** @param hostName of this machine: what is behind its first dot is searched where the file says nothing */
+export function parseResolvConf(text: string, hostName = ""): ResolvConf {
+  let search: readonly string[] = hostName.includes(".") ? [hostName.slice(hostName.indexOf(".") + 1)] : []
   const options = new Map<string, number>()
   for (const [keyword, ...words] of linesOf(text, /^[;#].*/)) {
     // The last of these lines counts.
