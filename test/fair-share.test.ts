@@ -210,7 +210,8 @@ for (const [what, begin, body, isCut] of [
 
 // ── a least rate ──────────────────────────────────────────────────────────────────────────────────────────────
 
-test("a client that takes its response a little now and then is cut, once that is slower than it may be", async () => {
+/** A client that is answered by a backend, and has to take 1,000 bytes per second of it when it is behind. */
+async function answered() {
   const clock = new VirtualClock()
   const world = exchangeWorld(clock, {
     limits: { responseBytesPerSecondMin: 1_000 },
@@ -221,20 +222,23 @@ test("a client that takes its response a little now and then is cut, once that i
   await Promise.resolve()
   const backend = world.busy.pop()!
   backend.say(Buffer.from("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n"))
-  const pass = async (ms: number): Promise<void> => {
-    await clock.run(clock.now() + ms)
+  /** So much comes for the client, and 5 s pass. */
+  const say = async (bytes: number): Promise<void> => {
+    backend.say(Buffer.alloc(bytes))
+    await clock.run(clock.now() + 5_000)
     world.deadlines.sweep(clock.now())
   }
+  return { clock, socket, say }
+}
+
+test("a client that takes its response a little now and then is cut, once that is slower than it may be", async () => {
+  const { clock, socket, say } = await answered()
   // While it keeps up, all the time that the backend takes does not count.
-  for (let i = 0; i < 100; i++) {
-    await pass(5_000)
-    backend.say(Buffer.alloc(10))
-  }
+  for (let i = 0; i < 100; i++) await say(10)
   socket.takes = false
   const began = clock.now()
   while (socket.gone === undefined && clock.now() - began < 100_000) {
-    backend.say(Buffer.alloc(500))
-    await pass(5_000)
+    await say(500)
     socket.emit("drain")
   }
   // 500 bytes per 5 s are a tenth of the rate: they earn 0.5 s each, beside the 10 s that anybody has.
@@ -244,21 +248,10 @@ test("a client that takes its response a little now and then is cut, once that i
 })
 
 test("a client that takes its response slowly but fast enough has as long as it needs", async () => {
-  const clock = new VirtualClock()
-  const world = exchangeWorld(clock, {
-    limits: { responseBytesPerSecondMin: 1_000 },
-    timeouts: { betweenBytesMs: 10_000 },
-  })
-  const { socket } = world.client()
-  socket.push(Buffer.from(from(1)))
-  await Promise.resolve()
-  const backend = world.busy.pop()!
-  backend.say(Buffer.from("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n"))
+  const { socket, say } = await answered()
   socket.takes = false
   for (let i = 0; i < 100; i++) {
-    backend.say(Buffer.alloc(5_500))
-    await clock.run(clock.now() + 5_000)
-    world.deadlines.sweep(clock.now())
+    await say(5_500)
     socket.emit("drain")
   }
   assert.equal(socket.gone, undefined)
