@@ -36,7 +36,22 @@ find_compose() {
   fi
 }
 
+# What announces itself to the balancer shows this token. Made once, and kept where compose looks for it.
+ensure_token() {
+  if [ -n "${LINEBACKER_TOKEN:-}" ] || grep -qs '^LINEBACKER_TOKEN=.' .env; then
+    return
+  fi
+  local token
+  token=$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')
+  (
+    umask 077
+    printf 'LINEBACKER_TOKEN=%s\n' "$token" >>.env
+  )
+  echo "deploy.sh: made a token for the registration of backends, in .env"
+}
+
 in_containers() {
+  ensure_token
   exec "${compose[@]}" up --build
 }
 

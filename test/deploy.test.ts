@@ -2,7 +2,16 @@
 
 import assert from "node:assert/strict"
 import { spawn, spawnSync, type SpawnSyncReturns } from "node:child_process"
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs"
 import { createServer } from "node:http"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
@@ -81,6 +90,38 @@ test("only private networks and the container itself may announce and read", () 
   assert.deepEqual(registration.allow, networks)
   assert.deepEqual(admin.allow, ["127.0.0.0/8", "::1/128", ...networks])
   assert.deepEqual(admin.hosts, ["front", front.container_name])
+})
+
+test("what announces itself shows a token that compose asks for", () => {
+  assert.equal(composeConfig().registration.token, "of-the-test")
+  const withoutToken = loadConfig(join(root, "deploy/linebacker.yaml"), { policies, env: {} })
+  assert.ok(!withoutToken.ok, "the balancer does not start without one")
+  for (const [name, { environment }] of Object.entries(compose.services)) {
+    // With `:?` compose refuses to start anything while it is empty, and says why.
+    assert.match(environment?.["LINEBACKER_TOKEN"] ?? "", /^\$\{LINEBACKER_TOKEN:\?.+\}$/, name)
+  }
+})
+
+test("deploy.sh makes a token once, which nobody else can read, and takes one that is given", (t) => {
+  const folder = folderOfPrograms(t, { docker: engine, npm: "" })
+  // A checkout of its own: the token is kept beside deploy.sh.
+  const checkout = join(folder, "checkout")
+  mkdirSync(checkout)
+  copyFileSync(join(root, "deploy.sh"), join(checkout, "deploy.sh"))
+  const run = (env: Readonly<Record<string, string>>): SpawnSyncReturns<string> =>
+    spawnSync("/bin/bash", [join(checkout, "deploy.sh")], {
+      env: { PATH: `${folder}:/usr/bin:/bin`, ...env },
+      encoding: "utf8",
+    })
+  const file = join(checkout, ".env")
+  assert.equal(run({ LINEBACKER_TOKEN: "given" }).status, 0)
+  assert.ok(!existsSync(file))
+  assert.equal(run({}).status, 0)
+  const made = readFileSync(file, "utf8")
+  assert.match(made, /^LINEBACKER_TOKEN=[0-9a-f]{48}\n$/)
+  assert.equal(statSync(file).mode & 0o777, 0o600)
+  assert.equal(run({}).status, 0)
+  assert.equal(readFileSync(file, "utf8"), made)
 })
 
 test("the balancer is started with the file that is mounted", () => {
@@ -219,7 +260,10 @@ function read(path: string): string {
 }
 
 function composeConfig(): Config {
-  const config = loadConfig(join(root, "deploy/linebacker.yaml"), { policies, env: {} })
+  const config = loadConfig(join(root, "deploy/linebacker.yaml"), {
+    policies,
+    env: { LINEBACKER_TOKEN: "of-the-test" },
+  })
   assert.ok(config.ok, JSON.stringify(config))
   return config.value
 }
@@ -234,7 +278,7 @@ function exitCodeOf(args: readonly string[], url: string): Promise<number | null
 function deploy(env: Readonly<Record<string, string>>, ...words: string[]): SpawnSyncReturns<string> {
   return spawnSync("/bin/bash", [join(root, "deploy.sh"), ...words], {
     cwd: tmpdir(),
-    env: { ...process.env, ...env },
+    env: { ...process.env, LINEBACKER_TOKEN: "given", ...env },
     encoding: "utf8",
   })
 }
