@@ -16,6 +16,7 @@ import { formatProblem } from "../src/settings/problem.ts"
 import { readScenario } from "../src/sim/scenario-file.ts"
 import { readMix } from "../src/spam/mix-file.ts"
 import { blocksOf, commandsOf, type ShownCommand } from "./support/document-blocks.ts"
+import { setUp } from "./support/set-up.ts"
 import { until } from "./support/processes.ts"
 
 const root = join(import.meta.dirname, "..")
@@ -129,6 +130,8 @@ test("every piece of configuration in a document is valid", () => {
 
 /** The folder in which commands run: the project, where they write beside it and not into it. */
 function prepare(folder: string): void {
+  // `npm start` would set up what is linked there, and npm empties a folder behind a link.
+  setUp()
   for (const name of readdirSync(root)) if (name !== ".git") symlinkSync(join(root, name), join(folder, name))
   for (const { language, text, path } of blocks) {
     // A policy of one's own, which a command beside it names.

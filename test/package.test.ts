@@ -5,6 +5,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writ
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { before, after, test } from "node:test"
+import { setUp } from "./support/set-up.ts"
 
 const root = join(import.meta.dirname, "..")
 const folder = mkdtempSync(join(tmpdir(), "linebacker-package-"))
@@ -21,6 +22,8 @@ let packed: Packed
 
 before(() => {
   if (absent !== false) return
+  // Packing would set up what is linked there, and npm empties a folder behind a link.
+  setUp()
   const checkout = join(folder, "checkout")
   for (const file of execFileSync("git", ["ls-files", "-co", "--exclude-standard"], { cwd: root })
     .toString()
