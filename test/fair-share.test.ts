@@ -208,6 +208,19 @@ for (const [what, begin, body, isCut] of [
   })
 }
 
+test("a client that expects 100 is waited for once its backend has said so, and not before", async () => {
+  const world = exchangeWorld(new VirtualClock())
+  const { socket, connection } = world.client()
+  socket.push(Buffer.from(from(1, "Expect: 100-continue\r\nContent-Length: 5\r\n").replace("GET", "POST")))
+  await Promise.resolve()
+  assert.ok(!connection.contender.isHeldUp)
+  world.busy.pop()!.say(Buffer.from("HTTP/1.1 100 Continue\r\n\r\n"))
+  assert.ok(connection.contender.isHeldUp)
+  socket.push(Buffer.from("whole"))
+  assert.ok(!connection.contender.isHeldUp)
+  socket.emit("close")
+})
+
 // ── a least rate ──────────────────────────────────────────────────────────────────────────────────────────────
 
 /** A client that is answered by a backend, and has to take 1,000 bytes per second of it when it is behind. */

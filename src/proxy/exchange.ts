@@ -199,6 +199,8 @@ export class Exchange implements BackendSide, Contender, Waiting {
   #replayBytes = 0
   /** Bytes of the body that are taken from the budget. */
   #collectedBytes = 0
+  /** The client waits for the backend to ask for its body (RFC 9110 10.1.1). */
+  #expectsContinue = false
   /** Which of the kept pieces is to be written next; -1 while none is left over. */
   #nextPiece = -1
   #requestEnded = false
@@ -248,6 +250,7 @@ export class Exchange implements BackendSide, Contender, Waiting {
     this.takesTrailers = head.teTrailers || (head.minor === 1 && context.options.trailers.ofResponses)
     this.#idempotent = isIdempotent(head.method)
     this.#safe = ended && !head.upgrade && isSafe(head.method)
+    this.#expectsContinue = head.expectsContinue
     this.#bindsConnection = head.bindsConnection
     if (head.bindsConnection) this.#origin ??= new Origin()
     this.#requestEnded = ended
@@ -298,6 +301,7 @@ export class Exchange implements BackendSide, Contender, Waiting {
 
   /** Slices of the request's body, framed as they shall go on. */
   onRequestBody(reader: BodyReader): void {
+    this.#expectsContinue = false
     const { options } = this.#context
     for (let i = 0; i < reader.outputCount; i++) {
       const slice = reader.output[i]!
@@ -387,7 +391,8 @@ export class Exchange implements BackendSide, Contender, Waiting {
   get isHeldUp(): boolean {
     const connection = this.#connection
     if (connection === undefined || !this.#ready || this.#state === "tunnel") return false
-    return connection.isPaused || !(this.#requestEnded || connection.socket.writableNeedDrain)
+    if (connection.isPaused) return true
+    return !(this.#requestEnded || this.#expectsContinue || connection.socket.writableNeedDrain)
   }
 
   get isSlow(): boolean {
@@ -475,6 +480,7 @@ export class Exchange implements BackendSide, Contender, Waiting {
   }
 
   onInterim(head: Head): void {
+    this.#expectsContinue = false
     // A client of HTTP/1.0 knows no 1xx (RFC 9110 15.2).
     if (this.decodesChunked) return
     head.upgrade = false
