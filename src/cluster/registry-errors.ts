@@ -43,10 +43,6 @@ export const registrationErrors = {
   },
   head_too_large: { status: 431, meaning: "The head is larger than limits.headBytesMax." },
   internal_error: { status: 500, meaning: "The balancer failed; this is a bug." },
-  busy: {
-    status: 503,
-    meaning: "So many registrations are under way that this one has to wait; try again.",
-  },
   foreign_host: {
     status: 403,
     meaning:

@@ -37,7 +37,6 @@ export const adminErrors = {
   unknown_backend: row(404, "No member has this id."),
   method_not_allowed: row(405, "The path is known, the method is not; Allow lists those that are."),
   request_timeout: row(408, "The request did not arrive whole in time."),
-  busy: row(503, "So many bodies are under way that this one has to wait; try again."),
   body_too_large: row(413, "The body is larger than limits.bodyBytesMax."),
   unsupported_media_type: row(415, "A body must be application/json, without a content coding."),
   head_too_large: row(431, "The head is larger than limits.headBytesMax."),

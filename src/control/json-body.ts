@@ -11,28 +11,40 @@ export interface BodyError {
     | "unsupported_media_type"
     | "invalid_json"
     | "invalid_body"
-    | "busy"
+
   /** For a person: what was found and what is allowed. */
   readonly message: string
 }
 
-/** The bytes of all bodies that are under way on one listener, bounded together. */
+/**
+ * The bytes of all bodies that are under way on one listener, bounded together. Where one more does not fit, the one that began
+ * first is ended: whole bodies come in a moment, so that it is one that keeps us waiting.
+ */
 export class BodyBudget {
   #left: number
+  /** Bytes that each holds, in the order in which they began. */
+  readonly #held = new Map<IncomingMessage, number>()
 
+  /** @param bytesMax at least the most of one body */
   constructor(bytesMax: number) {
     this.#left = bytesMax
   }
 
-  /** Whether there was room for so many more. */
-  take(bytes: number): boolean {
-    if (bytes > this.#left) return false
+  take(request: IncomingMessage, bytes: number): void {
+    for (const oldest of this.#held.keys()) {
+      if (bytes <= this.#left) break
+      if (oldest === request) continue
+      this.release(oldest)
+      oldest.destroy()
+    }
     this.#left -= bytes
-    return true
+    this.#held.set(request, (this.#held.get(request) ?? 0) + bytes)
   }
 
-  giveBack(bytes: number): void {
-    this.#left += bytes
+  /** The request's body is read, or given up. */
+  release(request: IncomingMessage): void {
+    this.#left += this.#held.get(request) ?? 0
+    this.#held.delete(request)
   }
 }
 
@@ -51,21 +63,19 @@ export async function readJsonBody(
   if (Number(headers["content-length"] ?? 0) > bytesMax) return tooLarge
   const kept = new KeptBytes()
   let bytes = 0
-  let taken = 0
   try {
     // Of a request that is destroyed nobody sees any more that the rest of it is still to come.
     const pieces = request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>
     for await (const chunk of pieces) {
       bytes += chunk.length
       if (bytes > bytesMax) return tooLarge
-      if (!budget.take(chunk.length)) return refused("busy", "too many bodies are under way; try again")
-      taken += chunk.length
+      budget.take(request, chunk.length)
       kept.add(chunk)
     }
   } catch {
     return refused("request_timeout", "The request did not arrive whole in time.")
   } finally {
-    budget.giveBack(taken)
+    budget.release(request)
   }
   if (bytes === 0) return ok(undefined)
   const type = headers["content-type"]
