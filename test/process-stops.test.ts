@@ -34,10 +34,14 @@ function olderNode(): string | undefined {
     .split(delimiter)
     .map((folder) => join(folder, "node"))
     .find((node) => {
-      const version =
-        spawnSync(node, ["-p", "process.versions.node"], { encoding: "utf8" }).stdout?.trim() ?? ""
+      const version = versionOf(node)
       return version !== "" && !isSafe(version)
     })
+}
+
+/** "" where there is none. */
+function versionOf(node: string): string {
+  return spawnSync(node, ["-p", "process.versions.node"], { encoding: "utf8" }).stdout?.trim() ?? ""
 }
 
 interface Running {
@@ -147,7 +151,8 @@ function descendants(pid: number): number[] {
 interface Way {
   readonly name: string
   readonly signal: NodeJS.Signals
-  readonly to: "group" | "npm" | "launcher"
+  /** The program is a process of its own where the launcher cannot become it. */
+  readonly to: "group" | "npm" | "launcher" | "program"
   /** The exit code of npm or the launcher, whichever was started, or the signal that ended it. */
   readonly code: number | string
 }
@@ -159,6 +164,7 @@ const ways: readonly Way[] = [
   { name: "SIGTERM to the launcher", signal: "SIGTERM", to: "launcher", code: 0 },
   { name: "SIGKILL of npm", signal: "SIGKILL", to: "npm", code: "SIGKILL" },
   { name: "SIGKILL of the launcher", signal: "SIGKILL", to: "launcher", code: "SIGKILL" },
+  { name: "SIGKILL of the program", signal: "SIGKILL", to: "program", code: 137 },
   { name: "SIGKILL of the group", signal: "SIGKILL", to: "group", code: "SIGKILL" },
 ]
 
@@ -174,11 +180,14 @@ for (const { by, node, name } of starts) {
   test(name, { skip: node === undefined && "there is no older Node.js in the PATH" }, async (t) => {
     for (const way of ways) {
       if (way.to === "npm" && by !== "npm") continue
+      // npm finds the Node.js that comes with it first: there is one process.
+      const isOne = by === "npm" || isSafe(versionOf(node!))
+      if (way.to === "program" && isOne) continue
       await t.test(way.name, async (inner) => {
         const run = await running(inner, by, node!)
-        // One process where the program can run on the Node.js that it was started on.
-        const isOne = childrenOf(run.launcher).length === 3
-        const pid = { group: -run.top.pid, npm: run.npm ?? 0, launcher: run.launcher }[way.to]
+        assert.equal(childrenOf(run.launcher).length, isOne ? 3 : 1)
+        const program = isOne ? run.launcher : childrenOf(run.launcher)[0]!.pid
+        const pid = { group: -run.top.pid, npm: run.npm ?? 0, launcher: run.launcher, program }[way.to]
         const startedAt = performance.now()
         process.kill(pid, way.signal)
         const finishes = way.signal !== "SIGKILL" || way.to === "npm" || (way.to === "launcher" && !isOne)

@@ -10,7 +10,7 @@ import { resultOf, type SpamResult, type ThreadReport } from "./result.ts"
 const startMs = 50
 /** A thread may take this long until it is ready, on a machine that is busy with something else. */
 const readyMsMax = 60_000
-/** How long after the last request may have timed out a thread that says nothing is ended. */
+/** How long after a stop, or after the last request may have timed out, a thread that says nothing is ended. */
 const graceMs = 5_000
 /** The longest that a timer can wait. */
 const timerMsMax = 2 ** 31 - 1
@@ -93,6 +93,8 @@ export function startSpam(
     records,
     stop: () => {
       for (const worker of threads) worker.postMessage({ kind: "stop" } satisfies ToSpamWorker)
+      clearTimeout(late)
+      late = setTimeout(endAll, graceMs)
     },
   }
 }
