@@ -20,6 +20,9 @@ function adviceOn(text: string): string[] {
 
 const idle: readonly (readonly [text: string, where: string, because: string])[] = [
   ["checks: {path: /x}", "1:10: checks.path", "checks.kind is tcp"],
+  ["checks: {statuses: [204]}", "1:10: checks.statuses", "checks.kind is tcp"],
+  ["registration: {hosts: [a.example], token: secret}", "1:16: registration.hosts", "a token is asked for"],
+  ["registration: {hosts: [a.example]}", "", ""],
   ["affinity: {kind: header, name: x}", "1:12: affinity.kind", "no policy here sends requests of one key"],
   ["affinity: {kind: query, name: x}", "1:12: affinity.kind", "no policy here sends requests of one key"],
   [

@@ -36,9 +36,14 @@ export function adviceOn(config: Config, written: unknown): ConfigIssue[] {
   })
 }
 
-function checkRules({ checks, backends }: Config): Rule[] {
+function checkRules({ checks, backends, registration }: Config): Rule[] {
   return [
     { path: ["checks", "path"], reason: checks.kind === "tcp" && "checks.kind is tcp" },
+    { path: ["checks", "statuses"], reason: checks.kind === "tcp" && "checks.kind is tcp" },
+    {
+      path: ["registration", "hosts"],
+      reason: registration.token !== undefined && "a token is asked for, with which any name is right",
+    },
     {
       path: ["backends", "tls", "ca"],
       reason: !backends.tls.verify && "backends.tls.verify is false",
