@@ -2,7 +2,7 @@
 import assert from "node:assert/strict"
 import { spawnSync } from "node:child_process"
 import { readFileSync } from "node:fs"
-import { Agent } from "node:http"
+import { Agent, createServer, type ServerResponse } from "node:http"
 import { constants } from "node:os"
 import { after, test } from "node:test"
 import { scratch } from "./support/command-line.ts"
@@ -33,7 +33,9 @@ const harmless = [
   "SIGVTALRM",
   "SIGIO",
   "SIGPWR",
+  "SIGSTKFLT",
   "SIGXCPU",
+  "SIGPROF",
 ] as const
 /** Where Node's debugger listens. */
 const debuggerPort = 9229
@@ -68,7 +70,13 @@ async function isDebugged(pid: number): Promise<boolean> {
 test("a balancer says of each signal what it did, and ends with 0 when it is stopped", async (t) => {
   for (const stop of ["SIGINT", "SIGTERM", "SIGQUIT"] as const) {
     const { traffic, words } = await freeListeners()
-    const serve = linebacker(t, "serve", "-c", file("serve.yaml", "workers: 1\n"), ...words)
+    const serve = linebacker(
+      t,
+      "serve",
+      "-c",
+      file("serve.yaml", "workers: 1\ntimeouts: {queue: 200ms}\n"),
+      ...words,
+    )
     await says(serve, "traffic on")
     await survives(serve)
     assert.match(
@@ -116,6 +124,44 @@ async function requestsOf(port: number): Promise<number> {
   const response = await fetch(`http://127.0.0.1:${port}/stats`).catch(() => undefined)
   return response === undefined ? 0 : ((await response.json()) as { readonly requests: number }).requests
 }
+
+test("a stop by several ways within a moment is one; one more after that ends the process at once, by its own code", async (t) => {
+  const held: ServerResponse[] = []
+  const backend = createServer((_, response) => void held.push(response))
+  await new Promise<void>((resolve) => backend.listen(0, "127.0.0.1", resolve))
+  t.after(() => {
+    backend.close()
+    backend.closeAllConnections()
+  })
+  const address = backend.address()
+  assert.ok(typeof address === "object" && address !== null)
+  for (const [signal, code] of [
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+    ["SIGQUIT", 131],
+  ] as const) {
+    const { registration, traffic, words } = await freeListeners()
+    const serve = linebacker(t, "serve", "-c", file("twice.yaml", "workers: 1\n"), ...words)
+    await says(serve, "traffic on")
+    await fetch(`http://127.0.0.1:${registration}/v1/backends/a`, {
+      method: "PUT",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ address: `127.0.0.1:${address.port}`, capacity: { compute: 1, storage: 1 } }),
+    })
+    held.length = 0
+    const response = ask(traffic, agent)
+    await until("a request is under way", () => held.length > 0, 20_000)
+    for (const one of ["SIGINT", "SIGTERM", signal, signal] as const) serve.process.kill(one)
+    await says(serve, "stopping")
+    // A person needs longer than this to press Ctrl-C again.
+    await new Promise((resolve) => setTimeout(resolve, 800))
+    assert.ok(isAlive(serve.pid), serve.said())
+    serve.process.kill(signal)
+    assert.equal(await serve.ended, code)
+    assert.equal(serve.said().match(/stopping/g)?.length, 1)
+    assert.equal(typeof (await response).status, "string")
+  }
+})
 
 test("SIGUSR1 opens no debugger, whenever in the start it comes", async (t) => {
   const { words } = await freeListeners()

@@ -10,10 +10,10 @@ import { endBy } from "./last-resort.ts"
 
 /**
  * Signals that would end the process at once by default, and mean nothing here. SIGUSR1 would open the port of Node's
- * debugger. Not among them: SIGPROF, with which profilers sample; SIGPIPE and SIGXFSZ, which Node ignores; those that
- * suspend for a terminal's job control; and those of a fault in the program itself.
+ * debugger. Not among them: SIGPIPE and SIGXFSZ, which Node ignores; those that suspend for a terminal's job control;
+ * those of a fault in the program itself; and real-time signals, which Node cannot hear.
  */
-const harmless = [
+const meaningless = [
   "SIGHUP",
   "SIGUSR1",
   "SIGUSR2",
@@ -23,7 +23,11 @@ const harmless = [
   "SIGPWR",
   "SIGSTKFLT",
   "SIGXCPU",
+  "SIGPROF",
 ] as const satisfies readonly NodeJS.Signals[]
+/** A profiler that runs from the start samples with SIGPROF. */
+const isProfiled = /--(cpu-)?prof\b/.test([...process.execArgv, process.env["NODE_OPTIONS"]].join(" "))
+const harmless = meaningless.filter((signal) => signal !== "SIGPROF" || !isProfiled)
 /** SIGQUIT is Ctrl-\ and the orderly stop of nginx. */
 const stops = ["SIGINT", "SIGTERM", "SIGQUIT"] as const satisfies readonly NodeJS.Signals[]
 
