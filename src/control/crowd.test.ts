@@ -14,7 +14,7 @@ for (const { what, bytes } of [
   { what: "that idle after a request", bytes: "GET /now HTTP/1.1\r\nHost: a\r\n\r\n" },
   { what: "that take no response", bytes: "GET /much HTTP/1.1\r\nHost: a\r\n\r\n" },
 ]) {
-  test(`a crowd of connections ${what} keeps nobody away: the oldest is ended`, async (t) => {
+  test(`a crowd of connections ${what} keeps no other away: the oldest is ended`, async (t) => {
     const { open, ask, accepted } = await started(t)
     for (let i = 0; i < connectionsMax * 3; i++) await open(bytes)
     assert.equal(await ask("/now"), 200)

@@ -39,6 +39,12 @@ export function serverOf(
       keepAlive: true,
       keepAliveInitialDelay: keepAliveMs,
       keepAliveTimeout: idleMs,
+      noDelay: true,
+      // Whatever NODE_OPTIONS says: a head has one reading, and HTTP/1.1 has a Host (RFC 9112 3.2).
+      insecureHTTPParser: false,
+      requireHostHeader: true,
+      // The first of several Authorization or Origin fields counts; of Host there may be one only (web-pages.ts).
+      joinDuplicateHeaders: false,
     },
     answer,
   )
