@@ -30,7 +30,7 @@ interface Tally {
 interface FailureRecord extends Tally {
   at: Millis
   published: number
-  /** By route, of those on which somebody fails. */
+  /** By route, of those on which some backend fails. */
   readonly routes: Map<number, Tally>
 }
 
@@ -46,7 +46,7 @@ const partStep = 0.1
 
 const nothing: Tally = { succeeded: 0, failed: 0 }
 
-/** The least part of a route's attempts that may fail on any backend, who that is, and the least on any other. */
+/** The least part of a route's attempts that may fail on any backend, which one that is, and the least on any other. */
 interface LeastPart {
   part: number
   id: BackendId
@@ -78,9 +78,9 @@ interface Doubt {
  */
 export class Penalties {
   readonly #records = new Map<BackendId, FailureRecord>()
-  /** Routes on which somebody fails. */
+  /** Routes on which some backend fails. */
   #failing = new Set<number>()
-  /** By route, where somebody has told nothing of it. */
+  /** By route, where some backend has told nothing of it. */
   readonly #doubts = new Map<number, Doubt>()
   #tallies = 0
 
@@ -142,7 +142,7 @@ export class Penalties {
     }
   }
 
-  /** Routes on which nobody fails any more, and backends with nothing to tell of any other. */
+  /** Routes on which no backend fails any more, and backends with nothing to tell of any other. */
   #forget(): void {
     const failing = new Set<number>()
     for (const { routes } of this.#records.values()) {
@@ -158,7 +158,7 @@ export class Penalties {
     }
   }
 
-  /** Whether somebody who has told nothing of the route may be better at it than all who have. */
+  /** Whether some backend that has told nothing of the route may be better at it than all that have. */
   #isInDoubt(
     route: number,
     { part }: LeastPart,
@@ -211,7 +211,7 @@ function excusedOf(
     const least = leastParts.get(route)
     if (least === undefined || failed === 0) continue
     const part = least.id === id ? least.next : least.part
-    // Nobody else has had any of these requests.
+    // No other backend has had any of these requests.
     if (part === Infinity) continue
     const usual = part * (failed + succeeded)
     excused += Math.min(failed, usual + deviations * Math.sqrt(usual * (1 - part)))

@@ -11,7 +11,7 @@ export interface Believed {
   /** Of those that fail, no more than the penalty leaves them. */
   readonly capacities: readonly Readonly<ResourceVector>[]
   readonly weights: Float64Array
-  /** Those whom the others are compared with: they hardly fail, or no more than all do. */
+  /** Those that the others are compared with: they hardly fail, or no more than all do. */
   readonly isGood: readonly boolean[]
 }
 

@@ -21,7 +21,7 @@ export class Trials {
   #asked = 0
   /** At which number of requests a member is tried. */
   #at = new Map<BackendId, number>()
-  /** Whose turn it is, −1 for none. */
+  /** The one that is next, −1 for none. */
   #due = -1
 
   /** Cold. Penalties by member, over the least of them: 1 is none. O(members). */
@@ -31,7 +31,7 @@ export class Trials {
     this.refresh()
   }
 
-  /** Cold, several times a second: looks whose turn it is. O(members). */
+  /** Cold, several times a second: looks which one is next. O(members). */
   refresh(): void {
     this.#due = -1
     const at = new Map<BackendId, number>()
