@@ -200,6 +200,20 @@ test("a large chunk that ends with the piece it came in goes on whole", () => {
   assert.ok(outcome.passed === `1000000\r\n${data}\r\n1000000\r\n${data}\r\n0\r\n\r\n`)
 })
 
+test("many small chunks go on in one piece, and nothing of them is kept for the next body", () => {
+  const bytes = Buffer.from(`${"1;a\r\nx\r\n".repeat(5_000)}0\r\n\r\n`)
+  for (const [decode, passed] of [
+    [false, `${"1\r\nx\r\n".repeat(5_000)}0\r\n\r\n`],
+    [true, "x".repeat(5_000)],
+  ] as const) {
+    const reader = new BodyReader({ ...bodyLimitsDefault, chunkExtensionBytesMax: 1e6 })
+    reader.begin("chunked", -1, decode)
+    reader.read(bytes, 0, bytes.length)
+    assert.deepEqual([reader.state, reader.outputCount, reader.output.length], ["complete", 1, 1])
+    assert.equal(reader.output[0]!.toString(), passed)
+  }
+})
+
 /** What the reader has written itself into its output: size lines, with the end of the chunk before. */
 function sizesIn({ output, outputCount }: BodyReader): string {
   return output

@@ -32,6 +32,9 @@ const sizeDigitsMax = 16
 /** Larger chunks go on as several: a reader that counts in 32 bits, signed or not, reads the same as we. */
 const chunkBytesMax = 0x100_0000
 
+/** More slices than this are copied together: each costs a write, and a hundred bytes of memory while it waits. */
+const slicesMax = 4
+
 // Where a chunked body stands in its grammar (RFC 9112 7.1). Between `atSize` and `inData` a size line is being read.
 const atSize = 0
 const inSize = 1
@@ -62,7 +65,8 @@ const DIGIT_9 = 0x39
 const LOWER_A = 0x61
 
 /**
- * Reads one body after another. `read` puts what goes on into `output`, as slices of the bytes it was given.
+ * Reads one body after another. `read` puts what goes on into `output`, as slices of the bytes it was given or as a copy
+ * where they are many.
  *
  * A chunked body goes on chunked with every size line and the end verified first: a chunk's size line is sent
  * only when it is whole, the last chunk only when the trailer section has ended. Size lines go on as we would write
@@ -144,8 +148,11 @@ export class BodyReader {
         this.#pass(bytes, from, to)
         this.dataBytes += to - from
         return to
-      case "chunked":
-        return this.#readChunked(bytes, from, to)
+      case "chunked": {
+        const end = this.#readChunked(bytes, from, to)
+        if (this.outputCount > slicesMax) this.#join()
+        return end
+      }
       case "none":
         return from
     }
@@ -164,6 +171,14 @@ export class BodyReader {
   /** The connection broke. */
   reset(): void {
     if (this.state === "open") this.state = "reset"
+  }
+
+  #join(): void {
+    this.output.length = this.outputCount
+    const joined = Buffer.concat(this.output)
+    this.output.length = 0
+    this.output[0] = joined
+    this.outputCount = 1
   }
 
   #pass(bytes: Buffer, start: number, end: number): void {
