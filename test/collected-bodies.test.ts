@@ -88,6 +88,21 @@ test("what has no room in limits.collectedBytesTotalMax goes on as it comes, and
   assert.equal((await third.response()).body.toString(), "ABCDEFGHI")
 })
 
+test("what is pipelined behind a body that finds neither memory nor a backend is served all the same", () => {
+  const { client, fleet, routes } = exchangeWorld(new VirtualClock(), {
+    ...collecting({ collectedBytesTotalMax: 5 }),
+    timeouts: { firstMemberMs: 0 },
+  })
+  fleet.apply({ version: 2, members: [], eligible: [] })
+  routes.refit()
+  let said = ""
+  const { socket } = client((bytes) => (said += bytes.toString("latin1")))
+  socket.push(Buffer.from(headOf(9)))
+  socket.push(Buffer.from(`123456789${get()}`))
+  assert.equal(said.match(/HTTP\/1\.1 503 /g)?.length, 2)
+  socket.emit("close")
+})
+
 for (const [how, leave] of [
   ["its client goes", (socket: { emit: (name: "close") => void }) => socket.emit("close")],
   ["its time is over", undefined],

@@ -242,9 +242,7 @@ export class BackendConnection implements Limited {
 
   /** It takes no more of the request for now: until it does, its time to answer runs. */
   requestStalls(): void {
-    if (this.#state === "waiting") {
-      this.deadlineAt = this.#context.deadlines.after(this.#context.options.timeouts.responseHeadMs)
-    }
+    if (this.#state === "waiting") this.#limit(this.#context.options.timeouts.responseHeadMs)
   }
 
   /** Holds the response back. While it is held, the client's time runs and not the backend's. */
@@ -253,7 +251,7 @@ export class BackendConnection implements Limited {
     if (!this.#paused) this.#pausedAt = this.#context.deadlines.tick
     this.#paused = true
     this.socket.pause()
-    if (this.#state === "reading") this.deadlineAt = never
+    if (this.#state === "reading" || this.#state === "waiting") this.deadlineAt = never
   }
 
   /** The response is held back. */
@@ -269,7 +267,8 @@ export class BackendConnection implements Limited {
   resume(): void {
     if (!this.#paused) return
     this.#paused = false
-    if (this.#state === "reading") this.deadlineAt = this.#context.deadlines.after(this.#pieceMs)
+    if (this.#state === "reading") this.#limit(this.#pieceMs)
+    else if (this.#state === "waiting") this.#awaitHead()
     this.socket.resume()
   }
 
@@ -291,6 +290,8 @@ export class BackendConnection implements Limited {
   /** Both sides of the tunnel have ended: closes once the backend has taken all of the client's. */
   finish(): void {
     this.#exchange = undefined
+    // Its client may close first, which would end all that is that client's own.
+    this.origin?.delete(this)
     this.#state = "ending"
     this.deadlineAt = this.#context.deadlines.after(this.#context.options.timeouts.betweenBytesMs)
     this.socket.destroySoon()
@@ -333,6 +334,12 @@ export class BackendConnection implements Limited {
   #wait(): void {
     this.#state = "waiting"
     this.deadlineAt = never
+  }
+
+  /** It is read again: its time runs if it has the whole request, or takes no more of it. */
+  #awaitHead(): void {
+    if (this.#requestSent || this.socket.writableNeedDrain)
+      this.#limit(this.#context.options.timeouts.responseHeadMs)
   }
 
   #onOpen(socket: Socket, address: string): void {
@@ -605,8 +612,11 @@ export class BackendConnection implements Limited {
   /** What comes next has this long; less while others wait behind it. */
   #limit(ms: Millis): void {
     // Its interim responses may have held it back already.
-    if (this.#paused && this.#state === "reading") return
-    this.deadlineAt = this.#context.deadlines.after(this.#followers === undefined ? ms : Math.min(ms, slowMs))
+    if (this.#paused) this.deadlineAt = never
+    else
+      this.deadlineAt = this.#context.deadlines.after(
+        this.#followers === undefined ? ms : Math.min(ms, slowMs),
+      )
   }
 
   #becomeIdle(): void {

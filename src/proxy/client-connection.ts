@@ -549,9 +549,12 @@ export class ClientConnection implements ClientSide, Limited {
     }
     if (!this.#paused) this.#setBodyDeadline()
     if (reader.outputCount > 0) this.#exchange.onRequestBody(reader)
-    if (reader.state !== "complete" || !this.#isInExchange()) return
-    this.#setAnswerDeadline()
-    this.#exchange.onRequestEnd()
+    if (reader.state !== "complete") return
+    // Its last piece may have ended the exchange: what is behind it is the next request all the same.
+    if (this.#isInExchange()) {
+      this.#setAnswerDeadline()
+      this.#exchange.onRequestEnd()
+    }
     if (at === bytes.length) {
       // The backend may have held its last piece back: reading has stopped then.
       if (this.#isInExchange()) this.#watch()

@@ -39,8 +39,8 @@ export class FakeSocket {
   writtenBytes = 0
   /** False while it takes no more of what is written. */
   takes = true
-  /** How it was closed, if it was. */
-  gone: "closed" | "reset" | undefined
+  /** How it was closed, if it was; `flushing`: when all that was written has left. */
+  gone: "flushing" | "closed" | "reset" | undefined
   push: (bytes: Buffer) => boolean = () => true
   /** Of the last write that wants to hear of it. */
   onTaken: (() => void) | undefined
@@ -79,8 +79,11 @@ export class FakeSocket {
   pause(): void {}
   resume(): void {}
   end(): void {}
+  destroySoon(): void {
+    this.gone ??= "flushing"
+  }
   destroy(): void {
-    this.gone ??= "closed"
+    if (this.gone !== "reset") this.gone = "closed"
   }
   resetAndDestroy(): void {
     this.gone ??= "reset"
