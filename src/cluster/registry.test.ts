@@ -368,6 +368,21 @@ test("a backend of the seed that never listens is dropped after its grace", () =
   assert.deepEqual(registry.snapshot.members, [])
 })
 
+test("what leaves in order is not lost, whatever its checks said before; one whose lease lapses is, until it comes back", () => {
+  const { registry } = serving("leaves", "stops", "asked", "dies", "fails")
+  for (const id of ["leaves", "fails"]) for (let i = 0; i < 3; i++) fail(registry, id, 1_000)
+  assert.equal(member(registry, "leaves").state, "ejected")
+  value(registry.remove("leaves"))
+  value(registry.remove("stops"))
+  value(registry.drain("asked", undefined, 1_000))
+  value(registry.register(registration("new"), 1_000))
+  // Both steps at once, as behind a short lease or a busy time: nothing has seen them suspect.
+  registry.expire(20_000)
+  assert.deepEqual(registry.lost(20_000), ["fails", "dies"])
+  value(registry.register(registration("dies"), 21_000))
+  assert.deepEqual(registry.lost(21_000), ["fails"])
+})
+
 test("a row goes back with the first snapshot that no longer names it", () => {
   const { registry, retired } = serving("a")
   const { slot } = member(registry, "a")

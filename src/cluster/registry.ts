@@ -11,6 +11,7 @@ import {
   type Report,
   serverNameLabel,
 } from "./registration.ts"
+import { LostBackends } from "./lost-backends.ts"
 import type { RegistryError } from "./registry-errors.ts"
 import type { Slots } from "./slots.ts"
 import { emptySnapshot, type Member, type MemberState, type Snapshot } from "./snapshot.ts"
@@ -119,6 +120,7 @@ export class Registry {
   readonly #options: Required<RegistryOptions>
   /** In order of registration. */
   readonly #entries = new Map<BackendId, Entry>()
+  readonly #lost = new LostBackends()
   #nextGeneration: number
   /** The last that was made. */
   #snapshot: Snapshot = emptySnapshot
@@ -134,6 +136,14 @@ export class Registry {
     if (this.#hasChanged) this.#snapshot = this.#made()
     this.#hasChanged = false
     return this.#snapshot
+  }
+
+  /**
+   * Members that took traffic and have gone without leaving in order: their leases lapsed, or checks ended them, and they
+   * were not draining. The last that has gone comes first; each is remembered for ten minutes, or until it comes back.
+   */
+  lost(now: Millis): readonly BackendId[] {
+    return this.#lost.ids(now)
   }
 
   /** The table that capacities name. */
@@ -231,7 +241,7 @@ export class Registry {
     if (entry.health.condition === "ejected" && before.condition !== "ejected") {
       entry.ejectedBy = outcome.error
       if (entry.member.keptBy === "ping-acks") {
-        this.#drop(entry)
+        this.#lose(entry, now)
         return undefined
       }
     }
@@ -258,7 +268,7 @@ export class Registry {
       entry.late = true
       this.#update(entry, {})
     }
-    for (const entry of gone) this.#drop(entry)
+    for (const entry of gone) this.#lose(entry, now)
     return due === Infinity ? undefined : due
   }
 
@@ -343,6 +353,7 @@ export class Registry {
       inFlight: undefined,
     }
     this.#entries.set(id, entry)
+    this.#lost.delete(id)
     this.#update(entry, {})
     return ok(this.#lease(entry, known === undefined))
   }
@@ -388,6 +399,13 @@ export class Registry {
       })
     }
     return ok(entry)
+  }
+
+  /** It has gone without leaving in order; one that has never served, or was to go, is not missed. */
+  #lose(entry: Entry, now: Millis): void {
+    const { id, state } = entry.member
+    if (state !== "draining" && state !== "probing") this.#lost.add(id, now)
+    this.#drop(entry)
   }
 
   #drop({ member }: Entry): void {

@@ -10,7 +10,6 @@ import type { NamedAmounts, ResourceTable } from "../core/resources.ts"
 import type { Counters } from "../metrics/counters.ts"
 import { Rates } from "../metrics/rates.ts"
 import { Recent } from "../metrics/recent.ts"
-import { LostBackends } from "./lost-backends.ts"
 import { errorCodes, errors } from "../core/errors.ts"
 import { judge, type Judged, type RecentTraffic } from "./verdict.ts"
 import type { BackendView, DemandView, RouteView, StateView } from "./state-view.ts"
@@ -52,7 +51,6 @@ export class StateBuilder {
   readonly #rates = new Rates()
   readonly #traffic = new Recent(trafficFadeMs)
   readonly #faults = new Recent(faultFadeMs)
-  readonly #lost = new LostBackends()
 
   constructor(sources: StateSources) {
     this.#sources = sources
@@ -75,7 +73,6 @@ export class StateBuilder {
     for (const [code, count] of Object.entries(counters.errors())) traffic.set(errorsOf(code), count)
     this.#traffic.sample(traffic, at)
     this.#faults.sample(new Map(Object.entries(now().faults)), at)
-    this.#lost.follow(members, at)
   }
 
   build(): StateView {
@@ -100,7 +97,7 @@ export class StateBuilder {
       isStopping,
       recentFaults: this.#recentFaults(),
       traffic: this.#recentTraffic(members),
-      lost: this.#lost.ids,
+      lost: registry.lost(at),
     })
     return {
       name: "linebacker",

@@ -14,6 +14,7 @@ const quiet: Judged["traffic"] = { requests: 0, errors: {}, backends: {} }
 function backend(id: string, state: BackendView["state"] = "serving", reason = ""): BackendView {
   return backendView(id, { state, reason })
 }
+const unchecked = { lastPassed: undefined, lastAgoMs: undefined, lastError: undefined }
 
 /** A fleet in which all is well, but for what is given. */
 function judged(backends: readonly BackendView[], change: Partial<Judged> = {}): Judged {
@@ -77,6 +78,25 @@ const cases: readonly (readonly [situation: string, judged: Judged, tone: string
     judged([backend("b", "ejected", out)]),
     "bad",
     `None of 1 backend takes traffic: b is ejected: ${out}`,
+  ],
+  [
+    "one has just come",
+    judged([...two, backendView("c", { state: "probing", reason: "No check yet.", check: unchecked })]),
+    "good",
+    "Healthy: 2 of 3 backends take traffic; c is probing: no check yet",
+  ],
+  [
+    "one has come, and its first check failed",
+    judged([
+      ...two,
+      backendView("c", {
+        state: "probing",
+        reason: "No check has passed.",
+        check: { lastPassed: false, lastAgoMs: 100, lastError: "connection refused" },
+      }),
+    ]),
+    "warn",
+    "2 of 3 backends take traffic: c is probing: no check has passed",
   ],
   [
     "several are out, the gravest first",
@@ -162,6 +182,14 @@ const cases: readonly (readonly [situation: string, judged: Judged, tone: string
     "streams stay long and are no work",
     judged([
       backendView("a", { inFlight: 400, requestsPerSecond: 0.1, reserved: { compute: 4, storage: 0 } }),
+    ]),
+    "good",
+    "Healthy: 1 of 1 backend takes traffic",
+  ],
+  [
+    "streams whose demand is not known are no work either",
+    judged([
+      backendView("a", { inFlight: 400, requestsPerSecond: 1, reserved: { compute: 400, storage: 400 } }),
     ]),
     "good",
     "Healthy: 1 of 1 backend takes traffic",

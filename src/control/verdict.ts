@@ -64,6 +64,8 @@ const shunnedFrom = 4
 /** Backlog that is worth a word, and that is bad, seconds. */
 const backlogWarnS = 5
 const backlogBadS = 15
+/** From this many times as long as the work takes, requests that stay are streams or long polls, and wait for nothing. */
+const stayTimesMax = 3
 /** The part of the fleet whose loss is bad. */
 const lostBadPart = 0.3
 /** The longest quotation of a reason, in characters. */
@@ -86,8 +88,8 @@ export function judge(judged: Judged): Verdict {
   if (worst !== undefined) return { ...worst, troubles }
   const { backends, eligible } = judged
   if (backends.length === 0) return { tone: "empty", words: "No backend yet", troubles }
-  const draining = backends.filter(({ state }) => state === "draining")
-  const note = draining.length === 0 ? "" : `; ${excuse(draining)}`
+  const excused = byGravity(backends.filter(isExpectedOut))
+  const note = excused.length === 0 ? "" : `; ${excuse(excused)}`
   return { tone: "good", words: `Healthy: ${shareOfFleet(eligible, backends.length)}${note}`, troubles }
 }
 
@@ -171,7 +173,8 @@ function lostTroubles({ backends, lost, eligible }: Judged): Trouble[] {
 
 /**
  * Work that waits. Backlog in units of capacity is seconds only where capacities are true, and by Little's law requests in
- * flight over those that end are how long each stays; both have to be long, since a stream stays long without being work.
+ * flight over those that end are how long each stays. Both have to be long, and to agree: a backend that has work waiting
+ * does it at its capacity, and one that holds streams or long polls ends far fewer requests than it could.
  */
 function backlogTroubles({ backends, resources }: Judged): Trouble[] {
   let worst: { readonly id: string; readonly seconds: number } | undefined
@@ -180,7 +183,8 @@ function backlogTroubles({ backends, resources }: Judged): Trouble[] {
     const work = resources
       .filter(({ kind }) => kind === "rate")
       .map(({ name }) => (reserved[name] ?? 0) / (capacityCorrected[name] ?? Infinity))
-    const backlog = Math.min(stay, Math.max(0, ...work.filter((each) => Number.isFinite(each))))
+    const longest = Math.max(0, ...work.filter((each) => Number.isFinite(each)))
+    const backlog = stay > stayTimesMax * longest ? 0 : Math.min(stay, longest)
     if (backlog >= backlogWarnS && backlog > (worst?.seconds ?? 0)) worst = { id, seconds: backlog }
   }
   if (worst === undefined) return []
@@ -190,10 +194,15 @@ function backlogTroubles({ backends, resources }: Judged): Trouble[] {
 
 /** Members that take no traffic although nobody asked them to stop. */
 function memberTroubles({ backends, eligible }: Judged): Trouble[] {
-  const out = byGravity(backends).filter(({ state }) => state !== "draining" && state !== "serving")
+  const out = byGravity(backends).filter((backend) => !isExpectedOut(backend))
   if (out.length === 0 || eligible === 0) return []
   const words = `${shareOfFleet(eligible, backends.length)}: ${excuse(byGravity(backends))}`
   return [{ tone: out.length / backends.length >= 0.5 ? "bad" : "warn", words }]
+}
+
+/** It was asked to stop, or has just come and no check has failed. */
+function isExpectedOut({ state, check }: BackendView): boolean {
+  return state === "draining" || (state === "probing" && check.lastPassed !== false)
 }
 
 /** Which state is told first. */
