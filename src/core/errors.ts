@@ -12,7 +12,7 @@ export type RetryRule = "always" | "idempotent" | "never"
 
 export interface ErrorRow {
   readonly source: ErrorSource
-  /** What the client is answered, where it still can be. 499 is for the log: the client has gone. */
+  /** The status of the response, where one can still be sent. 499 is for the log: the client has gone. */
   readonly status: number
   readonly retry: RetryRule
   readonly meaning: string
@@ -117,19 +117,19 @@ export const errors = {
     "client",
     400,
     "never",
-    "A connection from proxyProtocol.accept did not start with a PROXY header; it was closed without an answer.",
+    "A connection from proxyProtocol.accept did not start with a PROXY header; it was closed without a response.",
   ),
   tls_handshake_failed: row(
     "client",
     400,
     "never",
-    "The client's TLS handshake failed; the connection was closed without an answer.",
+    "The client's TLS handshake failed; the connection was closed without a response.",
   ),
   tls_handshake_timeout: row(
     "client",
     408,
     "never",
-    "The TLS handshake was not done within timeouts.tlsHandshake; the connection was closed without an answer.",
+    "The TLS handshake was not done within timeouts.tlsHandshake; the connection was closed without a response.",
   ),
   tls_expected: row("client", 400, "never", "Plain HTTP was spoken to a port that speaks TLS."),
   body_too_large: row("client", 413, "never", "The body is larger than limits.bodyBytesMax."),
@@ -165,12 +165,12 @@ export const errors = {
     "always",
     "The TLS handshake with the backend failed, or its certificate is not the one expected.",
   ),
-  backend_reset: row("backend", 502, "idempotent", "The backend closed the connection before it answered."),
+  backend_reset: row("backend", 502, "idempotent", "The backend closed the connection before it responded."),
   response_head_timeout: row(
     "backend",
     504,
     "never",
-    "The backend did not answer within timeouts.responseHead.",
+    "The backend did not respond within timeouts.responseHead.",
   ),
   invalid_response: row(
     "backend",
@@ -228,7 +228,7 @@ export const errors = {
     "balancer",
     503,
     "never",
-    "There are limits.connectionsMax client connections, or descriptors for no more; the connection was closed without an answer.",
+    "There are limits.connectionsMax client connections, or descriptors for no more; the connection was closed without a response.",
   ),
   shutting_down: row("balancer", 503, "never", "The balancer is stopping."),
 } as const satisfies Record<string, ErrorRow>
