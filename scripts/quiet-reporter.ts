@@ -12,10 +12,17 @@ const root = process.cwd()
 
 export default async function* quiet(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   const skipped = new Map<string, number>()
+  /** The suites and the test that have begun last, the outermost first: files are told one after the other. */
+  const path: string[] = []
   for await (const event of events) {
-    if (event.type === "test:fail") {
+    if (event.type === "test:start") {
+      path.splice(event.data.nesting, Infinity, event.data.name)
+    } else if (event.type === "test:fail") {
+      const { name, nesting, details } = event.data
       // A suite or a file fails with what is in it, which has been said.
-      if (failureTypeOf(event.data.details.error) !== "subtestsFailed") yield failureText(event.data)
+      if (failureTypeOf(details.error) !== "subtestsFailed") {
+        yield failureText(event.data, [...path.slice(0, nesting), name].join(" › "))
+      }
     } else if (event.type === "test:pass") {
       const { details, name, skip, file, line } = event.data
       if (skip !== undefined && skip !== false) {
@@ -38,12 +45,10 @@ export default async function* quiet(events: AsyncIterable<TestEvent>): AsyncGen
   for (const [reason, count] of skipped) yield `skipped ${count}: ${reason}\n`
 }
 
-function failureText({
-  name,
-  file,
-  line,
-  details,
-}: Extract<TestEvent, { type: "test:fail" }>["data"]): string {
+function failureText(
+  { file, line, details }: Extract<TestEvent, { type: "test:fail" }>["data"],
+  name: string,
+): string {
   const { error } = details
   const cause: unknown = error.cause instanceof Error ? error.cause : (error.cause ?? error.message)
   const text = typeof cause === "string" ? cause : inspect(cause, { depth: 6 })
