@@ -1,9 +1,10 @@
 /**
  * What it costs that many backends start together: `node --conditions=linebacker-source bench/joins.ts [backends…]`.
  *
- * A balancer with two threads and its backends in one process. All backends are one listener with many ids, so that what is
- * measured is the registration, the checks and the snapshots. Prints, for each number of backends, how long it took until
- * all of them may take traffic, the CPU time of the whole process, and the most memory that it has had so far.
+ * A balancer with two threads and its backends in one process. All backends are one listener with many ids, so that
+ * what is measured is the registration, the checks and the snapshots. Prints, for each number of backends, how long it
+ * took until all of them may take traffic, the CPU time of the whole process, and the most memory that it has had so
+ * far.
  */
 import { Agent, request } from "node:http"
 import { type AddressInfo, createServer } from "node:net"

@@ -1,6 +1,7 @@
 /**
- * What `npm test` prints of the tests: each failure with its file and line, each reason to skip with how often, a line for a
- * file that has taken long, and the totals in the words of Node.js's own reporter. A run without faults is a dozen lines.
+ * What `npm test` prints of the tests: each failure with its file and line, each reason to skip with how often, a line
+ * for a file that has taken long, and the totals in the words of Node.js's own reporter. A run without faults is a
+ * dozen lines.
  */
 import { relative } from "node:path"
 import type { TestEvent } from "node:test/reporters"

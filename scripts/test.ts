@@ -6,8 +6,8 @@
  *     npm test -- --test-name-pattern "price"       other arguments go to Node.js's test runner
  *     npm run test:fast                             the checks, and the short tests that stand beside the code
  *
- * Every step runs even when an earlier one failed, so that one run shows all there is to mend; the exit code is 1 when any
- * failed.
+ * Every step runs even when an earlier one failed, so that one run shows all there is to mend; the exit code is 1 when
+ * any failed.
  */
 import { spawnSync } from "node:child_process"
 import { globSync } from "node:fs"
@@ -21,7 +21,9 @@ const words = process.argv.slice(2).filter((word) => word !== "--fast")
 const isFast = words.length < process.argv.length - 2
 const files = words.filter((word) => word.endsWith(".test.ts"))
 const all = ["src/**/*.test.ts", "test/**/*.test.ts", "bench/**/*.test.ts"]
-/** Files beside the code that take seconds of CPU time: simulations of many requests, and threads that are waited for. */
+/**
+ * Files beside the code that take seconds of CPU time: simulations of many requests, and threads that are waited for.
+ */
 const long = [
   "src/policies/exam.test.ts",
   "src/proxy/threads.test.ts",

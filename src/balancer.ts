@@ -62,8 +62,8 @@ const tickMs = 250
 
 /**
  * The least time between two snapshots, for so many members. Each snapshot is copied to every thread and gone through
- * there, which takes time that grows with the members, so that the spacing does too: to follow a fleet that starts costs
- * a small part of a core, however large it is. The first change after a quiet time waits for nothing.
+ * there, which takes time that grows with the members, so that the spacing does too: to follow a fleet that starts
+ * costs a small part of a core, however large it is. The first change after a quiet time waits for nothing.
  */
 function snapshotSpacingMs(members: number): number {
   return Math.min(Math.max(20, members / 10), tickMs)
@@ -97,7 +97,9 @@ export interface Balancer {
    * `timeouts.drain`, and closes everything. Every call resolves when that is done.
    */
   stop(): Promise<void>
-  /** A thread hangs in the system, or may, where nothing can end it: neither `stop` nor `process.exit` ends the process. */
+  /**
+   * A thread hangs in the system, or may, where nothing can end it: neither `stop` nor `process.exit` ends the process.
+   */
   readonly hasStuckThread: boolean
 }
 

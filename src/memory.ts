@@ -6,7 +6,9 @@ import { totalmem } from "node:os"
 import { getHeapStatistics } from "node:v8"
 
 const mebibyte = 1024 * 1024
-/** What the heaps of all data-plane threads may take together, and the main thread's again: bin/linebacker sets that. */
+/**
+ * What the heaps of all data-plane threads may take together, and the main thread's again: bin/linebacker sets that.
+ */
 const heapPart = 0.3
 /** A thread with less has no room for its own code and a burst of connections. */
 const threadMiBMin = 32
@@ -32,7 +34,7 @@ export function threadHeapMiB({ bytes }: Memory, threads: number): number {
   return Math.min(threadMiBMax, Math.max(threadMiBMin, share))
 }
 
-/** One line that says what there is and who may take what; where it does not suffice, what to do. */
+/** One line that says how much memory there is and how much each heap may take; where that is too much, what to do. */
 export function memoryLine(
   memory: Memory,
   threads: number,

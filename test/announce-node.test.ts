@@ -10,7 +10,9 @@ import { test } from "node:test"
 const root = dirname(import.meta.dirname)
 const entry = join(root, "src/backend/announce.ts")
 
-/** What is newer than Node.js 18.0, by how it is written. Whatever else comes: the test under an old Node.js finds it. */
+/**
+ * What is newer than Node.js 18.0, by how it is written. Whatever else comes: the test under an old Node.js finds it.
+ */
 const newer: readonly RegExp[] = [
   /\bPromise\.(withResolvers|try)\b/,
   /\bURL\.(parse|canParse)\b/,

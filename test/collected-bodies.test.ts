@@ -1,4 +1,6 @@
-/** Bodies of small known length are read whole before a backend is chosen: slow clients hold none of its connections. */
+/**
+ * Bodies of small known length are read whole before a backend is chosen: slow clients hold none of its connections.
+ */
 import assert from "node:assert/strict"
 import { randomBytes } from "node:crypto"
 import { test } from "node:test"

@@ -1,8 +1,8 @@
 /**
  * Every command in a document runs as it is printed, and every piece of configuration is valid.
  *
- * Commands name fixed ports, so they run in a network of their own, where all ports are free (Linux, as root). Each has to
- * end with exit code 0, or to be at work still, without a complaint, when it has run for a while.
+ * Commands name fixed ports, so they run in a network of their own, where all ports are free (Linux, as root). Each has
+ * to end with exit code 0, or to be at work still, without a complaint, when it has run for a while.
  */
 import assert from "node:assert/strict"
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process"

@@ -1,6 +1,6 @@
 /**
- * docs/node-defaults.md says of every option of Node.js that matters whether its default is left. Here the source is held
- * to it, and so is the Node.js that runs it.
+ * docs/node-defaults.md says of every option of Node.js that matters whether its default is left. Here the source is
+ * held to it, and so is the Node.js that runs it.
  */
 import assert from "node:assert/strict"
 import { getDefaultResultOrder } from "node:dns"

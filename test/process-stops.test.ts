@@ -1,6 +1,6 @@
 /**
- * Every way to stop the demonstration, started by npm or directly, on the Node.js that comes with it and on an older one
- * (which starts a second process): nothing is left behind, one line says that it stops, and what runs is finished.
+ * Every way to stop the demonstration, started by npm or directly, on the Node.js that comes with it and on an older
+ * one (which starts a second process): nothing is left behind, one line says that it stops, and what runs is finished.
  * docs/faults.md has the table.
  */
 import assert from "node:assert/strict"

@@ -1,6 +1,6 @@
 /**
- * What the page says on top in ten situations, each made with the real program. With SCREENSHOTS set to a folder a picture
- * of the page in each situation is put there.
+ * What the page says on top in ten situations, each made with the real program. With SCREENSHOTS set to a folder a
+ * picture of the page in each situation is put there.
  */
 import assert from "node:assert/strict"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"

@@ -1,6 +1,7 @@
 /**
- * The client of the registration API, for backends in Node.js. It runs in other people's processes: on Node.js 18 and newer
- * (test/announce-node.test.ts), and whatever the balancer does, it neither throws later on nor leaves a rejection behind.
+ * The client of the registration API, for backends in Node.js. It runs in other people's processes: on Node.js 18 and
+ * newer (test/announce-node.test.ts), and whatever the balancer does, it neither throws later on nor leaves a rejection
+ * behind.
  */
 import { parseBackendId } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
@@ -97,7 +98,9 @@ const answerBytesMax = 65_536
 const backOffMsBase = 250
 const backOffMsMax = 5_000
 const refusedMs = 30_000
-/** Between two tries to take a lease over from another instance, on average; twice as long each time it is lost to one. */
+/**
+ * Between two tries to take a lease over from another instance, on average; twice as long each time it is lost to one.
+ */
 const takeOverMsBase = 2_000
 const takeOverMsMax = 30_000
 /** A lease that was renewed so often is settled: it is not one that two instances take from each other. */
@@ -108,9 +111,9 @@ const renewMsMax = 60_000
 
 /**
  * Makes this process a member of a Linebacker balancer and keeps it one: announces, renews as often as the
- * answer says, announces again when the balancer has forgotten (404) or another instance with its id has gone (409), and
- * survives a balancer that is down at the start, dies or restarts. One call at a time; its timers never keep a finished
- * process alive, but for `drain` and `leave`, which are waited for.
+ * response says, announces again when the balancer has forgotten (404) or another instance with its id has gone (409),
+ * and survives a balancer that is down at the start, dies or restarts. One call at a time; its timers never keep a
+ * finished process alive, but for `drain` and `leave`, which are waited for.
  *
  * Call it once the server listens:
  *
@@ -277,8 +280,8 @@ class Announcer implements Announcement {
   }
 
   /**
-   * Until the next try to take the lease over. One that is refused lost nothing, since a higher incarnation holds it. One
-   * that had it and lost it may take it back by trying, and the other one likewise: they do so ever more seldom.
+   * Until the next try to take the lease over. One that is refused lost nothing, since a higher incarnation holds it.
+   * One that had it and lost it may take it back by trying, and the other one likewise: they do so ever more seldom.
    */
   #takeOverMs(call: Call): Millis {
     const doublings = call === "announce" ? 0 : this.#losses++
@@ -417,7 +420,9 @@ function why(error: unknown): string {
   return error.cause instanceof Error ? error.cause.message || error.cause.name : error.message
 }
 
-/** Runs the backend's own function. Its mistake becomes a warning: it must not cost the backend its lease or its life. */
+/**
+ * Runs the backend's own function. Its mistake becomes a warning: it must not cost the backend its lease or its life.
+ */
 function asked<T>(fn: () => T): T | undefined {
   try {
     const result = fn()

@@ -13,7 +13,7 @@ ignoreSignals()
 // A terminal sends Ctrl-C to the whole group; the parent decides when its backends end.
 process.on("SIGINT", () => {})
 process.on("SIGQUIT", () => {})
-// Its balancer is the parent's: there is nobody left to finish anything for.
+// Its balancer is the parent's: no client is left that could use what it would finish.
 process.on("disconnect", () => process.exit())
 try {
   const running = await startBackend(parseCommandLine(backend, process.argv.slice(2)), io)

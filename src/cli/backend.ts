@@ -87,7 +87,7 @@ export const backend: Command = {
 }
 
 /**
- * Starts a backend as its options say; answers the exit code, with a line that says why, when it cannot listen.
+ * Starts a backend as its options say; returns the exit code, with a line that says why, when it cannot listen.
  *
  * @throws UsageError for an option that it cannot read.
  */

@@ -30,8 +30,8 @@ export const balancerOptions: Readonly<Record<string, Option>> = {
 }
 
 /**
- * The configuration of `-c FILE` (without it the defaults) under the flags. Prints every problem, and what has no effect. Gives
- * the exit code when there are any: a wrong flag is wrong use, a wrong file is an invalid one.
+ * The configuration of `-c FILE` (without it the defaults) under the flags. Prints every problem, and what has no
+ * effect. Gives the exit code when there are any: a wrong flag is wrong use, a wrong file is an invalid one.
  */
 export function configOf(given: Given, io: Io): Config | ExitCode {
   const config = loadConfig(text(given, "config"), {

@@ -165,8 +165,8 @@ function rateOf(given: Given, spams: boolean): number | undefined {
 }
 
 /**
- * Independent requests until it is stopped. It does not spin: a millisecond of lateness is nothing here. When it fails the
- * demonstration goes on without it.
+ * Independent requests until it is stopped. It does not spin: a millisecond of lateness is nothing here. When it fails
+ * the demonstration goes on without it.
  */
 function startLoad(balancer: Balancer, rate: number, seed: number, io: Io): SpamRun {
   const { traffic } = balancer.listeners

@@ -1,6 +1,6 @@
 /**
- * What signals do. All commands: a signal that means nothing here does nothing. Commands that run until they are stopped
- * say so, and end in order.
+ * What signals do. All commands: a signal that means nothing here does nothing. Commands that run until they are
+ * stopped say so, and end in order.
  */
 import { constants } from "node:os"
 import { isatty } from "node:tty"
@@ -42,7 +42,7 @@ export function ignoreSignals(): void {
   for (const signal of harmless) process.on(signal, () => {})
   const hadTerminal = hasTerminal()
   process.on("SIGHUP", () => {
-    // Whoever started it there has gone, and nobody else can stop it: the same as Ctrl-C. `nohup` leaves no terminal.
+    // The terminal that it was started in has gone, and with it Ctrl-C, so it stops. `nohup` leaves no terminal.
     if (hadTerminal && !hasTerminal()) stopSelf()
   })
 }
@@ -55,15 +55,15 @@ function hasTerminal(): boolean {
 export interface SignalWords {
   /** What the first stop does: the line that is printed. */
   readonly stopping?: string
-  /** Does what SIGHUP asks for, and answers what it did. */
+  /** Does what SIGHUP asks for, and says in a line what it did. */
   readonly hangup?: () => string
   /** Whether a thread hangs in the system, for which `process.exit` would wait. */
   readonly isBlocked?: () => boolean
 }
 
 /**
- * Calls `stop` at the first SIGINT, SIGTERM or SIGQUIT. A second stop does not wait for it: the process ends at once with
- * the code that a shell gives to that signal. Every other signal is answered with one line.
+ * Calls `stop` at the first SIGINT, SIGTERM or SIGQUIT. A second stop does not wait for it: the process ends at once
+ * with the code that a shell gives to that signal. For every other signal one line is printed.
  *
  * @returns what takes it all back.
  */
@@ -107,8 +107,8 @@ function onceInAWhile(handle: (signal: NodeJS.Signals) => void): (signal: NodeJS
 }
 
 /**
- * A process that another one stands before, and that is told of its end by their channel, stops when that has died: what
- * killed it could not be passed on.
+ * A process that another one stands before, and that is told of its end by their channel, stops when that has died:
+ * what killed it could not be passed on.
  */
 export function stopWithLauncher(): void {
   const { channel, connected } = process

@@ -7,8 +7,8 @@ const memoryMs = 600_000
 const idsMax = 1_000
 
 /**
- * Which backends have gone without leaving in order. One that comes back is not lost any more; others are forgotten after
- * ten minutes, and the oldest when there are more than 1,000.
+ * Which backends have gone without leaving in order. One that comes back is not lost any more; others are forgotten
+ * after ten minutes, and the oldest when there are more than 1,000.
  */
 export class LostBackends {
   /** The last that has gone comes last. */

@@ -110,8 +110,8 @@ interface Entry {
  *
  * Leases end by leaving, by lapsing (only `expire` ends them, so a renewal that is in time for it counts), or,
  * for members kept by ping-acks, when their checks have taken them down. Cold: a call is O(1) but for `expire` and
- * `forgive`, and the snapshot is made when it is read, O(members): n backends that start together cost n, and n for each
- * snapshot that is read meanwhile.
+ * `forgive`, and the snapshot is made when it is read, O(members): n backends that start together cost n, and n for
+ * each snapshot that is read meanwhile.
  *
  * Prior art: leases, Gray and Cheriton, "Leases: An Efficient Fault-Tolerant Mechanism for Distributed File
  * Cache Consistency", SOSP 1989; incarnations, Das, Gupta and Motivala, "SWIM", DSN 2002.
@@ -139,8 +139,9 @@ export class Registry {
   }
 
   /**
-   * Members that took traffic and have gone without leaving in order: their leases lapsed, or checks ended them, and they
-   * were not draining. The last that has gone comes first; each is remembered for ten minutes, or until it comes back.
+   * Members that took traffic and have gone without leaving in order: their leases lapsed, or checks ended them, and
+   * they were not draining. The last that has gone comes first; each is remembered for ten minutes, or until it comes
+   * back.
    */
   lost(now: Millis): readonly BackendId[] {
     return this.#lost.ids(now)

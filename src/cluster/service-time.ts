@@ -29,7 +29,7 @@ export class ServiceTimes {
 
   /**
    * `count` requests of a route took `totalMs` together; the first byte of the fastest came after `leastMs`, Infinity
-   * where no time is exact, and all their answers took `answerMs` from the first byte on.
+   * where no time is exact, and all their responses took `answerMs` from the first byte on.
    */
   add(route: number, count: number, totalMs: number, leastMs: number, answerMs: number): void {
     if (count === 0) return

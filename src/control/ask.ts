@@ -90,7 +90,7 @@ const reasons: Readonly<Partial<Record<string, string>>> = {
   ENOTFOUND: "no such host",
   ENODATA: "the host has no address",
   ESERVFAIL: "the name server failed",
-  ETIMEOUT: "the name server did not answer",
+  ETIMEOUT: "the name server did not respond",
   CERT_HAS_EXPIRED: "its certificate has expired",
   ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is for another name",
   DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is self-signed",

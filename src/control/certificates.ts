@@ -62,7 +62,7 @@ export interface BackendTlsFiles {
   readonly key: string | undefined
 }
 
-/** Reads those that there are; answers everything that is wrong with them. A certificate counts with its key only. */
+/** Reads those that there are; returns everything that is wrong with them. A certificate counts with its key only. */
 export function readBackendTls(
   files: BackendTlsFiles,
   readFile: (path: string) => Result<string, string>,
@@ -85,7 +85,9 @@ export function readBackendTls(
   ])
 }
 
-/** The host names that a certificate is for, in their normal form; its subject counts when it has no alternative names. */
+/**
+ * The host names that a certificate is for, in their normal form; its subject counts when it has no alternative names.
+ */
 export function namesOf(certificate: X509Certificate): string[] {
   const { subjectAltName, subject } = certificate
   // Names with odd characters are quoted there, so this separator is none of theirs.

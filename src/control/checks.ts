@@ -152,7 +152,9 @@ export function probeTcp(
   })
 }
 
-/** Whether a GET is answered in time, with a whole head and a status that passes. A redirect is not followed. */
+/**
+ * Whether the response to a GET comes in time, with a whole head and a status that passes. A redirect is not followed.
+ */
 export async function probeHttp(
   dialer: Dialer,
   destination: Destination,

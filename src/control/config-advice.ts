@@ -1,6 +1,6 @@
 /**
- * Settings that are right by themselves and can have no effect beside the others. They are no mistakes, because files are
- * often made from templates; a person who wrote one believes that it does something and has to be told.
+ * Settings that are right by themselves and can have no effect beside the others. They are no mistakes, because files
+ * are often made from templates; a person who wrote one believes that it does something and has to be told.
  */
 
 import { formatDuration } from "../core/duration.ts"

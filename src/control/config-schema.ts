@@ -231,7 +231,7 @@ const route = mapping({
     .optional()
     .describe("What its requests need; what is not given is learned."),
   trusted: flag(false).describe(
-    "Whether what its requests declare of their demand is taken as it is, whoever sends them.",
+    "Whether what its requests declare of their demand is taken as it is, from any client.",
   ),
   affinity: affinityPart.optional().describe("What its requests stick to."),
 })
@@ -303,7 +303,7 @@ const schema = mapping({
   trustedProxies: anyCidrs.default([]).describe("Whose X-Forwarded-* and Forwarded are believed."),
   via: section("Whether Via (RFC 9110 7.6.3) says that messages have come through this balancer.", {
     toBackends: flag(true).describe(
-      "To backends, some of which then do not compress (nginx: gzip_proxied); without it CDN-Loop (RFC 8586) shows loops.",
+      "To backends, some of which then do not compress (nginx: gzip_proxied); else CDN-Loop (RFC 8586) shows loops.",
     ),
     toClients: flag(false).describe("To clients."),
   }),
@@ -396,7 +396,7 @@ const schema = mapping({
   }),
   checks: section("Active checks of every backend.", {
     kind: oneOf(["tcp", "http"], "tcp").describe(
-      "tcp: a connection opens; http: a GET is answered with one of statuses.",
+      "tcp: a connection opens; http: the response to a GET has one of statuses.",
     ),
     path: matching(/^\/[\x21-\x7e]{0,1023}$/, 'a path that starts with "/"').default("/healthz"),
     statuses: listOf(statusRange, "statuses", 32)
@@ -510,7 +510,7 @@ const schema = mapping({
       "Without a byte to write to a client that has ended its side; 0s ends its exchange at once.",
     ),
     linger: duration("30s").describe(
-      "Reading and discarding the rest of a request that was answered early, so that its client can read the response.",
+      "Reading and discarding the rest of a request whose response came early, so that its client can read that.",
     ),
     lingerIdle: duration("5s").describe("Between two pieces of that rest."),
     connect: duration("3s").describe("A connection to a backend."),
@@ -525,10 +525,10 @@ const schema = mapping({
     queue: duration("5s").describe("Waiting for room."),
     drain: duration("30s", 0).describe("Exchanges that still run when the balancer stops."),
     firstMember: duration("5s", 0).describe(
-      "After the start: how long requests wait for a first backend, within timeouts.queue; then they are answered with 503.",
+      "After the start: how long requests wait for a first backend, within timeouts.queue; then they get 503.",
     ),
     unready: duration("1s", 0).describe(
-      "When the balancer stops: how long /readyz fails, and every response closes its connection, before the listeners close.",
+      "When it stops: how long /readyz fails, and every response closes its connection, before the listeners close.",
     ),
     threadStill: duration("5s", 1_000).describe(
       "A data-plane thread that stands still, before it is ended and replaced.",
@@ -699,7 +699,9 @@ function affinityOf(written: z.infer<typeof affinityPart>): Config["affinity"] {
 
 const sameSites = { lax: "Lax", strict: "Strict", none: "None" } as const
 
-/** Browsers take some cookies only with Secure: those of `SameSite=None`, with Partitioned, or with a name that says so. */
+/**
+ * Browsers take some cookies only with Secure: those of `SameSite=None`, with Partitioned, or with a name that says so.
+ */
 function cookieOf(
   { sameSite, secure, partitioned, maxAge, domain, path }: z.infer<typeof affinityPart>,
   name: string,

@@ -1,7 +1,7 @@
 /**
- * The connections of a listener of the control plane, at most so many. When one more comes, the one is ended that has kept
- * the listener waiting for longest: silent, in the middle of its request, or not taking its response. So a crowd of slow and
- * silent ones keeps health probes and backends away for no time at all. Cold.
+ * The connections of a listener of the control plane, at most so many. When one more comes, the one is ended that has
+ * kept the listener waiting for longest: silent, in the middle of its request, or not taking its response. So a crowd
+ * of slow and silent ones keeps health probes and backends away for no time at all. Cold.
  */
 import type { IncomingMessage, Server, ServerResponse } from "node:http"
 import type { Socket } from "node:net"
@@ -9,7 +9,7 @@ import type { Socket } from "node:net"
 interface Guest {
   /** The last that has come. */
   request: IncomingMessage | undefined
-  /** Requests that have not been answered whole. */
+  /** Requests whose response is not complete. */
   unanswered: number
 }
 

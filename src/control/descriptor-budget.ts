@@ -41,8 +41,8 @@ function part(most: number, divisor: number): number {
 }
 
 /**
- * What the system lets this process open: Node.js asks for all that it may have. Undefined where the system does not say, or
- * sets no limit.
+ * What the system lets this process open: Node.js asks for all that it may have. Undefined where the system does not
+ * say, or sets no limit.
  */
 export function descriptorLimit(
   limits: string | undefined = readText("/proc/self/limits"),

@@ -17,8 +17,8 @@ export interface BodyError {
 }
 
 /**
- * The bytes of all bodies that are under way on one listener, bounded together. Where one more does not fit, the one that began
- * first is ended: whole bodies come in a moment, so that it is one that keeps us waiting.
+ * The bytes of all bodies that are under way on one listener, bounded together. Where one more does not fit, the one
+ * that began first is ended: whole bodies come in a moment, so that it is one that keeps us waiting.
  */
 export class BodyBudget {
   #left: number

@@ -76,8 +76,8 @@ export const jsonDepthMax = 32
 const structure = /"(?:[^"\\]|\\.)*"|[{}[\],]/gsu
 
 /**
- * Why JSON is not taken although it is JSON, as the end of a sentence about it: nested too deeply, or with names that readers
- * understand differently (RFC 8259 4: twice in one object; `__proto__`). No recursion.
+ * Why JSON is not taken although it is JSON, as the end of a sentence about it: nested too deeply, or with names that
+ * readers understand differently (RFC 8259 4: twice in one object; `__proto__`). No recursion.
  *
  * @param text what `parseJson` takes
  */

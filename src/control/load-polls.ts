@@ -56,7 +56,7 @@ export class LoadPolls {
         ask: ({ destination }, signal) => this.#report(destination, signal),
         answered: (watch, answer) => this.#answered(watch, answer),
         crowded: (watch) => {
-          this.#errors.set(watch, `${most} other backends had not answered yet`)
+          this.#errors.set(watch, `${most} other backends had not responded yet`)
           this.#watches.schedule(watch, intervalMs)
         },
       },

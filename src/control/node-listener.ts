@@ -58,7 +58,10 @@ export function serverOf(
   return server
 }
 
-/** Opens the listener, at all addresses of its host, and resolves with where it really is. Rejects with the system's error. */
+/**
+ * Opens the listener, at all addresses of its host, and resolves with where it really is. Rejects with the system's
+ * error.
+ */
 export async function listening(server: Server, endpoint: Endpoint): Promise<Endpoint> {
   let isOpen = false
   const [{ host, port }] = await openAll(endpoint, async (place) => {

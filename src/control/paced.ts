@@ -2,8 +2,8 @@ import type { Clock, Millis } from "../core/clock.ts"
 import type { Timers } from "../system.ts"
 
 /**
- * Does something soon after it was asked for: at once when it has not been done lately, else when the least time between
- * two has passed, and then once for all that was asked for meanwhile. Cold.
+ * Does something soon after it was asked for: at once when it has not been done lately, else when the least time
+ * between two has passed, and then once for all that was asked for meanwhile. Cold.
  */
 export class Paced {
   readonly #act: () => void

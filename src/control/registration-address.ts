@@ -13,7 +13,10 @@ export interface AddressRules {
   readonly allowForeignAddresses: boolean
   /** Folders in which Unix sockets may be announced; none without it. */
   readonly unixFolders?: readonly string[] | undefined
-  /** Whether the balancer itself listens there. Names are not looked up: what they lead to is asked when they are dialled. */
+  /**
+   * Whether the balancer itself listens there. Names are not looked up: what they lead to is asked when they are
+   * dialled.
+   */
   readonly isOwnListener?: (host: string, port: number) => boolean
 }
 
@@ -50,8 +53,8 @@ function tcpAddress(
 }
 
 /**
- * The address, unless the balancer itself listens there: requests would go round in a loop, or clients of the traffic port
- * would reach the admin API and the registration as if they were on this machine.
+ * The address, unless the balancer itself listens there: requests would go round in a loop, or clients of the traffic
+ * port would reach the admin API and the registration as if they were on this machine.
  */
 export function elsewhere(
   address: TcpAddress,

@@ -189,7 +189,9 @@ class RegistrationApi {
     return { code: "unauthorized", message: registrationErrors.unauthorized.meaning }
   }
 
-  /** A page that made its own name lead here cannot know a token; without one, `Host` has to show that there is none. */
+  /**
+   * A page that made its own name lead here cannot know a token; without one, `Host` has to show that there is none.
+   */
   #whyForeign(request: IncomingMessage): RegistryError | undefined {
     // Every browser sends one; some old clients of HTTP/1.0 do not.
     if (request.headers.host === undefined || namesNeighbour(request) || namesHost(request, this.#hosts)) {

@@ -64,7 +64,9 @@ const shunnedFrom = 4
 /** Backlog that is worth a word, and that is bad, seconds. */
 const backlogWarnS = 5
 const backlogBadS = 15
-/** From this many times as long as the work takes, requests that stay are streams or long polls, and wait for nothing. */
+/**
+ * From this many times as long as the work takes, requests that stay are streams or long polls, and wait for nothing.
+ */
 const stayTimesMax = 3
 /** The part of the fleet whose loss is bad. */
 const lostBadPart = 0.3
@@ -172,9 +174,9 @@ function lostTroubles({ backends, lost, eligible }: Judged): Trouble[] {
 }
 
 /**
- * Work that waits. Backlog in units of capacity is seconds only where capacities are true, and by Little's law requests in
- * flight over those that end are how long each stays. Both have to be long, and to agree: a backend that has work waiting
- * does it at its capacity, and one that holds streams or long polls ends far fewer requests than it could.
+ * Work that waits. Backlog in units of capacity is seconds only where capacities are true, and by Little's law requests
+ * in flight over those that end are how long each stays. Both have to be long, and to agree: a backend that has work
+ * waiting does it at its capacity, and one that holds streams or long polls ends far fewer requests than it could.
  */
 function backlogTroubles({ backends, resources }: Judged): Trouble[] {
   let worst: { readonly id: string; readonly seconds: number } | undefined
@@ -192,7 +194,7 @@ function backlogTroubles({ backends, resources }: Judged): Trouble[] {
   return [{ tone: worst.seconds >= backlogBadS ? "bad" : "warn", words }]
 }
 
-/** Members that take no traffic although nobody asked them to stop. */
+/** Members that take no traffic although they were not asked to stop. */
 function memberTroubles({ backends, eligible }: Judged): Trouble[] {
   const out = byGravity(backends).filter((backend) => !isExpectedOut(backend))
   if (out.length === 0 || eligible === 0) return []

@@ -43,7 +43,7 @@ export interface Asker<Answer> {
   crowded(watch: Watch): void
 }
 
-/** After a bug in what is asked or done with an answer, the backend is asked again after this long. */
+/** After a bug in what is asked or done with a response, the backend is asked again after this long. */
 const brokenMs: Millis = 1_000
 
 export class Watches<Answer> {

@@ -1,7 +1,7 @@
 /**
- * What keeps pages of other origins away from the listeners of the control plane. A browser on this machine, or near it, lends
- * its place in the network to every page that it shows: pages ask directly (`Origin`, `Sec-Fetch-Site`), or under a name
- * of theirs that they made lead here (DNS rebinding: `Host`).
+ * What keeps pages of other origins away from the listeners of the control plane. A browser on this machine, or near
+ * it, lends its place in the network to every page that it shows: pages ask directly (`Origin`, `Sec-Fetch-Site`), or
+ * under a name of theirs that they made lead here (DNS rebinding: `Host`).
  */
 import { isIP } from "node:net"
 import type { IncomingMessage } from "node:http"
@@ -13,8 +13,8 @@ export function hostsOf(names: readonly string[] = []): ReadonlySet<string> {
 }
 
 /**
- * Whether `Host` names this balancer: by an IP address, as localhost or by one of `hosts`. No page can have such an origin
- * but those of this machine. Several `Host` fields name nothing (RFC 9112 3.2).
+ * Whether `Host` names this balancer: by an IP address, as localhost or by one of `hosts`. No page can have such an
+ * origin but those of this machine. Several `Host` fields name nothing (RFC 9112 3.2).
  */
 export function namesHost({ headersDistinct }: IncomingMessage, hosts: ReadonlySet<string>): boolean {
   const [host = "", ...more] = headersDistinct["host"] ?? []

@@ -1,6 +1,9 @@
 /** Where a socket listens or connects. */
 export interface Endpoint {
-  /** An IP address without brackets, a DNS name as it was written, or "" where none was given: every interface, or the peer's. */
+  /**
+   * An IP address without brackets, a DNS name as it was written, or "" where none was given: every interface, or the
+   * peer's.
+   */
   readonly host: string
   /** 0 to 65535; 0 lets the system choose. */
   readonly port: number

@@ -1,6 +1,6 @@
 /**
- * Hosts as they are compared. Two spellings of one host are one host (RFC 3986 6.2.2, RFC 1034 3.1): whoever compares
- * hosts compares their normal forms. A host that goes on is sent as it came.
+ * Hosts as they are compared. Two spellings of one host are one host (RFC 3986 6.2.2, RFC 1034 3.1): hosts are
+ * compared by their normal forms. A host that goes on is sent as it came.
  */
 import { isIpv6 } from "./endpoint.ts"
 import { ipBytes, ipText } from "./ip-bytes.ts"
@@ -10,8 +10,8 @@ export const defaultPorts = { http: 80, https: 443 } as const
 
 /**
  * The normal form of a host without its port: lower case, without the dot of a fully qualified name, an IPv6 address
- * as RFC 5952 writes it, with or without brackets as it came, and nothing percent-encoded that need not be. Internationalised
- * names stay in the form that they have. Any text has a normal form, also one that is no host.
+ * as RFC 5952 writes it, with or without brackets as it came, and nothing percent-encoded that need not be.
+ * Internationalised names stay in the form that they have. Any text has a normal form, also one that is no host.
  */
 export function normalHost(host: string): string {
   const bracketed = host.startsWith("[") && host.endsWith("]")

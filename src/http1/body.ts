@@ -65,8 +65,8 @@ const DIGIT_9 = 0x39
 const LOWER_A = 0x61
 
 /**
- * Reads one body after another. `read` puts what goes on into `output`, as slices of the bytes it was given or as a copy
- * where they are many.
+ * Reads one body after another. `read` puts what goes on into `output`, as slices of the bytes it was given or as a
+ * copy where they are many.
  *
  * A chunked body goes on chunked with every size line and the end verified first: a chunk's size line is sent
  * only when it is whole, the last chunk only when the trailer section has ended. Size lines go on as we would write

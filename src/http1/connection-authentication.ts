@@ -1,6 +1,6 @@
 /**
  * Hot path: authentication that holds for a connection, not for a request. NTLM and Negotiate (RFC 4559 6) prove once
- * who speaks on a connection, and all that follows there is taken for that user's.
+ * which user speaks on a connection, and all that follows there is taken for that user's.
  */
 import { tokenLower } from "./characters.ts"
 

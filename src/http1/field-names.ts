@@ -1,6 +1,6 @@
 /**
  * Hot path: recognises the field names that matter to us while a head is scanned. The scanner feeds a rolling
- * hash of the name as `tokenPlain` has it; a hit is confirmed byte by byte. A name that nobody asked for is id 0.
+ * hash of the name as `tokenPlain` has it; a hit is confirmed byte by byte. A name that is not one of them is id 0.
  * Benchmark: bench/head.ts.
  */
 import { tokenLower, tokenPlain } from "./characters.ts"
@@ -50,13 +50,13 @@ export const fields = {
 export const firstExtraField = 48
 
 /**
- * Set in what `find` answers for a name that is none of these, but would be with `-` for other bytes: `X_Real.IP`. An
+ * Set in what `find` returns for a name that is none of these, but would be with `-` for other bytes: `X_Real.IP`. An
  * origin of the CGI kind takes it for the one with the `-`.
  */
 export const lookAlike = 256
 
 /**
- * 1 for each id that the balancer writes itself, drops because anybody could have made it up, or goes by: what looks
+ * 1 for each id that the balancer writes itself, drops because any client could have made it up, or goes by: what looks
  * like one of them must not stand in for it. Other fields are the client's own affair.
  */
 export const isOurs: Uint8Array = new Uint8Array(lookAlike).fill(1)

@@ -1,6 +1,7 @@
 /**
- * Hot path: bytes that have come in pieces and have to wait. A `Buffer` costs about a hundred bytes however little is in it,
- * and joining all anew with each piece costs time that grows with the square: here small pieces are copied together.
+ * Hot path: bytes that have come in pieces and have to wait. A `Buffer` costs about a hundred bytes however little is
+ * in it, and joining all anew with each piece costs time that grows with the square: here small pieces are copied
+ * together.
  */
 
 /** Memory that is taken for a few bytes at first. */
@@ -29,7 +30,9 @@ export class Joiner {
   }
 }
 
-/** Bytes in order, in a few buffers however small they came. The first piece is kept as it is: often it is the only one. */
+/**
+ * Bytes in order, in a few buffers however small they came. The first piece is kept as it is: often it is the only one.
+ */
 export class KeptBytes {
   readonly pieces: Buffer[] = []
   #joiner: Joiner | undefined

@@ -1,6 +1,6 @@
 /**
- * Heads of responses as old backends write them (`backends.lenientHeads`). Cold: only what the strict parser has refused
- * comes here, and it has the last word on what comes of it.
+ * Heads of responses as old backends write them (`backends.lenientHeads`). Cold: only what the strict parser has
+ * refused comes here, and it has the last word on what comes of it.
  */
 import type { Head } from "./head.ts"
 import { LF } from "./characters.ts"
@@ -13,8 +13,8 @@ export function isBent({ error, bytes, start }: Head): boolean {
 }
 
 /**
- * bytes[from..to), of which the head is as the grammar has it: every line ends in CRLF (RFC 9112 2.2), a line that goes on
- * in the next is one, with a space for the break (5.2), and nothing stands between a name and its colon (5.1).
+ * bytes[from..to), of which the head is as the grammar has it: every line ends in CRLF (RFC 9112 2.2), a line that goes
+ * on in the next is one, with a space for the break (5.2), and nothing stands between a name and its colon (5.1).
  * Undefined while the head has not ended.
  */
 export function straightened(bytes: Buffer, from: number, to: number): Buffer | undefined {

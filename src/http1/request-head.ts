@@ -183,7 +183,10 @@ function isValidHost(bytes: Buffer, start: number, end: number): boolean {
   return true
 }
 
-/** What stands between the brackets of an IP literal: IPv6 without a zone, or a form that is yet to come (RFC 3986 3.2.2). */
+/**
+ * What stands between the brackets of an IP literal: IPv6 without a zone, or a form that is yet to come (RFC 3986
+ * 3.2.2).
+ */
 function isLiteral(text: string): boolean {
   return isIpv6(text) || /^v[0-9a-f]+\.[\w.~!$&'()*+,;=:-]+$/i.test(text)
 }

@@ -56,8 +56,8 @@ const denied: ReadonlySet<string> = new Set([
 const deniedPrefixes: readonly string[] = ["content-", "if-", "x-forwarded-", "access-control-"]
 
 /**
- * Lets the Trailer field go on with the trailer section that it announces (RFC 9110 6.6.2), unless Connection says that it
- * is for this hop.
+ * Lets the Trailer field go on with the trailer section that it announces (RFC 9110 6.6.2), unless Connection says that
+ * it is for this hop.
  *
  * @returns what Connection nominates, as `passableTrailers` wants it
  */

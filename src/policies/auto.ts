@@ -10,8 +10,8 @@ export function drawsFrom(members: number): boolean {
 }
 
 /**
- * The default: `price` up to `scannedMax` members, `mix` above. To look at everybody is best where it is cheap; drawing costs the
- * same for any number. Which of the two it is changes only when membership does.
+ * The default: `price` up to `scannedMax` members, `mix` above. To look at every member is best where it is cheap;
+ * drawing costs the same for any number. Which of the two it is changes only when membership does.
  */
 export class Auto implements Policy {
   readonly name = "auto"

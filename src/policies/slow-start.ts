@@ -17,7 +17,7 @@ export interface SlowStartSpec {
   readonly minShare: number
 }
 
-/** There is none unless somebody says how long it lasts. */
+/** There is none unless the configuration says how long it lasts. */
 export const slowStartDefault: SlowStartSpec = { windowMs: 0, aggression: 1, minShare: 0.1 }
 
 /** In how many steps a backend warms up. Each is a rebuild of the policy inside, for all who warm up together. */

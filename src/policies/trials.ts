@@ -9,8 +9,8 @@ const fleetMin = 6
 /**
  * A member that fails may get no requests at all, and then nothing tells when it works again. So each is tried with
  * one request in so many as would be its part of them all over its penalty, and that only while nothing runs there:
- * what runs will tell. The more of its trials succeed the lower its penalty becomes, and the more it is tried, until the
- * penalty is so low that prices give it requests again: from there on a trial, which asks for no price, is rare.
+ * what runs will tell. The more of its trials succeed the lower its penalty becomes, and the more it is tried, until
+ * the penalty is so low that prices give it requests again: from there on a trial, which asks for no price, is rare.
  *
  * Counts requests and not time: whatever the load, the part of them that fails because of trials is the same. At most
  * one trial a refresh. Memory: a number a member with a penalty.

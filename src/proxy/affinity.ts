@@ -66,8 +66,8 @@ export const cookieDefault: CookieOptions = {
 }
 
 /**
- * The field lines that bind a client to a backend. The cookie is not readable by scripts. Set-Cookie keeps no cache from
- * storing a response (RFC 9111 7.3), and a shared one would bind all clients to the backend of the one that asked
+ * The field lines that bind a client to a backend. The cookie is not readable by scripts. Set-Cookie keeps no cache
+ * from storing a response (RFC 9111 7.3), and a shared one would bind all clients to the backend of the one that asked
  * first. So the response is said to be for this client alone, unless `caching` keeps what the backend says. `private`
  * holds beside another Cache-Control too (RFC 9111 3).
  *

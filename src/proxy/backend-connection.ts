@@ -197,10 +197,12 @@ export class BackendConnection implements Limited {
     exchange.onBackendReady(this)
   }
 
-  /** What is said on it says who its client is: from now on it carries nobody else's requests, until it closes. */
+  /**
+   * What was sent on it authenticates a client: from now on it carries only that client's requests, until it closes.
+   */
   bindTo(origin: Origin): void {
     if (this.#gathered !== undefined || this.#followers !== undefined) {
-      // Others, who have asked on it already, get their responses; then it is of no use to anybody.
+      // Other clients that have sent requests on it already get their responses; then it closes.
       this.#mustClose = true
       return
     }

@@ -71,7 +71,7 @@ export class BackendPool {
       this.#idle.push(connection)
       return true
     }
-    // A client that would lose its connection with each response could never prove who it is.
+    // A client that would lose its connection with each response could never authenticate itself.
     if (!connection.isAuthenticated && this.#owned.size >= idlePerBackendMax) return false
     this.#owned.add(connection)
     return true
@@ -117,7 +117,7 @@ export class BackendPool {
     return this.#idle[0]
   }
 
-  /** An idle connection of this client's, else one that is anybody's if its connections need no header. */
+  /** An idle connection of this client's, else one that is no client's if its connections need no header. */
   #takeOf(origin: Origin): BackendConnection | undefined {
     for (const connection of origin.connections) {
       if (connection.pool === this && this.#owned.delete(connection)) return connection

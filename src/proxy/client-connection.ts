@@ -81,7 +81,7 @@ export class ClientConnection implements ClientSide, Limited {
   #clogged = false
   /** Writes since all that was written had left. */
   #waitingPieces = 0
-  /** Since when, and for how long in all while the present exchange was answered. */
+  /** Since when it has been behind, and for how long in all during the response of the present exchange. */
   #cloggedAt: Tick = 0
   #cloggedTicks: Tick = 0
   /** What was written to it of the present exchange. */
@@ -566,7 +566,7 @@ export class ClientConnection implements ClientSide, Limited {
   }
 
   /**
-   * The client will send no more. What it has asked for is still answered where that does not take long (RFC 9112 9.6
+   * The client will send no more. What it has asked for it still gets where that does not take long (RFC 9112 9.6
    * makes no abort of it); a request whose end can no longer come is not.
    */
   #onEnd(): void {
@@ -607,9 +607,9 @@ export class ClientConnection implements ClientSide, Limited {
 
   /**
    * Nothing is expected of it now but that it takes what it is sent: while it does not, its own time limit runs, and
-   * every byte that it takes sets it back. So it is for one that has sent so much more that it is not read, and may have
-   * gone unseen. One that has ended its side may have gone, too; where a backend still takes its body, that is what is
-   * waited for.
+   * every byte that it takes sets it back. So it is for one that has sent so much more that it is not read, and may
+   * have gone unseen. One that has ended its side may have gone, too; where a backend still takes its body, that is
+   * what is waited for.
    */
   #setAnswerDeadline(): void {
     const mayHaveGone = (this.#ended || this.#paused) && !this.#isBodyOpen
@@ -633,7 +633,7 @@ export class ClientConnection implements ClientSide, Limited {
     this.deadlineAt = Math.min(this.deadlineAt, this.#bodyBeganAt + deadlines.ticksOf(slowestMs))
   }
 
-  /** The next piece of the answer has its time, and all that it was behind with is taken at some rate. */
+  /** The next piece of the response has its time, and all that the client was behind with is taken at some rate. */
   #setTakingDeadline(): void {
     const { deadlines, options } = this.#owner
     const { betweenBytesMs } = options.timeouts

@@ -1,6 +1,6 @@
 /**
  * The descriptors of the data plane, shared by its threads, so that the system never has to refuse one. When it does,
- * a thread that accepts fails at once, again and again, for as long as a client waits, and no client is answered.
+ * a thread that accepts fails at once, again and again, for as long as a client waits, and no client gets a response.
  *
  * Connections of clients and to backends count alike. The last part is kept for backends: a client that was let in can
  * be served. Two threads that look in the same moment may both take the last one; the budget has room for that.

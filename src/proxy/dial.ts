@@ -66,8 +66,8 @@ export interface Dialling {
   /** The other side has accepted, and the TLS handshake follows. */
   onAccepted?(): void
   /**
-   * It is open: the other side has also shown the certificate that it should, when the destination is secure. From now on
-   * the socket's events are the caller's. `address` is where it leads, of those that the name has.
+   * It is open: the other side has also shown the certificate that it should, when the destination is secure. From now
+   * on the socket's events are the caller's. `address` is where it leads, of those that the name has.
    */
   onOpen(socket: Socket, address: string): void
   /** There is none. Nothing else follows. */
@@ -117,8 +117,8 @@ export class Dialer {
   }
 
   /**
-   * Cold. Gets what dialling there will need, so that no request waits for it: trusted roots, which take some 20 ms, and
-   * the addresses of the name.
+   * Cold. Gets what dialling there will need, so that no request waits for it: trusted roots, which take some 20 ms,
+   * and the addresses of the name.
    */
   prepare(to: Destination): void {
     if (to.secure) this.#secureContext()
@@ -151,9 +151,9 @@ export class Dialer {
 
   /**
    * Connects. Several addresses of a name are tried beside each other, each a little later than the one before
-   * (RFC 8305). How long all of it may take is for the caller to say. Addresses at which this balancer itself listens are
-   * left out, so that a name which comes to lead there is not followed. Throws nothing that a peer or the network could
-   * bring about.
+   * (RFC 8305). How long all of it may take is for the caller to say. Addresses at which this balancer itself listens
+   * are left out, so that a name which comes to lead there is not followed. Throws nothing that a peer or the network
+   * could bring about.
    *
    * @param reading takes the bytes that come; without it they come as `data`
    * @param header what the PROXY protocol says of the client; without it, that there is none
@@ -315,7 +315,7 @@ function placeOf(to: Address, address: string): NetConnectOpts {
   return "path" in to ? { path: address } : { host: address, port: to.port, autoSelectFamily: false }
 }
 
-/** The handshake on a connection that has been accepted. Answers what calls it off. */
+/** The handshake on a connection that has been accepted. Returns what calls it off. */
 function securing(socket: TLSSocket, address: string, dialling: Dialling): () => void {
   const onEnd = (error?: NodeJS.ErrnoException): void => {
     stop()

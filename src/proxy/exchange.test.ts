@@ -176,7 +176,10 @@ function routedTo(pool: 0 | 1): RoutingOptions {
   return { groups: pool === 0 ? groups : groups.toReversed(), routes: [], affinity: noAffinity }
 }
 
-/** The pool of its route has no room for the one request that waits, and then its route gets the other pool, which has none either. */
+/**
+ * The pool of its route has no room for the one request that waits, and then its route gets the other pool, which has
+ * none either.
+ */
 async function moved(timeouts: RelayChange["timeouts"] = {}) {
   const clock = new VirtualClock()
   const world = exchangeWorld(clock, {

@@ -4,7 +4,7 @@
  *     idle ──begin──▶ attempting ──final head──▶ responding ──last byte──▶ idle
  *        │             │  ▲    │                      └──(cut)──▶ idle, the client is cut
  *   small body,  no room  │    ├──(failed, may be sent again)──▶ attempting
- *        ▼             ▼  │    ├──(failed)──▶ answered with an error, idle
+ *        ▼             ▼  │    ├──(failed)──▶ an error is sent, idle
  *    collecting ─────▶ queued  └──101 that was asked for──▶ tunnel ──both sides ended──▶ idle
  *
  * A body of small known length is collected before a backend is chosen, so that a slow client holds none of its

@@ -1,10 +1,10 @@
 /**
  * Cold: while requests wait for a connection to backends whose connections are all in use, no client keeps one by being
- * slow. The address that holds most gives up as many as others wait for, until all have equally many; then those go that
- * are slower than anybody need be, whoever they are.
+ * slow. The address that holds most gives up as many as others wait for, until all have equally many; then those go
+ * that are slower than any client need be, whatever their address.
  *
- * Only exchanges that wait for their client are ended: a body that is still to come, a response that is not read. What a
- * backend works on is not touched, however many connections its client's address has.
+ * Only exchanges that wait for their client are ended: a body that is still to come, a response that is not read. What
+ * a backend works on is not touched, however many connections its client's address has.
  */
 import type { Millis } from "../core/clock.ts"
 import type { BackendPool } from "./backend-pool.ts"
@@ -38,7 +38,9 @@ interface Share {
 
 const bytesOfNetwork = 8
 
-/** One text for one client: its IPv4 address, or its IPv6 network of 64 bits, which one client has to itself (RFC 6177). */
+/**
+ * One text for one client: its IPv4 address, or its IPv6 network of 64 bits, which one client has to itself (RFC 6177).
+ */
 export function clientKeyOf(address: Uint8Array | undefined): string {
   if (address === undefined) return ""
   const length = address.length === 4 ? 4 : bytesOfNetwork
@@ -78,7 +80,7 @@ function shareOut(group: Group, contenders: readonly Contender[]): void {
   }
 }
 
-/** Who has how many of the group's connections. */
+/** How many of the group's connections each client has. */
 function sharesIn({ eligible }: Group, contenders: readonly Contender[]): Map<string, Share> {
   const pools = new Set(eligible.map(({ pool }) => pool))
   const shares = new Map<string, Share>()
@@ -94,7 +96,7 @@ function sharesIn({ eligible }: Group, contenders: readonly Contender[]): Map<st
   return shares
 }
 
-/** Those that anybody may have the connection of, the longest first. */
+/** Those that give up their connection to any client, the longest first. */
 function slowIn(shares: Iterable<Share>): Contender[] {
   const slow = [...shares].flatMap(({ heldUp }) => heldUp.filter(({ isSlow }) => isSlow))
   return slow.sort((a, b) => a.heldSince - b.heldSince)

@@ -200,7 +200,8 @@ const secureWords: ReadonlyMap<string, boolean> = new Map([
 /**
  * Whether the client came over TLS, as trusted proxies say; undefined when they do not. The first field that says
  * something counts, and of a list the first member that is known: the proxy nearest to the client has written it, and
- * what those behind it say is how they spoke among themselves. So a proxy that is trusted must replace what clients send.
+ * what those behind it say is how they spoke among themselves. So a proxy that is trusted must replace what clients
+ * send.
  */
 function saidSecure(head: Head): boolean | undefined {
   return (

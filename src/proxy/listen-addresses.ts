@@ -1,6 +1,6 @@
 /**
- * Where a listener is whose host is a name: at all addresses of the name, at one port. Node.js takes the first one only,
- * so that `localhost` would be one family, and clients that try the other would be refused.
+ * Where a listener is whose host is a name: at all addresses of the name, at one port. Node.js takes the first one
+ * only, so that `localhost` would be one family, and clients that try the other would be refused.
  */
 import { lookup } from "node:dns/promises"
 import { isIP, type Server } from "node:net"

@@ -1,9 +1,9 @@
 /**
  * The DNS names of backends, resolved when a connection is to be made, and while connections to them are open.
  *
- * Answers are taken without a time to live, since /etc/hosts has none, and name servers may be gone for a while. So each
- * name is asked for at most once at a time, an answer counts for `ttlMs`, and an older one goes on counting while a new
- * one is asked for. When none is to be had it counts for `keepMs` in all: a backend that renews its lease lives on while
+ * Addresses are taken without a time to live, since /etc/hosts has none, and name servers may be gone for a while. So
+ * each name is asked for at most once at a time, its addresses count for `ttlMs`, and go on counting while it is asked
+ * for again. While it cannot be resolved they count for `keepMs` in all: a backend that renews its lease lives on while
  * the name server is away. Only a request for a name that was not asked for lately waits. Compare RFC 8767, which lets
  * resolvers serve stale data.
  */
@@ -32,7 +32,7 @@ export interface NameCacheOptions {
 interface Name {
   /** The last that were found; none when the name was never resolved, or too long ago. */
   addresses: readonly string[]
-  /** In how many of the last answers each address was missing that still counts as one of the name's. */
+  /** How many times in a row each address was missing that still counts as one of the name's. */
   missing: Map<string, number>
   /** When they were found. */
   foundAt: Millis
@@ -54,7 +54,7 @@ export const slowMs = 500
 /** Names that are remembered: as many as there can be backends. More are resolved too, but forgotten earlier. */
 export const namesMax = 65_536
 /**
- * An address has left its name when so many answers in a row were without it: servers with many addresses for a name
+ * An address has left its name when it was missing so many times in a row: servers with many addresses for a name
  * may give some of them at a time, in turn.
  */
 export const answersWithout = 3
@@ -174,7 +174,9 @@ function isUsable(name: Name, now: Millis): boolean {
   return now - name.foundAt < staleMs || now - name.askingSince >= slowMs
 }
 
-/** The families by turns, beginning with the first address's, so that a family without a way costs little (RFC 8305 4). */
+/**
+ * The families by turns, beginning with the first address's, so that a family without a way costs little (RFC 8305 4).
+ */
 function inTurns(addresses: readonly LookupAddress[]): readonly string[] {
   const [first] = addresses
   const same = addresses.filter(({ family }) => family === first?.family)

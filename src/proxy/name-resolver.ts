@@ -1,11 +1,12 @@
 /**
  * How names become addresses without the system's resolver: /etc/hosts, then DNS, asked as /etc/resolv.conf says.
  *
- * `getaddrinfo` blocks a thread until the name servers have answered or been given up, 10 s and more, and libuv has two
- * threads for it in the whole process: two names whose servers are silent would keep all others waiting, also those
+ * `getaddrinfo` blocks a thread until the name servers have responded or been given up, 10 s and more, and libuv has
+ * two threads for it in the whole process: two names whose servers are silent would keep all others waiting, also those
  * that stand in /etc/hosts. Here each name waits for its own servers only, in each thread's own event loop (c-ares).
- * What the system knows from elsewhere (nsswitch.conf: mDNS, LDAP, systemd-resolved) is asked of it for names that DNS has
- * said it does not know, and where there is no name server at all: then none is silent, so that it does not take long.
+ * What the system knows from elsewhere (nsswitch.conf: mDNS, LDAP, systemd-resolved) is asked of it for names that DNS
+ * has said it does not know, and where there is no name server at all: then none is silent, so that it does not take
+ * long.
  *
  * The order of addresses follows RFC 6724 in what matters here: IPv6 first where this machine has a global address,
  * but IPv4 before unique local ones (rules 2 and 6); a dial tries both (RFC 8305).
@@ -31,7 +32,7 @@ const timeoutMsDefault = 2_000
 const attemptsDefault = 2
 /**
  * When one family's addresses are there, the other's have this long (RFC 8305 3 has 50 ms for a browser; what is found
- * here is kept for a while, and some servers never answer for IPv6).
+ * here is kept for a while, and some servers never respond for IPv6).
  */
 export const familyGraceMs: Millis = 250
 
@@ -92,7 +93,7 @@ export class NameResolver {
     return this.#system.sources().filter((source) => source !== "files" && source !== "dns")
   }
 
-  /** Asks for one name after the other, until one has addresses or the servers do not answer. */
+  /** Asks for one name after the other, until one has addresses or the servers do not respond. */
   #search(
     [name, ...rest]: readonly string[],
     failed: NodeJS.ErrnoException | undefined,

@@ -160,7 +160,10 @@ export interface DataPlaneOptions {
       readonly bodyBytesMax: number
       /** How fast a request's body has to come, on average and once `clientBodyMs` have passed; 0 is any. */
       readonly bodyBytesPerSecondMin: number
-      /** How fast a client that is behind has to take its response, on average and once `betweenBytesMs` have passed; 0 is any. */
+      /**
+       * How fast a client that is behind has to take its response, on average and once `betweenBytesMs` have passed; 0
+       * is any.
+       */
       readonly responseBytesPerSecondMin: number
     }
   readonly timeouts: {
@@ -171,7 +174,7 @@ export interface DataPlaneOptions {
     readonly clientBodyMs: number
     /** Without a byte to write to a client that has ended its side; 0 ends its exchange at once. */
     readonly clientHalfClosedMs: number
-    /** How long the rest of a request is read that was answered early. */
+    /** How long the rest of a request is read whose response came early. */
     readonly lingerMs: number
     /** Between two pieces of it. */
     readonly lingerIdleMs: number

@@ -8,9 +8,9 @@ export function openingOf(version: "v1" | "v2", ends: ProxyEnds | undefined): Bu
 }
 
 /**
- * A client that has backend connections of its own: they carry its requests only, and end with it. All of them are, where
- * backends are told of the client by the PROXY protocol; else those on which it authenticates itself, because a backend
- * that does this by NTLM or Negotiate takes all that follows on a connection for the same user's (RFC 4559 6).
+ * A client that has backend connections of its own: they carry its requests only, and end with it. All of them are,
+ * where backends are told of the client by the PROXY protocol; else those on which it authenticates itself, because a
+ * backend that does this by NTLM or Negotiate takes all that follows on a connection for the same user's (RFC 4559 6).
  */
 export class Origin {
   /** What a connection for this client begins with; undefined: nothing, and it may take one that others have used. */

@@ -1,6 +1,6 @@
 /**
- * Where this balancer itself listens. Nothing is dialled there: a backend at such an address would be a loop, or would serve
- * the admin API and the registration to the clients of the traffic port, as if they came from this machine.
+ * Where this balancer itself listens. Nothing is dialled there: a backend at such an address would be a loop, or would
+ * serve the admin API and the registration to the clients of the traffic port, as if they came from this machine.
  *
  * What leads back through another machine (NAT, another proxy) cannot be seen here; Via shows such a loop.
  */
@@ -26,8 +26,8 @@ export class OwnListeners {
   }
 
   /**
-   * Whether a connection to this host and port would end at one of them. A name other than localhost is not looked up: what
-   * it leads to is asked when it is dialled. Loopback addresses count as one. Cold: once a connection.
+   * Whether a connection to this host and port would end at one of them. A name other than localhost is not looked up:
+   * what it leads to is asked when it is dialled. Loopback addresses count as one. Cold: once a connection.
    */
   has(host: string, port: number): boolean {
     return this.#listeners.some((listener) => listener.port === port && this.#leadsTo(listener, host))

@@ -59,7 +59,7 @@ export async function takePorts({ host, port, tls }: Places): Promise<TakenPorts
   return { port: chosen[0]!.port, tlsPort: chosen[1]?.port, release }
 }
 
-/** Asks for all of them alone, the traffic listener's first; answers where that was, with the ports chosen for 0. */
+/** Asks for all of them alone, the traffic listener's first; returns where that was, with the ports chosen for 0. */
 async function probed(endpoints: readonly Endpoint[]): Promise<readonly Endpoint[]> {
   const probes = new Set<Server>()
   const chosen: Endpoint[] = []

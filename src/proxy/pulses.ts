@@ -38,9 +38,9 @@ export class Pulses {
 /** How often a pulse is looked at. */
 export const lookMs: Millis = 250
 /**
- * How long one thread has stood still, to be asked each `lookMs`. No look counts for more: one that comes later says that
- * the looking thread itself was held up, by a suspended machine, a stopped process or a busy processor. That may have held
- * the other thread up as well. So the time that it takes to be sure grows with how busy the machine is.
+ * How long one thread has stood still, to be asked each `lookMs`. No look counts for more: one that comes later says
+ * that the looking thread itself was held up, by a suspended machine, a stopped process or a busy processor. That may
+ * have held the other thread up as well. So the time that it takes to be sure grows with how busy the machine is.
  */
 export class Stillness {
   #pulse: number

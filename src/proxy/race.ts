@@ -24,7 +24,7 @@ export interface Race {
   readonly onLost: (error: NodeJS.ErrnoException) => void
 }
 
-/** Begins to connect; answers what calls it off. Nothing is told after that, nor before this has returned. */
+/** Begins to connect; returns what calls it off. Nothing is told after that, nor before this has returned. */
 export function race({ addresses, attempt, onLost, onWon, timers }: Race): () => void {
   const running = new Set<Socket>()
   const errors: NodeJS.ErrnoException[] = []

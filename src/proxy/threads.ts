@@ -155,8 +155,8 @@ export class Threads {
   }
 
   /**
-   * A thread hangs in the system, or may: nothing has been seen of it for a while. It cannot be ended, and `process.exit`
-   * would wait for it.
+   * A thread hangs in the system, or may: nothing has been seen of it for a while. It cannot be ended, and
+   * `process.exit` would wait for it.
    */
   get hasStuck(): boolean {
     return this.#threads.some((thread) => thread !== undefined && (thread.isStuck || thread.isSuspect))
@@ -350,8 +350,8 @@ export class Threads {
   }
 
   /**
-   * No other thread has the lane before this one has exited, so that this is never what a successor holds. It is done again
-   * at the exit of a thread that was stuck, which sets right what that may have done meanwhile.
+   * No other thread has the lane before this one has exited, so that this is never what a successor holds. It is done
+   * again at the exit of a thread that was stuck, which sets right what that may have done meanwhile.
    */
   #giveBack({ lane }: Thread): void {
     this.#settings.table.releaseAll(lane)

@@ -71,8 +71,8 @@ function take(message: ToWorker): void {
 }
 
 /**
- * What the control plane sends goes to all threads alike, and to those that follow: were it the end of one, it would be the
- * end of all. So a thread that cannot take something tells it, and goes on with what it had.
+ * What the control plane sends goes to all threads alike, and to those that follow: were it the end of one, it would be
+ * the end of all. So a thread that cannot take something tells it, and goes on with what it had.
  */
 function guard(where: string, work: () => void): void {
   try {

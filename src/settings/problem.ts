@@ -35,8 +35,8 @@ export function problemsIn(file: string, yaml: YamlTree, issues: readonly Config
 }
 
 /**
- * `linebacker.yaml:12:3: checks.interval: expected a duration with its unit, like 5s or 250ms, found "fast"`: always one line,
- * without control characters, whatever the file holds.
+ * `linebacker.yaml:12:3: checks.interval: expected a duration with its unit, like 5s or 250ms, found "fast"`: always
+ * one line, without control characters, whatever the file holds.
  */
 export function formatProblem({ place, line, column, path, message, found }: ConfigProblem): string {
   const where = line === undefined ? place : `${place}:${line}:${column}`

@@ -270,7 +270,9 @@ export class Generator implements ChannelOwner<Channel> {
     this.#unconnected.push(lane)
   }
 
-  /** A lane that may be dialled now. Constant time but for lanes that are in the list in vain, each of which leaves it. */
+  /**
+   * A lane that may be dialled now. Constant time but for lanes that are in the list in vain, each of which leaves it.
+   */
   #takeUnconnected(): Lane | undefined {
     const now = this.#now()
     for (;;) {
@@ -425,7 +427,9 @@ export class Generator implements ChannelOwner<Channel> {
     if (!this.#ended && this.#underWay === 0 && this.#waiting.length === 0 && this.#isOver()) this.#end()
   }
 
-  /** Those under way, and those that were due by now and have not left; what is due later was never meant to be sent. */
+  /**
+   * Those under way, and those that were due by now and have not left; what is due later was never meant to be sent.
+   */
   #giveUp(error: SpamError): void {
     const { recorder } = this.#options
     for (const lane of this.#lanes) {

@@ -1,6 +1,6 @@
 /**
- * Run by test/announce-node.test.ts under an old Node.js, beside the announcing client as JavaScript: announces to balancers
- * that do everything wrong, leaves them all, and ends by itself. Prints "survived" and how many there were.
+ * Run by test/announce-node.test.ts under an old Node.js, beside the announcing client as JavaScript: announces to
+ * balancers that do everything wrong, leaves them all, and ends by itself. Prints "survived" and how many there were.
  */
 import { createServer } from "node:net"
 import { pathToFileURL } from "node:url"
