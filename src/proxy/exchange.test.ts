@@ -259,18 +259,3 @@ test("such a request is given up once, by the queue it is in", async () => {
   assert.match(answers.join(""), /^HTTP\/1\.1 503 [^]*"queue_timeout"/)
   assert.equal(answers.join("").match(/HTTP\/1\.1/g)!.length, 1)
 })
-
-test("a client of HTTP/1.0, which gets no trailer section, is not told of one", async () => {
-  const world = exchangeWorld(new VirtualClock())
-  let said = ""
-  const { socket } = world.client((bytes) => (said += bytes.toString("latin1")))
-  socket.push(Buffer.from("GET / HTTP/1.0\r\nTE: trailers\r\n\r\n"))
-  await Promise.resolve()
-  world.busy[0]!.say(
-    Buffer.from(
-      "HTTP/1.1 200 OK\r\nTrailer: A\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nA: 1\r\n\r\n",
-    ),
-  )
-  assert.match(said, /\r\n\r\nok$/)
-  assert.doesNotMatch(said, /Trailer/)
-})

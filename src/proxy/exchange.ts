@@ -247,7 +247,7 @@ export class Exchange implements BackendSide, Contender, Waiting {
     // Only a request that has ended can leave its connection to another protocol.
     if (head.upgrade && !(ended && context.options.upgrade && isTunnelProtocol(head))) head.upgrade = false
     this.upgrades = head.upgrade
-    this.takesTrailers = head.minor === 1 && (head.teTrailers || context.options.trailers.ofResponses)
+    this.takesTrailers = head.teTrailers || (head.minor === 1 && context.options.trailers.ofResponses)
     this.#idempotent = isIdempotent(head.method)
     this.#safe = ended && !head.upgrade && isSafe(head.method)
     this.#expectsContinue = head.expectsContinue
