@@ -23,6 +23,7 @@ import { parseResponseHead, responseFraming } from "../http1/response-head.ts"
 import { passTrailers } from "../http1/trailers.ts"
 import { isTunnelProtocol } from "../http1/upgrade.ts"
 import type { BackendPool } from "./backend-pool.ts"
+import { BoundedWrites } from "./bounded-writes.ts"
 import type { Context } from "./context.ts"
 import { type Limited, never, sweepMs, type Tick } from "./deadlines.ts"
 import { isCertificateRefusal } from "./dial.ts"
@@ -101,6 +102,7 @@ export class BackendConnection implements Limited {
   readonly #context: Context
   readonly #reader: BodyReader
   #socket: Socket | undefined
+  #writes: BoundedWrites | undefined
   /** Which of the backend's addresses it leads to. */
   #address = ""
   /** Ends the dialling. */
@@ -229,6 +231,11 @@ export class BackendConnection implements Limited {
     else this.#gathered.push(bytes)
   }
 
+  /** Writes more of a request, or what goes through the tunnel; false when it should wait for `onBackendDrain`. */
+  write(bytes: Buffer): boolean {
+    return this.#writes!.write(bytes)
+  }
+
   /** More of the request follows its head: the backend may answer and go before it has read all of that. */
   expectsBody(): void {
     if (this.#outlives) return
@@ -346,6 +353,7 @@ export class BackendConnection implements Limited {
 
   #onOpen(socket: Socket, address: string): void {
     this.#socket = socket
+    this.#writes = new BoundedWrites(socket, () => this.#onDrain())
     this.#address = address
     socket.on("end", () => this.#onEnd())
     socket.on("drain", () => this.#onDrain())

@@ -24,6 +24,7 @@ import { parseRequestHead } from "../http1/request-head.ts"
 import { loopsMax, optionsAnswer, takeForward, timesHere } from "../http1/forwards.ts"
 import { errorAnswer } from "../http1/serialize.ts"
 import { passTrailers } from "../http1/trailers.ts"
+import { BoundedWrites } from "./bounded-writes.ts"
 import { lastRequestMs, type Limited, never, type Tick } from "./deadlines.ts"
 import { readDirectly, readOn } from "./direct-reading.ts"
 import { type ClientSide, Exchange, type ExchangeContext } from "./exchange.ts"
@@ -31,9 +32,6 @@ import type { Contender } from "./fair-share.ts"
 import type { Forwarding } from "./forwarding.ts"
 import type { ProxyEnds } from "./proxy-protocol.ts"
 import { redirectAnswer } from "./redirect.ts"
-
-/** So many pieces of a response wait for a client to take them. */
-const waitingPiecesMax = 256
 
 /** What the thread wants to know of its connections. */
 export interface ClientOwner extends ExchangeContext {
@@ -55,6 +53,7 @@ export class ClientConnection implements ClientSide, Limited {
   deadlineAt: Tick
   readonly #owner: ClientOwner
   readonly #socket: Socket
+  readonly #writes: BoundedWrites
   readonly #exchange: Exchange
   /** Made with the first body: many connections never have one. */
   #reader: BodyReader | undefined
@@ -62,7 +61,7 @@ export class ClientConnection implements ClientSide, Limited {
   #isBodyOpen = false
   readonly #entry: ClientEntry
   #state: "idle" | "head" | "exchange" | "tunnel" | "lingering" | "closed" = "idle"
-  /** Bytes that have come and that nobody has read: a head in parts, or a request before its turn. */
+  /** Bytes that have come and that were not read yet: a head in parts, or a request before its turn. */
   #held: Buffer | undefined
   /** Made where something is held in parts, and given up with the head that it was for. */
   #joiner: Joiner | undefined
@@ -79,8 +78,6 @@ export class ClientConnection implements ClientSide, Limited {
   #stopped = false
   /** It takes no more of what it is sent for now; its `drain` follows. */
   #clogged = false
-  /** Writes since all that was written had left. */
-  #waitingPieces = 0
   /** Since when it has been behind, and for how long in all during the response of the present exchange. */
   #cloggedAt: Tick = 0
   #cloggedTicks: Tick = 0
@@ -96,6 +93,7 @@ export class ClientConnection implements ClientSide, Limited {
     this.#owner = owner
     this.#entry = entry
     this.#socket = socket
+    this.#writes = new BoundedWrites(socket, () => this.#onDrain())
     this.#exchange = new Exchange(owner, this)
     this.deadlineAt = owner.deadlines.after(owner.options.timeouts.clientHeadMs)
     readDirectly(socket, (bytes) => this.#onBytes(bytes))
@@ -168,25 +166,13 @@ export class ClientConnection implements ClientSide, Limited {
 
   write(bytes: Buffer): boolean {
     if (this.#state === "closed") return true
-    const took = this.#queue(bytes)
+    const took = this.#writes.write(bytes)
     this.#answerBytes += bytes.length
     if (!took && !this.#clogged) this.#cloggedAt = this.#owner.deadlines.tick
     this.#clogged = !took
     if (this.#state === "tunnel") this.#setTunnelDeadline()
     else if (!took || !this.#isBodyOpen) this.#setAnswerDeadline()
     return took
-  }
-
-  /** Writes; false also where many pieces wait already, since each costs memory however small it is. */
-  #queue(bytes: Buffer): boolean {
-    const socket = this.#socket
-    if (socket.writableLength === 0) this.#waitingPieces = 0
-    else if (++this.#waitingPieces > waitingPiecesMax) {
-      // Of bytes that are so few the socket itself would not tell.
-      socket.write(bytes, () => this.#onDrain())
-      return false
-    }
-    return socket.write(bytes)
   }
 
   cork(): void {

@@ -307,7 +307,7 @@ export class Exchange implements BackendSide, Contender, Waiting {
       const slice = reader.output[i]!
       this.#replayBytes += slice.length
       this.#replay?.add(slice)
-      if (this.#ready && !this.#connection!.socket.write(slice)) {
+      if (this.#ready && !this.#connection!.write(slice)) {
         this.#connection!.requestStalls()
         this.#client.pauseBody()
       }
@@ -423,7 +423,7 @@ export class Exchange implements BackendSide, Contender, Waiting {
   // ── the tunnel, from the client ───────────────────────────────────────────────────────────────────────────────
 
   onTunnelBytes(bytes: Buffer): void {
-    if (!this.#connection!.socket.write(bytes)) this.#client.pauseBody()
+    if (!this.#connection!.write(bytes)) this.#client.pauseBody()
   }
 
   onTunnelEnd(): void {

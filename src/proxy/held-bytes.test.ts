@@ -84,3 +84,23 @@ test("small pieces for a client that is behind are held in bounded number, and g
   assert.ok(!connection.contender.isHeldUp)
   socket.emit("close")
 })
+
+test("small pieces for a backend that is behind are held in bounded number, and the client is read again when it has taken them", async () => {
+  const world = exchangeWorld(new VirtualClock(), { limits: { replayBytesMax: 0 } })
+  const { socket } = world.client()
+  socket.push(Buffer.from("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nx"))
+  await Promise.resolve()
+  const backend = world.busy[0]!.socket
+  const sends = (): boolean => {
+    const isRead = socket.push(Buffer.from("x"))
+    backend.writableLength++
+    return isRead
+  }
+  let sent = 0
+  while (sent < 500 && sends()) sent++
+  assert.ok(sent < 500)
+  backend.writableLength = 0
+  backend.onTaken!()
+  assert.ok(sends())
+  socket.emit("close")
+})
