@@ -28,7 +28,7 @@ async function started(t: TestContext, change?: Readonly<Record<string, unknown>
   return balancer
 }
 
-test("a request that comes before the first backend is answered by it, whichever thread it meets", async (t) => {
+test("a request that comes before the first backend gets its response, whichever thread it meets", async (t) => {
   const backend = createHttpServer((_request, response) => response.end("ok"))
   await new Promise<void>((resolve) => backend.listen(0, "127.0.0.1", resolve))
   t.after(() => {

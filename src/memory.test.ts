@@ -26,7 +26,7 @@ test("all data-plane threads together have three tenths, each at least 32 MiB an
   }
 })
 
-test("one line says who may take what, and what to do where that is too much", () => {
+test("one line says how much each heap may take, and what to do where that is too much", () => {
   const container = { bytes: 384 * mebibyte, isContainer: true }
   assert.equal(
     memoryLine(container, 2, 115),

@@ -118,7 +118,7 @@ test("the idle connection of one client gives way to another's where there is no
   )
 })
 
-test("who authenticates a connection stays with that backend, where each client has its own to all of them", async (t) => {
+test("a client that authenticates a connection stays with that backend, where each client has its own to all of them", async (t) => {
   const backends = [await told(t), await told(t)]
   const { client, counters } = await relay(t, backends, telling("v2"))
   const wire = await client()

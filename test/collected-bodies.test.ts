@@ -137,7 +137,7 @@ test("a body that stands still while it is collected is 408, and no backend has 
   assert.deepEqual([backend.wires.length, counters.requests(0)], [0, 0])
 })
 
-test("where there is no backend a collected body is answered, and its connection goes on", async (t) => {
+test("where there is no backend a collected body gets an error, and its connection goes on", async (t) => {
   const backend = await echoing(t)
   const { client, apply, members } = await relay(t, [backend], collecting())
   apply([])
@@ -167,7 +167,7 @@ test("a collected body is written as fast as its backend takes it, and comes who
   assert.equal(backend.wires.length, 1)
 })
 
-test("a collected body of which a backend takes nothing more is answered in time, and not sent twice", async (t) => {
+test("a collected body of which a backend takes nothing more gets a response in time, and is not sent twice", async (t) => {
   const backend = await scripted(t, async (wire) => {
     await wire.head()
     wire.socket.pause()
@@ -185,7 +185,7 @@ test("a collected body of which a backend takes nothing more is answered in time
   assert.equal(backend.wires.length, 1)
 })
 
-test("an answer before the backend has taken all of a collected body reaches the client, whose connection goes on", async (t) => {
+test("a response before the backend has taken all of a collected body reaches the client, whose connection goes on", async (t) => {
   const backend = await scripted(t, async (wire, nth) => {
     await wire.head()
     if (nth > 0) return void wire.send(ok("next"))
@@ -212,7 +212,7 @@ test("a collected body goes out whole to another backend when the first cannot b
   for (let i = 0; i < 2; i++) assert.deepEqual(await asked(wire, post(body)), [200, body])
 })
 
-test("a body behind a request that is still answered is collected when its turn comes", async (t) => {
+test("a body behind a request whose response is under way is collected when its turn comes", async (t) => {
   const backend = await echoing(t)
   const { client } = await relay(t, [backend], collecting())
   const wire = await client()

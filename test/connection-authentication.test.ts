@@ -10,10 +10,10 @@ import { authority } from "./support/authority.ts"
 import { asked, get, ok } from "./support/messages.ts"
 import { answers, playing, relay, scripted, type ScriptedBackend, until } from "./support/relay.ts"
 
-/** The end of credentials says who it is; a handshake of two rounds has to be on one connection. */
+/** The end of credentials names the user; a handshake of two rounds has to be on one connection. */
 const proof = /^(?:Proxy-)?Authorization: \S+ (first|proof-of-(\w+)|(\w+))/im
 
-/** A backend that says who it takes the client for, on which of its connections. */
+/** A backend that says for which user it takes the client, on which of its connections. */
 function knowing(challenge = ""): Parameters<typeof scripted>[1] {
   return async (wire, nth) => {
     let user = "nobody"
@@ -46,7 +46,7 @@ for (const [name, scheme] of [
   ["Authorization", "Kerberos"],
   ["Proxy-Authorization", "NTLM"],
 ] as const) {
-  test(`who has said "${name}: ${scheme}" on a connection has it to itself until it goes`, async (t) => {
+  test(`a client that sent "${name}: ${scheme}" on a connection has it to itself until it goes`, async (t) => {
     const backend = await knowingBackend(t)
     const { client } = await relay(t, [backend])
     const [ann, ben] = [await client(), await client()]
@@ -85,7 +85,7 @@ for (const field of [
   "Authorization: Basic bnRsbQ==",
   "X-Authorization: NTLM x",
 ]) {
-  test(`${field} is for one request: the connection stays everybody's`, async (t) => {
+  test(`${field} is for one request: the connection stays free for all clients`, async (t) => {
     const backend = await scripted(
       t,
       answers(() => ok("", 'WWW-Authenticate: Digest realm="intlm"\r\n')),
@@ -110,7 +110,7 @@ test("a handshake of several rounds stays with one backend on one connection, wh
   )
 })
 
-test("once its connection has been closed by the backend, a client is nobody there again", async (t) => {
+test("once its connection has been closed by the backend, a client is unknown there again", async (t) => {
   const backend = await knowingBackend(t)
   const { client } = await relay(t, [backend])
   const [ann, ben] = [await client(), await client()]
@@ -123,7 +123,7 @@ test("once its connection has been closed by the backend, a client is nobody the
 })
 
 for (const how of ["destroy", "resetAndDestroy"] as const) {
-  test(`a request that crosses its own connection's end (${how}) goes out again as nobody's, on a fresh one`, async (t) => {
+  test(`a request that crosses its own connection's end (${how}) goes out again unauthenticated, on a fresh one`, async (t) => {
     const backend = await knowingBackend(t)
     const { client } = await relay(t, [backend])
     const [ann, ben] = [await client(), await client()]
@@ -207,7 +207,7 @@ test("an idle connection of one client gives way to a request of another where t
   assert.ok(backend.wires[0]!.gone)
 })
 
-test("more clients than idle connections that are kept can all prove who they are", async (t) => {
+test("more clients than idle connections that are kept can all authenticate themselves", async (t) => {
   const backend = await knowingBackend(t)
   const { client } = await relay(t, [backend], { limits: { idlePerBackendMax: 0 } })
   const wires = await Promise.all(Array.from({ length: 3 }, client))

@@ -102,7 +102,7 @@ test("what announces itself shows a token that compose asks for", () => {
   }
 })
 
-test("deploy.sh makes a token once, which nobody else can read, and takes one that is given", (t) => {
+test("deploy.sh makes a token once, which no other user can read, and takes one that is given", (t) => {
   const folder = folderOfPrograms(t, { docker: engine, npm: "" })
   // A checkout of its own: the token is kept beside deploy.sh.
   const checkout = join(folder, "checkout")

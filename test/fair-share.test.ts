@@ -50,7 +50,7 @@ function share(group: Group, contenders: readonly Fake[]): (string | undefined)[
   return contenders.map(({ became }) => became)
 }
 
-test("who holds most gives way, the longest first, until both have equally many", () => {
+test("the address that holds most gives way, the longest first, until both have equally many", () => {
   const group = groupOf(full)
   const waiting = Array.from({ length: 4 }, () => contender("b", { waitsIn: group }))
   const holders = [3, 1, 4, 2, 5].map((since) => holding("a", since))
@@ -73,7 +73,7 @@ test("among themselves the requests of one address wait as they do", () => {
   assert.ok(share(group, all).every((became) => became === undefined))
 })
 
-test("what is very slow gives way to anybody, the longest first, also where each has an address of its own", () => {
+test("what is very slow gives way to any client, the longest first, also where each has an address of its own", () => {
   const group = groupOf(full)
   const all = [
     contender("a", { heldPool: full, isHeldUp: true, isSlow: true, heldSince: 2 }),
@@ -96,7 +96,7 @@ test("what a backend works on is left alone, and so is what is held elsewhere", 
   assert.ok(share(group, all).every((became) => became === undefined))
 })
 
-test("nothing is taken while a connection is free, or while nobody waits", () => {
+test("nothing is taken while a connection is free, or while no request waits", () => {
   const all = [holding("a", 1), holding("a", 2), contender("b")]
   const free = groupOf(full, { hasRoom: true } as BackendPool)
   assert.ok(share(free, [...all, contender("b", { waitsIn: free })]).every((became) => became === undefined))
@@ -153,7 +153,7 @@ test("uploads that stand still give their connections to other addresses, and a 
   assert.equal(counters.failures(0), 0)
 })
 
-test("responses that nobody reads give their connections to other addresses", async (t) => {
+test("responses that are not read give their connections to other addresses", async (t) => {
   const backend = await scripted(t, async (wire) => {
     const { start } = await wire.request()
     if (!start.startsWith("GET /large")) return void wire.send(ok("served"))
@@ -223,7 +223,7 @@ test("a client that expects 100 is waited for once its backend has said so, and 
 
 // ── a least rate ──────────────────────────────────────────────────────────────────────────────────────────────
 
-/** A client that is answered by a backend, and has to take 1,000 bytes per second of it when it is behind. */
+/** A client that gets the response of a backend, and has to take 1,000 bytes per second of it when it is behind. */
 async function answered() {
   const clock = new VirtualClock()
   const world = exchangeWorld(clock, {
@@ -254,7 +254,7 @@ test("a client that takes its response a little now and then is cut, once that i
     await say(500)
     socket.emit("drain")
   }
-  // 500 bytes per 5 s are a tenth of the rate: they earn 0.5 s each, beside the 10 s that anybody has.
+  // 500 bytes per 5 s are a tenth of the rate: they earn 0.5 s each, beside the 10 s that every client has.
   assert.equal(socket.gone, "reset")
   const seconds = (clock.now() - began) / 1_000
   assert.ok(seconds >= 10 && seconds <= 20, `${seconds} s`)

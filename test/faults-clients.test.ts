@@ -204,7 +204,7 @@ for (const [how, request] of Object.entries(listeners)) {
   }
 }
 
-test("who has gone while its request waited for room leaves the queue, and is not served", async (t) => {
+test("a client that has gone while its request waited for room leaves the queue, and is not served", async (t) => {
   const seen: string[] = []
   const backend = await scripted(t, async (wire) => {
     for (;;) {

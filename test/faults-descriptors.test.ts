@@ -5,7 +5,7 @@ import { Descriptors } from "../src/proxy/descriptors.ts"
 import { get, ok } from "./support/messages.ts"
 import { answering, pause, relay, routingOf, scripted, until } from "./support/relay.ts"
 
-test("a client for whom there is no descriptor is closed at once, and the next is let in when one has left", async (t) => {
+test("a client for which there is no descriptor is closed at once, and the next is let in when one has left", async (t) => {
   const descriptors = Descriptors.create(1)
   descriptors.limit(3, 2)
   const { client, counters } = await relay(t, [await answering(t, () => ok("done"))], { descriptors })

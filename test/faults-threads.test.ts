@@ -32,7 +32,7 @@ interface Program {
   readonly signal: (name: NodeJS.Signals) => void
 }
 
-/** `serve` before one backend, which answers at once without `answer`; ready. */
+/** `serve` before one backend, which responds at once without `answer`; ready. */
 async function program(
   cleaner: Cleaner & Parameters<typeof answering>[0],
   timeouts: Readonly<Record<string, string>> = {},
@@ -106,7 +106,7 @@ async function program(
   }
 }
 
-/** So many new connections with one request each: all are answered. */
+/** So many new connections with one request each: all get responses. */
 async function answersAll(port: number, count: number): Promise<void> {
   const wires: Wire[] = []
   for (let i = 0; i < count; i++) {
@@ -227,7 +227,7 @@ test("a thread that hangs in the system is replaced, is not ready, and does not 
   const { inFlight, reserved } = (await state()).totals
   assert.deepEqual([inFlight, reserved["compute"]], [held.length, held.length])
   for (const release of held) release()
-  await until("all are answered", async () => (await state()).totals.inFlight === 0, patienceMs)
+  await until("all are served", async () => (await state()).totals.inFlight === 0, patienceMs)
 
   execFileSync("mkfifo", [`${path}2`])
   cause({ to: 1, kind: "system", path: `${path}2` })

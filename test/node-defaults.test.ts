@@ -16,7 +16,7 @@ import { isMark, type Token, tokensOf } from "./support/source-tokens.ts"
 const root = join(import.meta.dirname, "..")
 const left = "as Node.js"
 
-/** Calls that serve nobody and speak to nobody: `file call`. */
+/** Calls that serve no client and reach no server: `file call`. */
 const others: ReadonlySet<string> = new Set([
   // Asks whether a port is free, and for a turn.
   "src/proxy/ports.ts net.createServer",

@@ -81,7 +81,7 @@ async function livesOn(t: TestContext, serve: Service, lost: number): Promise<vo
   assert.equal(await serve.ended, 0)
 }
 
-test("the log's reader goes away: requests are answered, and a stop is an orderly one", async (t) => {
+test("the log's reader goes away: requests are served, and a stop is an orderly one", async (t) => {
   const serve = await service(t, "pipe", "pipe")
   serve.process.stderr!.destroy()
   await livesOn(t, serve, 2)

@@ -83,7 +83,7 @@ test("a balancer says of each signal what it did, and ends with 0 when it is sto
       serve.said(),
       /^SIGHUP: there are no certificates to read again; the configuration is read at the start only$/m,
     )
-    assert.match(serve.said(), /^SIGUSR2: it means nothing here; nothing was done$/m)
+    assert.match(serve.said(), /^SIGUSR2: it has no meaning here; nothing was done$/m)
     assert.equal((await ask(traffic, agent)).status, 503)
     serve.process.kill(stop)
     assert.equal(await serve.ended, 0)

@@ -29,7 +29,7 @@ import {
 } from "./support/processes.ts"
 
 const { folder, file } = scratch()
-const gone = "linebacker: the folder that it was started in is gone; paths that are relative start at / now\n"
+const gone = "linebacker: the folder that it was started in is gone; relative paths now start at /\n"
 
 /** Starts it in a folder that is removed before it runs. */
 function startedInGoneFolder(t: TestContext, words: readonly string[]): Started {
@@ -138,7 +138,7 @@ test("a Node.js that is not safe, but can become another program, does: there is
   assert.doesNotMatch(serve.said(), /Warning/)
 })
 
-test("where memory is little the heap of the main thread is less, in the same process, unless somebody has set it", async (t) => {
+test("where memory is little the heap of the main thread is less, in the same process, unless it was set", async (t) => {
   const little = file("memory.cjs", "process.constrainedMemory = () => 384 * 1024 * 1024\n")
   const config = file("memory.yaml", "workers: 2\n")
   for (const [options, heap] of [

@@ -747,13 +747,13 @@ test("just after the start requests wait for the first backend, and are served o
   assert.deepEqual([wires[0]!.received, counters.errors()], [0, {}])
   apply(members)
   for (const wire of wires) assert.equal((await wire.response()).status, 200)
-  // From then on there were members: who comes without any is told at once.
+  // From then on there were members: a request that comes without any gets its error at once.
   apply([])
   wires[0]!.send(get())
   assert.equal(codeOf(await wires[0]!.response()), "no_backend")
 })
 
-test("when no first backend comes in time, those that wait are told, and who comes later is told at once", async (t) => {
+test("when no first backend comes in time, requests that wait get their error, and later ones get it at once", async (t) => {
   const { client } = await relay(t, [], { timeouts: { firstMemberMs: 100 } })
   const wire = await client()
   for (let i = 0; i < 3; i++) {
@@ -783,7 +783,7 @@ for (const version of ["1.1", "1.0"]) {
   })
 }
 
-test("a draining balancer says of its own answers too that their connections close", async (t) => {
+test("a draining balancer says of its own responses too that their connections close", async (t) => {
   const { client, plane, apply } = await relay(t, [await answering(t, () => ok("done"))])
   apply([])
   plane.drain()
@@ -799,7 +799,7 @@ test("a draining balancer says of its own answers too that their connections clo
   }
 })
 
-test("a request that is under way to an idle connection when the listeners close is answered, and is the last", async (t) => {
+test("a request that is under way to an idle connection when the listeners close is served, and is the last", async (t) => {
   const { client, plane, port } = await relay(t, [await answering(t, () => ok("done"))])
   const [used, fresh, silent] = [await client(), await client(), await client()]
   used.send(get())

@@ -293,7 +293,7 @@ test("of what no backend has measured a client may declare no more than its rule
   learn(at, { ...nothingKnown, version: 2, routes: [guessed, guessed] }, routes)
   assert.deepEqual(await held("/any", 500, 500), [2, 1])
 
-  // Measured once, and nobody needs it any more: then it is as if nothing was known.
+  // Measured once, and no request needs it any more: then it is as if nothing was known.
   learn(at, known([0, 0], [0, 0]), routes)
   assert.deepEqual(await held("/any", 500, 500), [1, 1])
   learn(at, nothingKnown, routes)
@@ -330,7 +330,7 @@ test("a client that is not trusted cannot fill a space that backends have not me
     await until("it is in flight", () => at.table.inFlight(0) === index + 1)
   }
   assert.equal(at.table.reserved(0, 0), 4)
-  await until("all are answered", () => {
+  await until("all are served", () => {
     release()
     return clients.every((wire) => wire.received > 0)
   })
@@ -366,7 +366,7 @@ test("a rate keeps nobody out, however much of it is declared", async (t) => {
   }
   assert.equal(at.table.reserved(0, 0), 1_048_576, "the table can hold no more of it")
   assert.equal(at.table.reserved(0, 1), 1)
-  await until("all are answered", () => {
+  await until("all are served", () => {
     release()
     return clients.every((wire) => wire.received > 0)
   })
@@ -653,7 +653,7 @@ test("a cost is that of its own request: the next one on the connection, which s
   assert.deepEqual([...at.plane.takeObserved()!.batch!.samples.values], [0, 3, NaN])
 })
 
-test("a backend that answers 500 to everything gets a trickle once that is learned, whatever it announces", async (t) => {
+test("a backend that responds with 500 to everything gets a trickle once that is learned, whatever it announces", async (t) => {
   const failing = await answering(t, () => "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n")
   const backends = [failing, ...(await plain(t, 3))]
   for (const name of ["auto", "price", "mix", "shadow-price"] as const) {

@@ -131,7 +131,7 @@ test(
     assert.deepEqual([...new Set(await statuses())], [503], "its certificate is from an unknown authority")
     writeFileSync(folder.file("ca.pem"), own.cert)
     await until(
-      "all requests are answered",
+      "all requests are served",
       async () => [...new Set(await statuses())].join() === "200",
       30_000,
     )

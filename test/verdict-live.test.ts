@@ -95,7 +95,7 @@ async function picture(admin: number, path: string, words: RegExp): Promise<void
   }
 }
 
-/** Announces a backend of the test's own, which answers as `answer` says, and is never renewed again. */
+/** Announces a backend of the test's own, which responds as `answer` says, and is never renewed again. */
 async function announced(
   t: TestContext,
   { registration }: Running,
@@ -152,7 +152,7 @@ test("no backend yet, then healthy, then one leaves in order", async (t) => {
   )
 })
 
-test("a backend that is announced ten times as large answers 500 to everything", async (t) => {
+test("a backend that is announced ten times as large responds with 500 to everything", async (t) => {
   const running = await balancer(t)
   await backends(t, running, 3)
   await announced(t, running, "faulty", 200, (path) => (path === "/healthz" ? 200 : 500))

@@ -11,7 +11,7 @@ import { dial, type Wire } from "./support/relay.ts"
 const listen = "127.0.0.1:0"
 const inChunks = "1\r\na\r\n0\r\nX-End: 1\r\n\r\n"
 
-/** An old backend: how it writes its head, and that it has trailers. Answers one request per connection. */
+/** An old backend: how it writes its head, and that it has trailers. Serves one request per connection. */
 function answer(socket: Socket, seen: string[]): void {
   let text = ""
   socket.on("error", () => {})

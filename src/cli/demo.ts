@@ -19,7 +19,7 @@ import { onStop } from "./signals.ts"
 /** Draws three fleets that differ visibly; any other whole number does as well. */
 const seedDefault = 54
 const backendsMax = 64
-/** Of `--spam`: the part of what the fleet carries, and the most requests a second for each core. */
+/** Of `--spam`: the part of what the fleet carries, and the most requests per second for each core. */
 const demoLoad = 0.6
 const demoRatePerCore = 100
 /** What simulated requests need of each resource on average: uniform on 1..10. */
@@ -44,7 +44,7 @@ export const demo: Command = {
     rate: {
       type: "string",
       value: "R",
-      about: `With --spam: requests a second. Default: ${demoLoad * 100} % of what the fleet carries, at most ${demoRatePerCore} a core.`,
+      about: `With --spam: requests per second. Default: ${demoLoad * 100} % of what the fleet carries, at most ${demoRatePerCore} a core.`,
     },
     ...balancerOptions,
   },
@@ -143,7 +143,7 @@ async function startFleet(
 /**
  * The rate at which `--spam` loads the demonstration: six tenths of what the fleet carries at most (of each resource
  * the capacities at the backends' speed over the mean demand; the scarcest counts), so that queues form and vanish on
- * the page, and at most 100 requests a second for each core. One request costs up to 1.7 ms of CPU of backends,
+ * the page, and at most 100 requests per second for each core. One request costs up to 1.7 ms of CPU of backends,
  * balancer and generator together (measured on two slow cores), so that is a sixth of the machine at most.
  */
 export function demoRate(
@@ -221,7 +221,7 @@ Linebacker is running (seed ${seed}).
   traffic        http://${formatEndpoint({ host, port: traffic.port })}/   every request goes where it fits
   page           http://${formatEndpoint(admin)}/   watch the load on all backends
   registration   http://${formatEndpoint(registration)}/   backends announce themselves here
-${rows.join("\n")}${rate === undefined ? "" : `\n  load           ${rate} requests a second, already under way: watch the page`}
+${rows.join("\n")}${rate === undefined ? "" : `\n  load           ${rate} requests per second, already under way: watch the page`}
 
 Try:
   curl -i http://${formatEndpoint({ host, port: traffic.port })}/

@@ -80,7 +80,7 @@ export function onStop(io: Io, stop: () => void, words: SignalWords = {}): () =>
   })
   for (const signal of stops) listeners.set(signal, onStopSignal)
   for (const signal of harmless) {
-    const say = onceInAWhile(() => io.err(`${signal}: it means nothing here; nothing was done\n`))
+    const say = onceInAWhile(() => io.err(`${signal}: it has no meaning here; nothing was done\n`))
     listeners.set(signal, say)
   }
   // Each one: a file may have changed since the one before.

@@ -43,7 +43,7 @@ export const spam: Command = {
       type: "string",
       value: "R",
       about:
-        "Open loop: requests a second, or steps and ramps: 100/10s,100-500/30s. Without it a closed loop.",
+        "Open loop: requests per second, or steps and ramps: 100/10s,100-500/30s. Without it a closed loop.",
     },
     poisson: { type: "boolean", about: "Open loop: independent arrivals instead of even ones." },
     connections: {

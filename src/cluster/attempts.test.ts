@@ -136,7 +136,7 @@ test("an attempt that is settled twice is a bug", () => {
   assert.equal(members[0].load.inFlight, 0)
 })
 
-test("who is refused for want of room is asked for once; one that refused a connection of late, a second time", () => {
+test("a backend refused for want of room is asked for once; one that refused a connection of late, a second time", () => {
   const { members, attempts, others, choosing, units } = world()
   const [one, other] = members
   let picks = 0
@@ -154,7 +154,7 @@ test("who is refused for want of room is asked for once; one that refused a conn
   assert.equal(picks, 2)
 })
 
-test("when all who have room refused a connection of late, one of them is used at the second asking", () => {
+test("when all that have room refused a connection of late, one of them is used at the second asking", () => {
   const { members, attempts, choosing, units } = world()
   let picks = 0
   const policy = {

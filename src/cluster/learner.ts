@@ -176,7 +176,7 @@ export class Learner {
     ledger?.answers(report.rpsFractional, 1, now)
   }
 
-  /** Everything that is known now. Call it about once a second. */
+  /** Everything that is known now. Call it about once per second. */
   learn(snapshot: Snapshot, now: Millis): Knowledge {
     this.#widen()
     const registered = this.#follow(snapshot)

@@ -95,7 +95,7 @@ test("chance makes no difference between backends that fail alike", () => {
   }
 })
 
-test("a route that fails everywhere says nothing of who gets most of it", () => {
+test("a route that fails everywhere says nothing of the backend that gets most of it", () => {
   const penalties = new Penalties()
   penalties.add(a, 0, 100, 0, 0)
   penalties.add(b, 0, 100, 0, 0)
@@ -114,7 +114,7 @@ test("however many fail, one that works tells of them all", () => {
   assert.equal(found.get(a), undefined)
 })
 
-test("while nobody else has had a route's requests its failures are the fault of who has them", () => {
+test("while only one backend has had a route's requests their failures are its fault", () => {
   const penalties = new Penalties()
   penalties.add(a, 0, 0, 100, 0)
   penalties.add(b, 1, 100, 0, 0)

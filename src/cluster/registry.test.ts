@@ -189,7 +189,7 @@ test("when a successor has left, an earlier incarnation may register at once", (
   value(registry.register({ ...registration("a"), incarnation: 5 }, 1))
 })
 
-test("the highest incarnation there is keeps nobody out for longer than a usual lease, whatever lease it asks for", () => {
+test("the highest incarnation keeps others out for a usual lease at most, whatever lease it asks for", () => {
   const { registry } = made()
   const usurper = { ...registration("a"), incarnation: Number.MAX_SAFE_INTEGER }
   for (const [ttlMs, ends] of [

@@ -368,7 +368,7 @@ export class RouteBook {
   }
 
   /**
-   * Takes what finders counted since the last call, one after the other or all together. Call it about once a second
+   * Takes what finders counted since the last call, one after the other or all together. Call it about once per second
    * with the counts of all threads.
    *
    * @returns whether there are new routes: `list` has been replaced then.

@@ -28,7 +28,7 @@ test("what works is passed on, and what throws is said with its stack and ends n
   assert.match(lines[0]!, /^a bug in the learner; the balancer goes on: Error: no members\n {4}at broken /)
 })
 
-test("a bug that happens each second is said once a minute, with how often it has happened", () => {
+test("a bug that happens each second is said once per minute, with how often it has happened", () => {
   const { bugs, lines, clock } = make()
   for (let second = 0; second <= 60; second++) {
     clock.at = second * 1_000

@@ -164,7 +164,7 @@ test("files that are away for a while are said to be, once, and then to be right
   for (let i = 0; i < 3; i++) happens()
   assert.deepEqual(log, [
     'tls.certificates[0].cert: the file "a.pem" cannot be read: there is no such file; the certificate before it stays in use',
-    "tls.certificates[0]: its files are right again",
+    "tls.certificates[0]: its files are valid again",
   ])
   assert.deepEqual(changes, [])
 })

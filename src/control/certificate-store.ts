@@ -110,7 +110,7 @@ export class CertificateStore {
     const wasWrong = this.#wrong.delete(index)
     const { cert, key, names, validTo } = read.value
     if (cert === before.cert && key === before.key) {
-      if (wasWrong) log(`${nameOf(index)}: its files are right again`)
+      if (wasWrong) log(`${nameOf(index)}: its files are valid again`)
       return before
     }
     log(`${nameOf(index)}: renewed, for ${names.join(", ")}, valid until ${validTo.toISOString()}`)

@@ -42,7 +42,7 @@ function checkRules({ checks, backends, registration }: Config): Rule[] {
     { path: ["checks", "statuses"], reason: checks.kind === "tcp" && "checks.kind is tcp" },
     {
       path: ["registration", "hosts"],
-      reason: registration.token !== undefined && "a token is asked for, with which any name is right",
+      reason: registration.token !== undefined && "a token is asked for, and with one any name is taken",
     },
     {
       path: ["backends", "tls", "ca"],

@@ -27,7 +27,7 @@ for (const { what, bytes } of [
   })
 }
 
-test("a connection whose request is being answered is never ended for another, and that one is refused", async (t) => {
+test("a connection whose response is under way is never ended for another, which is refused", async (t) => {
   const { open, ask, pending } = await started(t)
   const crowd: Socket[] = []
   for (let i = 0; i < connectionsMax; i++) crowd.push(await open("GET /later HTTP/1.1\r\nHost: a\r\n\r\n"))
@@ -35,7 +35,7 @@ test("a connection whose request is being answered is never ended for another, a
   await assert.rejects(ask("/now"))
   assert.ok(crowd.every((one) => !one.closed))
   pending[3]!.end("done")
-  await until("it is answered", () => crowd[3]!.bytesRead > 0, 20_000)
+  await until("its response comes", () => crowd[3]!.bytesRead > 0, 20_000)
   assert.equal(await ask("/now"), 200)
 })
 
@@ -71,7 +71,7 @@ async function started(t: TestContext) {
       socket.write(bytes)
       await seen
       if (bytes.includes("\r\n\r\n")) await until("the request is there", () => requests > before, 20_000)
-      if (bytes.includes("/now")) await until("it is answered", () => socket.bytesRead > 0, 20_000)
+      if (bytes.includes("/now")) await until("its response comes", () => socket.bytesRead > 0, 20_000)
       if (!bytes.includes("/much")) socket.resume()
       return socket
     },

@@ -10,7 +10,7 @@ const refusal = { status: 400, meaning: "no" }
 const errors = { head_too_large: refusal, request_timeout: refusal, malformed_request: refusal }
 
 test(
-  "at localhost a server answers by both families, and by none once it closes",
+  "at localhost a server listens at both families, and at none once it closes",
   { skip: noIpv6 },
   async (t) => {
     const server = serverOf(limits, errors, (_request, response) => response.end("here"))

@@ -4,7 +4,7 @@ import { unreadiness } from "./readiness.ts"
 
 const ready = { isStopping: false, threadsReady: true, backends: 2, eligible: 1 }
 
-test("ready is who has threads that listen and a backend that may take traffic, and does not stop", () => {
+test("a balancer is ready while its threads listen, a backend may take traffic, and it does not stop", () => {
   assert.equal(unreadiness(ready), undefined)
   assert.match(unreadiness({ ...ready, isStopping: true })!, /stopping/)
   assert.match(unreadiness({ ...ready, threadsReady: false })!, /thread/)

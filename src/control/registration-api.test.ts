@@ -56,7 +56,7 @@ test("a member renews with a report, drains and leaves", async (t) => {
   assert.equal(errorOf(await call("POST", "/v1/backends/a/renew")).code, "unknown_backend")
 })
 
-test("a bug in what follows the membership is told, and costs nobody the listener", async (t) => {
+test("a bug in what follows the membership is reported, and does not stop the listener", async (t) => {
   const bugs: unknown[] = []
   let isBroken = true
   const onChange = (): void => {
@@ -410,7 +410,7 @@ test("a web page may do nothing", async (t) => {
   assert.equal(status, 200)
 })
 
-test("a name that somebody made point here is refused; addresses, neighbours and own names are not", async (t) => {
+test("a foreign name that points here is refused; addresses, neighbours and own names are not", async (t) => {
   const { listener } = await started(t, { hosts: ["own.example"] })
   const open = [
     "127.0.0.1:1",

@@ -1,4 +1,4 @@
-/** What is known now, as the page and the admin API show it. Cold: asked for a few times a second at most. */
+/** What is known now, as the page and the admin API show it. Cold: asked for a few times per second at most. */
 import { formatAddress } from "../cluster/address.ts"
 import type { LoadTable } from "../cluster/load-table.ts"
 import type { Registry } from "../cluster/registry.ts"
@@ -57,7 +57,7 @@ export class StateBuilder {
     this.#startedAt = sources.clock.now()
   }
 
-  /** Takes a sample for the rates; to be called about once a second whether or not anybody looks. */
+  /** Takes a sample for the rates; to be called about once per second whether or not anybody looks. */
   sample(): void {
     const { registry, counters, clock, now } = this.#sources
     const at = clock.now()

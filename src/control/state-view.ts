@@ -78,7 +78,7 @@ export interface DemandView {
   readonly bySize: { readonly base: number; readonly perByte: number } | null
 }
 
-/** Everything the page shows, sent whole at least once a second on `/api/v1/events` and by `/api/v1/state`. */
+/** Everything the page shows, sent whole at least once per second on `/api/v1/events` and by `/api/v1/state`. */
 export interface StateView {
   readonly name: "linebacker"
   readonly version: string

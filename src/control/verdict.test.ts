@@ -110,7 +110,7 @@ const cases: readonly (readonly [situation: string, judged: Judged, tone: string
     "4 of 7 backends take traffic: s is suspect: late, and 2 more are out",
   ],
   [
-    "one of four answers 500 to everything and gets nearly all, as it has announced itself ten times as large",
+    "one of four responds with 500 to everything and gets nearly all, as it has announced itself ten times as large",
     judged(four, { traffic: traffic({ a: [0, 1], b: [159, 159], c: [0, 0], d: [0, 0] }) }),
     "bad",
     "b fails every request: all traffic",

@@ -6,7 +6,7 @@ import { type Asker, type Watch, Watches } from "./watches.ts"
 
 const member = memberAt(0, { host: "127.0.0.1", port: 80 }, {})
 
-/** Questions that are answered when the test says so, once a second, one at a time. */
+/** Questions that are answered when the test says so, once per second, one at a time. */
 class World implements Asker<string> {
   readonly concurrentMax = 1
   readonly asked: { readonly watch: Watch; readonly answer: (text: string) => void }[] = []
@@ -96,7 +96,7 @@ test("whose turn comes while as many as may be are being asked is put off", asyn
   assert.equal(world.asked[0]!.watch.id, other.id)
 })
 
-test("a bug in a question, or in what is done with an answer, is told, and the backend is asked again", async () => {
+test("a bug in a question, or in what is done with a response, is reported, and the backend is asked again", async () => {
   const world = new World()
   const bugs: unknown[] = []
   const watches = new Watches(world, { now: () => 0 }, world, (error) => bugs.push(error))

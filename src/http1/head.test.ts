@@ -118,7 +118,7 @@ test("no bytes make a parser throw, and what is accepted ends with an empty line
   )
 })
 
-test("a host as long as the limits allow is an answer, not an exception", () => {
+test("a host as long as the limits allow is parsed without an exception", () => {
   const wide = { ...limits, headBytesMax: 1_048_576, fieldLineBytesMax: 1_048_576, targetBytesMax: 1_048_576 }
   const long = "a".repeat(500_000)
   for (const [text, taken] of [

@@ -71,7 +71,7 @@ test("joining byte by byte takes new memory a few times only, and never overwrit
   assert.equal(joined.toString(), `x${"y".repeat(32_000)}`)
   const other = joiner.join(Buffer.from("a"), Buffer.from("b"))
   assert.deepEqual([other.toString(), joined.toString("latin1", 0, 2)], ["ab", "xy"])
-  // What is not the last joined is somebody else's: its memory is left alone.
+  // What is not the last joined belongs to other code: its memory is left alone.
   const first = joiner.join(Buffer.from("1"), Buffer.from("2"))
   joiner.join(first, Buffer.from("3"))
   assert.equal(joiner.join(first, Buffer.from("4")).toString(), "124")

@@ -3,7 +3,7 @@ import { test } from "node:test"
 import { fleet } from "../../test/support/backends.ts"
 import { believedOf } from "./believed.ts"
 
-test("without penalties, or where all have the same, everybody is what it says", () => {
+test("without penalties, or where all have the same, each member is what it says", () => {
   const members = fleet({ capacity: [1, 2] }, { capacity: [1_000, 2], weight: 7 })
   for (const penalty of [1, 16]) {
     const believed = believedOf(members, new Map(members.map(({ id }) => [id, penalty])))
@@ -46,6 +46,6 @@ test("what none of the good ones has is left as it is", () => {
   assert.deepEqual([...believedOf(members, new Map([[members[0]!.id, 16]])).capacities[0]!], [4, 9])
 })
 
-test("there may be nobody", () => {
+test("there may be no member", () => {
   assert.equal(believedOf([], new Map()).hasPenalties, false)
 })

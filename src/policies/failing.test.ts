@@ -35,7 +35,7 @@ function shares(
   const counts = new Map(members.map((one) => [one, 0]))
   const running: FakeBackend[] = []
   for (let n = 0; n < requests; n++) {
-    // Ticks come four times a second.
+    // Ticks come four times per second.
     if (n % 25 === 0) policy.tick?.(n * 10)
     const demand = [1 + rng.below(3), 1 + rng.below(3)]
     const picked = policy.pick(request(demand, undefined, undefined, { now: n * 10 })) as FakeBackend
@@ -87,7 +87,7 @@ for (const name of policyNames) {
       assert.deepEqual([...failing.values()], [...counts.values()])
     })
 
-    test("one that fails still serves what nobody else can", () => {
+    test("one that fails still serves what no other can", () => {
       const members = fleet({ id: "failing", capacity: [10, 10] }, { id: "b", capacity: [10, 0] })
       const policy = made(name)
       policy.rebuild(members)

@@ -22,7 +22,7 @@ const stepsMax = 400
 const gap = 0.01
 
 /**
- * Computes the mix, about once a second, and remembers it: the next begins where the last has ended, by name of route
+ * Computes the mix, about once per second, and remembers it: the next begins where the last has ended, by name of route
  * and id of backend, through joins, leaves and new routes. So what one plan had no time to finish the next ones do.
  *
  * Backends whose capacities are alike but for their size are one kind to the solver, and share by size what it gets.

@@ -30,9 +30,9 @@ export interface Policy {
   onSettled?(backend: Backend, outcome: Outcome, now: Millis): void
   /** A backend has reported on itself; before `onSettled` when that came with a response. Hot. */
   onReport?(backend: Backend, report: LoadReport, now: Millis): void
-  /** Cold: what has been learned, about once a second. Keeps the object if it likes: knowledge is replaced. */
+  /** Cold: what has been learned, about once per second. Keeps the object if it likes: knowledge is replaced. */
   learn?(knowledge: Knowledge): void
-  /** Cold: time has passed; several times a second. For what is recomputed now and then. */
+  /** Cold: time has passed; several times per second. For what is recomputed now and then. */
   tick?(now: Millis): void
 }
 

@@ -152,7 +152,7 @@ export class PriceList {
   }
 
   /**
-   * Cold, several times a second: looks at how loaded the members are that do not fail, and whose turn it is of the
+   * Cold, several times per second: looks at how loaded the members are that do not fail, and whose turn it is of the
    * others to be tried, where that matters. O(members · resources).
    */
   refresh(): void {

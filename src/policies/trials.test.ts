@@ -23,7 +23,7 @@ function made(members: readonly FakeBackend[], ...penalties: readonly number[]):
   return trials
 }
 
-test("who fails gets one request in so many as its part of them over its penalty", () => {
+test("a member that fails gets one request in so many as its part of them over its penalty", () => {
   const four = fleet({}, {}, {}, {})
   assert.deepEqual(
     // It becomes due after 96 requests, and goes with the next.
@@ -36,7 +36,7 @@ test("who fails gets one request in so many as its part of them over its penalty
   assert.ok(found.filter((index) => index === 1).length > 35, found.join(" "))
 })
 
-test("while something runs there nobody is sent to find out", () => {
+test("while something runs there no trial is made", () => {
   const members = fleet({}, {})
   const trials = made(members, 1, 16)
   members[1]!.load.inFlight = 1

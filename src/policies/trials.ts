@@ -31,7 +31,7 @@ export class Trials {
     this.refresh()
   }
 
-  /** Cold, several times a second: looks which one is next. O(members). */
+  /** Cold, several times per second: looks which one is next. O(members). */
   refresh(): void {
     this.#due = -1
     const at = new Map<BackendId, number>()

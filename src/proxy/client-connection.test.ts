@@ -32,7 +32,7 @@ const streamHead = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransf
 const event = "2\r\n:\n\r\n"
 const isIdle = ({ table }: ExchangeWorld): boolean => table.isIdle(0) && table.isIdle(1)
 
-test("a client that has ended its side is answered for timeouts.clientHalfClosed", async () => {
+test("a client that has ended its side is served for timeouts.clientHalfClosed", async () => {
   const at = await asked()
   at.socket.emit("end")
   await at.pass(750)
@@ -89,7 +89,7 @@ test("a time longer than the exchange's own does not lengthen that", async () =>
   assert.match(at.said(), /exchange_timeout/)
 })
 
-test("requests behind the one that is served are answered too, each within that time", async () => {
+test("requests behind the one that is served get responses too, each within that time", async () => {
   const at = await asked({}, get("/1") + get("/2") + get("/3"))
   at.socket.emit("end")
   for (let i = 0; i < 3; i++) {

@@ -56,7 +56,7 @@ export interface DataPlaneParts {
   /** The wall clock, ms since 1970, for the Date field. */
   readonly wallClock: () => number
   readonly onConnectFailed: (id: BackendId) => void
-  /** Told of every sweep over the time limits, several times a second. */
+  /** Told of every sweep over the time limits, several times per second. */
   readonly onSweep?: () => void
   readonly timers: Timers
   /** Resolves the DNS names of backends, instead of /etc/hosts and the name servers. */

@@ -257,7 +257,7 @@ export class Fleet {
     }
   }
 
-  /** Cold: time has passed, several times a second. */
+  /** Cold: time has passed, several times per second. */
   tick(now: Millis): void {
     for (const { policy } of this.#groups) policy.tick?.(now)
     for (const { backend } of this.#members.values()) backend.pool.follow()

@@ -124,7 +124,7 @@ test("a name that fails keeps its last addresses for a while that is said once, 
   ])
 })
 
-test("an address has left its name when some answers in a row were without it", () => {
+test("an address has left its name when it was missing several times in a row", () => {
   const world = new World()
   assert.equal(world.cache.hasLeft("a", "10.0.0.1"), false, "nothing is known of the name")
   world.known("a", "10.0.0.1", "10.0.0.2")
@@ -150,7 +150,7 @@ test("addresses that a server gives in turn have not left", () => {
   }
 })
 
-test("a name that is followed is asked for when its time is over, and not more often than once a second", () => {
+test("a name that is followed is asked for when its time is over, and not more often than once per second", () => {
   const world = new World(0)
   world.cache.follow("a")
   world.answer("a", "10.0.0.1")

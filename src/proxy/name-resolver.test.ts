@@ -4,7 +4,7 @@ import { HandTimers } from "../../test/support/hand-timers.ts"
 import { familyGraceMs, NameResolver, type NameSystem, type Query } from "./name-resolver.ts"
 import { parseHosts, parseResolvConf } from "./system-names.ts"
 
-test("a name in the hosts file is found without asking anybody, also with a dot behind it", () => {
+test("a name in the hosts file is found without asking a server, also with a dot behind it", () => {
   const world = new World({ hosts: () => parseHosts("10.0.0.1 app.internal\n") })
   for (const name of ["app.internal", "App.Internal", "app.internal."])
     assert.deepEqual(world.look(name).addresses, ["10.0.0.1"])
@@ -35,7 +35,7 @@ test("both families are asked for; the second has a little time when the first i
   world.timers.advance(familyGraceMs)
   assert.deepEqual(half.addresses, ["10.0.0.2"])
   world.one(6, "b.example", ["2001:db8::2"])
-  assert.deepEqual(half.addresses, ["10.0.0.2"], "it is answered once")
+  assert.deepEqual(half.addresses, ["10.0.0.2"], "it is resolved once")
   assert.equal(world.timers.pending, 0)
 })
 
@@ -104,7 +104,7 @@ interface Looked {
   error?: NodeJS.ErrnoException
 }
 
-/** A resolver before servers that answer when they are told to; the system knows every name. */
+/** A resolver before servers that respond when they are told to; the system knows every name. */
 class World {
   readonly timers = new HandTimers()
   readonly asked: string[] = []

@@ -27,7 +27,7 @@ export class OwnListeners {
 
   /**
    * Whether a connection to this host and port would end at one of them. A name other than localhost is not looked up:
-   * what it leads to is asked when it is dialled. Loopback addresses count as one. Cold: once a connection.
+   * what it leads to is asked when it is dialled. Loopback addresses count as one. Cold: once per connection.
    */
   has(host: string, port: number): boolean {
     return this.#listeners.some((listener) => listener.port === port && this.#leadsTo(listener, host))

@@ -58,7 +58,7 @@ test("while one has its turn another waits, whatever the order of its ports, and
   assert.equal(await isBusy(two), "free")
 })
 
-test("one that is killed in its turn holds up nobody", async (t) => {
+test("one that is killed in its turn holds up no other", async (t) => {
   const [port] = (await freePorts(1)) as [number]
   const code = `const { takePorts } = await import(${JSON.stringify(new URL("./ports.ts", import.meta.url).href)})
     await takePorts({ host: "127.0.0.1", port: ${port} })

@@ -20,7 +20,7 @@ test("standing still begins anew with each beat", () => {
   assert.equal(stillness.look(8, 750), 250)
 })
 
-test("a look that comes late blames nobody for the time in which the looking thread stood still itself", () => {
+test("a look that comes late blames no thread for the time in which the looking thread stood still itself", () => {
   const stillness = new Stillness(0, 0)
   assert.equal(stillness.look(0, lookMs), lookMs)
   // The machine was suspended for an hour.

@@ -17,7 +17,7 @@ test("a slow first address is not given up when the next begins, and takes all o
   assert.deepEqual(run.open(), ["a"])
   assert.equal(run.timers.pending, 0)
   run.connect("b")
-  assert.deepEqual(run.won, ["a"], "who comes second comes too late")
+  assert.deepEqual(run.won, ["a"], "the second comes too late")
 })
 
 test("an address that fails makes room for the next at once, and those that are slow go on", () => {

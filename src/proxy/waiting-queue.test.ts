@@ -151,7 +151,7 @@ test("in a full queue the client with most places gives up its last to one that 
     greedy.map(({ givenUp }) => givenUp),
     [undefined, undefined, "queue_full", "queue_full", undefined],
   )
-  // Each of the three has one or two now: nobody would be better off.
+  // Each of the three has one or two now: none would be better off.
   assert.ok(!queue.push(new Request("a"), 1_000))
   assert.ok(!queue.push(new Request("greedy"), 1_000))
   assert.ok(queue.push(new Request("c"), 1_000))

@@ -91,7 +91,7 @@ class Ended implements EndedRequest {
 
 export interface EngineOptions {
   readonly scenario: Scenario
-  /** Mean rate of arrivals, requests a second. */
+  /** Mean rate of arrivals, requests per second. */
   readonly rate: number
   readonly requests: number
   readonly balancers: number

@@ -11,7 +11,7 @@ import type { Fault, Scenario } from "./scenario.ts"
 const names: readonly PolicyName[] = ["auto", "price", "mix", "shadow-price"]
 const rate = 100
 
-/** 100 requests a second for 200 s on three backends and one more that announces `factor` times as much. */
+/** 100 requests per second for 200 s on three backends and one more that announces `factor` times as much. */
 function withLarge(factor: number, faults: readonly Fault[]): Scenario {
   return scenario({
     resources: resourcesOf("rate", "rate"),

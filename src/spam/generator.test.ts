@@ -169,7 +169,7 @@ const failures = (records: Records): number => Object.values(records.errors).red
 /** Answers at once, but stands still for the second second: whoever comes then is answered at its end. */
 const stalls: Serve = (now) => (now >= 2_000 && now < 3_000 ? 3_000 : now)
 
-test("a stall of a second at 100 requests a second: the percentiles are the analytic truth", async () => {
+test("a stall of a second at 100 requests per second: the percentiles are the analytic truth", async () => {
   const records = await run({ serve: stalls }, { phases: steady(100, 5_000) })
   const latency = Histogram.from(records.fromIntended)
   // 500 requests, 100 of them due in the stall at 10 ms distances: they wait 1000, 990, … 10 ms. The n-th largest is
@@ -209,7 +209,7 @@ test("a closed loop meets the stall with as many requests as it has connections"
 })
 
 for (const rate of [10, 100, 1_000]) {
-  test(`a target that takes 5 ms is seen to take 5 ms at ${rate} requests a second`, async () => {
+  test(`a target that takes 5 ms is seen to take 5 ms at ${rate} requests per second`, async () => {
     const records = await run({ serve: (now) => now + 5 }, { phases: steady(rate, 5_000) })
     assert.equal(records.answered, rate * 5)
     for (const dump of [records.fromIntended, records.fromSent]) {

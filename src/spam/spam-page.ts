@@ -106,7 +106,13 @@ function rateFigure({ series, target, countedMs }: SpamResult): Figure {
     svg: linePlot({
       title: `${target}: requests over time`,
       x: timeAxis(series),
-      y: { label: "requests a second", min: 0, max: (most / widthMs) * 1_100, scale: "linear", format: rate },
+      y: {
+        label: "requests per second",
+        min: 0,
+        max: (most / widthMs) * 1_100,
+        scale: "linear",
+        format: rate,
+      },
       lines: [lineOf("sent", 0), lineOf("answered", 2), lineOf("failed", 1)],
       marks: [],
     }),

@@ -26,7 +26,7 @@ export interface SpamRun {
 }
 
 /**
- * Starts a run. `onProgress` is told a few times a second.
+ * Starts a run. `onProgress` is told a few times per second.
  *
  * The result rejects only when a thread dies of a bug; a target that does not answer is a result.
  */

@@ -6,7 +6,7 @@ import type { TcpAddress } from "../../src/cluster/snapshot.ts"
 import { pause } from "./relay.ts"
 import type { Cleaner } from "./processes.ts"
 
-/** Listens, tells its port, and then stands still until it is woken: nobody accepts what the kernel has taken. */
+/** Listens, tells its port, and then stands still until it is woken: what the kernel has taken is not accepted. */
 const listener = `
   const { parentPort, workerData } = require("node:worker_threads")
   const server = require("node:net").createServer()
@@ -16,8 +16,8 @@ const listener = `
   })`
 
 /**
- * Fills the queue of a listener that accepts nobody: from then on the kernel drops who knocks, without a word. From
- * `wake` on all are accepted, who knock again as the system does after a second.
+ * Fills the queue of a listener that accepts no connection: from then on the kernel drops new ones without a word.
+ * From `wake` on all are accepted that try again, as the system does after a second.
  */
 export async function blackHole(cleaner: Cleaner): Promise<TcpAddress & { readonly wake: () => void }> {
   const bell = new Int32Array(new SharedArrayBuffer(4))

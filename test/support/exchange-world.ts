@@ -182,7 +182,7 @@ export function exchangeWorld(
   return { owner, fleet, routes, table, counters, deadlines, busy, client }
 }
 
-/** Connects in the next turn, to nobody. */
+/** Connects in the next turn, to no server. */
 function dialerInto(busy: FakeBackendConnection[]): Dialer {
   const dialer: Pick<Dialer, "prepare" | "follow" | "hasLeft" | "dial"> = {
     prepare() {},

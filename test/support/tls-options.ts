@@ -17,7 +17,7 @@ export function tlsOptions(material: TlsMaterial, change: Partial<TlsOptions> = 
   }
 }
 
-/** A client's connection within TLS, open. Nobody has signed the certificates of tests. */
+/** A client's connection within TLS, open. The certificates of tests are signed by no authority. */
 export async function dialTls(t: TestContext, port: number): Promise<Wire> {
   const socket = connect({ host: "127.0.0.1", port, rejectUnauthorized: false })
   t.after(() => socket.destroy())

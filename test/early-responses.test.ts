@@ -1,4 +1,4 @@
-/** Clients that write all of a request before they read, and are answered before they are done (RFC 9112 9.6). */
+/** Clients that write all of a request before they read, and whose response comes before they are done (RFC 9112 9.6). */
 import assert from "node:assert/strict"
 import { randomBytes } from "node:crypto"
 import { after, test, type TestContext } from "node:test"
@@ -155,7 +155,7 @@ test("a client that expects 100 is told 413 without having sent its body, and th
   await until("it is closed", () => counters.total("closed") === 1)
 })
 
-test("a balancer that stops still reads on for a client that it has answered early", async (t) => {
+test("a balancer that stops still reads on for a client whose response came early", async (t) => {
   const { client, plane, counters } = await relay(t, [await scripted(t, () => {})], {
     ...small,
     timeouts: { drainMs: 8_000 },
@@ -163,7 +163,7 @@ test("a balancer that stops still reads on for a client that it has answered ear
   const wire = await client()
   wire.socket.pause()
   wire.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${uploadBytes}\r\n\r\n`)
-  await until("it is answered", () => counters.errors()["body_too_large"] === 1)
+  await until("its response is sent", () => counters.errors()["body_too_large"] === 1)
   const stopped = plane.stop()
   await upload(wire, framings["with a length"])
   assert.equal((await wire.response()).status, 413)
@@ -182,7 +182,7 @@ test("a client that writes on for ever is read until timeouts.linger", async (t)
   await until("it is given up", () => counters.total("closed") === 1)
 })
 
-test("a client that has been answered and stands still is waited for timeouts.lingerIdle", async (t) => {
+test("a client that has its response and stands still is waited for timeouts.lingerIdle", async (t) => {
   const { client, counters } = await relay(t, [], { timeouts: { lingerIdleMs: 100 } })
   const wire = await client()
   wire.socket.allowHalfOpen = true
