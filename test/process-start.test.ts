@@ -3,16 +3,18 @@ import assert from "node:assert/strict"
 import { spawnSync } from "node:child_process"
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { test, type TestContext } from "node:test"
 import { scratch } from "./support/command-line.ts"
 import {
@@ -131,11 +133,52 @@ test("a Node.js that is not safe, but can become another program, does: there is
   ])
   await until(serve.said, () => serve.said().includes("traffic on"), 30_000)
   const { words } = processes().find(({ pid }) => pid === serve.pid)!
-  assert.match(words, /--disable-sigusr1 .*main\.[tj]s serve/)
+  assert.match(words, /--disable-sigusr1 .*bin\/linebacker serve/)
   assert.deepEqual(childrenOf(serve.pid), [])
   serve.process.kill("SIGTERM")
   assert.equal(await serve.ended, 0)
   assert.doesNotMatch(serve.said(), /Warning/)
+})
+
+test("a pinned Node.js that has stayed from an earlier version is not used", () => {
+  const copy = join(folder, "stale")
+  const pinned = join(copy, "node_modules", `node-linux-${process.arch}`)
+  mkdirSync(join(copy, "bin"), { recursive: true })
+  mkdirSync(join(pinned, "bin"), { recursive: true })
+  for (const name of ["linebacker", "oldest-node.cjs"]) {
+    copyFileSync(join(dirname(launcher), name), join(copy, "bin", name))
+  }
+  writeFileSync(join(pinned, "package.json"), '{"version": "24.21.0"}')
+  symlinkSync(process.execPath, join(pinned, "bin", "node"))
+  const words = [...nodeOfVersion("22.20.0"), join(copy, "bin", "linebacker"), "--help"]
+  const { status, stderr } = spawnSync(process.execPath, words, { encoding: "utf8", timeout: 60_000 })
+  assert.equal(status, 1)
+  assert.match(stderr, /^linebacker: needs Node\.js .* not installed, or too old itself\.$/m)
+})
+
+test("such a Node.js that npm has started ends with npm, also in its second life", async (t) => {
+  const { words } = await freeListeners()
+  // npm lives as long as this shell: what it started has no chance to be told of its end.
+  const npm = started(t, "sh", [
+    "-c",
+    'npm_lifecycle_event=start "$@" & wait',
+    "-",
+    process.execPath,
+    ...nodeOfVersion("22.20.0"),
+    launcher,
+    "serve",
+    "-c",
+    file("npm.yaml", "workers: 1\n"),
+    ...words,
+  ])
+  await until(npm.said, () => npm.said().includes("traffic on"), 30_000)
+  const [serve] = childrenOf(npm.pid)
+  npm.process.kill("SIGKILL")
+  await until(
+    () => `it has ended; it said: ${npm.said()}`,
+    () => !isAlive(serve!.pid),
+    30_000,
+  )
 })
 
 test("where memory is little the heap of the main thread is less, in the same process, unless it was set", async (t) => {
@@ -164,6 +207,7 @@ function helpWith(env: NodeJS.ProcessEnv): void {
   const { status, stderr } = spawnSync(process.execPath, [launcher, "--help"], {
     env: { PATH: process.env["PATH"], HOME: "/nonexistent", ...env },
     encoding: "utf8",
+    timeout: 60_000,
   })
   assert.deepEqual([status, stderr], [0, ""])
 }
@@ -187,6 +231,10 @@ test("compiled code is kept in a folder of the user's own, and nowhere else", (t
   // No folder can be made there.
   writeFileSync(join(folder, "file"), "")
   helpWith({ XDG_CACHE_HOME: join(folder, "file") })
+  // A home that is not there stays so; in /proc the system says that a parent is missing, whatever there is.
+  helpWith({ XDG_CACHE_HOME: undefined, HOME: join(folder, "no-home") })
+  assert.ok(!existsSync(join(folder, "no-home")))
+  helpWith({ XDG_CACHE_HOME: undefined, HOME: "/proc" })
   t.after(() => rmSync(shared, { recursive: true, force: true }))
 })
 
