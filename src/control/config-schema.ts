@@ -190,7 +190,7 @@ const affinityShape = {
     // Browsers take no cookie with a dot at the end of its domain.
     .transform(normalHost)
     .optional()
-    .describe("The cookie is sent to all hosts below this one; absent is to the host that set it."),
+    .describe("The cookie is sent to this host and all below it; when absent, only to the host that set it."),
   path: matching(
     /^\/[\x21-\x3a\x3c-\x7e]{0,1023}$/,
     'a path that starts with "/", without blanks and semicolons',
@@ -294,7 +294,7 @@ const schema = mapping({
     .default("linebacker")
     .describe("How Via names this balancer."),
   listen: endpoint(":5252", "").describe(
-    "Where traffic arrives; :port is every interface, a name all of its addresses.",
+    "Where traffic arrives; :port is every interface, and a name is all of its addresses.",
   ),
   tls,
   proxyProtocol: section("The PROXY protocol, versions 1 and 2, from balancers before this one.", {
@@ -360,7 +360,7 @@ const schema = mapping({
       .array(matching(/^[A-Za-z0-9._-]{1,253}$/, "a host name"), { error: "a list of host names" })
       .max(64, { error: "a list of at most 64 host names" })
       .default([])
-      .describe("Names by which backends ask, besides addresses and names without a dot; with a token, any."),
+      .describe("Names that Host may have, besides addresses and names without a dot; with a token any may."),
     allowForeignAddresses: flag(false).describe("Whether a peer may announce another's address."),
     unixFolders: z
       .array(z.string({ error: folderExpected }).refine(isFolder, { error: folderExpected }), {
@@ -401,7 +401,7 @@ const schema = mapping({
     path: matching(/^\/[\x21-\x7e]{0,1023}$/, 'a path that starts with "/"').default("/healthz"),
     statuses: listOf(statusRange, "statuses", 32)
       .prefault(["200-299"])
-      .describe("What an http check is passed with: 2xx by default; a redirect is not followed."),
+      .describe("The statuses with which an http check passes; a redirect is not followed."),
     interval: duration(formatDuration(checkTimesDefault.intervalMs), 10),
     timeout: duration(formatDuration(checkTimesDefault.timeoutMs), 10),
     fall: integer(1, 100, checkTimesDefault.fall).describe("Failed checks in a row that eject a backend."),
@@ -410,10 +410,10 @@ const schema = mapping({
   backends: section("How backends are spoken to.", {
     nameTtl: duration("5s", 0, hour).describe("How long the addresses of a DNS name count."),
     nameKeep: duration("1h", 0, 7 * 24 * hour).describe(
-      "How long they count in all while the name cannot be resolved.",
+      "How long the addresses of a DNS name count in all while it cannot be resolved.",
     ),
     resolver: oneOf(["direct", "system"], "direct").describe(
-      "direct: /etc/hosts and DNS are asked at once for all names; system: getaddrinfo, which takes a few at a time.",
+      "direct: /etc/hosts and DNS, for all names at once; system: getaddrinfo, which takes a few names at a time.",
     ),
     proxyProtocol: oneOf(["none", "v1", "v2"], "none").describe(
       "Whether backends are told of the client by the PROXY protocol; connections are not shared then.",
@@ -478,7 +478,7 @@ const schema = mapping({
     ),
     idlePerBackendMax: integer(0, 10_000, 64).describe("Idle connections of one worker to one backend."),
     requestsPerBackendConnectionMax: integer(1, 1_000_000_000, 10_000).describe(
-      "Requests of a backend connection; it may end up to a fifth earlier, so that not all end at once.",
+      "Requests that a backend connection carries; up to a fifth fewer, so that not all end at once.",
     ),
     requestsPerConnectionMax: integer(1, 1_000_000_000, 1_000).describe("Requests of a client connection."),
     chunkExtensionBytesMax: integer(0, 1_048_576, bodyLimitsDefault.chunkExtensionBytesMax).describe(
@@ -488,7 +488,7 @@ const schema = mapping({
       "The trailer section of one body, bytes.",
     ),
     interimBytesPerSecondMax: integer(1_024, 1_073_741_824, 1_048_576).describe(
-      "Interim responses (1xx) from one backend connection, bytes.",
+      "Interim responses (1xx) from one backend connection, bytes per second.",
     ),
     queueMax: integer(0, 1_000_000, 1_024).describe("Requests that wait for room."),
     bodyBytesMax: integer(0, Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER).describe(
@@ -507,7 +507,7 @@ const schema = mapping({
     clientIdle: duration("75s").describe("A client connection between requests."),
     clientBody: duration("60s").describe("Between two pieces of a request's body."),
     clientHalfClosed: duration("1s", 0, 24 * 7 * hour).describe(
-      "Without a byte to write to a client that has ended its side; 0s ends its exchange at once.",
+      "How long a client that has ended its side is served without a byte to write to it; 0s is not at all.",
     ),
     linger: duration("30s").describe(
       "Reading and discarding the rest of a request whose response came early, so that its client can read that.",
@@ -520,7 +520,7 @@ const schema = mapping({
     exchange: duration("0s", 0, 24 * 7 * hour).describe("A whole exchange; 0s is no limit."),
     backendIdle: duration("55s").describe("A backend connection between requests."),
     backendAge: duration("10m", 0).describe(
-      "A backend connection in all, but for a request that runs; up to a fifth earlier. 0s is no limit.",
+      "The age at which a backend connection ends, once it carries no request; up to a fifth earlier. 0s is no limit.",
     ),
     queue: duration("5s").describe("Waiting for room."),
     drain: duration("30s", 0).describe("Exchanges that still run when the balancer stops."),
@@ -531,7 +531,7 @@ const schema = mapping({
       "When it stops: how long /readyz fails, and every response closes its connection, before the listeners close.",
     ),
     threadStill: duration("5s", 1_000).describe(
-      "A data-plane thread that stands still, before it is ended and replaced.",
+      "How long a data-plane thread may stand still before it is ended and replaced.",
     ),
   }),
   requests: section("What is taken from clients.", {
