@@ -1,4 +1,6 @@
-/** Clients that write all of a request before they read, and whose response comes before they are done (RFC 9112 9.6). */
+/**
+ * Clients that write all of a request before they read, and whose response comes before they are done (RFC 9112 9.6).
+ */
 import assert from "node:assert/strict"
 import { randomBytes } from "node:crypto"
 import { after, test, type TestContext } from "node:test"

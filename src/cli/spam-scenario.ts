@@ -290,7 +290,9 @@ async function askedOf(given: Given, written: Scenario, seed: number): Promise<A
   }
 }
 
-/** So that load 1 is about 200 requests per second for each core, and the scenario is not more than 50 times as fast. */
+/**
+ * So that load 1 is about 200 requests per second for each core, and the scenario is not more than 50 times as fast.
+ */
 export function speedFor(thetaStar: number): number {
   const speed = (ratePerCore * availableParallelism()) / thetaStar
   return Number(Math.min(speedMax, speed).toPrecision(3))

@@ -200,7 +200,8 @@ test("with utilization alone a slow backend is found too, as far as the mixes le
 })
 
 test("a space is learned from how much is held", () => {
-  // 20 requests per second that take 500 ms and hold 3 each: 30 of 100 on average, with Poisson's variance of 10 requests.
+  // 20 requests per second that take 500 ms and hold 3 each: 30 of 100 on average, with Poisson's variance of 10
+  // requests.
   const kinds = resourcesOf("space")
   const snapshot = snapshotOf([[100]])
   const routes: RouteList = { version: 1, rules: [], learned: ["GET /a"] }

@@ -34,7 +34,7 @@ export interface ObservationBatch {
     readonly counts: Float64Array
     /** The mean utilization by resource, NaN where none was reported. */
     readonly utilization: Float64Array
-    /** The mean of the requests per second that it said it answers, whoever sent them; NaN where it said nothing. */
+    /** The mean of the requests per second that it said it serves, from all senders; NaN where it said nothing. */
     readonly rps: Float64Array
   }
 }

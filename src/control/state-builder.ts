@@ -57,7 +57,7 @@ export class StateBuilder {
     this.#startedAt = sources.clock.now()
   }
 
-  /** Takes a sample for the rates; to be called about once per second whether or not anybody looks. */
+  /** Takes a sample for the rates; to be called about once per second whether or not a page is open. */
   sample(): void {
     const { registry, counters, clock, now } = this.#sources
     const at = clock.now()

@@ -28,7 +28,7 @@ test("while a client takes no interim responses its backend's time for the final
 })
 
 for (const [whose, field] of [
-  ["anybody's", ""],
+  ["free for all clients", ""],
   ["its client's own", "Authorization: NTLM TlRM\r\n"],
 ] as const) {
   test(`what went through a tunnel reaches the backend after the client has gone, where the connection is ${whose}`, async () => {

@@ -92,7 +92,9 @@ export class BackendPool {
     for (const connection of this.#owned) connection.retire()
   }
 
-  /** Cold, several times per second: closes what is idle and leads to addresses that the backend's name no longer has. */
+  /**
+   * Cold, several times per second: closes what is idle and leads to addresses that the backend's name no longer has.
+   */
   follow(): void {
     if (this.#open === 0) return
     this.#context.dialer.follow(this.destination)

@@ -1,6 +1,6 @@
 /**
- * Hot path: writes to a socket whose other side may be behind. What waits is bounded in number too, since each piece costs
- * a hundred bytes and more however small it is. Benchmark: bench/relay.ts.
+ * Hot path: writes to a socket whose other side may be behind. What waits is bounded in number too, since each piece
+ * costs a hundred bytes and more however small it is. Benchmark: bench/relay.ts.
  */
 import type { Socket } from "node:net"
 
@@ -13,7 +13,9 @@ export class BoundedWrites {
   /** Writes since all that was written had left. */
   #waitingPieces = 0
 
-  /** @param onTaken told that a piece has left of which `write` said false, where the socket's `drain` does not tell it */
+  /**
+   * @param onTaken told that a piece has left of which `write` said false, where the socket's `drain` does not tell it
+   */
   constructor(socket: Socket, onTaken: () => void) {
     this.#socket = socket
     this.#onTaken = onTaken

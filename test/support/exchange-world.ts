@@ -69,8 +69,8 @@ export class FakeSocket {
     return this.takes
   }
 
-  // Where write errors are outlived, these hooks of streams are called (src/proxy/write-errors.ts), and where reading goes
-  // on, a stream's push has its state here (src/proxy/direct-reading.ts).
+  // Where write errors are outlived, these hooks of streams are called (src/proxy/write-errors.ts), and where reading
+  // goes on, a stream's push has its state here (src/proxy/direct-reading.ts).
   /* oxlint-disable eslint/no-underscore-dangle */
   readonly _readableState = {}
   _write(): void {}

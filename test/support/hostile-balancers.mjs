@@ -35,7 +35,7 @@ const answers = {
 
 /** Of the hostile side, which would keep the process alive. */
 const sockets = new Set()
-const balancers = { "nobody listens": "http://127.0.0.1:1", "no such name": "http://nowhere.invalid:1" }
+const balancers = { "no listener": "http://127.0.0.1:1", "no such name": "http://nowhere.invalid:1" }
 const servers = await Promise.all(
   Object.entries(answers).map(async ([name, answer]) => {
     const server = createServer((socket) => {
