@@ -207,6 +207,7 @@ function helpWith(env: NodeJS.ProcessEnv): void {
   const { status, stderr } = spawnSync(process.execPath, [launcher, "--help"], {
     env: { PATH: process.env["PATH"], HOME: "/nonexistent", ...env },
     encoding: "utf8",
+    cwd: folder,
     timeout: 60_000,
   })
   assert.deepEqual([status, stderr], [0, ""])
@@ -235,6 +236,8 @@ test("compiled code is kept in a folder of the user's own, and nowhere else", (t
   helpWith({ XDG_CACHE_HOME: undefined, HOME: join(folder, "no-home") })
   assert.ok(!existsSync(join(folder, "no-home")))
   helpWith({ XDG_CACHE_HOME: undefined, HOME: "/proc" })
+  for (const home of ["", "relative"]) helpWith({ XDG_CACHE_HOME: undefined, HOME: home })
+  assert.ok(!existsSync(join(folder, ".cache")) && !existsSync(join(folder, "relative")))
   t.after(() => rmSync(shared, { recursive: true, force: true }))
 })
 
