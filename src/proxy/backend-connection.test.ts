@@ -46,3 +46,20 @@ for (const [whose, field] of [
     assert.equal(world.owner.descriptors.open, 0)
   })
 }
+
+test("a connection whose request has not all left when the response ends carries no other client's", async () => {
+  for (const [left, gone] of [
+    [1, "closed"],
+    [0, undefined],
+  ] as const) {
+    const world = exchangeWorld(new VirtualClock())
+    const { socket } = world.client()
+    socket.push(Buffer.from(get()))
+    await Promise.resolve()
+    const backend = world.busy[0]!
+    backend.socket.writableLength = left
+    backend.say(Buffer.from("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"))
+    assert.deepEqual([backend.socket.gone, world.table.isIdle(0) && world.table.isIdle(1)], [gone, true])
+    socket.emit("close")
+  }
+})

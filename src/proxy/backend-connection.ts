@@ -555,9 +555,11 @@ export class BackendConnection implements Limited {
       this.#advance(exchange, this.#followers, bytes, at, to)
       return
     }
+    // A response to what has not even left is to something else, or is early: what is left of the request stands in the way.
+    const isSent = this.#requestSent && this.socket.writableLength === 0
     const exact = at === to && this.#gathered === undefined
     const keeps = this.#keeps && this.#idleMs > 0 && !this.#mustClose && !this.#isSpent
-    if (exact && this.#requestSent && keeps) {
+    if (exact && isSent && keeps) {
       this.reused = true
       this.#becomeIdle()
     } else this.#close()
