@@ -217,6 +217,21 @@ test("every default of the JSON Schema is a valid value", () => {
   }
 })
 
+test("every setting of the sections says what it is", () => {
+  const undescribed = (schema: object, path: string): string[] => {
+    const { properties = {}, description } = schema as {
+      readonly properties?: Readonly<Record<string, object>>
+      readonly description?: string
+    }
+    const own = description === undefined && path !== "" ? [path] : []
+    return [
+      ...own,
+      ...Object.entries(properties).flatMap(([key, part]) => undescribed(part, `${path}/${key}`)),
+    ]
+  }
+  assert.deepEqual(undescribed(configJsonSchema(["price"]), ""), [])
+})
+
 test("the cookie of affinity is as browsers will take it: Secure with SameSite=None, Partitioned or such a name", () => {
   assert.deepEqual(cookieOf({}), cookieDefault)
   for (const sameSite of ["none", "None"])

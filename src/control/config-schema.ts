@@ -398,12 +398,18 @@ const schema = mapping({
     kind: oneOf(["tcp", "http"], "tcp").describe(
       "tcp: a connection opens; http: the response to a GET has one of statuses.",
     ),
-    path: matching(/^\/[\x21-\x7e]{0,1023}$/, 'a path that starts with "/"').default("/healthz"),
+    path: matching(/^\/[\x21-\x7e]{0,1023}$/, 'a path that starts with "/"')
+      .default("/healthz")
+      .describe("What an http check asks for."),
     statuses: listOf(statusRange, "statuses", 32)
       .prefault(["200-299"])
       .describe("The statuses with which an http check passes; a redirect is not followed."),
-    interval: duration(formatDuration(checkTimesDefault.intervalMs), 10),
-    timeout: duration(formatDuration(checkTimesDefault.timeoutMs), 10),
+    interval: duration(formatDuration(checkTimesDefault.intervalMs), 10).describe(
+      "The time between two checks of a backend that passes them.",
+    ),
+    timeout: duration(formatDuration(checkTimesDefault.timeoutMs), 10).describe(
+      "How long a check may take; one that takes longer has failed.",
+    ),
     fall: integer(1, 100, checkTimesDefault.fall).describe("Failed checks in a row that eject a backend."),
     rise: integer(1, 100, checkTimesDefault.rise).describe("Passed checks in a row that bring it back."),
   }),
@@ -436,8 +442,10 @@ const schema = mapping({
       "The form in which backends are asked for a load report with every request.",
     ),
     loadReports: mapping({
-      path: matching(/^\/[\x21-\x7e]{0,1023}$/, 'a path that starts with "/"'),
-      interval: duration("10s", 100),
+      path: matching(/^\/[\x21-\x7e]{0,1023}$/, 'a path that starts with "/"').describe(
+        "What is asked for with GET.",
+      ),
+      interval: duration("10s", 100).describe("The time between two questions to one backend."),
     })
       .optional()
       .describe("Where backends are asked for load reports beside traffic; absent is nowhere."),

@@ -429,6 +429,11 @@ test("a foreign name that points here is refused; addresses, neighbours and own 
   ]) {
     assert.match(await listed(listener, fields), /^HTTP\/1\.1 403 [^]*"foreign_host"/, fields)
   }
+  // All of them are told, not only the first, which alone would be right.
+  assert.match(
+    await listed(listener, "Host: front\r\nHost: evil.example"),
+    /Host \\"front, evil.example\\" is not one/,
+  )
   assert.match(await raw(listener, "GET /v1/backends HTTP/1.0\r\n\r\n"), /^HTTP\/1\.1 200 /)
 })
 

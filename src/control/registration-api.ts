@@ -197,7 +197,8 @@ class RegistrationApi {
     if (request.headers.host === undefined || namesNeighbour(request) || namesHost(request, this.#hosts)) {
       return undefined
     }
-    const message = `Host "${request.headers.host}" is no address, no name without a dot, and not in registration.hosts`
+    const hosts = request.headersDistinct["host"]?.join(", ")
+    const message = `Host "${hosts}" is not one address, one name without a dot, or one of registration.hosts`
     return { code: "foreign_host", message }
   }
 
