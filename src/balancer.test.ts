@@ -1,6 +1,5 @@
 import assert from "node:assert/strict"
 import { test, type TestContext } from "node:test"
-import { until } from "../test/support/processes.ts"
 import { createServer as createHttpServer } from "node:http"
 import { createServer } from "node:net"
 import type { AddressInfo } from "node:net"
@@ -12,6 +11,7 @@ import type { Config } from "./control/config.ts"
 import { parseConfig } from "./control/config-parse.ts"
 import type { ToWorker } from "./proxy/messages.ts"
 import { policies } from "./policies/index.ts"
+import { until } from "../test/support/until.ts"
 
 const listen = "127.0.0.1:0"
 
@@ -38,7 +38,7 @@ test("a request that comes before the first backend gets its response, whichever
   const balancer = await started(t, { timeouts: { firstMember: "1m", queue: "1m", unready: "0s" } })
   const { traffic, registration, admin } = balancer.listeners
   const answers = Array.from({ length: 8 }, () => fetch(`http://127.0.0.1:${traffic.port}/`))
-  await until("all wait", () => balancer.state().totals.requests === 8, 20_000)
+  await until("all wait", () => balancer.state().totals.requests === 8)
   assert.equal((await fetch(`http://127.0.0.1:${admin.port}/readyz`)).status, 503)
   const { port } = backend.address() as AddressInfo
   await fetch(`http://127.0.0.1:${registration.port}/v1/backends/b`, {
@@ -72,7 +72,7 @@ test("backends that start together are one snapshot each 20 ms at most, and none
     post.mock.calls
       .map(({ arguments: [message] }) => message as ToWorker)
       .flatMap((message) => (message.kind === "snapshot" ? [message.snapshot] : []))
-  await until("the thread knows that all serve", () => snapshots().at(-1)?.eligible.length === 200, 60_000)
+  await until("the thread knows that all serve", () => snapshots().at(-1)?.eligible.length === 200)
   assert.ok(snapshots().length <= (performance.now() - from) / 20 + 1, `${snapshots().length} snapshots`)
 })
 

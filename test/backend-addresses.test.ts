@@ -13,7 +13,8 @@ import { noIpv6 } from "./support/no-ipv6.ts"
 import { plainBackends } from "./support/backend-options.ts"
 import { blackHole } from "./support/black-hole.ts"
 import { asked, get, ok } from "./support/messages.ts"
-import { answering, answers, playing, refusing, relay, until } from "./support/relay.ts"
+import { answering, answers, playing, refusing, relay } from "./support/relay.ts"
+import { until } from "./support/until.ts"
 
 const answer = answers(() => ok("here"))
 

@@ -3,7 +3,8 @@ import assert from "node:assert/strict"
 import { createServer } from "node:net"
 import { test } from "node:test"
 import { asked, get, ok, post } from "./support/messages.ts"
-import { answering, answers, pause, playing, relay, scripted, until, type Wire } from "./support/relay.ts"
+import { answering, answers, pause, playing, relay, scripted, type Wire } from "./support/relay.ts"
+import { until } from "./support/until.ts"
 
 const bounded = { limits: { connectionsPerBackendMax: 1 } }
 

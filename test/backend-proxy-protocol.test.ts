@@ -9,7 +9,8 @@ import { type ProxyEnds, readProxyHeader } from "../src/proxy/proxy-protocol.ts"
 import { opened, plainBackends } from "./support/backend-options.ts"
 import { authority, type Issued } from "./support/authority.ts"
 import { asked, get, ok } from "./support/messages.ts"
-import { relay, type RelayChange, until, Wire } from "./support/relay.ts"
+import { relay, type RelayChange, Wire } from "./support/relay.ts"
+import { until } from "./support/until.ts"
 
 /** One connection as the backend sees it. */
 interface Told {

@@ -12,7 +12,8 @@ import { parseConfig } from "../src/control/config-parse.ts"
 import { policies } from "../src/policies/index.ts"
 import { authority } from "./support/authority.ts"
 import { get, ok } from "./support/messages.ts"
-import { answers, dial, playing, until } from "./support/relay.ts"
+import { answers, dial, playing } from "./support/relay.ts"
+import { until } from "./support/until.ts"
 
 test("backends announce a Unix socket and TLS, are checked there and serve; a wrong certificate keeps one out", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "linebacker-"))

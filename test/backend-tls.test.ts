@@ -14,7 +14,8 @@ import { plainBackends } from "./support/backend-options.ts"
 import { type Authority, authority } from "./support/authority.ts"
 import { asked, get, ok as okay, post } from "./support/messages.ts"
 import { framings, upload } from "./support/uploads.ts"
-import { answers, playing, relay, type RelayChange, type Script, until, type Wire } from "./support/relay.ts"
+import { answers, playing, relay, type RelayChange, type Script, type Wire } from "./support/relay.ts"
+import { until } from "./support/until.ts"
 
 const refuses: Script = (wire) => void wire.socket.once("data", () => wire.send("HTTP/1.1 400 Bad\r\n\r\n"))
 const ends: Script = (wire) => void wire.socket.once("data", () => wire.socket.destroy())

@@ -6,8 +6,9 @@ import { randomBytes } from "node:crypto"
 import { test } from "node:test"
 import { exchangeWorld } from "./support/exchange-world.ts"
 import { asked, codeOf, get, ok, post } from "./support/messages.ts"
-import { answering, pause, refusing, relay, type RelayChange, scripted, until } from "./support/relay.ts"
+import { answering, pause, refusing, relay, type RelayChange, scripted } from "./support/relay.ts"
 import { VirtualClock } from "./support/virtual-clock.ts"
+import { until } from "./support/until.ts"
 
 const collecting = (limits: RelayChange["limits"] = {}): RelayChange => ({
   limits: { collectedBytesMax: 1_048_576, ...limits },

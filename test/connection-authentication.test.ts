@@ -8,7 +8,8 @@ import { test, type TestContext } from "node:test"
 import { createServer } from "node:tls"
 import { authority } from "./support/authority.ts"
 import { asked, get, ok } from "./support/messages.ts"
-import { answers, playing, relay, scripted, type ScriptedBackend, until } from "./support/relay.ts"
+import { answers, playing, relay, scripted, type ScriptedBackend } from "./support/relay.ts"
+import { until } from "./support/until.ts"
 
 /** The end of credentials names the user; a handshake of two rounds has to be on one connection. */
 const proof = /^(?:Proxy-)?Authorization: \S+ (first|proof-of-(\w+)|(\w+))/im

@@ -17,7 +17,7 @@ import { readScenario } from "../src/sim/scenario-file.ts"
 import { readMix } from "../src/spam/mix-file.ts"
 import { blocksOf, commandsOf, type ShownCommand } from "./support/document-blocks.ts"
 import { setUp } from "./support/set-up.ts"
-import { until } from "./support/processes.ts"
+import { until } from "./support/until.ts"
 
 const root = join(import.meta.dirname, "..")
 const paths = [
@@ -75,7 +75,7 @@ test("every command in a document runs as it is printed", { skip: withoutNamespa
   const first = here.findIndex(({ text }) => text === "npm start")
   assert.notEqual(first, -1, "README shows npm start")
   const demonstration = start("npm start")
-  await until(demonstration.said, () => demonstration.said().includes("Linebacker is running"), 60_000)
+  await until(demonstration.said, () => demonstration.said().includes("Linebacker is running"))
   const [, token] = /Authorization: Bearer (\S+?)'/.exec(demonstration.said()) ?? []
   assert.ok(token !== undefined, "the demonstration prints its token")
   // What performance.md measures against.

@@ -6,17 +6,10 @@ import { randomBytes } from "node:crypto"
 import { after, test, type TestContext } from "node:test"
 import { certificateFolder, noOpenssl } from "./support/certificates.ts"
 import { codeOf, get, ok } from "./support/messages.ts"
-import {
-  type Relay,
-  relay,
-  type RelayChange,
-  type Script,
-  scripted,
-  until,
-  type Wire,
-} from "./support/relay.ts"
+import { type Relay, relay, type RelayChange, type Script, scripted, type Wire } from "./support/relay.ts"
 import { framings, upload, uploadBytes } from "./support/uploads.ts"
 import { dialTls, tlsOptions } from "./support/tls-options.ts"
+import { until } from "./support/until.ts"
 
 const ticketKeys = [randomBytes(48)]
 const folder = certificateFolder({ after })

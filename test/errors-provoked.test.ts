@@ -23,10 +23,10 @@ import {
   type RelayChange,
   type Script,
   scripted,
-  until,
   type Wire,
 } from "./support/relay.ts"
 import { tlsOptions } from "./support/tls-options.ts"
+import { until } from "./support/until.ts"
 
 /** `cut`: the response had begun and was broken off. `gone`: nobody is there to be told. */
 type Told = Message | "cut" | "gone"

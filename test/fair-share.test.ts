@@ -6,8 +6,9 @@ import type { BackendPool } from "../src/proxy/backend-pool.ts"
 import type { Fleet, Group } from "../src/proxy/fleet.ts"
 import { exchangeWorld } from "./support/exchange-world.ts"
 import { ok } from "./support/messages.ts"
-import { offering, relay, type RelayChange, scripted, until } from "./support/relay.ts"
+import { offering, relay, type RelayChange, scripted } from "./support/relay.ts"
 import { VirtualClock } from "./support/virtual-clock.ts"
+import { until } from "./support/until.ts"
 
 // ── by itself ─────────────────────────────────────────────────────────────────────────────────────────────────
 

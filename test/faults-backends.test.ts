@@ -6,7 +6,8 @@ import { test, type TestContext } from "node:test"
 import type { Address } from "../src/cluster/snapshot.ts"
 import { blackHole } from "./support/black-hole.ts"
 import { codeOf, get, ok, pathOf } from "./support/messages.ts"
-import { answering, pause, relay, scripted, until, Wire } from "./support/relay.ts"
+import { answering, pause, relay, scripted, Wire } from "./support/relay.ts"
+import { until } from "./support/until.ts"
 
 // ── before an answer ──────────────────────────────────────────────────────────────────────────────────────────
 

@@ -4,8 +4,9 @@ import { randomBytes } from "node:crypto"
 import { test } from "node:test"
 import { certificateFolder, noOpenssl } from "./support/certificates.ts"
 import { codeOf, get, ok, pathOf } from "./support/messages.ts"
-import { answering, pause, relay, scripted, until, unsent, type Wire } from "./support/relay.ts"
+import { answering, pause, relay, scripted, unsent, type Wire } from "./support/relay.ts"
 import { dialTls, tlsOptions } from "./support/tls-options.ts"
+import { until } from "./support/until.ts"
 
 // ── in numbers ────────────────────────────────────────────────────────────────────────────────────────────────
 

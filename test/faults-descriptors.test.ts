@@ -3,7 +3,8 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { Descriptors } from "../src/proxy/descriptors.ts"
 import { get, ok } from "./support/messages.ts"
-import { answering, pause, relay, routingOf, scripted, until } from "./support/relay.ts"
+import { answering, pause, relay, routingOf, scripted } from "./support/relay.ts"
+import { until } from "./support/until.ts"
 
 test("a client for which there is no descriptor is closed at once, and the next is let in when one has left", async (t) => {
   const descriptors = Descriptors.create(1)

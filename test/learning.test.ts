@@ -11,7 +11,8 @@ import type { NamedAmounts } from "../src/core/resources.ts"
 import { seeded } from "../src/core/rng.ts"
 import { policies } from "../src/policies/index.ts"
 import { systemClock } from "../src/system.ts"
-import { pause, until } from "./support/relay.ts"
+import { pause } from "./support/relay.ts"
+import { until } from "./support/until.ts"
 
 const listen = "127.0.0.1:0"
 

@@ -1,7 +1,8 @@
 /** Limits of an exchange beyond those of its head: size and speed of the body, time in all, hops. By raw sockets. */
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { answering, pause, relay, scripted, until } from "./support/relay.ts"
+import { answering, pause, relay, scripted } from "./support/relay.ts"
+import { until } from "./support/until.ts"
 
 const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 const post = (framing: string): string => `POST / HTTP/1.1\r\nHost: a\r\n${framing}\r\n\r\n`

@@ -2,17 +2,9 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { pathOf } from "./support/messages.ts"
-import {
-  chunked,
-  type Message,
-  pause,
-  relay,
-  type Script,
-  scripted,
-  until,
-  type Wire,
-} from "./support/relay.ts"
+import { chunked, type Message, pause, relay, type Script, scripted, type Wire } from "./support/relay.ts"
 import { storm } from "./support/storm.ts"
+import { until } from "./support/until.ts"
 
 /** An answer that names its request, in one of three framings. */
 function answerTo(request: Message, draw: number): Buffer {

@@ -9,9 +9,9 @@ import {
   relay,
   type RelayChange,
   scripted,
-  until,
   type Wire,
 } from "./support/relay.ts"
+import { until } from "./support/until.ts"
 
 const answerTo = (request: Message, fields = ""): string => {
   const body = `${request.start.split(" ")[1]}`

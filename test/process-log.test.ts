@@ -6,8 +6,9 @@ import { Agent, createServer } from "node:http"
 import { join } from "node:path"
 import { after, test, type TestContext } from "node:test"
 import type { StateView } from "../src/control/state-view.ts"
-import { ask, freeListeners, launcher, type Started, started, until } from "./support/processes.ts"
+import { ask, freeListeners, launcher, type Started, started } from "./support/processes.ts"
 import { scratch } from "./support/command-line.ts"
+import { until } from "./support/until.ts"
 
 const { file, folder } = scratch()
 const agent = new Agent({ keepAlive: false })
@@ -38,14 +39,11 @@ async function service(t: TestContext, stdout: "pipe" | number, stderr: "pipe" |
     stdio: ["ignore", stdout, stderr],
   })
   const at = `http://127.0.0.1:${admin}`
-  await until(
-    "it runs",
-    () =>
-      fetch(`${at}/healthz`).then(
-        (response) => response.ok,
-        () => false,
-      ),
-    30_000,
+  await until("it runs", () =>
+    fetch(`${at}/healthz`).then(
+      (response) => response.ok,
+      () => false,
+    ),
   )
   const address = backend.address()
   await fetch(`http://127.0.0.1:${registration}/v1/backends/a`, {
@@ -58,7 +56,7 @@ async function service(t: TestContext, stdout: "pipe" | number, stderr: "pipe" |
   })
   const state = async (): Promise<StateView> =>
     (await (await fetch(`${at}/api/v1/state`)).json()) as StateView
-  await until("its backend serves", async () => (await state()).totals.eligible === 1, 10_000)
+  await until("its backend serves", async () => (await state()).totals.eligible === 1)
   const provoke = async (): Promise<void> => {
     const response = await fetch(`${at}/api/v1/policy`, {
       method: "POST",
@@ -75,7 +73,7 @@ async function livesOn(t: TestContext, serve: Service, lost: number): Promise<vo
   await serve.provoke()
   await serve.provoke()
   assert.equal(await serve.ask(), 200)
-  await until("the lines are counted", async () => (await serve.state()).faults.linesLost >= lost, 5_000)
+  await until("the lines are counted", async () => (await serve.state()).faults.linesLost >= lost)
   t.diagnostic(`${(await serve.state()).faults.linesLost} lines are lost`)
   serve.process.kill("SIGTERM")
   assert.equal(await serve.ended, 0)

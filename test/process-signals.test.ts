@@ -18,8 +18,8 @@ import {
   linebacker,
   type Started,
   started,
-  until,
 } from "./support/processes.ts"
+import { until } from "./support/until.ts"
 
 const { file } = scratch()
 const agent = new Agent({ keepAlive: false })
@@ -44,7 +44,6 @@ async function says(program: Started, words: string): Promise<void> {
   await until(
     () => `it says "${words}"; it said: ${program.said()}`,
     () => program.said().includes(words),
-    30_000,
   )
 }
 
@@ -97,10 +96,10 @@ test("a backend, a load and the demonstration with its backends go on", async (t
   await says(backend, "listens on")
   await survives(backend)
   const load = linebacker(t, "spam", `http://127.0.0.1:${port}/`, "--rate=20", "--duration=10m")
-  await until("it is asked", async () => (await requestsOf(port!)) > 5, 30_000)
+  await until("it is asked", async () => (await requestsOf(port!)) > 5)
   await survives(load)
   const asked = await requestsOf(port!)
-  await until("it is still asked", async () => (await requestsOf(port!)) > asked, 30_000)
+  await until("it is still asked", async () => (await requestsOf(port!)) > asked)
   load.process.kill("SIGTERM")
   assert.equal(await load.ended, 0)
   assert.match(load.said(), /stopping: what was sent so far is summed up/)
@@ -150,7 +149,7 @@ test("a stop by several ways within a moment is one; one more after that ends th
     })
     held.length = 0
     const response = ask(traffic, agent)
-    await until("a request is under way", () => held.length > 0, 20_000)
+    await until("a request is under way", () => held.length > 0)
     for (const one of ["SIGINT", "SIGTERM", signal, signal] as const) serve.process.kill(one)
     await says(serve, "stopping")
     // A person needs longer than this to press Ctrl-C again.
@@ -167,13 +166,13 @@ test("SIGUSR1 opens no debugger, whenever in the start it comes", async (t) => {
   const { words } = await freeListeners()
   const serve = linebacker(t, "serve", "-c", file("start.yaml", "workers: 1\n"), ...words)
   // Before Node.js itself hears the signal it ends the process.
-  await until("Node.js runs", () => hears(serve.pid, constants.signals.SIGUSR1), 30_000)
+  await until("Node.js runs", () => hears(serve.pid, constants.signals.SIGUSR1))
   while (!serve.said().includes("traffic on")) {
     assert.ok(isAlive(serve.pid), serve.said())
     process.kill(serve.pid, "SIGUSR1")
     await new Promise((resolve) => setTimeout(resolve, 2))
   }
-  await until("no debugger is open", async () => !(await isDebugged(serve.pid)), 10_000)
+  await until("no debugger is open", async () => !(await isDebugged(serve.pid)))
   serve.process.kill("SIGTERM")
   assert.equal(await serve.ended, 0)
 })
@@ -197,7 +196,7 @@ test("nohup keeps a process from the hang-up of its terminal; without it that is
     const command = [process.execPath, launcher, "serve", "-c", config, ...words].join(" ")
     const output = survived ? ` > ${log} 2>&1 < /dev/null` : ""
     const terminal = started(t, "script", ["-qfc", `${prefix}${command}${output}`, "/dev/null"])
-    await until("it listens", () => isOpen(traffic), 30_000)
+    await until("it listens", () => isOpen(traffic))
     const shell = childrenOf(terminal.pid)
     const pids = [...shell, ...shell.flatMap(({ pid }) => childrenOf(pid))]
     const serve = pids.find(({ words: all }) => all.startsWith(process.execPath))!.pid
@@ -206,10 +205,10 @@ test("nohup keeps a process from the hang-up of its terminal; without it that is
     })
     terminal.process.kill("SIGKILL")
     if (survived) {
-      await until("it says so", () => readFileSync(log, "utf8").includes("SIGHUP: "), 10_000)
+      await until("it says so", () => readFileSync(log, "utf8").includes("SIGHUP: "))
       assert.ok(await isOpen(traffic))
       process.kill(serve, "SIGTERM")
     }
-    await until("it has ended", () => !isAlive(serve), 30_000)
+    await until("it has ended", () => !isAlive(serve))
   }
 })

@@ -16,6 +16,7 @@ import {
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { test, type TestContext } from "node:test"
+import { until } from "./support/until.ts"
 import { scratch } from "./support/command-line.ts"
 import {
   childrenOf,
@@ -27,7 +28,6 @@ import {
   processes,
   type Started,
   started,
-  until,
 } from "./support/processes.ts"
 
 const { folder, file } = scratch()
@@ -66,7 +66,7 @@ test("commands run in a folder that is gone, and say so; a file beside them is n
   ]
   for (const [words, says] of services) {
     const run = startedInGoneFolder(t, words)
-    await until(run.said, () => run.said().includes(says), 60_000)
+    await until(run.said, () => run.said().includes(says))
     run.process.kill("SIGTERM")
     assert.equal(await run.ended, 0)
     assert.doesNotMatch(run.said(), /^ {4}at /m)
@@ -108,7 +108,7 @@ test("of two that are started together one listens, and the other says that the 
   assert.equal(lost[0], 1)
   assert.match(lost[1].said(), /linebacker serve: port \d+ is busy/)
   const won = both.find((one) => one !== lost[1])!
-  await until(won.said, () => won.said().includes("traffic on"), 30_000)
+  await until(won.said, () => won.said().includes("traffic on"))
   won.process.kill("SIGTERM")
   assert.equal(await won.ended, 0)
 })
@@ -131,7 +131,7 @@ test("a Node.js that is not safe, but can become another program, does: there is
     file("execve.yaml", "workers: 1\n"),
     ...(await freeListeners()).words,
   ])
-  await until(serve.said, () => serve.said().includes("traffic on"), 30_000)
+  await until(serve.said, () => serve.said().includes("traffic on"))
   const { words } = processes().find(({ pid }) => pid === serve.pid)!
   assert.match(words, /--disable-sigusr1 .*bin\/linebacker serve/)
   assert.deepEqual(childrenOf(serve.pid), [])
@@ -171,13 +171,12 @@ test("such a Node.js that npm has started ends with npm, also in its second life
     file("npm.yaml", "workers: 1\n"),
     ...words,
   ])
-  await until(npm.said, () => npm.said().includes("traffic on"), 30_000)
+  await until(npm.said, () => npm.said().includes("traffic on"))
   const [serve] = childrenOf(npm.pid)
   npm.process.kill("SIGKILL")
   await until(
     () => `it has ended; it said: ${npm.said()}`,
     () => !isAlive(serve!.pid),
-    30_000,
   )
 })
 
@@ -190,7 +189,7 @@ test("where memory is little the heap of the main thread is less, in the same pr
   ] as const) {
     const words = ["serve", "-c", config, ...(await freeListeners()).words]
     const serve = started(t, process.execPath, ["--require", little, ...options, launcher, ...words])
-    await until(serve.said, () => serve.said().includes("traffic on"), 30_000)
+    await until(serve.said, () => serve.said().includes("traffic on"))
     const found = processes().find(({ pid }) => pid === serve.pid)!
     assert.ok(found.words.includes(`--max-old-space-size=${heap} `), found.words)
     assert.match(
@@ -247,10 +246,10 @@ test("a load that fails does not end the demonstration", async (t) => {
   const words = ["--spam", ...(await freeListeners()).words, `--backend-port=${await freePortRow(3)}`]
   const demo = started(t, process.execPath, [...node, launcher, "demo", ...words])
   const says = "the load has ended, the demonstration goes on: generator thread 0 ended without a result\n"
-  await until(demo.said, () => demo.said().includes(says), 60_000)
+  await until(demo.said, () => demo.said().includes(says))
   const [backend] = childrenOf(demo.pid)
   process.kill(backend!.pid, "SIGKILL")
-  await until(demo.said, () => /^backend-\d ended \(SIGKILL\)$/m.test(demo.said()), 30_000)
+  await until(demo.said, () => /^backend-\d ended \(SIGKILL\)$/m.test(demo.said()))
   assert.ok(isAlive(demo.pid))
   demo.process.kill("SIGINT")
   assert.equal(await demo.ended, 0)

@@ -18,15 +18,13 @@ import {
   launcher,
   type Started,
   started,
-  until,
 } from "./support/processes.ts"
+import { until } from "./support/until.ts"
 
 const { isSafe } = createRequire(import.meta.url)("../bin/oldest-node.cjs") as {
   readonly isSafe: (version: string) => boolean
 }
 const root = join(import.meta.dirname, "..")
-/** Longer than a stop may take: `timeouts.drain` and the backends' own time, on a machine that is busy. */
-const endMsMax = 60_000
 
 /** A Node.js in the PATH that the program does not run on itself, by which the launcher has to start another. */
 function olderNode(): string | undefined {
@@ -80,7 +78,6 @@ async function running(t: TestContext, by: "npm" | "launcher", node: string): Pr
   await until(
     () => `it runs; it said: ${top.said()}`,
     () => top.said().includes("Ctrl-C ends all of it."),
-    60_000,
   )
   const all = [top.pid, ...descendants(top.pid)]
   t.after(() => {
@@ -89,16 +86,12 @@ async function running(t: TestContext, by: "npm" | "launcher", node: string): Pr
   await announce(registration, backend.address(), admin)
   const sent = new Map<string, Promise<number | string>>()
   // Until one has been given to the backend that keeps it.
-  await until(
-    "a request is under way",
-    () => {
-      if (held.size > 0) return true
-      const path = `/${sent.size}`
-      sent.set(path, statusOf(traffic, path))
-      return false
-    },
-    20_000,
-  )
+  await until("a request is under way", () => {
+    if (held.size > 0) return true
+    const path = `/${sent.size}`
+    sent.set(path, statusOf(traffic, path))
+    return false
+  })
   const [path] = held.keys()
   const own = by === "npm" ? all.find((pid) => pid !== top.pid && childrenOf(pid).length > 0)! : top.pid
   return {
@@ -139,7 +132,7 @@ async function announce(registration: number, address: unknown, admin: number): 
         readonly totals: { readonly eligible: number }
       }
     ).totals.eligible
-  await until("it serves", async () => (await states()) === 4, 20_000)
+  await until("it serves", async () => (await states()) === 4)
 }
 
 function descendants(pid: number): number[] {
@@ -191,12 +184,12 @@ for (const { by, node, name } of starts) {
         const startedAt = performance.now()
         process.kill(pid, way.signal)
         const finishes = way.signal !== "SIGKILL" || way.to === "npm" || (way.to === "launcher" && !isOne)
-        if (finishes) await until("it stops", () => run.top.said().includes("stopping"), endMsMax)
+        if (finishes) await until("it stops", () => run.top.said().includes("stopping"))
         run.answer()
         assert.equal(typeof (await run.response), finishes ? "number" : "string")
         if (finishes) assert.equal(await run.response, 200)
         const code = await run.top.ended
-        await until("nothing is left", () => !run.all.some(isAlive), endMsMax)
+        await until("nothing is left", () => !run.all.some(isAlive))
         const ms = Math.round(performance.now() - startedAt)
         const lines = run.top.said().match(/stopping/g)?.length ?? 0
         inner.diagnostic(

@@ -15,11 +15,11 @@ import {
   type Script,
   scripted,
   settled,
-  until,
   type Wire,
 } from "./support/relay.ts"
 import { isOpen } from "./support/processes.ts"
 import { storm } from "./support/storm.ts"
+import { until } from "./support/until.ts"
 
 const close = "Connection: close\r\n"
 const joined = (...parts: readonly (string | Buffer)[]): Buffer =>
@@ -254,7 +254,7 @@ for (const [why, bytes, detail] of [
 ] as const) {
   test(`${why} is answered with 502 that names the code`, async (t) => {
     const backend = await answering(t, () => bytes)
-    const { client, counters } = await relay(t, [backend])
+    const { client, counters } = await relay(t, [backend], { limits: { interimBytesPerSecondMax: 1_024 } })
     const wire = await client()
     wire.send(get())
     let response = await wire.response()
@@ -818,7 +818,7 @@ test("a request that is under way to an idle connection when the listeners close
 
 test("clients that the system has let in when the listeners close are served, however many there are", async (t) => {
   const { plane, port } = await relay(t, [await answering(t, () => ok("done"))])
-  const sockets = Array.from({ length: 200 }, () => connect(port, "127.0.0.1"))
+  const sockets = Array.from({ length: 100 }, () => connect(port, "127.0.0.1"))
   const answers = sockets.map(async (socket) => {
     let text = ""
     socket.on("data", (bytes: Buffer) => (text += bytes.toString()))

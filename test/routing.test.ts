@@ -22,8 +22,8 @@ import {
   scripted,
   type Relay,
   type ScriptedBackend,
-  until,
 } from "./support/relay.ts"
+import { until } from "./support/until.ts"
 
 /** Backends that answer at once with whatever `fields` says. */
 function plain(t: TestContext, count: number, fields = ""): Promise<ScriptedBackend[]> {

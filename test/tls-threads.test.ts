@@ -13,7 +13,8 @@ import { explainStartError } from "../src/cli/start-error.ts"
 import { loadConfig } from "../src/control/config-file.ts"
 import { policies } from "../src/policies/index.ts"
 import { type CertificateFolder, certificateFolder, noOpenssl } from "./support/certificates.ts"
-import { freePorts, linebacker, until } from "./support/processes.ts"
+import { freePorts, linebacker } from "./support/processes.ts"
+import { until } from "./support/until.ts"
 
 const skip = noOpenssl
 
@@ -89,7 +90,7 @@ for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
       const { reused, status } = await ask(port, { maxVersion, servername: "a.example", session })
       assert.deepEqual([reused, status], [true, 503], `connection ${i}`)
     }
-    await until("all are closed", () => balancer.state().totals.connections === 0, 30_000)
+    await until("all are closed", () => balancer.state().totals.connections === 0)
     assert.deepEqual(balancer.state().totals.errors, { no_backend: 41 })
   })
 }
@@ -130,11 +131,7 @@ test(
       )
     assert.deepEqual([...new Set(await statuses())], [503], "its certificate is from an unknown authority")
     writeFileSync(folder.file("ca.pem"), own.cert)
-    await until(
-      "all requests are served",
-      async () => [...new Set(await statuses())].join() === "200",
-      30_000,
-    )
+    await until("all requests are served", async () => [...new Set(await statuses())].join() === "200")
   },
 )
 
@@ -176,15 +173,11 @@ test(
       new Set(await Promise.all(Array.from({ length: 12 }, async () => (await ask(port)).subject)))
 
     folder.make("a", ["renewed.example"])
-    await until(
-      "it is served by all",
-      async () => [...(await subjects())].join() === "renewed.example",
-      10_000,
-    )
+    await until("it is served by all", async () => [...(await subjects())].join() === "renewed.example")
     assert.match(log.join("\n"), /tls\.certificates\[0\]: renewed, for renewed\.example, /)
 
     writeFileSync(folder.file("a.pem"), "nonsense")
-    await until("it is said", () => log.some((line) => line.includes("stays in use")), 30_000)
+    await until("it is said", () => log.some((line) => line.includes("stays in use")))
     assert.deepEqual([...(await subjects())], ["renewed.example"])
   },
 )
@@ -200,18 +193,15 @@ test("a thread that replaces another has the certificates and the ticket key of 
   const { port } = balancer.listeners.tls!
   folder.make("a", ["renewed.example"])
   balancer.reloadCertificates()
-  await until("it is served", async () => (await ask(port)).subject === "renewed.example", 30_000)
+  await until("it is served", async () => (await ask(port)).subject === "renewed.example")
   const { session } = await ask(port, { maxVersion: "TLSv1.2" })
   await Promise.all(workers.slice(0, 2).map((worker) => worker.terminate()))
-  await until("there are others", () => workers.length === 4 && balancer.state().workers === 2, 30_000)
-  await until(
-    "they listen",
-    async () =>
-      ask(port).then(
-        () => true,
-        () => false,
-      ),
-    10_000,
+  await until("there are others", () => workers.length === 4 && balancer.state().workers === 2)
+  await until("they listen", async () =>
+    ask(port).then(
+      () => true,
+      () => false,
+    ),
   )
   for (let i = 0; i < 10; i++) {
     assert.equal((await ask(port, { maxVersion: "TLSv1.2", session: session! })).reused, true)
@@ -263,28 +253,21 @@ test(
     assert.equal(await checked.ended, 0, checked.said())
 
     const served = linebacker(t, "serve", "-c", folder.file("lb.yaml"))
-    await until(served.said, () => served.said().includes(`TLS on 127.0.0.1:${port}, `), 30_000)
+    await until(served.said, () => served.said().includes(`TLS on 127.0.0.1:${port}, `))
     assert.equal((await ask(port!)).subject, "a.example")
     writeFileSync(folder.file("a.key.pem"), "nonsense")
     served.process.kill("SIGHUP")
-    await until(
-      served.said,
-      () => served.said().includes("tls.certificates[0].key: expected a private key"),
-      5_000,
-    )
-    await until(
-      served.said,
-      () =>
-        served
-          .said()
-          .includes(
-            "SIGHUP: certificates were read again: 0 renewed, 1 refused, 0 as before; the configuration",
-          ),
-      5_000,
+    await until(served.said, () => served.said().includes("tls.certificates[0].key: expected a private key"))
+    await until(served.said, () =>
+      served
+        .said()
+        .includes(
+          "SIGHUP: certificates were read again: 0 renewed, 1 refused, 0 as before; the configuration",
+        ),
     )
     folder.make("a", ["renewed.example"])
     served.process.kill("SIGHUP")
-    await until(served.said, async () => (await ask(port!)).subject === "renewed.example", 30_000)
+    await until(served.said, async () => (await ask(port!)).subject === "renewed.example")
     served.process.kill("SIGTERM")
     assert.equal(await served.ended, 0)
 

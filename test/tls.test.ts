@@ -21,10 +21,10 @@ import {
   type RelayChange,
   scripted,
   settled,
-  until,
   Wire,
 } from "./support/relay.ts"
 import { tlsOptions } from "./support/tls-options.ts"
+import { until } from "./support/until.ts"
 
 const skip = noOpenssl
 const nothing = (): void => {}

@@ -1,7 +1,8 @@
 /** Upgrade: a tunnel after a 101 that was asked for, and in no other case. By raw sockets over a data plane. */
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { answering, pause, relay, scripted, until, unsent, type Wire } from "./support/relay.ts"
+import { answering, pause, relay, scripted, unsent, type Wire } from "./support/relay.ts"
+import { until } from "./support/until.ts"
 
 const ask =
   "GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nX-Key: 1\r\n\r\n"

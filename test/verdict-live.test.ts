@@ -11,14 +11,12 @@ import { join } from "node:path"
 import { after, test, type TestContext } from "node:test"
 import { chromium } from "playwright-core"
 import type { StateView } from "../src/control/state-view.ts"
-import { freePortRow, freePorts, linebacker, type Started, until } from "./support/processes.ts"
+import { freePortRow, freePorts, linebacker, type Started } from "./support/processes.ts"
+import { until } from "./support/until.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "linebacker-verdict-"))
 after(() => rmSync(folder, { recursive: true }))
 const { SCREENSHOTS: pictures } = process.env
-
-/** Longer than anything here takes, on a busy machine. */
-const patienceMs = 60_000
 
 interface Running extends Started {
   readonly traffic: number
@@ -43,7 +41,6 @@ ${settings}`,
   await until(
     () => `the balancer runs; it said: ${started.said()}`,
     () => started.said().includes("page on"),
-    patienceMs,
   )
   return { ...started, traffic, registration, admin }
 }
@@ -61,7 +58,7 @@ async function backends(t: TestContext, { admin, registration }: Running, count:
       `--announce=http://127.0.0.1:${registration}`,
     ),
   )
-  await until("all serve", async () => (await stateOf(admin)).totals.eligible === count, patienceMs)
+  await until("all serve", async () => (await stateOf(admin)).totals.eligible === count)
   return started
 }
 
@@ -78,7 +75,6 @@ async function saysInTime(situation: string, admin: number, tone: string, words:
       last = (await stateOf(admin)).verdict
       return last.tone === tone && words.test(last.words)
     },
-    patienceMs,
   )
   if (pictures !== undefined) await picture(admin, join(pictures, `${situation}.png`), words)
 }
@@ -88,7 +84,7 @@ async function picture(admin: number, path: string, words: RegExp): Promise<void
   try {
     const page = await browser.newPage({ viewport: { width: 1100, height: 620 } })
     await page.goto(`http://127.0.0.1:${admin}/`)
-    await page.locator("#verdict-words", { hasText: words }).waitFor({ timeout: 10_000 })
+    await page.locator("#verdict-words", { hasText: words }).waitFor({ timeout: 120_000 })
     await page.screenshot({ path })
   } finally {
     await browser.close()
@@ -156,7 +152,7 @@ test("a backend that is announced ten times as large responds with 500 to everyt
   const running = await balancer(t)
   await backends(t, running, 3)
   await announced(t, running, "faulty", 200, (path) => (path === "/healthz" ? 200 : 500))
-  await until("it serves", async () => (await stateOf(running.admin)).totals.eligible === 4, patienceMs)
+  await until("it serves", async () => (await stateOf(running.admin)).totals.eligible === 4)
   trickle(t, running.traffic, 10)
   await saysInTime(
     "04-one-fails",
@@ -173,7 +169,7 @@ test("a backend fails its checks", async (t) => {
   await backends(t, running, 3)
   let isUp = true
   await announced(t, running, "sick", 20, (path) => (path === "/healthz" && !isUp ? 503 : 200))
-  await until("it serves", async () => (await stateOf(running.admin)).totals.eligible === 4, patienceMs)
+  await until("it serves", async () => (await stateOf(running.admin)).totals.eligible === 4)
   isUp = false
   await saysInTime(
     "06-one-is-ejected",
@@ -218,7 +214,7 @@ test("requests wait and end in 504", async (t) => {
   await put()
   const renewing = setInterval(() => void put(), 500)
   t.after(() => clearInterval(renewing))
-  await until("it serves", async () => (await stateOf(running.admin)).totals.eligible === 1, patienceMs)
+  await until("it serves", async () => (await stateOf(running.admin)).totals.eligible === 1)
   trickle(t, running.traffic, 50)
   await saysInTime(
     "09-requests-end-in-504",

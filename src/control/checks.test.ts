@@ -252,7 +252,7 @@ test("garbage, an endless head and an early end fail", async (t) => {
 
 test(
   "a backend that changes the protocol unasked fails, and its connection ends",
-  { timeout: 5_000 },
+  { timeout: 120_000 },
   async (t) => {
     const { promise: ended, resolve } = Promise.withResolvers<void>()
     const server = createTcpServer((socket) => {

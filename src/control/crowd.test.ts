@@ -2,8 +2,8 @@ import assert from "node:assert/strict"
 import { createServer, get, type ServerResponse } from "node:http"
 import { type AddressInfo, connect, type Socket } from "node:net"
 import { test, type TestContext } from "node:test"
-import { until } from "../../test/support/processes.ts"
 import { boundCrowd } from "./crowd.ts"
+import { until } from "../../test/support/until.ts"
 
 const connectionsMax = 8
 
@@ -31,11 +31,11 @@ test("a connection whose response is under way is never ended for another, which
   const { open, ask, pending } = await started(t)
   const crowd: Socket[] = []
   for (let i = 0; i < connectionsMax; i++) crowd.push(await open("GET /later HTTP/1.1\r\nHost: a\r\n\r\n"))
-  await until("all are asked", () => pending.length === connectionsMax, 20_000)
+  await until("all are asked", () => pending.length === connectionsMax)
   await assert.rejects(ask("/now"))
   assert.ok(crowd.every((one) => !one.closed))
   pending[3]!.end("done")
-  await until("its response comes", () => crowd[3]!.bytesRead > 0, 20_000)
+  await until("its response comes", () => crowd[3]!.bytesRead > 0)
   assert.equal(await ask("/now"), 200)
 })
 
@@ -70,8 +70,8 @@ async function started(t: TestContext) {
       const before = requests
       socket.write(bytes)
       await seen
-      if (bytes.includes("\r\n\r\n")) await until("the request is there", () => requests > before, 20_000)
-      if (bytes.includes("/now")) await until("its response comes", () => socket.bytesRead > 0, 20_000)
+      if (bytes.includes("\r\n\r\n")) await until("the request is there", () => requests > before)
+      if (bytes.includes("/now")) await until("its response comes", () => socket.bytesRead > 0)
       if (!bytes.includes("/much")) socket.resume()
       return socket
     },

@@ -4,7 +4,6 @@ import type { AddressInfo } from "node:net"
 import { test, type TestContext } from "node:test"
 import { plainBackends } from "../../test/support/backend-options.ts"
 import { memberAt } from "../../test/support/members.ts"
-import { until } from "../../test/support/relay.ts"
 import type { Member } from "../cluster/snapshot.ts"
 import type { LoadReport } from "../core/load-report.ts"
 import { resourcesDefault } from "../core/resources.ts"
@@ -12,6 +11,7 @@ import { seeded } from "../core/rng.ts"
 import { Dialer } from "../proxy/dial.ts"
 import { systemClock, systemTimers, type Timers } from "../system.ts"
 import { LoadPolls } from "./load-polls.ts"
+import { until } from "../../test/support/until.ts"
 
 const nobodyTrusted = { ca: undefined, verify: true, serverName: undefined, cert: undefined, key: undefined }
 

@@ -2,12 +2,12 @@ import assert from "node:assert/strict"
 import { createConnection, type Socket } from "node:net"
 import { Agent, request as httpRequest } from "node:http"
 import { after, test, type TestContext } from "node:test"
-import { until } from "../../test/support/processes.ts"
 import { registrationErrors } from "../cluster/registry-errors.ts"
 import { Registry, type RegistryOptions } from "../cluster/registry.ts"
 import type { Member } from "../cluster/snapshot.ts"
 import { resourcesDefault } from "../core/resources.ts"
 import { startRegistration, type RegistrationListener, type RegistrationOptions } from "./registration-api.ts"
+import { until } from "../../test/support/until.ts"
 
 test("an announcement is answered with the lease, 201 when it is new and 200 when it renews", async (t) => {
   const { put } = await started(t)
@@ -460,7 +460,7 @@ test("bodies that are under way take no more memory together than their limit: t
     assert.equal((await put(`b${i}`, announcement)).status, 201)
   }
   // Two fit.
-  await until("eight are ended", () => closed.length === 8, 20_000)
+  await until("eight are ended", () => closed.length === 8)
   for (let i = 0; i < 50; i++)
     assert.equal((await put("b0", { ...announcement, zone: "z".repeat(100) })).status, 200)
 })

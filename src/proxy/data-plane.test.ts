@@ -5,6 +5,7 @@ import { relay, type RelayChange } from "../../test/support/relay.ts"
 import type { LoadTable } from "../cluster/load-table.ts"
 import type { Address } from "../cluster/snapshot.ts"
 import type { Counters } from "../metrics/counters.ts"
+import { until } from "../../test/support/until.ts"
 
 type Script = (socket: Socket, request: string) => void
 
@@ -48,11 +49,6 @@ function listening(server: Server): Promise<number> {
   return new Promise((resolve) => {
     server.listen(0, "127.0.0.1", () => resolve((server.address() as AddressInfo).port))
   })
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  for (let i = 0; i < 500 && !holds(); i++) await new Promise((resolve) => setTimeout(resolve, 10))
-  assert.ok(holds(), "it did not come about within 5 s")
 }
 
 const answering =
@@ -203,9 +199,9 @@ test("a client that leaves counts against nobody, and its demand is given back",
   const { port, table, counters } = await running(t, [(socket) => socket.on("end", () => closed++)])
   const client = connect(port, "127.0.0.1")
   client.write(get)
-  await until(() => table.inFlight(0) === 1)
+  await until("it runs", () => table.inFlight(0) === 1)
   client.resetAndDestroy()
-  await until(() => table.inFlight(0) === 0 && closed === 1)
+  await until("all is given back", () => table.inFlight(0) === 0 && closed === 1)
   assert.deepEqual([table.reserved(0, 0), counters.failures(0), counters.requests(0)], [0, 0, 0])
   assert.deepEqual(counters.errors(), { client_gone: 1 })
 })
@@ -229,13 +225,13 @@ test("a request for room that is taken waits its turn, and a queue has an end", 
     capacity: { slots: 1 },
   })
   const answers = [exchange(get), exchange(get), exchange(get)]
-  await until(() => waiting.length === 1)
+  await until("one is asked", () => waiting.length === 1)
   // One runs, two wait, and the queue of two is full.
-  await until(() => table.inFlight(0) === 1)
+  await until("it runs", () => table.inFlight(0) === 1)
   await new Promise((resolve) => setTimeout(resolve, 50))
   assert.match(await exchange(get), /^HTTP\/1\.1 503 [^]*"code":"queue_full"/)
   for (let served = 0; served < 3; served++) {
-    await until(() => waiting.length > served)
+    await until("the next one is asked", () => waiting.length > served)
     assert.equal(table.reserved(0, 0), 1)
     hello(waiting[served]!, "")
   }

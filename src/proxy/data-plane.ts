@@ -42,7 +42,7 @@ import { RouteTable } from "./route-table.ts"
 import { TlsTermination } from "./tls-termination.ts"
 
 /** How long a listener that is to close goes on while clients come without a pause. */
-const acceptMsMax = 1_000
+const acceptMsMax = 3_000
 
 /** What a data plane needs of its surroundings. */
 export interface DataPlaneParts {

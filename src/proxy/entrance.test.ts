@@ -1,11 +1,11 @@
 import assert from "node:assert/strict"
 import { type AddressInfo, connect, createServer, type Socket } from "node:net"
 import { test, type TestContext } from "node:test"
-import { until } from "../../test/support/relay.ts"
 import type { ErrorCode } from "../core/errors.ts"
 import { Deadlines } from "./deadlines.ts"
 import { type Arrival, Entrance } from "./entrance.ts"
 import { writeProxyHeader } from "./proxy-protocol.ts"
+import { until } from "../../test/support/until.ts"
 
 interface Entered {
   readonly client: Socket

@@ -3,7 +3,7 @@ import { Agent, createServer as createHttpServer, get, type ServerResponse } fro
 import type { AddressInfo } from "node:net"
 import { test, type TestContext } from "node:test"
 import type { Worker } from "node:worker_threads"
-import { freePorts, until } from "../../test/support/processes.ts"
+import { freePorts } from "../../test/support/processes.ts"
 import { LoadTable } from "../cluster/load-table.ts"
 import { memberAt } from "../../test/support/members.ts"
 import { dataPlaneOptions, type RelayChange, routingOf } from "../../test/support/relay.ts"
@@ -19,6 +19,7 @@ import type { Learned } from "./messages.ts"
 import type { RoutingOptions } from "./options.ts"
 import { ListenError } from "./ports.ts"
 import { Threads } from "./threads.ts"
+import { until } from "../../test/support/until.ts"
 
 interface Running {
   readonly threads: Threads
@@ -129,14 +130,10 @@ function ask(port: number, path: string): Promise<number | string> {
 /** Asks on new connections until the thread has answered so many more. */
 async function untilAnswered({ ask: askOnce, answeredBy }: Running, worker: number): Promise<void> {
   const before = answeredBy(worker)
-  await until(
-    `thread ${worker} answers`,
-    async () => {
-      assert.equal(await askOnce("/"), 200)
-      return answeredBy(worker) > before
-    },
-    10_000,
-  )
+  await until(`thread ${worker} answers`, async () => {
+    assert.equal(await askOnce("/"), 200)
+    return answeredBy(worker) > before
+  })
 }
 
 test("two threads share one port, and both serve", async (t) => {
@@ -146,15 +143,15 @@ test("two threads share one port, and both serve", async (t) => {
   await untilAnswered(both, 0)
   await untilAnswered(both, 1)
   // A client may have read the answer's end a moment before the thread has settled it.
-  await until("nothing is held", () => both.table.isIdle(0), 1_000)
+  await until("nothing is held", () => both.table.isIdle(0))
 })
 
 test("a snapshot counts as applied when every thread has taken it", async (t) => {
   const { threads } = await running(t)
-  await until("the first is applied", () => threads.appliedByAll === 1, 5_000)
+  await until("the first is applied", () => threads.appliedByAll === 1)
   threads.apply({ version: 2, members: [], eligible: [] })
   assert.equal(threads.appliedByAll, 1)
-  await until("the second is applied", () => threads.appliedByAll === 2, 5_000)
+  await until("the second is applied", () => threads.appliedByAll === 2)
 })
 
 test("what was learned, and a changed policy, are known to a thread that follows a dead one", async (t) => {
@@ -166,12 +163,12 @@ test("what was learned, and a changed policy, are known to a thread that follows
   threads.reroute(routingOf("price"))
   for (const worker of [0, 1]) {
     await workers[worker]!.terminate()
-    await until("its death is known", () => deaths.length > worker, 5_000)
-    await until("another takes its place", () => threads.count === 2, 10_000)
+    await until("its death is known", () => deaths.length > worker)
+    await until("another takes its place", () => threads.count === 2)
     await untilAnswered(both, worker)
   }
   const answers = [askOnce("/held"), askOnce("/held"), askOnce("/held")]
-  await until("all requests are held", () => held.length === 3, 5_000)
+  await until("all requests are held", () => held.length === 3)
   assert.deepEqual([table.reserved(0, 0), table.reserved(0, 1)], [15, 21])
   for (const response of held) response.end("late")
   assert.deepEqual(await Promise.all(answers), [200, 200, 200])
@@ -220,7 +217,7 @@ test("of two that start on one port together one listens, and the other finds th
 test("threads that are still starting stop when they are asked to, and every call resolves", async (t) => {
   const { threads, workers, deaths } = await running(t, 0, { drainMs: 600_000 })
   await workers[0]!.terminate()
-  await until("another is being started", () => workers.length === 3, 10_000)
+  await until("another is being started", () => workers.length === 3)
   assert.deepEqual(deaths, [0])
   await Promise.all([threads.stop(), threads.stop()])
   await threads.stop()
@@ -231,14 +228,13 @@ test("what the control plane sends by mistake ends no thread, now or when it is 
   const both = await running(t)
   const { threads, workers, deaths, bugs } = both
   const nonsense = { version: 2 } as unknown
-  const told = (count: number): Promise<void> =>
-    until("all have told it", () => bugs.length === count, 20_000)
+  const told = (count: number): Promise<void> => until("all have told it", () => bugs.length === count)
   threads.learn(nonsense as Learned)
   threads.apply(nonsense as Snapshot)
   await told(4)
   // One that follows is born with both.
   await workers[0]!.terminate()
-  await until("another takes its place", () => workers.length === 3 && threads.count === 2, 20_000)
+  await until("another takes its place", () => workers.length === 3 && threads.count === 2)
   await told(6)
   threads.reroute(nonsense as RoutingOptions)
   await told(8)
@@ -247,7 +243,7 @@ test("what the control plane sends by mistake ends no thread, now or when it is 
   assert.deepEqual(places, ["0 learned", "0 learned", "0 routing", "0 snapshot", "0 snapshot", ...once])
   for (const [, , stack] of bugs) assert.match(stack, /TypeError: .*\n {4}at /)
   // The one that follows has no members, and says so.
-  await until("the other serves on", async () => (await both.ask("/")) === 200, 20_000)
+  await until("the other serves on", async () => (await both.ask("/")) === 200)
   assert.deepEqual(deaths, [0])
 })
 
@@ -255,7 +251,7 @@ test("what a thread threw is told with its stack", async (t) => {
   const { workers, deaths, errors } = await running(t)
   // Nothing that the control plane would send.
   workers[1]!.postMessage(undefined)
-  await until("its death is known", () => deaths.length > 0, 10_000)
+  await until("its death is known", () => deaths.length > 0)
   assert.match((errors[0] as Error).stack!, /TypeError: .*\n {4}at /)
 })
 
@@ -273,11 +269,11 @@ test("a thread that dies is replaced, gives back what it held, and costs the oth
   await untilAnswered(both, 0)
   await untilAnswered(both, 1)
   const answers = Array.from({ length: 32 }, () => both.ask("/held"))
-  await until("all requests are held", () => held.length === 32, 5_000)
+  await until("all requests are held", () => held.length === 32)
   assert.deepEqual([table.inFlight(0), table.reserved(0, 0), table.reserved(0, 1)], [32, 32, 32])
 
   await workers[0]!.terminate()
-  await until("its death is known", () => deaths.length > 0, 5_000)
+  await until("its death is known", () => deaths.length > 0)
   assert.deepEqual(deaths, [0])
   assert.equal(threads.count, 1)
   const left = table.inFlight(0)
@@ -287,12 +283,12 @@ test("a thread that dies is replaced, gives back what it held, and costs the oth
   // The other one serves on, before there is a new one.
   await untilAnswered(both, 1)
 
-  await until("another takes its place", () => threads.count === 2, 5_000)
+  await until("another takes its place", () => threads.count === 2)
   await untilAnswered(both, 0)
   for (const response of held) response.end("late")
   const outcomes = await Promise.all(answers)
   assert.equal(outcomes.filter((outcome) => outcome === 200).length, left)
-  await until("nothing is held", () => table.isIdle(0), 5_000)
+  await until("nothing is held", () => table.isIdle(0))
   await threads.stop()
   assert.equal(threads.count, 0)
   assert.deepEqual(deaths, [0])

@@ -87,6 +87,9 @@ class Thread {
   }
 }
 
+/** How many ports of the system's choice are tried, where another program takes them. */
+const portTriesMax = 5
+
 export class Threads {
   readonly #settings: ThreadsOptions
   /** By lane, from its start to its exit. */
@@ -119,6 +122,17 @@ export class Threads {
 
   /** Starts all threads; resolves when each of them listens. Rejects with `ListenError` when one cannot. */
   static async start(settings: ThreadsOptions): Promise<Threads> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await Threads.#startOnce(settings)
+      } catch (error) {
+        // A port that the system chose may be taken by another program before the threads have it: there are others.
+        if (tries === portTriesMax || !isTakenMeanwhile(error, settings.options)) throw error
+      }
+    }
+  }
+
+  static async #startOnce(settings: ThreadsOptions): Promise<Threads> {
     const { options } = settings
     const { port, tlsPort, release } = await takePorts(options)
     const tls = options.tls && { ...options.tls, port: tlsPort ?? options.tls.port }
@@ -379,4 +393,10 @@ export class Threads {
 
 function messageOf(reason: unknown): string {
   return reason instanceof Error ? reason.message : String(reason)
+}
+
+/** Whether a listener that asked for any free port lost it before it listened. */
+function isTakenMeanwhile(error: unknown, { port, tls }: DataPlaneOptions): boolean {
+  if (!(error instanceof ListenError) || error.code !== "EADDRINUSE") return false
+  return (error.listener === "tls" ? tls?.port : port) === 0
 }

@@ -45,21 +45,6 @@ export function started(
   return { process: child, pid: child.pid!, said: () => said, ended }
 }
 
-/** Waits until it holds; throws what `what` says when that takes longer than `ms`. */
-export async function until(
-  what: string | (() => string),
-  holds: () => boolean | Promise<boolean>,
-  ms: number,
-): Promise<void> {
-  const end = performance.now() + ms
-  while (!(await holds())) {
-    if (performance.now() > end) {
-      throw new Error(`not within ${ms} ms: ${typeof what === "string" ? what : what()}`)
-    }
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}
-
 /** Ports of 127.0.0.1 that nobody has, all different. */
 export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(Array.from({ length: count }, () => listening(0)))

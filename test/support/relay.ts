@@ -172,22 +172,23 @@ export function dataPlaneOptions(
       responseBytesPerSecondMin: 0,
       ...change.limits,
     },
+    // Longer than the busiest machine takes: a test of one of them sets its own.
     timeouts: {
-      clientHeadMs: 10_000,
-      tlsHandshakeMs: 10_000,
-      clientIdleMs: 10_000,
-      clientBodyMs: 10_000,
-      clientHalfClosedMs: 10_000,
-      lingerMs: 10_000,
-      lingerIdleMs: 5_000,
-      connectMs: 3_000,
-      responseHeadMs: 10_000,
-      betweenBytesMs: 10_000,
-      streamIdleMs: 10_000,
+      clientHeadMs: 120_000,
+      tlsHandshakeMs: 120_000,
+      clientIdleMs: 120_000,
+      clientBodyMs: 120_000,
+      clientHalfClosedMs: 120_000,
+      lingerMs: 120_000,
+      lingerIdleMs: 60_000,
+      connectMs: 60_000,
+      responseHeadMs: 120_000,
+      betweenBytesMs: 120_000,
+      streamIdleMs: 120_000,
       exchangeMs: 0,
-      backendIdleMs: 10_000,
+      backendIdleMs: 120_000,
       backendAgeMs: 600_000,
-      queueMs: 10_000,
+      queueMs: 120_000,
       firstMemberMs: 0,
       drainMs: 1_000,
       ...change.timeouts,
@@ -441,12 +442,6 @@ function messageIn(
   }
   if (!isResponse) return made("none", none, from)
   return ended ? made("close", bytes.subarray(from), bytes.length) : undefined
-}
-
-/** Waits until it holds, for 5 s at most. */
-export async function until(what: string, holds: () => boolean): Promise<void> {
-  for (let i = 0; i < 1_000 && !holds(); i++) await pause(5)
-  assert.ok(holds(), `${what} did not come about within 5 s`)
 }
 
 /** Bytes that a socket of this process with that port holds, since the system takes no more of them. */
