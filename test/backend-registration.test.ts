@@ -72,11 +72,13 @@ test("backends announce a Unix socket and TLS, are checked there and serve; a wr
   const wire = await dial(balancer.listeners.traffic.port)
   t.after(() => wire.socket.destroy())
   const served = new Set<string | undefined>()
-  for (let i = 0; i < 6; i++) {
+  // A single check that comes late on a busy machine takes one of them out for a moment.
+  await until("both have served", async () => {
     wire.send(get())
     const response = await wire.response()
     assert.equal(response.body.toString(), "here")
     served.add(response.field("x-linebacker-backend"))
-  }
+    return served.size === 2
+  })
   assert.deepEqual(served, new Set(["right", "socket"]))
 })
