@@ -193,10 +193,10 @@ const questions: Readonly<Record<string, (name: PolicyName) => void | Promise<vo
   async "a pick allocates nothing"(name) {
     // In a thread of its own, as in production, where a process knows one policy. A chooser that the compiler
     // has seen with several metrics calls them without looking inside, and then every fraction comes back as
-    // an object. What it looks into depends on when it looks, so it has three chances: what allocates does so
-    // in all of them.
+    // an object. What it looks into depends on when it looks, on a busy machine the more, so it has twelve
+    // chances: what allocates does so in all of them.
     let least = Infinity
-    for (let chance = 0; chance < 3 && least >= 1; chance++) {
+    for (let chance = 0; chance < 12 && least >= 1; chance++) {
       const measured: Measured = { name, isTaught: taught !== undefined }
       const worker = new Worker(new URL(import.meta.url), { workerData: measured })
       const [bytes] = (await once(worker, "message")) as [number]
@@ -228,7 +228,7 @@ function bytesPerPick(name: PolicyName): number {
   // than a young generation of them, so none is collected before it is counted. The least of several runs is
   // free of what the compiler leaves behind meanwhile, and on a busy machine the compiler may be late.
   let least = Infinity
-  for (let i = 0; i < 200 && least / picks >= 1; i++) {
+  for (let i = 0; i < 40 && least / picks >= 1; i++) {
     // The compiler works in a thread of its own, which needs a core now and then.
     if (i >= 5) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
     collectGarbage()

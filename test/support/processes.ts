@@ -1,8 +1,9 @@
 // The program as somebody starts it: processes that end with the test, ports of their own, and load on them.
 import { type ChildProcess, spawn, type SpawnOptions } from "node:child_process"
+import { randomInt } from "node:crypto"
 import { readdirSync, readFileSync } from "node:fs"
 import { type Agent, get } from "node:http"
-import { type AddressInfo, connect, createServer } from "node:net"
+import { connect, createServer } from "node:net"
 import { join } from "node:path"
 
 /** `bin/linebacker`. */
@@ -45,12 +46,20 @@ export function started(
   return { process: child, pid: child.pid!, said: () => said, ended }
 }
 
-/** Ports of 127.0.0.1 that nobody has, all different. */
+/**
+ * Free ports of 127.0.0.1, all different, below those that the system gives out by itself: of these another process may
+ * be given one before it is used here.
+ */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(Array.from({ length: count }, () => listening(0)))
-  const ports = servers.map((server) => (server.address() as AddressInfo).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
+  const ports = new Set<number>()
+  while (ports.size < count) {
+    const port = randomInt(10_000, 32_000)
+    const server = await listening(port).catch(() => undefined)
+    if (server === undefined) continue
+    await new Promise((resolve) => server.close(resolve))
+    ports.add(port)
+  }
+  return [...ports]
 }
 
 export interface Listeners {
