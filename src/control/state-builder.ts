@@ -62,16 +62,14 @@ export class StateBuilder {
     const { registry, counters, clock, now } = this.#sources
     const at = clock.now()
     const { members } = registry.snapshot
-    const counts = new Map<string, number>([["", counters.total("requests")]])
-    for (const { id, slot } of members) counts.set(id, counters.requests(slot))
-    this.#rates.sample(counts, at)
-    const traffic = new Map([["requests", counters.total("requests")]])
+    const counts = new Map([["requests", counters.total("requests")]])
     for (const { id, slot } of members) {
-      traffic.set(requestsOf(id), counters.requests(slot))
-      traffic.set(failuresOf(id), counters.failures(slot))
+      counts.set(requestsOf(id), counters.requests(slot))
+      counts.set(failuresOf(id), counters.failures(slot))
     }
-    for (const [code, count] of Object.entries(counters.errors())) traffic.set(errorsOf(code), count)
-    this.#traffic.sample(traffic, at)
+    for (const [code, count] of Object.entries(counters.errors())) counts.set(errorsOf(code), count)
+    this.#rates.sample(counts, at)
+    this.#traffic.sample(counts, at)
     this.#faults.sample(new Map(Object.entries(now().faults)), at)
   }
 
@@ -116,7 +114,7 @@ export class StateBuilder {
         backends: members.length,
         eligible: eligible.length,
         requests: counters.total("requests"),
-        requestsPerSecond: this.#rates.of(""),
+        requestsPerSecond: this.#rates.of("requests"),
         inFlight,
         connections: counters.total("accepted") - counters.total("closed"),
         errors: counters.errors(),
@@ -181,7 +179,7 @@ export class StateBuilder {
       inFlight: table.inFlight(slot),
       requests: counters.requests(slot),
       failures: counters.failures(slot),
-      requestsPerSecond: this.#rates.of(member.id),
+      requestsPerSecond: this.#rates.of(requestsOf(member.id)),
       lease: {
         keptBy: member.keptBy,
         ttlMs: details?.ttlMs ?? 0,
