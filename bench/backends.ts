@@ -5,8 +5,9 @@
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { nginxProgram } from "./peers/nginx.ts"
-import { freePorts, type Running, start } from "./processes.ts"
+import { type Running, start } from "./processes.ts"
 import { files, smallBody } from "./scenarios.ts"
+import { freePorts } from "../test/support/free-ports.ts"
 
 export interface Backends {
   readonly ports: readonly number[]

@@ -13,8 +13,8 @@ import { parseBackendId, type Backend, type BackendLoad } from "../src/core/back
 import { type Knowledge, nothingKnown } from "../src/core/knowledge.ts"
 import { resourcesDefault, type ResourceTable, type ResourceVector } from "../src/core/resources.ts"
 import { seeded, type Rng } from "../src/core/rng.ts"
-import { LeastLoaded } from "../src/policies/least-loaded.ts"
-import { MixPlanner } from "../src/policies/mix-planner.ts"
+import { LeastLoaded } from "../src/policies/counts/least-loaded.ts"
+import { MixPlanner } from "../src/learning/planner/mix-planner.ts"
 import { isPolicyName, makePolicy, plainPolicy, policies } from "../src/policies/index.ts"
 import type { LoadMetric, PickRequest, Policy } from "../src/policies/policy.ts"
 

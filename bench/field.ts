@@ -9,7 +9,8 @@ import { linebacker } from "./peers/linebacker.ts"
 import { nginx } from "./peers/nginx.ts"
 import { httpProxy, undici } from "./peers/node-peers.ts"
 import type { Certificate, Peer } from "./peers/peer.ts"
-import { freePorts, type Running, start } from "./processes.ts"
+import { type Running, start } from "./processes.ts"
+import { freePorts } from "../test/support/free-ports.ts"
 
 export interface Contestant {
   readonly peer: Peer

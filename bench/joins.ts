@@ -9,7 +9,7 @@
 import { Agent, request } from "node:http"
 import { type AddressInfo, createServer } from "node:net"
 import { createBalancer } from "../src/balancer.ts"
-import { parseConfig } from "../src/control/config-parse.ts"
+import { parseConfig } from "../src/config/config-parse.ts"
 import { policies } from "../src/policies/index.ts"
 
 /** Registrations under way at one time. */

@@ -8,10 +8,10 @@
 import { outcome, resourcesOf } from "../test/support/backends.ts"
 import { snapshotOf } from "../test/support/learning-fleet.ts"
 import { seeded } from "../src/core/rng.ts"
-import { Learner } from "../src/cluster/learner.ts"
-import { loadReport, parseLoadReport } from "../src/cluster/load-report.ts"
-import { Observer } from "../src/cluster/observer.ts"
-import { RouteFinder, type RouteList } from "../src/cluster/routes.ts"
+import { Learner } from "../src/learning/learner.ts"
+import { loadReport, parseLoadReport } from "../src/learning/load-report.ts"
+import { Observer } from "../src/learning/observer.ts"
+import { RouteFinder, type RouteList } from "../src/routing/routes.ts"
 
 const rounds = 9
 const resources = resourcesOf("rate", "rate")

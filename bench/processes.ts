@@ -1,10 +1,10 @@
 /** Starts programs on given cores, and makes sure that none of them outlives the benchmark. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { closeSync, openSync, readFileSync } from "node:fs"
-import { type AddressInfo, connect, createServer } from "node:net"
+import { connect } from "node:net"
 import { setTimeout as pause } from "node:timers/promises"
 
-const startMsMax = 15_000
+const startMsMax = 60_000
 const stopMsMax = 5_000
 
 export interface Running {
@@ -80,18 +80,6 @@ async function accepts(port: number, isRunning: () => boolean): Promise<boolean>
     await pause(50)
   }
   return false
-}
-
-/** Ports that nobody has now. All are held until the last is found, so that they are distinct. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer())
-  const ports: number[] = []
-  for (const server of servers) {
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-    ports.push((server.address() as AddressInfo).port)
-  }
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
 }
 
 /** The first line that a program prints about its version, or undefined when it cannot be run. */

@@ -13,7 +13,7 @@ import { once } from "node:events"
 import { resourcesDefault } from "../src/core/resources.ts"
 import { isPolicyName, plainPolicy, type PolicyName } from "../src/policies/index.ts"
 import { runScenario } from "../src/sim/run.ts"
-import type { BackendGroup, RequestClass, Scenario } from "../src/sim/scenario.ts"
+import type { BackendGroup, RequestClass, Scenario } from "../src/sim/scenario/scenario.ts"
 
 const requests = 500_000
 const rounds = 4

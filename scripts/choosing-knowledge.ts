@@ -6,8 +6,8 @@
 import { type Contestant, contestant, rehearse } from "../src/sim/rehearse.ts"
 import { policies, type PolicyName } from "../src/policies/index.ts"
 import { fluidBounds } from "../src/sim/fluid.ts"
-import type { PolicyCapacity } from "../src/sim/results.ts"
-import type { BackendGroup, Scenario } from "../src/sim/scenario.ts"
+import type { PolicyCapacity } from "../src/sim/report/results.ts"
+import type { BackendGroup, Scenario } from "../src/sim/scenario/scenario.ts"
 import { markdownTable, shareText } from "./choosing-tables.ts"
 
 export interface KnowledgeResult {

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { builtInNames } from "../src/sim/built-in.ts"
+import { builtInNames } from "../src/sim/scenario/built-in.ts"
 import type { KnowledgeResult, TraceResult } from "./choosing-knowledge.ts"
 import type { ChoosingResult, ChoosingResults } from "./choosing-tables.ts"
 

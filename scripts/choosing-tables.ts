@@ -1,7 +1,7 @@
 /** The tables of docs/choosing.md, from the table of policies and from what the simulator measured. Pure. */
 
 import type { PolicyEntry } from "../src/policies/index.ts"
-import type { PolicyCapacity } from "../src/sim/results.ts"
+import type { PolicyCapacity } from "../src/sim/report/results.ts"
 
 /** What `npm run figures` keeps of one scenario, in docs/choosing/SCENARIO.json. */
 export interface ChoosingResult {

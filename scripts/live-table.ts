@@ -1,7 +1,7 @@
 /** The tables of docs/spam.md and docs/choosing.md that show a scenario played live beside the simulator. */
-import { agrees, compared, type Comparison } from "../src/spam/comparison.ts"
-import { carriedText, shownSpeed } from "../src/spam/comparison-text.ts"
-import { duration } from "../src/sim/human.ts"
+import { agrees, compared, type Comparison } from "../src/live/comparison.ts"
+import { carriedText, shownSpeed } from "../src/live/comparison-text.ts"
+import { duration } from "../src/text/human.ts"
 
 /** From its JSON, in which what has no end is null. */
 export function readComparison(json: string): Comparison {

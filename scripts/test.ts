@@ -26,10 +26,10 @@ const all = ["src/**/*.test.ts", "test/**/*.test.ts", "bench/**/*.test.ts"]
  */
 const long = [
   "src/policies/exam.test.ts",
-  "src/proxy/threads.test.ts",
+  "src/proxy/threads/threads.test.ts",
   "src/sim/capacity.test.ts",
-  "src/sim/learning.test.ts",
-  "src/sim/prequal.test.ts",
+  "src/sim/engine/learning.test.ts",
+  "src/sim/engine/prequal.test.ts",
   "src/sim/run.test.ts",
   "src/sim/theory.test.ts",
 ]

@@ -8,7 +8,7 @@ import { delimiter, dirname, join, relative, resolve } from "node:path"
 import { test } from "node:test"
 
 const root = dirname(import.meta.dirname)
-const entry = join(root, "src/backend/announce.ts")
+const entry = join(root, "src/announce/announce.ts")
 
 /**
  * What is newer than Node.js 18.0, by how it is written. Whatever else comes: the test under an old Node.js finds it.
@@ -58,7 +58,7 @@ test(
       writeFileSync(target, source.replaceAll(/(from "\.[^"]+)\.ts"/g, '$1.js"'))
     }
     const script = join(import.meta.dirname, "support/hostile-balancers.mjs")
-    const args = [script, join(folder, "backend/announce.js")]
+    const args = [script, join(folder, "announce/announce.js")]
     const { status, stdout, stderr } = spawnSync(old!.path, args, { encoding: "utf8", timeout: 120_000 })
     t.diagnostic(`Node.js ${old!.version}`)
     assert.equal(status, 0, stderr)

@@ -14,8 +14,8 @@ import {
 import { carriedTable, liveTable, readComparison } from "../scripts/live-table.ts"
 import { readResults } from "../scripts/choosing-results.ts"
 import { policies, policyNames } from "../src/policies/index.ts"
-import type { PolicyCapacity } from "../src/sim/results.ts"
-import { readScenario } from "../src/sim/scenario-file.ts"
+import type { PolicyCapacity } from "../src/sim/report/results.ts"
+import { readScenario } from "../src/sim/scenario/scenario-file.ts"
 import { run } from "./support/command-line.ts"
 
 const docs = join(import.meta.dirname, "..", "docs")

@@ -13,8 +13,6 @@ import {
   type Answer,
   childrenOf,
   type Cleaner,
-  freePortRow,
-  freePorts,
   isAlive,
   isOpen,
   linebacker,
@@ -22,6 +20,7 @@ import {
   type Started,
 } from "./support/processes.ts"
 import { until } from "./support/until.ts"
+import { freePortRow, freePorts } from "./support/free-ports.ts"
 
 interface Demonstration extends Started {
   readonly traffic: number

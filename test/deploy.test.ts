@@ -20,8 +20,8 @@ import { parse } from "yaml"
 import { backend } from "../src/cli/backend.ts"
 import { parseCommandLine } from "../src/cli/command.ts"
 import { serve } from "../src/cli/serve.ts"
-import type { Config } from "../src/control/config.ts"
-import { loadConfig } from "../src/control/config-file.ts"
+import type { Config } from "../src/config/config.ts"
+import { loadConfig } from "../src/config/config-file.ts"
 import { policies } from "../src/policies/index.ts"
 
 const root = dirname(import.meta.dirname)

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { clientKeyOf, type Contender, shareConnections } from "../src/proxy/fair-share.ts"
-import type { BackendPool } from "../src/proxy/backend-pool.ts"
+import type { BackendPool } from "../src/proxy/backends/backend-pool.ts"
 import type { Fleet, Group } from "../src/proxy/fleet.ts"
 import { exchangeWorld } from "./support/exchange-world.ts"
 import { ok } from "./support/messages.ts"

@@ -1,7 +1,7 @@
 /** Connections beyond the descriptors that there are, in a data plane of this process. */
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { Descriptors } from "../src/proxy/descriptors.ts"
+import { Descriptors } from "../src/proxy/threads/descriptors.ts"
 import { get, ok } from "./support/messages.ts"
 import { answering, pause, relay, routingOf, scripted } from "./support/relay.ts"
 import { until } from "./support/until.ts"

@@ -19,19 +19,19 @@ const left = "as Node.js"
 /** Calls that serve no client and reach no server: `file call`. */
 const others: ReadonlySet<string> = new Set([
   // Asks whether a port is free, and for a turn.
-  "src/proxy/ports.ts net.createServer",
-  "src/proxy/ports.ts net.connect",
-  "src/proxy/ports.ts server.listen",
+  "src/net/ports.ts net.createServer",
+  "src/net/ports.ts net.connect",
+  "src/net/ports.ts server.listen",
   // Asks whether a certificate can be served.
-  "src/control/certificates.ts tls.createSecureContext",
+  "src/config/certificates.ts tls.createSecureContext",
 ])
 
 /** Options that one file of several leaves, as the document says: `file option`. */
 const exceptions: ReadonlySet<string> = new Set([
-  "src/control/node-listener.ts highWaterMark",
-  "src/control/node-listener.ts reusePort",
-  "src/proxy/dial.ts ciphers",
-  "src/proxy/dial.ts secureOptions",
+  "src/control/api/node-listener.ts highWaterMark",
+  "src/control/api/node-listener.ts reusePort",
+  "src/proxy/backends/dial.ts ciphers",
+  "src/proxy/backends/dial.ts secureOptions",
 ])
 
 interface Call {
@@ -43,7 +43,9 @@ interface Call {
 }
 
 const required = optionsThatAreSet(readFileSync(join(root, "docs", "node-defaults.md"), "utf8"))
-const calls = ["src/proxy", "src/control"].flatMap((folder) => filesOf(folder).flatMap(callsIn))
+const calls = ["src/net", "src/config", "src/proxy", "src/control"].flatMap((folder) =>
+  filesOf(folder).flatMap(callsIn),
+)
 
 test("the document names options for every kind of call that the source makes, and no other kinds", () => {
   const made = new Set(calls.map(({ name }) => name))
@@ -111,7 +113,7 @@ function optionsThatAreSet(document: string): ReadonlyMap<string, readonly strin
 }
 
 function filesOf(folder: string): readonly string[] {
-  return readdirSync(join(root, folder))
+  return readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
     .filter((file) => file.endsWith(".ts") && !file.endsWith(".test.ts"))
     .map((file) => join(root, folder, file))
 }

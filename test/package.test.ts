@@ -59,7 +59,7 @@ test("a checkout that was never built packs the program, its types and the page"
     "bin/linebacker",
     "dist/cli/main.js",
     "dist/balancer.d.ts",
-    "dist/backend/announce.js",
+    "dist/announce/announce.js",
     "dist/dashboard/page.html",
     "LICENSE",
     "README.md",

@@ -10,8 +10,6 @@ import {
   ask,
   childrenOf,
   freeListeners,
-  freePortRow,
-  freePorts,
   isAlive,
   isOpen,
   launcher,
@@ -20,6 +18,7 @@ import {
   started,
 } from "./support/processes.ts"
 import { until } from "./support/until.ts"
+import { freePortRow, freePorts } from "./support/free-ports.ts"
 
 const { file } = scratch()
 const agent = new Agent({ keepAlive: false })

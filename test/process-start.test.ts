@@ -21,14 +21,13 @@ import { scratch } from "./support/command-line.ts"
 import {
   childrenOf,
   freeListeners,
-  freePortRow,
-  freePorts,
   isAlive,
   launcher,
   processes,
   type Started,
   started,
 } from "./support/processes.ts"
+import { freePortRow, freePorts } from "./support/free-ports.ts"
 
 const { folder, file } = scratch()
 const gone = "linebacker: the folder that it was started in is gone; relative paths now start at /\n"
@@ -80,7 +79,7 @@ test("a folder that is removed later keeps no thread from being replaced, and no
   const code = `
     import { rmdirSync } from "node:fs"
     import { createBalancer } from "${source}balancer.ts"
-    import { readConfig } from "${source}control/config-file.ts"
+    import { readConfig } from "${source}config/config-file.ts"
     import { policies } from "${source}policies/index.ts"
     const workers = []
     process.on("worker", (worker) => workers.push(worker))

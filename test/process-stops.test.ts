@@ -12,7 +12,6 @@ import { test, type TestContext } from "node:test"
 import {
   childrenOf,
   freeListeners,
-  freePortRow,
   isAlive,
   isOpen,
   launcher,
@@ -20,6 +19,7 @@ import {
   started,
 } from "./support/processes.ts"
 import { until } from "./support/until.ts"
+import { freePortRow } from "./support/free-ports.ts"
 
 const { isSafe } = createRequire(import.meta.url)("../bin/oldest-node.cjs") as {
   readonly isSafe: (version: string) => boolean

@@ -41,36 +41,59 @@ interface Room {
 /** The rooms and their doors. A file directly in src/ (balancer.ts, system.ts) is no room. */
 const rooms: Readonly<Record<string, Room>> = {
   core: { imports: [] },
-  policies: { imports: ["core"] },
-  cluster: { imports: ["core", "policies"] },
+  text: { imports: ["core"], packages: ["zod", "yaml"] },
+  net: { imports: ["core", "text"], node: true },
   http1: { imports: ["core"] },
   metrics: { imports: ["core"] },
-  settings: { imports: ["core"], packages: ["zod", "yaml"] },
-  proxy: { imports: ["core", "policies", "cluster", "http1", "metrics"], node: true },
+  policies: { imports: ["core", "text"] },
+  routing: { imports: ["core"] },
+  membership: { imports: ["core"] },
+  placing: { imports: ["core", "policies", "membership"] },
+  learning: { imports: ["core", "policies", "routing"], types: ["membership"] },
+  proxy: {
+    imports: ["core", "net", "http1", "metrics", "policies", "routing", "membership", "placing", "learning"],
+    node: true,
+  },
+  config: {
+    imports: ["core", "text", "http1", "policies", "routing", "membership", "proxy"],
+    packages: ["zod", "yaml"],
+    node: true,
+  },
   control: {
-    imports: ["core", "policies", "cluster", "http1", "metrics", "settings", "proxy"],
+    imports: [
+      "core",
+      "text",
+      "net",
+      "http1",
+      "metrics",
+      "policies",
+      "routing",
+      "membership",
+      "placing",
+      "learning",
+      "proxy",
+      "config",
+    ],
     packages: ["zod", "yaml", "hono", "@hono/node-server"],
     node: true,
   },
   dashboard: { imports: [], types: ["control"] },
   sim: {
-    imports: ["core", "policies", "cluster", "metrics", "settings"],
+    imports: ["core", "text", "metrics", "policies", "routing", "membership", "placing", "learning"],
     packages: ["highs", "yaml", "zod"],
   },
-  backend: { imports: ["core", "sim"], types: ["control"], node: true },
-  spam: {
-    imports: ["core", "http1", "metrics", "settings", "sim"],
-    types: ["backend"],
-    packages: ["zod"],
-    node: true,
-  },
+  announce: { imports: ["core"], node: true },
+  load: { imports: ["core", "text", "http1", "metrics", "sim"], packages: ["zod"], node: true },
 }
-/** May import anything. */
-const openRooms: readonly string[] = ["cli"]
+/** May import anything below them. */
+const openRooms: readonly string[] = ["live", "cli"]
+
+/** More files than this, tests included, and a folder is a drawer. */
+const folderMax = 30
 
 /** Where real time and real chance come in; everybody else is given both, and sees at most their types. */
 const systemUsers =
-  /^src\/(balancer\.ts|cli\/.*|backend\/.*|proxy\/worker\.ts|sim\/worker\.ts|spam\/(worker|spam)\.ts)$/
+  /^src\/(balancer\.ts|cli\/.*|live\/.*|announce\/.*|proxy\/threads\/worker\.ts|load\/(worker|spam)\.ts)$/
 
 test("every folder of src is a room that this test knows", () => {
   const folders = new Set(production.flatMap(({ path }) => roomOf(path) ?? []))
@@ -91,6 +114,31 @@ test("rooms import only from where their doors lead", () => {
     })
   })
   none(wrong)
+})
+
+test("no folder of src is a drawer", () => {
+  const counts = new Map<string, number>()
+  for (const { path } of sources) {
+    const folder = dirname(path)
+    if (path.startsWith("src/")) counts.set(folder, (counts.get(folder) ?? 0) + 1)
+  }
+  none(
+    [...counts]
+      .filter(([, count]) => count > folderMax)
+      .map(([folder, count]) => `${folder}: ${count} files`),
+  )
+})
+
+test("nothing below the command line imports it", () => {
+  none(
+    production
+      .filter(({ path }) => roomOf(path) !== "cli")
+      .flatMap(({ path, imports }) =>
+        imports
+          .filter(({ specifier }) => roomOf(resolved(path, specifier) ?? "") === "cli")
+          .map(({ line }) => `${path}:${line}`),
+      ),
+  )
 })
 
 test("only the edges of the program touch system.ts", () => {

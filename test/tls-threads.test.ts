@@ -10,11 +10,12 @@ import { test, type TestContext } from "node:test"
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls"
 import { type Balancer, createBalancer, StartError } from "../src/balancer.ts"
 import { explainStartError } from "../src/cli/start-error.ts"
-import { loadConfig } from "../src/control/config-file.ts"
+import { loadConfig } from "../src/config/config-file.ts"
 import { policies } from "../src/policies/index.ts"
 import { type CertificateFolder, certificateFolder, noOpenssl } from "./support/certificates.ts"
-import { freePorts, linebacker } from "./support/processes.ts"
+import { linebacker } from "./support/processes.ts"
 import { until } from "./support/until.ts"
+import { freePorts } from "./support/free-ports.ts"
 
 const skip = noOpenssl
 

@@ -9,7 +9,7 @@ import { Duplex } from "node:stream"
 import { test, type TestContext } from "node:test"
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls"
 import { seeded } from "../src/core/rng.ts"
-import { writeProxyHeader } from "../src/proxy/proxy-protocol.ts"
+import { writeProxyHeader } from "../src/net/proxy-protocol.ts"
 import type { TlsMaterial, TlsOptions } from "../src/proxy/options.ts"
 import { type CertificateFolder, certificateFolder, noOpenssl } from "./support/certificates.ts"
 import {

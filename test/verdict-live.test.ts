@@ -11,8 +11,9 @@ import { join } from "node:path"
 import { after, test, type TestContext } from "node:test"
 import { chromium } from "playwright-core"
 import type { StateView } from "../src/control/state-view.ts"
-import { freePortRow, freePorts, linebacker, type Started } from "./support/processes.ts"
+import { linebacker, type Started } from "./support/processes.ts"
 import { until } from "./support/until.ts"
+import { freePortRow, freePorts } from "./support/free-ports.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "linebacker-verdict-"))
 after(() => rmSync(folder, { recursive: true }))

@@ -1,9 +1,9 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { setTimeout as pause } from "node:timers/promises"
-import { announce } from "../../src/backend/announce.ts"
-import { freePorts } from "../processes.ts"
+import { announce } from "../../src/announce/announce.ts"
 import { clientIdleSeconds, connectionsMax, idlePerBackend, type Peer, type Site } from "./peer.ts"
+import { freePorts } from "../../test/support/free-ports.ts"
 
 const ownFolder = resolve(import.meta.dirname, "../..")
 const memberMsMax = 10_000
@@ -43,7 +43,7 @@ export function linebacker(name = "linebacker", folder = ownFolder, pipelinedMax
 
 /** A checkout to compare with may be from before there was TLS on the client side. */
 function knowsTls(checkout: string): boolean {
-  const schema = join(checkout, "src/control/config-schema.ts")
+  const schema = join(checkout, "src/config/config-schema.ts")
   return existsSync(schema) && /^const tls = /m.test(readFileSync(schema, "utf8"))
 }
 

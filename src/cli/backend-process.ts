@@ -2,7 +2,7 @@
  * Entry point of a demonstration backend that another process starts, and that ends when that one says so or has ended
  * itself. Words as behind `linebacker backend`.
  */
-import type { Condition } from "../backend/demonstration-backend.ts"
+import type { Condition } from "../live/demonstration-backend.ts"
 import { backend, startBackend } from "./backend.ts"
 import { type ExitCode, parseCommandLine, UsageError } from "./command.ts"
 import { processIo } from "./process-io.ts"

@@ -1,8 +1,9 @@
-import type { Config } from "../control/config.ts"
-import { loadConfig } from "../control/config-file.ts"
-import { formatProblem } from "../settings/problem.ts"
+import type { Config } from "../config/config.ts"
+import { loadConfig } from "../config/config-file.ts"
+import { formatProblem } from "../text/problem.ts"
 import { policies } from "../policies/index.ts"
-import { type ExitCode, type Given, type Io, type Option, text } from "./command.ts"
+import { type ExitCode, type Given, type Option, text } from "./command.ts"
+import type { Io } from "../text/io.ts"
 
 /** The settings that `serve` and `demo` take as flags; they override the file. */
 export const balancerOptions: Readonly<Record<string, Option>> = {

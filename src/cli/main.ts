@@ -1,8 +1,9 @@
 /** The `linebacker` command: finds the subcommand, runs it, and says how it went by its exit code. */
 import { packageVersion } from "../version.ts"
-import { aligned } from "../core/aligned.ts"
-import { didYouMean } from "../core/suggest.ts"
-import { type ExitCode, helpOf, type Io, parseCommandLine, UsageError } from "./command.ts"
+import { aligned } from "../text/aligned.ts"
+import { didYouMean } from "../text/suggest.ts"
+import { type ExitCode, helpOf, parseCommandLine, UsageError } from "./command.ts"
+import type { Io } from "../text/io.ts"
 import { commands } from "./commands.ts"
 import { processIo } from "./process-io.ts"
 import { ignoreSignals, stopWithLauncher } from "./signals.ts"

@@ -1,6 +1,6 @@
 /** Options whose values are numbers, times and lists of loads. What is wrong is said with what is allowed. */
 import type { Millis } from "../core/clock.ts"
-import { durationExpected, formatDuration, parseDuration } from "../core/duration.ts"
+import { durationExpected, formatDuration, parseDuration } from "../text/duration.ts"
 import { type Given, text, UsageError } from "./command.ts"
 
 /** Which numbers are allowed: both ends, or all that are greater than one, up to another where there is one. */

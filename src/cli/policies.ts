@@ -1,7 +1,7 @@
 import { policyViews, type PolicyView } from "../control/policy-desk.ts"
-import { aligned } from "../core/aligned.ts"
+import { aligned } from "../text/aligned.ts"
 import { resourcesDefault } from "../core/resources.ts"
-import { didYouMean } from "../core/suggest.ts"
+import { didYouMean } from "../text/suggest.ts"
 import { policyDefault } from "../policies/index.ts"
 import { type Command, UsageError } from "./command.ts"
 

@@ -8,7 +8,7 @@ import { fail, ok, type Result } from "../core/result.ts"
 import { seeded } from "../core/rng.ts"
 import { type Parameter, type PolicyEntry, parametersOf } from "../policies/index.ts"
 import type { Policy } from "../policies/policy.ts"
-import { isMapping } from "../settings/issue.ts"
+import { isMapping } from "../text/issue.ts"
 
 export interface OwnPolicy {
   /** The file's name without its ending. */

@@ -1,6 +1,6 @@
 /** The outputs of this process: the one place that writes to them. */
 import type { Writable } from "node:stream"
-import type { Io } from "./command.ts"
+import type { Io } from "../text/io.ts"
 
 /** What an output whose reader stands still may keep in memory; lines that come on top are lost. */
 const queuedBytesMax = 1024 * 1024

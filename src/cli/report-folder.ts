@@ -1,7 +1,7 @@
 /** Where `--report` goes: a folder with a page, its figures and its numbers. */
 import { closeSync, mkdirSync, openSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import type { Io } from "./command.ts"
+import type { Io } from "../text/io.ts"
 
 /** Makes the folder; false, and said, when it cannot be written to: found out before the work, not after it. */
 export function canWriteReport(command: string, folder: string, io: Io): boolean {

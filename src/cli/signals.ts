@@ -5,7 +5,7 @@
 import { constants } from "node:os"
 import { isatty } from "node:tty"
 import { systemClock } from "../system.ts"
-import type { Io } from "./command.ts"
+import type { Io } from "../text/io.ts"
 import { endBy } from "./last-resort.ts"
 
 /**

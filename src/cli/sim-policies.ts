@@ -1,7 +1,7 @@
 /** Which policies take part: `price,mix(samples=3),./mine.ts`. */
 
 import type { ResourceTable } from "../core/resources.ts"
-import { didYouMean } from "../core/suggest.ts"
+import { didYouMean } from "../text/suggest.ts"
 import { isPolicyName, policies, type PolicyName, policyNames } from "../policies/index.ts"
 import type { PolicyEntry } from "../policies/index.ts"
 import { type Contestant, contestant } from "../sim/rehearse.ts"

@@ -1,9 +1,9 @@
 /** What `sim` prints for people. */
 
-import { aligned } from "../core/aligned.ts"
-import { amount, count, duration, percent } from "../sim/human.ts"
-import type { Rehearsal } from "../sim/rehearsal.ts"
-import type { FleetCapacity, RunResult } from "../sim/results.ts"
+import { aligned } from "../text/aligned.ts"
+import { amount, count, duration, percent } from "../text/human.ts"
+import type { Rehearsal } from "../sim/report/rehearsal.ts"
+import type { FleetCapacity, RunResult } from "../sim/report/results.ts"
 
 export function headText({ scenario, bounds, balancers, seed }: Rehearsal): string {
   const backends = scenario.backends.reduce((sum, group) => sum + group.count, 0)

@@ -4,8 +4,8 @@ import { join } from "node:path"
 import { test } from "node:test"
 import { run, type Said, scratch } from "../../test/support/command-line.ts"
 import { policyNames } from "../policies/index.ts"
-import { builtInNames } from "../sim/built-in.ts"
-import type { FleetCapacity, RunResult } from "../sim/results.ts"
+import { builtInNames } from "../sim/scenario/built-in.ts"
+import type { FleetCapacity, RunResult } from "../sim/report/results.ts"
 
 const { folder, file } = scratch()
 const sim = (...words: readonly string[]): Promise<Said> => run("sim", ...words)

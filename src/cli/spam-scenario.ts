@@ -10,14 +10,14 @@ import {
   policySpec,
   type PolicySpec,
 } from "../policies/index.ts"
-import { streamOf } from "../sim/arrivals.ts"
-import type { BuiltInName } from "../sim/built-in.ts"
-import { backendsOf } from "../sim/fleet.ts"
-import { engineDefaults } from "../sim/engine.ts"
+import { streamOf } from "../sim/engine/arrivals.ts"
+import type { BuiltInName } from "../sim/scenario/built-in.ts"
+import { backendsOf } from "../sim/engine/fleet.ts"
+import { engineDefaults } from "../sim/engine/engine.ts"
 import { fluidBounds } from "../sim/fluid.ts"
-import type { FluidBounds } from "../sim/results.ts"
+import type { FluidBounds } from "../sim/report/results.ts"
 import { runScenario } from "../sim/run.ts"
-import type { Scenario } from "../sim/scenario.ts"
+import type { Scenario } from "../sim/scenario/scenario.ts"
 import { unloadedP99 } from "../sim/unloaded.ts"
 import {
   carriedOf,
@@ -30,18 +30,19 @@ import {
   simulatedSide,
   toleranceOf,
   twins,
-} from "../spam/comparison.ts"
-import { type SpamError, spamErrors } from "../spam/channel.ts"
-import type { SpamResult } from "../spam/result.ts"
-import { comparisonFiles } from "../spam/comparison-page.ts"
-import { comparisonText } from "../spam/comparison-text.ts"
-import { commandLine, type ExitCode, type Given, type Io, text, UsageError } from "./command.ts"
+} from "../live/comparison.ts"
+import { type SpamError, spamErrors } from "../load/channel.ts"
+import type { SpamResult } from "../load/result.ts"
+import { comparisonFiles } from "../live/comparison-page.ts"
+import { comparisonText } from "../live/comparison-text.ts"
+import { commandLine, type ExitCode, type Given, text, UsageError } from "./command.ts"
+import type { Io } from "../text/io.ts"
 import { canWriteReport, writeReport } from "./report-folder.ts"
 import { scenarioOf } from "./sim-source.ts"
 import { durationOf, integerOf, loadMax, loadsOf, numberOf } from "./numbers.ts"
 import { explainStartError } from "./start-error.ts"
 import { onStop } from "./signals.ts"
-import { liveBackendsMax, LiveStage, StageError, stagePlan } from "./live-run.ts"
+import { liveBackendsMax, LiveStage, StageError, stagePlan } from "../live/live-run.ts"
 
 const scenarioDefault: BuiltInName = "dozen"
 /** Requests a second at load 1 for each core, where no speed is given: backends, balancer and generator share it. */

@@ -1,6 +1,6 @@
-import { loadConfig } from "../control/config-file.ts"
-import { type ConfigProblem, formatProblem } from "../settings/problem.ts"
-import { configJsonSchema } from "../control/config-schema.ts"
+import { loadConfig } from "../config/config-file.ts"
+import { type ConfigProblem, formatProblem } from "../text/problem.ts"
+import { configJsonSchema } from "../config/config-schema.ts"
 import { policies } from "../policies/index.ts"
 import { type Command, UsageError } from "./command.ts"
 

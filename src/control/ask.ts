@@ -1,11 +1,11 @@
 /** A question to a backend, beside traffic: a GET, of whose answer the head is read and no more. */
 import { type IncomingHttpHeaders, type IncomingMessage, request } from "node:http"
 import type { Duplex } from "node:stream"
-import { formatAddress } from "../cluster/address.ts"
+import { formatAddress } from "../membership/address.ts"
 import type { Millis } from "../core/clock.ts"
 import { defaultPorts, normalHost } from "../core/host.ts"
 import { fail, ok, type Result } from "../core/result.ts"
-import { type Destination, type Dialer, isLocalShortage, ownListenerCode } from "../proxy/dial.ts"
+import { type Destination, type Dialer, isLocalShortage, ownListenerCode } from "../proxy/backends/dial.ts"
 
 export interface Question {
   readonly path: string

@@ -1,23 +1,18 @@
 /**
  * Ping-acks: asks every member, on a schedule of its own and all of them at once, whether it is up. What an
- * answer means is cluster/health.ts's matter; this only asks, within a time limit, and tells the registry.
+ * answer means is membership/health.ts's matter; this only asks, within a time limit, and tells the registry.
  */
-import { type CheckTimes, nextCheckMs } from "../cluster/health.ts"
-import type { CheckOutcome, Registry } from "../cluster/registry.ts"
-import type { Snapshot } from "../cluster/snapshot.ts"
+import { type CheckTimes, nextCheckMs } from "../membership/health.ts"
+import type { CheckOutcome, Registry } from "../membership/registry.ts"
+import type { Snapshot } from "../membership/snapshot.ts"
 import type { BackendId } from "../core/backend.ts"
 import type { Clock, Millis } from "../core/clock.ts"
+import type { StatusRange } from "../config/config.ts"
 import type { Rng } from "../core/rng.ts"
-import { type Destination, type Dialer, isLocalShortage } from "../proxy/dial.ts"
+import { type Destination, type Dialer, isLocalShortage } from "../proxy/backends/dial.ts"
 import type { Timers } from "../system.ts"
 import { ask, reasonOf } from "./ask.ts"
 import { type Watch, Watches } from "./watches.ts"
-
-/** A range of status codes, both ends included. */
-export interface StatusRange {
-  readonly from: number
-  readonly to: number
-}
 
 /** A GET of `path` passes when the status of its response is in one of the ranges. */
 export interface HttpCheck {

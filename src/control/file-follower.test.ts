@@ -4,7 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { test, type TestContext } from "node:test"
 import { HandTimers } from "../../test/support/hand-timers.ts"
-import { fileStamp } from "../proxy/file-stamp.ts"
+import { fileStamp } from "../net/file-stamp.ts"
 import { FileFollower, lookMs } from "./file-follower.ts"
 
 test("a change is told once, when nothing has changed from one look to the next", () => {

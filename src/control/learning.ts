@@ -2,15 +2,15 @@
  * Learning, as the control plane runs it: what the threads have seen goes in, and once a second what is known goes out
  * to them. Cold.
  */
-import { Learner, type LearnedView, type Planner } from "../cluster/learner.ts"
-import { RouteBook, type RouteRule, type UnknownRoute } from "../cluster/routes.ts"
-import type { Member, Snapshot } from "../cluster/snapshot.ts"
+import { Learner, type LearnedView, type Planner } from "../learning/learner.ts"
+import { RouteBook, type RouteRule, type UnknownRoute } from "../routing/routes.ts"
+import type { Member, Snapshot } from "../membership/snapshot.ts"
 import type { BackendId } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
 import type { LoadReport } from "../core/load-report.ts"
 import type { ResourceTable, ResourceVector } from "../core/resources.ts"
 import type { Observed } from "../proxy/data-plane.ts"
-import type { Learned } from "../proxy/messages.ts"
+import type { Learned } from "../proxy/threads/messages.ts"
 
 /** How often what is known is renewed. */
 export const learnMs = 1_000

@@ -4,15 +4,15 @@
  * again at its next turn, and what went wrong is kept for the page. The traffic never waits for it.
  */
 import type { IncomingHttpHeaders } from "node:http"
-import { loadReportOf } from "../cluster/load-report.ts"
-import type { Snapshot } from "../cluster/snapshot.ts"
+import { loadReportOf } from "../learning/load-report.ts"
+import type { Snapshot } from "../membership/snapshot.ts"
 import type { BackendId } from "../core/backend.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import type { LoadReport } from "../core/load-report.ts"
 import type { ResourceTable } from "../core/resources.ts"
 import type { Rng } from "../core/rng.ts"
 import { headLimitsDefault } from "../http1/limits.ts"
-import type { Destination, Dialer } from "../proxy/dial.ts"
+import type { Destination, Dialer } from "../proxy/backends/dial.ts"
 import type { Timers } from "../system.ts"
 import { ask } from "./ask.ts"
 import { type Watch, Watches } from "./watches.ts"

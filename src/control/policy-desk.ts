@@ -1,7 +1,7 @@
 /** Which policy chooses where, and its change while the balancer runs. Cold. */
 import type { ResourceTable } from "../core/resources.ts"
 import { fail, ok, type Result } from "../core/result.ts"
-import { didYouMean } from "../core/suggest.ts"
+import { didYouMean } from "../text/suggest.ts"
 import { policies, policySpec, type PolicySpec } from "../policies/index.ts"
 import type { PolicyEntry } from "../policies/policy.ts"
 import type { RoutingOptions } from "../proxy/options.ts"

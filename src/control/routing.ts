@@ -1,9 +1,9 @@
 /** From configuration to where requests go: groups of backends under a policy, and the rules that lead to them. Cold. */
-import type { ChoosingSpec } from "../policies/chooser.ts"
+import type { ChoosingSpec } from "../policies/around/chooser.ts"
 import type { PolicySpec } from "../policies/index.ts"
 import type { GroupOptions, RouteOptions, RoutingOptions } from "../proxy/options.ts"
 import type { NamedAmounts, ResourceTable } from "../core/resources.ts"
-import type { Config, RouteConfig } from "./config.ts"
+import type { Config, RouteConfig } from "../config/config.ts"
 
 /** What of the configuration says where requests go. */
 export type RoutingConfig = Pick<

@@ -1,4 +1,4 @@
-import type { MemberState, Scheme } from "../cluster/snapshot.ts"
+import type { MemberState, Scheme } from "../membership/snapshot.ts"
 import type { NamedAmounts, ResourceKind } from "../core/resources.ts"
 import type { Verdict } from "./verdict.ts"
 

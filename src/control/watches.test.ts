@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { memberAt } from "../../test/support/members.ts"
-import type { Member } from "../cluster/snapshot.ts"
+import type { Member } from "../membership/snapshot.ts"
 import { type Asker, type Watch, Watches } from "./watches.ts"
 
 const member = memberAt(0, { host: "127.0.0.1", port: 80 }, {})

@@ -3,10 +3,10 @@
  * limit. It begins with a registration and ends with it; an answer that comes after that is about somebody else and is
  * dropped.
  */
-import type { Member, Snapshot } from "../cluster/snapshot.ts"
+import type { Member, Snapshot } from "../membership/snapshot.ts"
 import type { BackendId } from "../core/backend.ts"
 import type { Clock, Millis } from "../core/clock.ts"
-import { type Destination, destinationOf } from "../proxy/dial.ts"
+import { type Destination, destinationOf } from "../proxy/backends/dial.ts"
 import type { Timers } from "../system.ts"
 
 /** One registration of a backend. Only `Watches` writes it. */

@@ -39,7 +39,7 @@ export interface RouteKnowledge {
   readonly holdMs?: number | undefined
   /** Of that, from the first byte of the answer on: what does not grow while others are worked for. Where known. */
   readonly answerMs?: number | undefined
-  /** How the length of a request's body tells its demand, where it does (cluster/size-hint.ts). */
+  /** How the length of a request's body tells its demand, where it does (learning/size-hint.ts). */
   readonly bySize?: SizeHint | undefined
 }
 

@@ -6,7 +6,7 @@ import { nothingKnown, penaltyMax, type Knowledge } from "../core/knowledge.ts"
 import { resourcesDefault } from "../core/resources.ts"
 import { seeded } from "../core/rng.ts"
 import { makePolicy, plainPolicy, policyNames, type PolicyName } from "./index.ts"
-import { MixPlanner } from "./mix-planner.ts"
+import { MixPlanner } from "../learning/planner/mix-planner.ts"
 import type { Policy } from "./policy.ts"
 
 const requests = 10_000

@@ -3,9 +3,9 @@ import type { BackendId } from "../core/backend.ts"
 import type { Counters } from "../metrics/counters.ts"
 import type { Head } from "../http1/head.ts"
 import type { FieldNames } from "../http1/field-names.ts"
-import type { Descriptors } from "./descriptors.ts"
-import type { Dialer } from "./dial.ts"
-import type { Deadlines } from "./deadlines.ts"
+import type { Descriptors } from "./threads/descriptors.ts"
+import type { Dialer } from "./backends/dial.ts"
+import type { Deadlines } from "../net/deadlines.ts"
 import type { DataPlaneOptions } from "./options.ts"
 
 /** What everything in one data-plane thread shares. */

@@ -1,6 +1,6 @@
 /** Whose word on what a request needs is taken. Asked only for requests that declare a demand. */
 import type { BlockList } from "node:net"
-import { contains, rangesOf } from "./ip-ranges.ts"
+import { contains, rangesOf } from "../net/ip-ranges.ts"
 
 export class DemandTrust {
   readonly #ranges: BlockList | undefined

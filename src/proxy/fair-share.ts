@@ -7,7 +7,7 @@
  * a backend works on is not touched, however many connections its client's address has.
  */
 import type { Millis } from "../core/clock.ts"
-import type { BackendPool } from "./backend-pool.ts"
+import type { BackendPool } from "./backends/backend-pool.ts"
 import type { Fleet, Group } from "./fleet.ts"
 
 /** An exchange, as far as it is about connections that are short. */

@@ -1,5 +1,5 @@
 /** Hot path: the members as one data-plane thread knows them, and choosing among them. Benchmark: bench/choose.ts. */
-import { formatAddress } from "../cluster/address.ts"
+import { formatAddress } from "../membership/address.ts"
 import {
   type Attempt,
   type Attempts,
@@ -7,23 +7,23 @@ import {
   type PlacedBackend,
   roomMostOf,
   roomUnitsOf,
-} from "../cluster/attempts.ts"
-import { Choosing } from "../cluster/choosing.ts"
-import type { LoadTable } from "../cluster/load-table.ts"
-import { emptySnapshot, type Member, type Snapshot } from "../cluster/snapshot.ts"
+} from "../placing/attempts.ts"
+import { Choosing } from "../placing/choosing.ts"
+import type { LoadTable } from "../placing/load-table.ts"
+import { emptySnapshot, type Member, type Snapshot } from "../membership/snapshot.ts"
 import type { BackendId, BackendLoad } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
 import { type Knowledge, nothingKnown } from "../core/knowledge.ts"
 import type { ResourceTable, ResourceVector } from "../core/resources.ts"
 import type { Rng } from "../core/rng.ts"
-import { makeChooser } from "../policies/chooser.ts"
+import { makeChooser } from "../policies/around/chooser.ts"
 import { policies } from "../policies/index.ts"
 import type { Policy } from "../policies/policy.ts"
-import { BackendPool } from "./backend-pool.ts"
+import { BackendPool } from "./backends/backend-pool.ts"
 import type { Context } from "./context.ts"
-import { destinationOf, isSameDestination } from "./dial.ts"
+import { destinationOf, isSameDestination } from "./backends/dial.ts"
 import type { GroupOptions, PoolMatch } from "./options.ts"
-import { WaitingQueue } from "./waiting-queue.ts"
+import { WaitingQueue } from "../placing/waiting-queue.ts"
 
 export class FleetBackend implements PlacedBackend {
   readonly id: BackendId

@@ -2,8 +2,8 @@ import type { Endpoint } from "../core/endpoint.ts"
 import type { ResourceTable, ResourceVector } from "../core/resources.ts"
 import type { BodyLimits } from "../http1/body.ts"
 import type { HeadLimits } from "../http1/limits.ts"
-import type { RouteRule } from "../cluster/routes.ts"
-import type { ChoosingSpec } from "../policies/chooser.ts"
+import type { RouteRule } from "../routing/routes.ts"
+import type { ChoosingSpec } from "../policies/around/chooser.ts"
 
 /** How backends are spoken to. */
 export interface BackendOptions {

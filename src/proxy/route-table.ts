@@ -2,7 +2,7 @@
  * Hot path: what a thread knows of each route, by its number: who serves it, what its requests need, whom they stick
  * to. All of it is worked out when something has been learned or configured; a request costs one lookup.
  */
-import type { RouteFinder, RouteList } from "../cluster/routes.ts"
+import type { RouteFinder, RouteList } from "../routing/routes.ts"
 import { type Knowledge, nothingKnown, type RouteKnowledge, type SizeHint } from "../core/knowledge.ts"
 import type { ResourceVector } from "../core/resources.ts"
 import type { Head } from "../http1/head.ts"

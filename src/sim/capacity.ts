@@ -1,11 +1,11 @@
 /** Cold: the largest load that a policy carries within the objective, found by bisection over runs. */
 import type { Millis } from "../core/clock.ts"
 import type { PolicySpec } from "../policies/index.ts"
-import type { CapacityResult, FluidBounds, PolicyCapacity } from "./results.ts"
+import type { CapacityResult, FluidBounds, PolicyCapacity } from "./report/results.ts"
 import { runOneMachine } from "./one-machine.ts"
 import { type PolicyFactory, runScenario } from "./run.ts"
 import { average, varianceOf } from "./sample.ts"
-import type { Scenario } from "./scenario.ts"
+import type { Scenario } from "./scenario/scenario.ts"
 import { unloadedP99 } from "./unloaded.ts"
 
 /** p99 may be at most so many times the unloaded one. */

@@ -4,7 +4,7 @@ import type { NamedAmounts, ResourceTable } from "../core/resources.ts"
 import { resourcesDefault } from "../core/resources.ts"
 import { resourcesOf } from "../../test/support/backends.ts"
 import { fluidBounds, solveFluid } from "./fluid.ts"
-import type { BackendGroup, RequestClass, Scenario } from "./scenario.ts"
+import type { BackendGroup, RequestClass, Scenario } from "./scenario/scenario.ts"
 
 function group(
   name: string,

@@ -8,9 +8,9 @@
  */
 import type { Highs } from "highs"
 import { namedOf, type NamedAmounts, type ResourceTable } from "../core/resources.ts"
-import type { FluidBounds } from "./results.ts"
-import { meanOf } from "./mean-of.ts"
-import type { BackendGroup, Scenario } from "./scenario.ts"
+import type { FluidBounds } from "./report/results.ts"
+import { meanOf } from "./scenario/mean-of.ts"
+import type { BackendGroup, Scenario } from "./scenario/scenario.ts"
 
 /** The linear program in numbers: all that the bounds depend on. */
 export interface FluidProblem {

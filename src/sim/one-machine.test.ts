@@ -6,7 +6,7 @@ import { oneMachineCapacity } from "./capacity.ts"
 import { fluidBounds } from "./fluid.ts"
 import { runOneMachine } from "./one-machine.ts"
 import { runScenario } from "./run.ts"
-import type { Fault, Scenario } from "./scenario.ts"
+import type { Fault, Scenario } from "./scenario/scenario.ts"
 
 const faults: readonly Fault[] = [
   { kind: "noisy-neighbour", backend: "b-1", atMs: 20_000, forMs: undefined, resource: "r0", part: 0.3 },

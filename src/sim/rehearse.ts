@@ -14,18 +14,24 @@ import { parametersOf, type PolicyEntry } from "../policies/index.ts"
 import { fail, ok, type Result } from "../core/result.ts"
 import { capacityOf, oneMachineCapacity } from "./capacity.ts"
 import { fluidBounds } from "./fluid.ts"
-import type { Rehearsal, RehearsedPolicy } from "./rehearsal.ts"
-import type { FleetCapacity, FluidBounds, RunResult } from "./results.ts"
+import type { Rehearsal, RehearsedPolicy } from "./report/rehearsal.ts"
+import type { FleetCapacity, FluidBounds, RunResult } from "./report/results.ts"
 import { type PolicyFactory, runScenario } from "./run.ts"
-import type { Scenario } from "./scenario.ts"
+import type { Scenario } from "./scenario/scenario.ts"
 import { unloadedP99 } from "./unloaded.ts"
 
-export type { Rehearsal, RehearsedPolicy } from "./rehearsal.ts"
-export type { CapacityResult, FleetCapacity, FluidBounds, PolicyCapacity, RunResult } from "./results.ts"
-export type { Scenario } from "./scenario.ts"
-export { type BuiltInName, builtInNames, builtInUrl } from "./built-in.ts"
-export { reportFiles } from "./report.ts"
-export { readScenario, writeScenario } from "./scenario-file.ts"
+export type { Rehearsal, RehearsedPolicy } from "./report/rehearsal.ts"
+export type {
+  CapacityResult,
+  FleetCapacity,
+  FluidBounds,
+  PolicyCapacity,
+  RunResult,
+} from "./report/results.ts"
+export type { Scenario } from "./scenario/scenario.ts"
+export { type BuiltInName, builtInNames, builtInUrl } from "./scenario/built-in.ts"
+export { reportFiles } from "./report/report.ts"
+export { readScenario, writeScenario } from "./scenario/scenario-file.ts"
 
 /** A policy that takes part. */
 export interface Contestant extends PolicyFactory {

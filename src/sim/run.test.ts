@@ -4,8 +4,8 @@ import { join } from "node:path"
 import { test } from "node:test"
 import { group, kind, scenario, threeTypes, threeTypesThetaStar } from "../../test/support/scenarios.ts"
 import { plainPolicy } from "../policies/index.ts"
-import { meanOf } from "./mean-of.ts"
-import type { RunResult } from "./results.ts"
+import { meanOf } from "./scenario/mean-of.ts"
+import type { RunResult } from "./report/results.ts"
 import { runScenario } from "./run.ts"
 
 const roundRobin = plainPolicy("round-robin")

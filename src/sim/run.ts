@@ -5,10 +5,10 @@ import type { Rng } from "../core/rng.ts"
 import { jain } from "../metrics/jain.ts"
 import { makePolicy, type PolicySpec } from "../policies/index.ts"
 import type { Policy, PolicyContext, Prober } from "../policies/policy.ts"
-import { Engine, type EngineLimits } from "./engine.ts"
-import { type Hopeless, Recording } from "./recording.ts"
-import type { BackendResult, ClassResult, RunResult } from "./results.ts"
-import type { Scenario } from "./scenario.ts"
+import { Engine, type EngineLimits } from "./engine/engine.ts"
+import { type Hopeless, Recording } from "./engine/recording.ts"
+import type { BackendResult, ClassResult, RunResult } from "./report/results.ts"
+import type { Scenario } from "./scenario/scenario.ts"
 
 /** Part of the arrivals by which the requests in the system may grow over the second half of a run. */
 const growthMax = 0.01

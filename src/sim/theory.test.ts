@@ -5,9 +5,9 @@ import { resourcesOf } from "../../test/support/backends.ts"
 import { exponentialOf, group, kind, scenario } from "../../test/support/scenarios.ts"
 import { atRandom, betterOfTwo, shortestQueue } from "../../test/support/simulated-policies.ts"
 import { plainPolicy } from "../policies/index.ts"
-import type { RunResult } from "./results.ts"
+import type { RunResult } from "./report/results.ts"
 import { type PolicyFactory, runScenario } from "./run.ts"
-import type { Scenario } from "./scenario.ts"
+import type { Scenario } from "./scenario/scenario.ts"
 
 const roundRobin = plainPolicy("round-robin")
 

@@ -1,8 +1,8 @@
 /** When the backends of a scenario change: joins, leaves and faults, as steps in time. */
 import type { Millis } from "../core/clock.ts"
 import type { ResourceTable } from "../core/resources.ts"
-import { Condition, type FleetBackend } from "./fleet.ts"
-import type { Fault } from "./scenario.ts"
+import { Condition, type FleetBackend } from "./engine/fleet.ts"
+import type { Fault } from "./scenario/scenario.ts"
 
 /** How one backend is at some moment. */
 export interface BackendState {

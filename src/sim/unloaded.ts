@@ -1,9 +1,9 @@
 /** Cold: how long requests take when nobody else is there. */
 import type { Millis } from "../core/clock.ts"
 import { Histogram } from "../metrics/histogram.ts"
-import { ArrivalProcess, streamOf } from "./arrivals.ts"
-import { aloneMsOn, backendsOf, firstOfEach } from "./fleet.ts"
-import type { Scenario } from "./scenario.ts"
+import { ArrivalProcess, streamOf } from "./engine/arrivals.ts"
+import { aloneMsOn, backendsOf, firstOfEach } from "./engine/fleet.ts"
+import type { Scenario } from "./scenario/scenario.ts"
 
 /** At the 99th percentile of an exponential this gives a standard error of 0.4 %. */
 const draws = 300_000

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net"
-import type { Destination, Dialer } from "../../src/proxy/dial.ts"
+import type { Destination, Dialer } from "../../src/proxy/backends/dial.ts"
 import type { BackendOptions } from "../../src/proxy/options.ts"
 
 /** How backends are spoken to in tests: by the defaults, but for names that are asked for again after a second. */

@@ -2,7 +2,7 @@
 import { once } from "node:events"
 import { connect, type Socket } from "node:net"
 import { Worker } from "node:worker_threads"
-import type { TcpAddress } from "../../src/cluster/snapshot.ts"
+import type { TcpAddress } from "../../src/membership/snapshot.ts"
 import { pause } from "./relay.ts"
 import type { Cleaner } from "./processes.ts"
 

@@ -3,10 +3,10 @@
  * what is recorded of an attempt, and for what our own code costs.
  */
 import type { OnReadOpts, Socket } from "node:net"
-import { Attempts } from "../../src/cluster/attempts.ts"
-import { LoadTable } from "../../src/cluster/load-table.ts"
-import { Observer } from "../../src/cluster/observer.ts"
-import { RouteFinder } from "../../src/cluster/routes.ts"
+import { Attempts } from "../../src/placing/attempts.ts"
+import { LoadTable } from "../../src/placing/load-table.ts"
+import { Observer } from "../../src/learning/observer.ts"
+import { RouteFinder } from "../../src/routing/routes.ts"
 import type { Clock } from "../../src/core/clock.ts"
 import { resourcesDefault } from "../../src/core/resources.ts"
 import { seeded } from "../../src/core/rng.ts"
@@ -16,14 +16,14 @@ import { Counters } from "../../src/metrics/counters.ts"
 import { Bindings } from "../../src/proxy/affinity.ts"
 import { Budget } from "../../src/proxy/budget.ts"
 import { ClientConnection, type ClientOwner } from "../../src/proxy/client-connection.ts"
-import { Descriptors } from "../../src/proxy/descriptors.ts"
-import { Deadlines } from "../../src/proxy/deadlines.ts"
+import { Descriptors } from "../../src/proxy/threads/descriptors.ts"
+import { Deadlines } from "../../src/net/deadlines.ts"
 import { DemandTrust } from "../../src/proxy/demand-trust.ts"
-import type { Dialer } from "../../src/proxy/dial.ts"
+import type { Dialer } from "../../src/proxy/backends/dial.ts"
 import { SettledAttempt } from "../../src/proxy/exchange.ts"
 import { Fleet, Placement } from "../../src/proxy/fleet.ts"
-import { ForwardingRules } from "../../src/proxy/forwarding.ts"
-import { RequestIds } from "../../src/proxy/request-ids.ts"
+import { ForwardingRules } from "../../src/proxy/entrance/forwarding.ts"
+import { RequestIds } from "../../src/proxy/entrance/request-ids.ts"
 import { RouteTable } from "../../src/proxy/route-table.ts"
 import { memberAt } from "./members.ts"
 import { dataPlaneOptions, type RelayChange } from "./relay.ts"
@@ -69,8 +69,8 @@ export class FakeSocket {
     return this.takes
   }
 
-  // Where write errors are outlived, these hooks of streams are called (src/proxy/write-errors.ts), and where reading
-  // goes on, a stream's push has its state here (src/proxy/direct-reading.ts).
+  // Where write errors are outlived, these hooks of streams are called (src/net/write-errors.ts), and where reading
+  // goes on, a stream's push has its state here (src/net/direct-reading.ts).
   /* oxlint-disable eslint/no-underscore-dangle */
   readonly _readableState = {}
   _write(): void {}

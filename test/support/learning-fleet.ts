@@ -1,12 +1,12 @@
 // A small fleet in virtual time that is learned from: requests in, reports and answers out. No sockets, no real time.
 import type { Knowledge } from "../../src/core/knowledge.ts"
 import { seeded, type Rng } from "../../src/core/rng.ts"
-import { Learner, type Planner } from "../../src/cluster/learner.ts"
-import { loadReport } from "../../src/cluster/load-report.ts"
-import { Observer } from "../../src/cluster/observer.ts"
-import type { RouteList } from "../../src/cluster/routes.ts"
-import type { Member, Snapshot } from "../../src/cluster/snapshot.ts"
-import { ProcessorSharing } from "../../src/sim/processor-sharing.ts"
+import { Learner, type Planner } from "../../src/learning/learner.ts"
+import { loadReport } from "../../src/learning/load-report.ts"
+import { Observer } from "../../src/learning/observer.ts"
+import type { RouteList } from "../../src/routing/routes.ts"
+import type { Member, Snapshot } from "../../src/membership/snapshot.ts"
+import { ProcessorSharing } from "../../src/sim/engine/processor-sharing.ts"
 import { outcome, resourcesOf } from "./backends.ts"
 import { memberAt } from "./members.ts"
 

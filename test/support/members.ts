@@ -1,6 +1,6 @@
 // Members as the registry has them.
 import assert from "node:assert/strict"
-import type { Address, Member } from "../../src/cluster/snapshot.ts"
+import type { Address, Member } from "../../src/membership/snapshot.ts"
 import { parseBackendId } from "../../src/core/backend.ts"
 
 /** The member in this row of the load table. */

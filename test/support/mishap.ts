@@ -29,9 +29,9 @@ function happen({ kind, path = "" }: Mishap): void {
 
 /** Everything that a timer, a message, a check or a request calls in the control plane. */
 async function breakAll(): Promise<void> {
-  const { Learner } = await import("../../src/cluster/learner.ts")
-  const { SlotAllocator } = await import("../../src/cluster/load-table.ts")
-  const { Registry } = await import("../../src/cluster/registry.ts")
+  const { Learner } = await import("../../src/learning/learner.ts")
+  const { SlotAllocator } = await import("../../src/placing/load-table.ts")
+  const { Registry } = await import("../../src/membership/registry.ts")
   const { Checker } = await import("../../src/control/checks.ts")
   const { StateBuilder } = await import("../../src/control/state-builder.ts")
   const broken: readonly (readonly [object, readonly string[]])[] = [

@@ -1,6 +1,6 @@
 // Small scenarios for tests of the simulator, said in a line.
 import type { ResourceTable } from "../../src/core/resources.ts"
-import type { BackendGroup, Distribution, RequestClass, Scenario } from "../../src/sim/scenario.ts"
+import type { BackendGroup, Distribution, RequestClass, Scenario } from "../../src/sim/scenario/scenario.ts"
 import { resourcesOf } from "./backends.ts"
 
 export const oneRate: ResourceTable = resourcesOf("rate")

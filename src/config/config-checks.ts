@@ -1,0 +1,302 @@
+/** What draft ask of each other. Each check sees draft that are right by themselves. */
+
+import { coversRule } from "../routing/routes.ts"
+import { formatDuration } from "../text/duration.ts"
+import { formatEndpoint, isIpv6, isLoopback, type Endpoint } from "../core/endpoint.ts"
+import { normalHost } from "../core/host.ts"
+import { vectorOf, type NamedAmounts, type ResourceTable } from "../core/resources.ts"
+import { didYouMean, suggest } from "../text/suggest.ts"
+import { fields } from "../http1/field-names.ts"
+import { policySpec, type PolicySpec } from "../policies/index.ts"
+import { shown, valueAt, type ConfigIssue, type ConfigPath } from "../text/issue.ts"
+import type { ConfigDraft, WrittenPolicy } from "./config-schema.ts"
+
+/** A mistake, and which draft it is about: when one of them is wrong by itself, the mistake is moot. */
+export interface CrossIssue extends ConfigIssue {
+  readonly about: readonly string[]
+}
+
+/** The policies that a configuration may name. */
+export type PolicyTable = Readonly<Record<string, ConfigurablePolicy>>
+
+export interface ConfigurablePolicy {
+  /** Why the policy cannot work with these resources, as a sentence, or undefined when it can. */
+  readonly unsuitable?: (this: void, resources: ResourceTable) => string | undefined
+}
+
+/** @param written the configuration as written, to tell a setting from its default. */
+export function crossChecks(draft: ConfigDraft, written: unknown, policies: PolicyTable): CrossIssue[] {
+  return [
+    ...policyIssues(draft, written, policies),
+    ...choosingIssues(draft),
+    ...poolIssues(draft),
+    ...routeIssues(draft),
+    ...affinityIssues(draft),
+    ...resourceIssues(draft),
+    ...demandIssues(draft),
+    ...leaseIssues(draft, written),
+    ...tokenIssues(draft),
+    ...clientCertificateIssues(draft),
+    ...listenerIssues(draft, written),
+  ]
+}
+
+function policyIssues(draft: ConfigDraft, written: unknown, policies: PolicyTable): CrossIssue[] {
+  const places: readonly (readonly [path: ConfigPath, policy: WrittenPolicy | undefined])[] = [
+    [["policy"], draft.policy],
+    ...draft.pools.map(({ policy }, index) => [["pools", index, "policy"], policy] as const),
+    ...draft.routes.map(({ policy }, index) => [["routes", index, "policy"], policy] as const),
+  ]
+  return places.flatMap(([path, policy]) =>
+    policy === undefined ? [] : issuesOfPolicy(policy, path, draft, written, policies),
+  )
+}
+
+function issuesOfPolicy(
+  { name, parameters }: WrittenPolicy,
+  path: ConfigPath,
+  { resources }: ConfigDraft,
+  written: unknown,
+  policies: PolicyTable,
+): CrossIssue[] {
+  const about = [String(path[0])]
+  const value = valueAt(written, path)
+  const isMapping = typeof value === "object" && value !== null
+  const base = { path: isMapping ? [...path, "name"] : path, at: "value", about } as const
+  const names = Object.keys(policies)
+  if (!names.includes(name)) {
+    const nearest = suggest(name, names)
+    const hint = nearest === undefined ? "expected" : `did you mean "${nearest}"? Expected`
+    return [{ ...base, message: `${hint} one of ${names.join(", ")}`, found: shown(name) }]
+  }
+  const reason = policies[name]?.unsuitable?.(resources)
+  if (reason !== undefined) {
+    const message = `"${name}" cannot work with these resources: ${reason}`
+    const blamed = value === undefined ? ["resources"] : base.path
+    return [{ ...base, path: blamed, message, found: undefined, about: [...about, "resources"] }]
+  }
+  const spec = policySpec(name, parameters)
+  if (spec.ok) return []
+  // What was found may be a secret: the message must not have it.
+  const { name: parameter } = spec.error
+  const message = spec.error.message.replace(/; found [^]*$/, "")
+  const known = Object.hasOwn(policySpecOf(name)?.parameters ?? {}, parameter)
+  const found = known ? shown(parameters[parameter]) : undefined
+  return [{ path: [...path, parameter], at: known ? "value" : "key", message, found, about }]
+}
+
+/** The policy without any parameter given; undefined where there is none of this name. */
+function policySpecOf(name: string): PolicySpec | undefined {
+  const spec = policySpec(name)
+  return spec.ok ? spec.value : undefined
+}
+
+function choosingIssues({ choosing: { aperture, subset } }: ConfigDraft): CrossIssue[] {
+  if (aperture === undefined) return []
+  const path = ["choosing", "aperture"]
+  const about = ["choosing"]
+  if (subset !== undefined) {
+    const message = "choosing.subset is there too; keep one of them"
+    return [{ path, at: "key", message, found: undefined, about }]
+  }
+  const { balancer, balancers } = aperture
+  if (balancer < balancers) return []
+  const message = `expected an integer from 0 to ${balancers - 1}, as there are ${balancers} balancers`
+  return [{ path: [...path, "balancer"], at: "value", message, found: String(balancer), about }]
+}
+
+function poolIssues({ pools }: ConfigDraft): CrossIssue[] {
+  const about = ["pools"]
+  return pools.flatMap(({ name, match }, index): CrossIssue[] => {
+    const issues: CrossIssue[] = []
+    if (pools.findIndex((pool) => pool.name === name) !== index) {
+      const message = "another pool has this name"
+      issues.push({ path: ["pools", index, "name"], at: "value", message, found: undefined, about })
+    }
+    if (Object.keys(match.labels).length === 0 && match.zone === undefined && match.ids === undefined) {
+      const message = "expected at least one of labels, zone, ids"
+      issues.push({ path: ["pools", index, "match"], at: "value", message, found: "none", about })
+    }
+    return issues
+  })
+}
+
+function routeIssues({ routes, pools, resources }: ConfigDraft): CrossIssue[] {
+  const names = pools.map(({ name }) => name)
+  return routes.flatMap((route, index): CrossIssue[] => {
+    const { name, pool, demand = {} } = route
+    const issues: CrossIssue[] = []
+    const path = ["routes", index]
+    const covering = routes.slice(0, index).findIndex((before) => coversRule(before, route))
+    if (routes.findIndex((other) => other.name === name) !== index) {
+      const message = "another route has this name, or matches the same"
+      issues.push({ path: [...path, "name"], at: "value", message, found: undefined, about: ["routes"] })
+    } else if (covering !== -1) {
+      const message = `no request comes this far: routes[${covering}] matches all of them, and the first that fits counts`
+      const found = shown(route.path)
+      issues.push({ path: [...path, "path"], at: "value", message, found, about: ["routes"] })
+    }
+    if (pool !== undefined && !names.includes(pool)) {
+      const known = names.length === 0 ? "; there are none" : `; there are ${names.join(", ")}`
+      const message = `there is no such pool${didYouMean(pool, names) || known}`
+      const about = ["routes", "pools"]
+      issues.push({ path: [...path, "pool"], at: "value", message, found: shown(pool), about })
+    }
+    return [...issues, ...amountIssues(resources, demand, [...path, "demand"], ["routes", "resources"])]
+  })
+}
+
+/** A header or a parameter has a name; a field of the client's own has none that could be missing. */
+function affinityIssues({ affinity, routes }: ConfigDraft): CrossIssue[] {
+  const places = [
+    { path: ["affinity"] as ConfigPath, affinity },
+    ...routes.map((route, index) => ({ path: ["routes", index, "affinity"], affinity: route.affinity })),
+  ]
+  return places.flatMap(({ path, affinity }): CrossIssue[] => {
+    if (affinity === undefined) return []
+    const { kind, name, cookie } = affinity
+    const about = [String(path[0])]
+    if ((kind === "header" || kind === "query") && name === "") {
+      const message = `"name" is missing: expected the name of the ${kind === "header" ? "field" : "parameter"}`
+      return [{ path: [...path, "kind"], at: "value", message, found: undefined, about }]
+    }
+    if (kind !== "cookie" || !/^__host-/i.test(name)) return []
+    // RFC 6265bis 4.1.3.2.
+    const wrong = cookie.domain !== "" ? "domain" : cookie.path !== "/" ? "path" : undefined
+    if (wrong === undefined) return []
+    const message = `browsers take no cookie of the name "${name}" with another ${wrong} than the host's own`
+    return [{ path: [...path, wrong], at: "value", message, found: undefined, about }]
+  })
+}
+
+function resourceIssues({ resources, demand }: ConfigDraft): CrossIssue[] {
+  const names = resources.map((resource) => resource.name)
+  return names.flatMap((name, index): CrossIssue[] => {
+    const blamed = { path: ["resources", index, "name"], at: "value", found: undefined } as const
+    if (names.indexOf(name) !== index) {
+      return [{ ...blamed, message: `the resource "${name}" is there twice`, about: ["resources"] }]
+    }
+    // The backend would be told of it in a field that means something else, the length of the body perhaps.
+    if (demand.mode !== "simulation" || !Object.hasOwn(fields, name)) return []
+    const message = `"${name}" is a field of HTTP, and in demand.mode simulation backends are told of it in a field of this name`
+    return [{ ...blamed, message, about: ["resources", "demand.mode"] }]
+  })
+}
+
+function demandIssues({ resources, demand }: ConfigDraft): CrossIssue[] {
+  return Object.entries(demand.default).flatMap(([name, amount]) =>
+    amountIssues(
+      resources,
+      { [name]: amount },
+      ["demand", "default"],
+      ["resources", `demand.default.${name}`],
+    ),
+  )
+}
+
+/** What is wrong with amounts by resource. */
+function amountIssues(
+  resources: ResourceTable,
+  amounts: NamedAmounts,
+  path: ConfigPath,
+  about: readonly string[],
+): CrossIssue[] {
+  const names = resources.map((resource) => resource.name)
+  return Object.entries(amounts).flatMap(([name, amount]): CrossIssue[] => {
+    const vector = vectorOf(resources, { [name]: amount }, 1)
+    if (vector.ok) return []
+    const known = names.includes(name)
+    const message = `${vector.error.message}${known ? "" : didYouMean(name, names)}`
+    return [{ path: [...path, name], at: known ? "value" : "key", message, found: undefined, about }]
+  })
+}
+
+function leaseIssues({ registration }: ConfigDraft, written: unknown): CrossIssue[] {
+  const isWritten = (key: string) => valueAt(written, ["registration", key]) !== undefined
+  return (["renew", "suspect"] as const).flatMap((shorter): CrossIssue[] => {
+    const longer = shorter === "renew" ? "suspect" : "ttl"
+    if (registration[`${shorter}Ms`] < registration[`${longer}Ms`]) return []
+    // The one that was written is the one to point at; of two, the shorter.
+    const [wrong, other, relation] =
+      isWritten(shorter) || !isWritten(longer)
+        ? ([shorter, longer, "shorter"] as const)
+        : ([longer, shorter, "longer"] as const)
+    const origin = isWritten(other) ? "" : " by default"
+    const message = `must be ${relation} than registration.${other}, which is ${formatDuration(registration[`${other}Ms`])}${origin}`
+    const found = formatDuration(registration[`${wrong}Ms`])
+    const about = [`registration.${shorter}`, `registration.${longer}`]
+    return [{ path: ["registration", wrong], at: "value", message, found, about }]
+  })
+}
+
+function tokenIssues(draft: ConfigDraft): CrossIssue[] {
+  const issues: CrossIssue[] = []
+  for (const name of ["registration", "admin"] as const) {
+    const { token, tokenFile } = draft[name]
+    if (token === undefined || tokenFile === undefined) continue
+    const message = `${name}.token is there too; keep one of them`
+    const about = [`${name}.token`, `${name}.tokenFile`]
+    issues.push({ path: [name, "tokenFile"], at: "key", message, found: undefined, about })
+  }
+  const { listen, token, tokenFile, allow } = draft.registration
+  if (!isLoopback(listen.host) && token === undefined && tokenFile === undefined && allow === undefined) {
+    const message =
+      "others than this machine could announce backends there: set registration.token, " +
+      "registration.tokenFile or registration.allow, or listen on 127.0.0.1"
+    const about = ["listen", "token", "tokenFile", "allow"].map((key) => `registration.${key}`)
+    const found = shown(formatEndpoint(listen))
+    issues.push({ path: ["registration", "listen"], at: "value", message, found, about })
+  }
+  return issues
+}
+
+/** A certificate is worth nothing without its key, and a key nothing without its certificate. */
+function clientCertificateIssues({ backends }: ConfigDraft): CrossIssue[] {
+  const { cert, key } = backends.tls
+  if ((cert === undefined) === (key === undefined)) return []
+  const isKey = cert === undefined
+  const message = `backends.tls.${isKey ? "cert" : "key"} must be there too`
+  const about = ["backends.tls"]
+  return [
+    {
+      path: ["backends", "tls", isKey ? "key" : "cert"],
+      at: "key",
+      message,
+      found: undefined,
+      about,
+    },
+  ]
+}
+
+/** The system would let two listeners share a port, since workers do: it has to be caught here. */
+function listenerIssues(draft: ConfigDraft, written: unknown): CrossIssue[] {
+  const listeners = [
+    { path: ["listen"], endpoint: draft.listen },
+    ...(draft.tls === undefined ? [] : [{ path: ["tls", "listen"], endpoint: draft.tls.listen }]),
+    { path: ["registration", "listen"], endpoint: draft.registration.listen },
+    { path: ["admin", "listen"], endpoint: draft.admin.listen },
+  ]
+  return listeners.flatMap(({ path, endpoint }, index) =>
+    listeners.slice(0, index).flatMap((other): CrossIssue[] => {
+      if (!overlap(endpoint, other.endpoint)) return []
+      const isWritten = valueAt(written, path) !== undefined
+      const [wrong, taker] = isWritten ? [{ path, endpoint }, other] : [other, { path, endpoint }]
+      const message = `the same port as ${taker.path.join(".")}, which is "${formatEndpoint(taker.endpoint)}"`
+      const found = shown(formatEndpoint(wrong.endpoint))
+      const about = [path.join("."), other.path.join(".")]
+      return [{ path: wrong.path, at: "value", message, found, about }]
+    }),
+  )
+}
+
+function overlap(a: Endpoint, b: Endpoint): boolean {
+  if (a.port !== b.port || a.port === 0) return false
+  const [one, other] = [normalHost(a.host), normalHost(b.host)]
+  return one === other || covers(one, other) || covers(other, one)
+}
+
+function covers(wide: string, host: string): boolean {
+  if (wide === "" || wide === "::") return true
+  if (wide === "0.0.0.0") return !isIpv6(host)
+  return wide === "localhost" && isLoopback(host)
+}

@@ -1,0 +1,164 @@
+/** The mix of requests as a file: from YAML to classes of requests, or to all that is wrong with it and where. */
+import * as z from "zod"
+import { fail, ok, type Result } from "../core/result.ts"
+import { type ConfigIssue, unresolved, valueAt } from "../text/issue.ts"
+import { type ConfigProblem, inOrder, problemsIn } from "../text/problem.ts"
+import { issuesOf } from "../text/schema-issues.ts"
+import { mapping, matching } from "../text/schema-words.ts"
+import { readYaml } from "../text/yaml.ts"
+import { demandOf, type RequestClass } from "./requests.ts"
+
+const classesMax = 256
+const bodyBytesMax = 1024 * 1024
+const bytesExpected = `an integer from 0 to ${bodyBytesMax}`
+
+const fieldName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/
+const fieldValue = matching(/^[\t\x20-\x7e\x80-\xff]*$/, "a value in one line").max(8_192, {
+  error: "a value of at most 8192 characters",
+})
+/** Fields that frame a request: the generator writes them itself. */
+export const ownFields: readonly string[] = [
+  "content-length",
+  "transfer-encoding",
+  "connection",
+  "upgrade",
+  "te",
+  "trailer",
+  "expect",
+]
+
+const amount = z.number({ error: "a number of at least 0" }).min(0, { error: "a number of at least 0" })
+const resourceKey = /^[a-z*][a-z0-9_.*-]{0,63}$/
+
+const requestSchema = mapping({
+  method: matching(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}$/, "a method like GET").default("GET"),
+  path: matching(/^\/[\x21-\x7e]{0,8000}$/, 'a path that starts with "/"').default("/"),
+  weight: z
+    .number({ error: "a number above 0" })
+    .positive({ error: "a number above 0" })
+    .default(1)
+    .describe("Its part of all requests is its weight over the sum of all."),
+  headers: z
+    .record(z.string(), fieldValue, { error: "fields by name" })
+    .default({})
+    .describe("Fields of the request's head."),
+  body: z.string({ error: "text" }).optional().describe("What the request carries, as it is."),
+  bodyBytes: z
+    .int({ error: bytesExpected })
+    .min(0, { error: bytesExpected })
+    .max(bodyBytesMax, { error: bytesExpected })
+    .optional()
+    .describe("So many bytes of nothing in particular instead of body."),
+  demand: z
+    .record(z.string(), amount, { error: "amounts by resource" })
+    .optional()
+    .describe("What it declares to need, in Linebacker-Demand."),
+})
+
+const schema = mapping({
+  requests: z
+    .record(z.string(), requestSchema, { error: "a mapping of requests by name" })
+    .describe("What is sent, by the name that the results call it."),
+})
+
+/** Reads a mix of requests. Problems are in the order of the file. */
+export function readMix(
+  file: string,
+  text: string,
+): Result<readonly RequestClass[], readonly ConfigProblem[]> {
+  const yaml = readYaml(text, {
+    env: {},
+    readFile: () => fail("a mix of requests takes nothing from elsewhere"),
+  })
+  if (yaml.broken) return fail(inOrder(problemsIn(file, yaml, [])))
+  const input = yaml.value ?? {}
+  const parsed = schema.safeParse(input)
+  const issues = parsed.success
+    ? crossIssues(parsed.data.requests)
+    : parsed.error.issues.flatMap((issue) => issuesOf(issue, input))
+  const problems = problemsIn(
+    file,
+    yaml,
+    issues.filter((issue) => valueAt(input, issue.path) !== unresolved),
+  )
+  if (!parsed.success || problems.length > 0) return fail(inOrder(problems))
+  return ok(Object.entries(parsed.data.requests).map(([name, one]) => classOf(name, one)))
+}
+
+type Written = z.infer<typeof requestSchema>
+
+function crossIssues(requests: Readonly<Record<string, Written>>): ConfigIssue[] {
+  const issues: ConfigIssue[] = []
+  const names = Object.keys(requests)
+  if (names.length === 0 || names.length > classesMax) {
+    const message = `expected 1 to ${classesMax} requests`
+    issues.push({ path: ["requests"], at: "value", message, found: String(names.length) })
+  }
+  for (const [name, { headers, body, bodyBytes, demand, method }] of Object.entries(requests)) {
+    for (const field of Object.keys(headers)) {
+      const path = ["requests", name, "headers", field]
+      if (!fieldName.test(field)) {
+        issues.push({
+          path,
+          at: "key",
+          message: "expected the name of a field",
+          found: JSON.stringify(field),
+        })
+      } else if (ownFields.includes(field.toLowerCase())) {
+        issues.push({
+          path,
+          at: "key",
+          message: `${field} is the generator's own to write`,
+          found: undefined,
+        })
+      } else if (field.toLowerCase() === "linebacker-demand" && demand !== undefined) {
+        issues.push({
+          path,
+          at: "key",
+          message: "demand says the same: give one of the two",
+          found: undefined,
+        })
+      }
+    }
+    if (body !== undefined && bodyBytes !== undefined) {
+      const message = "body says what is sent: give one of the two"
+      issues.push({ path: ["requests", name, "bodyBytes"], at: "key", message, found: undefined })
+    }
+    if (method === "CONNECT" || method === "TRACE") {
+      const message = `expected a method that can be repeated on a connection`
+      issues.push({ path: ["requests", name, "method"], at: "value", message, found: method })
+    }
+    for (const resource of Object.keys(demand ?? {})) {
+      if (resourceKey.test(resource)) continue
+      const path = ["requests", name, "demand", resource]
+      const message = "expected the name of a resource in lower case"
+      issues.push({ path, at: "key", message, found: JSON.stringify(resource) })
+    }
+  }
+  return issues
+}
+
+function classOf(name: string, written: Written): RequestClass {
+  const { method, path, weight, headers, body, bodyBytes, demand } = written
+  const fields = Object.entries(headers)
+  if (demand !== undefined)
+    fields.push(["Linebacker-Demand", demandOf(Object.keys(demand), Object.values(demand), 0)])
+  return {
+    name,
+    method,
+    path,
+    weight,
+    fields,
+    body:
+      body === undefined
+        ? bodyBytes === undefined
+          ? undefined
+          : Buffer.alloc(bodyBytes, "x")
+        : Buffer.from(body, "utf8"),
+  }
+}
+
+/** JSON Schema (draft 2020-12) of a mix file, for editors. */
+export function mixJsonSchema(): Readonly<Record<string, unknown>> {
+  return { title: "Requests of linebacker spam", ...z.toJSONSchema(schema, { io: "input" }) }
+}

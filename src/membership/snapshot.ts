@@ -1,0 +1,64 @@
+import type { BackendId } from "../core/backend.ts"
+import type { NamedAmounts } from "../core/resources.ts"
+
+/**
+ * Where a member stands.
+ *
+ * - `probing`: announced, and no check has passed yet; gets no traffic
+ * - `serving`: its lease is fresh and its checks pass
+ * - `suspect`: renewals are late; gets traffic only when nobody is serving
+ * - `ejected`: its checks fail; gets no traffic
+ * - `draining`: finishes what it has and gets nothing new
+ */
+export type MemberState = "probing" | "serving" | "suspect" | "ejected" | "draining"
+
+export interface TcpAddress {
+  /** An IP address without brackets, or a DNS name. */
+  readonly host: string
+  readonly port: number
+}
+
+export interface UnixAddress {
+  /** Of a Unix socket on the balancer's machine: absolute, at most 107 bytes (membership/address.ts). */
+  readonly path: string
+}
+
+/** Where a backend takes connections. */
+export type Address = TcpAddress | UnixAddress
+
+/** What is spoken there: HTTP/1.1 as it is, or within TLS. */
+export type Scheme = "http" | "https"
+
+/** One backend that holds a lease. Plain data: it travels to the data-plane threads as it is. */
+export interface Member {
+  readonly id: BackendId
+  /** Its row in the load table; another member gets the row only after the last attempt on it has settled. */
+  readonly slot: number
+  /** Which registration this is; grows with each, never repeats. */
+  readonly generation: number
+  readonly incarnation: number | undefined
+  readonly address: Address
+  readonly scheme: Scheme
+  readonly capacity: NamedAmounts
+  readonly weight: number
+  readonly zone: string | undefined
+  readonly version: string | undefined
+  readonly labels: Readonly<Record<string, string>>
+  readonly state: MemberState
+  /** One sentence for a person: why it is in this state. */
+  readonly reason: string
+  /** Who keeps the lease: the backend by renewing, or (the seed's backends, which never renew) the ping-acks. */
+  readonly keptBy: "renewals" | "ping-acks"
+}
+
+/** The whole membership at one moment. Replaced, never changed. */
+export interface Snapshot {
+  /** Grows by one with each snapshot that is made. */
+  readonly version: number
+  /** In order of registration. */
+  readonly members: readonly Member[]
+  /** Those that may be chosen: all serving members, or all suspects when nobody is serving. Same order. */
+  readonly eligible: readonly Member[]
+}
+
+export const emptySnapshot: Snapshot = { version: 0, members: [], eligible: [] }

@@ -1,0 +1,51 @@
+import type { Backend } from "../../core/backend.ts"
+import { type Knowledge, nothingKnown } from "../../core/knowledge.ts"
+import { Mix, scannedMax } from "./mix.ts"
+import type { PickRequest, Policy, PolicyContext } from "../policy.ts"
+import { Price } from "./price.ts"
+
+/** Whether so many members are drawn from. */
+export function drawsFrom(members: number): boolean {
+  return members > scannedMax
+}
+
+/**
+ * The default: `price` up to `scannedMax` members, `mix` above. To look at every member is best where it is cheap;
+ * drawing costs the same for any number. Which of the two it is changes only when membership does.
+ */
+export class Auto implements Policy {
+  readonly name = "auto"
+  readonly #price: Price
+  readonly #mix: Mix
+  #current: Price | Mix
+  #knowledge: Knowledge = nothingKnown
+
+  constructor(context: PolicyContext) {
+    this.#price = new Price(context)
+    this.#mix = new Mix(context)
+    this.#current = this.#price
+  }
+
+  rebuild(members: readonly Backend[]): void {
+    const before = this.#current
+    this.#current = drawsFrom(members.length) ? this.#mix : this.#price
+    this.#current.rebuild(members)
+    if (this.#current === before) return
+    this.#current.learn(this.#knowledge)
+    // It is not asked any more and must not keep members that have left.
+    before.rebuild([])
+  }
+
+  pick(request: PickRequest): Backend | undefined {
+    return this.#current.pick(request)
+  }
+
+  learn(knowledge: Knowledge): void {
+    this.#knowledge = knowledge
+    this.#current.learn(knowledge)
+  }
+
+  tick(): void {
+    this.#current.tick()
+  }
+}

@@ -1,0 +1,65 @@
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { exchangeWorld } from "../../../test/support/exchange-world.ts"
+import { get } from "../../../test/support/messages.ts"
+import { VirtualClock } from "../../../test/support/virtual-clock.ts"
+
+test("while a client takes no interim responses its backend's time for the final one stands still", async () => {
+  const clock = new VirtualClock()
+  const world = exchangeWorld(clock, { timeouts: { responseHeadMs: 1_000, betweenBytesMs: 60_000 } })
+  const pass = async (ms: number): Promise<void> => {
+    await clock.run(clock.now() + ms)
+    world.deadlines.sweep(clock.now())
+  }
+  const { socket } = world.client()
+  socket.push(Buffer.from(get()))
+  await Promise.resolve()
+  socket.takes = false
+  world.busy[0]!.say(Buffer.from("HTTP/1.1 103 Early Hints\r\n\r\n"))
+  await pass(5_000)
+  assert.deepEqual(world.counters.errors(), {})
+  socket.takes = true
+  socket.emit("drain")
+  await pass(500)
+  assert.deepEqual(world.counters.errors(), {})
+  await pass(1_500)
+  assert.deepEqual(world.counters.errors(), { response_head_timeout: 1 })
+  socket.emit("close")
+})
+
+for (const [whose, field] of [
+  ["free for all clients", ""],
+  ["its client's own", "Authorization: NTLM TlRM\r\n"],
+] as const) {
+  test(`what went through a tunnel reaches the backend after the client has gone, where the connection is ${whose}`, async () => {
+    const world = exchangeWorld(new VirtualClock())
+    const { socket } = world.client()
+    socket.push(Buffer.from(get("/", `${field}Connection: upgrade\r\nUpgrade: x\r\n`)))
+    await Promise.resolve()
+    const backend = world.busy[0]!
+    backend.say(Buffer.from("HTTP/1.1 101 \r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"))
+    backend.socket.emit("end")
+    socket.emit("end")
+    socket.emit("close")
+    assert.equal(backend.socket.gone, "flushing")
+    backend.socket.emit("close")
+    assert.equal(world.owner.descriptors.open, 0)
+  })
+}
+
+test("a connection whose request has not all left when the response ends carries no other client's", async () => {
+  for (const [left, gone] of [
+    [1, "closed"],
+    [0, undefined],
+  ] as const) {
+    const world = exchangeWorld(new VirtualClock())
+    const { socket } = world.client()
+    socket.push(Buffer.from(get()))
+    await Promise.resolve()
+    const backend = world.busy[0]!
+    backend.socket.writableLength = left
+    backend.say(Buffer.from("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"))
+    assert.deepEqual([backend.socket.gone, world.table.isIdle(0) && world.table.isIdle(1)], [gone, true])
+    socket.emit("close")
+  }
+})

@@ -1,0 +1,765 @@
+/**
+ * Hot path: one connection to a backend, which carries one exchange at a time. Where pipelining is on, the requests
+ * of several are written together, and each becomes the current one when the response before its own has ended.
+ *
+ *     connecting ──▶ (securing) ──▶ waiting ──head──▶ reading ──complete, exact, kept──▶ idle ──start──▶ waiting
+ *         │               │             │                │                                │
+ *         │               │             ├──101──▶ tunnel ┼──both have ended──▶ ending     │
+ *         └───────────────┴─────────────┴──────────┴─────┴──(anything else)────────┴──────┴──▶ closed
+ *
+ * It reads the response and hands it on; whether the request is tried elsewhere is the exchange's matter.
+ * Benchmark: bench/relay.ts.
+ */
+import type { Socket } from "node:net"
+import type { Millis } from "../../core/clock.ts"
+import type { ErrorCode } from "../../core/errors.ts"
+import { BodyReader } from "../../http1/body.ts"
+import { LF } from "../../http1/characters.ts"
+import { type Head, incomplete, invalid } from "../../http1/head.ts"
+import { fields } from "../../http1/field-names.ts"
+import { Joiner } from "../../http1/kept-bytes.ts"
+import { isBent, straightened } from "../../http1/lenient-head.ts"
+import { parseResponseHead, responseFraming } from "../../http1/response-head.ts"
+import { passTrailers } from "../../http1/trailers.ts"
+import { isTunnelProtocol } from "../../http1/upgrade.ts"
+import type { BackendPool } from "./backend-pool.ts"
+import { BoundedWrites } from "../../net/bounded-writes.ts"
+import type { Context } from "../context.ts"
+import { type Limited, never, sweepMs, type Tick } from "../../net/deadlines.ts"
+import { isCertificateRefusal } from "./dial.ts"
+import type { Origin } from "./origin.ts"
+import { outliveWriteErrors } from "../../net/write-errors.ts"
+
+/** What `limits.interimBytesPerSecondMax` is of. */
+const secondMs = 1_000
+
+const eventStream = "text/event-stream"
+const nothing = Buffer.alloc(0)
+
+/** How much is read at once. */
+const readBytes = 64 * 1024
+
+/** Smaller pieces are copied for a client that is behind. */
+const lendBytesMin = 32 * 1024
+
+/** Nobody waits behind a response that takes longer than this, or is larger: those who do go elsewhere. */
+const slowMs = 500
+const slowBytes = 64 * 1024
+
+/** How much earlier than the backend an idle connection is closed: a coarse sweep and the way there take their time. */
+const hintMarginMs = 1_000
+
+/** The exchange, as its backend connection sees it. */
+export interface BackendSide {
+  /** Its method is HEAD: the response has no body whatever its head says. */
+  readonly isHead: boolean
+  /** The client is of HTTP/1.0 and cannot read chunked framing. */
+  readonly decodesChunked: boolean
+  /** It has asked for another protocol: 101 opens the tunnel. */
+  readonly upgrades: boolean
+  /** The client gets the trailer section. */
+  readonly takesTrailers: boolean
+  /** Bytes that were passed on are still to be written to the client. */
+  readonly isHolding: boolean
+  onBackendReady(connection: BackendConnection): void
+  /** A 1xx response other than 101. */
+  onInterim(head: Head): void
+  /**
+   * A final head with its whole body, which is bytes[from..to) and not chunked. This one and the next answer whether
+   * they pass the bytes on as they are; false is a copy.
+   */
+  onWholeResponse(head: Head, bytes: Buffer, from: number, to: number): boolean
+  /** A final head, and in `reader.output` what came of the body with it. */
+  onResponseHead(head: Head, reader: BodyReader): boolean
+  onResponseBody(reader: BodyReader): void
+  /** The trailer section of a chunked response, before its end: whole field lines, latin1. */
+  onTrailers(section: string): void
+  /** The response has ended exactly where its framing says. The connection has been given back. */
+  onResponseEnd(): void
+  /** A head of 101, and in bytes[from..to) what came through the tunnel with it. */
+  onTunnel(head: Head, bytes: Buffer, from: number, to: number): void
+  onTunnelData(bytes: Buffer): void
+  /** The backend sends no more through the tunnel. */
+  onBackendEnd(): void
+  /** The connection is of no more use; `response_cut` and `response_timeout` come only after a head. */
+  onBackendFailed(connection: BackendConnection, code: ErrorCode, detail: string): void
+  /** All that was written has been taken. */
+  onBackendDrain(): void
+}
+
+export class BackendConnection implements Limited {
+  deadlineAt: Tick
+  /** It has carried an exchange before, so the backend may have closed it without our knowing. */
+  reused = false
+  /** At least one byte has come back for the exchange it carries. */
+  answered = false
+  readonly pool: BackendPool
+  /** The one client whose requests it carries; undefined when it carries anybody's. */
+  origin: Origin | undefined
+  /** That client has authenticated itself on it, or is about to. */
+  isAuthenticated = false
+
+  readonly #context: Context
+  readonly #reader: BodyReader
+  #socket: Socket | undefined
+  #writes: BoundedWrites | undefined
+  /** Which of the backend's addresses it leads to. */
+  #address = ""
+  /** Ends the dialling. */
+  readonly #callOff: () => void
+  /** From then on it carries no further request. */
+  readonly #endsAt: Tick
+  /** Requests that it still carries. */
+  #requestsLeft: number
+  #state: "connecting" | "securing" | "idle" | "waiting" | "reading" | "tunnel" | "ending" | "closed" =
+    "connecting"
+  #exchange: BackendSide | undefined
+  #requestSent = false
+  /** The backend takes no more: it has reset the connection, but what it said before that is still to be read. */
+  writeFailed = false
+  /** A failed write does not end it. */
+  #outlives = false
+  /** The response lets the connection live on. */
+  #keeps = false
+  /** For how long it may be idle. */
+  #idleMs: Millis = 0
+  #partial: Buffer | undefined
+  /** Made where a head comes in parts, and given up behind it. */
+  #joiner: Joiner | undefined
+  /** What is read goes here. Only the pages that reads have reached cost memory. */
+  #buffer: Buffer = Buffer.allocUnsafeSlow(readBytes)
+  /** Bytes in it are still to be written to a client. */
+  #isLent = false
+  #paused = false
+  #pausedAt: Tick = 0
+  /** How long the response may stand still. */
+  #pieceMs: Millis = 0
+  /** Interim responses since the tick behind it, bytes. */
+  #interimBytes = 0
+  #interimsSince: Tick = 0
+  /** Requests of this turn of the event loop, which are written together at its end. */
+  #gathered: Buffer[] | undefined
+  /** Exchanges whose requests have been written behind the current one's, in order. Never empty. */
+  #followers: BackendSide[] | undefined
+  /** Responses may still come that nobody waits for. */
+  #mustClose = false
+
+  constructor(context: Context, pool: BackendPool, origin: Origin | undefined) {
+    this.#context = context
+    this.pool = pool
+    this.origin = origin?.header === undefined ? undefined : origin
+    this.#reader = new BodyReader(context.options.limits)
+    const { deadlines, options } = context
+    const { backendAgeMs, connectMs } = options.timeouts
+    this.deadlineAt = deadlines.after(connectMs)
+    this.#endsAt = backendAgeMs === 0 ? never : deadlines.after(deadlines.spread(backendAgeMs))
+    this.#requestsLeft = Math.ceil(deadlines.spread(options.limits.requestsPerBackendConnectionMax))
+    const reading = {
+      buffer: () => this.#readInto(),
+      callback: (length: number, bytes: Uint8Array) => this.#onBytes(bytes as Buffer, length),
+    }
+    this.#callOff = context.dialer.dial(
+      pool.destination,
+      {
+        onAccepted: () => (this.#state = "securing"),
+        onOpen: (socket, address) => this.#onOpen(socket, address),
+        onFailed: (code, error) => this.#fail(code, `(${error.code ?? error.message})`),
+      },
+      reading,
+      origin?.header,
+    )
+    this.origin?.add(this)
+    context.deadlines.add(this)
+  }
+
+  /** Of a connection that is open: an exchange knows none before `onBackendReady`. */
+  get socket(): Socket {
+    return this.#socket!
+  }
+
+  /** Which of the backend's addresses it leads to; "" while it is connecting. */
+  get address(): string {
+    return this.#address
+  }
+
+  /** Gives the connection to an exchange, which is told when it may write: at once on an idle connection. */
+  start(exchange: BackendSide): void {
+    this.#requestsLeft--
+    if (this.#gathered !== undefined && this.#exchange !== undefined) {
+      this.#followers ??= []
+      this.#followers.push(exchange)
+      exchange.onBackendReady(this)
+      return
+    }
+    this.#exchange = exchange
+    this.answered = false
+    this.#requestSent = false
+    if (this.#state === "connecting" || this.#state === "securing") return
+    this.#wait()
+    exchange.onBackendReady(this)
+  }
+
+  /**
+   * What was sent on it authenticates a client: from now on it carries only that client's requests, until it closes.
+   */
+  bindTo(origin: Origin): void {
+    if (this.#gathered !== undefined || this.#followers !== undefined) {
+      // Other clients that have sent requests on it already get their responses; then it closes.
+      this.#mustClose = true
+      return
+    }
+    this.isAuthenticated = true
+    this.origin = origin
+    origin.add(this)
+  }
+
+  /** An idle connection takes the requests of several exchanges, until the end of this turn of the event loop. */
+  gather(): void {
+    this.#gathered = []
+    setImmediate(() => this.#flush())
+  }
+
+  /** Whether one more exchange may start on it, `depth` in all. */
+  isGathering(depth: number): boolean {
+    if (this.#gathered === undefined || this.#requestsLeft <= 0) return false
+    return this.#gathered.length < depth && this.#exchange !== undefined
+  }
+
+  /** Writes a request that is whole in these bytes, or the start of one. */
+  send(bytes: Buffer): void {
+    if (this.#gathered === undefined) this.socket.write(bytes)
+    else this.#gathered.push(bytes)
+  }
+
+  /** Writes more of a request, or what goes through the tunnel; false when it should wait for `onBackendDrain`. */
+  write(bytes: Buffer): boolean {
+    return this.#writes!.write(bytes)
+  }
+
+  /** More of the request follows its head: the backend may answer and go before it has read all of that. */
+  expectsBody(): void {
+    if (this.#outlives) return
+    this.#outlives = true
+    outliveWriteErrors(this.socket, () => (this.writeFailed = true))
+  }
+
+  /** The whole request has been written; from now on the backend's time to answer runs. */
+  requestSent(): void {
+    this.#requestSent = true
+    if (this.#state === "waiting") this.#limit(this.#context.options.timeouts.responseHeadMs)
+  }
+
+  /** It takes no more of the request for now: until it does, its time to answer runs. */
+  requestStalls(): void {
+    if (this.#state === "waiting") this.#limit(this.#context.options.timeouts.responseHeadMs)
+  }
+
+  /** Holds the response back. While it is held, the client's time runs and not the backend's. */
+  pause(): void {
+    this.#disband()
+    if (!this.#paused) this.#pausedAt = this.#context.deadlines.tick
+    this.#paused = true
+    this.socket.pause()
+    if (this.#state === "reading" || this.#state === "waiting") this.deadlineAt = never
+  }
+
+  /** The response is held back. */
+  get isPaused(): boolean {
+    return this.#paused
+  }
+
+  /** For how long it has been without a break. */
+  get pausedMs(): Millis {
+    return this.#paused ? (this.#context.deadlines.tick - this.#pausedAt) * sweepMs : 0
+  }
+
+  resume(): void {
+    if (!this.#paused) return
+    this.#paused = false
+    if (this.#state === "reading") this.#limit(this.#pieceMs)
+    else if (this.#state === "waiting") this.#awaitHead()
+    this.socket.resume()
+  }
+
+  /** The exchange has no more use for it, and it is in no state to carry another. */
+  abandon(exchange: BackendSide): void {
+    const followers = this.#followers
+    const index = followers?.indexOf(exchange) ?? -1
+    if (index !== -1) {
+      // Its response comes all the same, between those of others.
+      followers![index] = new IgnoredResponse(exchange)
+      return
+    }
+    this.#exchange = undefined
+    this.#followers = undefined
+    this.#close()
+    this.#dismiss(followers)
+  }
+
+  /** Both sides of the tunnel have ended: closes once the backend has taken all of the client's. */
+  finish(): void {
+    this.#exchange = undefined
+    // Its client may close first, which would end all that is that client's own.
+    this.origin?.delete(this)
+    this.#state = "ending"
+    this.deadlineAt = this.#context.deadlines.after(this.#context.options.timeouts.betweenBytesMs)
+    this.socket.destroySoon()
+  }
+
+  /** An idle connection that nobody shall use again. */
+  retire(): void {
+    this.#close()
+  }
+
+  onDeadline(): void {
+    const { timeouts } = this.#context.options
+    if (this.#followers !== undefined) {
+      this.#disband()
+      this.#limit(this.#state === "reading" ? this.#pieceMs : timeouts.responseHeadMs)
+      return
+    }
+    switch (this.#state) {
+      case "connecting":
+        this.#fail("connect_timeout", `(${timeouts.connectMs} ms)`)
+        break
+      case "securing":
+        this.#fail("connect_timeout", `(${timeouts.connectMs} ms, in the TLS handshake)`)
+        break
+      case "waiting":
+        this.#fail("response_head_timeout", `${timeouts.responseHeadMs} ms`)
+        break
+      case "reading":
+        this.#fail("response_timeout", `${this.#pieceMs} ms`)
+        break
+      case "tunnel":
+      case "ending":
+      case "idle":
+      case "closed":
+        this.#close()
+        break
+    }
+  }
+
+  #wait(): void {
+    this.#state = "waiting"
+    this.deadlineAt = never
+  }
+
+  /** It is read again: its time runs if it has the whole request, or takes no more of it. */
+  #awaitHead(): void {
+    if (this.#requestSent || this.socket.writableNeedDrain)
+      this.#limit(this.#context.options.timeouts.responseHeadMs)
+  }
+
+  #onOpen(socket: Socket, address: string): void {
+    this.#socket = socket
+    this.#writes = new BoundedWrites(socket, () => this.#onDrain())
+    this.#address = address
+    socket.on("end", () => this.#onEnd())
+    socket.on("drain", () => this.#onDrain())
+    socket.on("error", (error: NodeJS.ErrnoException) => this.#onError(error))
+    socket.on("close", () => this.#onBroken("closed"))
+    this.#wait()
+    this.#exchange?.onBackendReady(this)
+  }
+
+  #onDrain(): void {
+    if (this.#state === "waiting" && !this.#requestSent) this.deadlineAt = never
+    this.#exchange?.onBackendDrain()
+  }
+
+  /** Where the next read goes: into the same buffer, unless what was read last is still to be written from there. */
+  #readInto(): Buffer {
+    if (this.#isLent) {
+      this.#isLent = false
+      this.#buffer = Buffer.allocUnsafeSlow(readBytes)
+    }
+    return this.#buffer
+  }
+
+  /** bytes[0..length) have come. They are ours until this returns; what is passed on unwritten is lent. */
+  #onBytes(bytes: Buffer, length: number): boolean {
+    const exchange = this.#exchange
+    if (exchange === undefined) {
+      // Nothing was asked (RFC 9112 9.2): what it says could reach the wrong client.
+      this.#close()
+      return false
+    }
+    this.answered = true
+    if (this.#state === "reading") this.#readBody(exchange, this.#lendable(exchange, bytes, length), length)
+    else if (this.#state === "tunnel") {
+      exchange.onTunnelData(this.#lendable(exchange, bytes, length).subarray(0, length))
+      this.#lend(exchange)
+    } else if (this.#partial === undefined) this.#readHeads(exchange, bytes, 0, length)
+    else {
+      const more = bytes.subarray(0, length)
+      const whole = (this.#joiner ??= new Joiner()).join(this.#partial, more)
+      this.#partial = undefined
+      // A head that drips in is read again for each of its lines, not for each of its bytes.
+      if (more.includes(LF) || whole.length > this.#context.options.limits.headBytesMax)
+        this.#readHeads(exchange, whole, 0, whole.length)
+      else this.#partial = whole
+    }
+    return true
+  }
+
+  /** A client that is behind must not hold a large buffer for each small piece: those are copied. */
+  #lendable(exchange: BackendSide, bytes: Buffer, length: number): Buffer {
+    return length < lendBytesMin && exchange.isHolding ? Buffer.from(bytes.subarray(0, length)) : bytes
+  }
+
+  /** Bytes have been passed on. */
+  #lend(exchange: BackendSide): void {
+    if (exchange.isHolding) this.#isLent = true
+  }
+
+  #readHeads(exchange: BackendSide, received: Buffer, start: number, receivedTo: number): void {
+    const { options, names, responseHead: head } = this.#context
+    let bytes = received
+    let from = start
+    let length = receivedTo
+    let isStraight = !options.lenientHeads
+    for (;;) {
+      let end = parseResponseHead(head, bytes, from, length, options.limits, names)
+      if (end === invalid && !isStraight && isBent(head)) {
+        const straight = straightened(bytes, from, length)
+        if (straight === undefined) end = incomplete
+        else {
+          bytes = straight
+          from = 0
+          length = straight.length
+          isStraight = true
+          continue
+        }
+      }
+      if (end === invalid) {
+        this.#fail("invalid_response", `(${head.error})`)
+        return
+      }
+      if (end === incomplete) {
+        if (length - from > options.limits.headBytesMax) this.#fail("invalid_response", "(head_too_large)")
+        else if (from < length) this.#partial = this.#restOf(bytes, from, length)
+        return
+      }
+      this.#joiner = undefined
+      if (head.status >= 200) {
+        this.#beginBody(exchange, head, bytes, end, length)
+        return
+      }
+      if (head.status === 101) {
+        this.#beginTunnel(exchange, head, bytes, end, length)
+        return
+      }
+      if (this.#isFlood(end - from)) {
+        this.#fail("invalid_response", "(a flood of 1xx)")
+        return
+      }
+      exchange.onInterim(head)
+      if (this.#exchange !== exchange) return
+      from = end
+      isStraight = !options.lenientHeads
+    }
+  }
+
+  /** bytes[from..length) as they can be kept: a copy, unless they are just what was joined. */
+  #restOf(bytes: Buffer, from: number, length: number): Buffer {
+    const isOurs = from === 0 && bytes !== this.#buffer
+    return isOurs ? bytes : Buffer.from(bytes.subarray(from, length))
+  }
+
+  /**
+   * Whether interim responses come faster than they may. There may be any number of them (RFC 9110 15.2), as long as
+   * the final one comes in its time (`timeouts.responseHead`).
+   */
+  #isFlood(bytes: number): boolean {
+    const { deadlines, options } = this.#context
+    if (deadlines.tick - this.#interimsSince >= deadlines.ticksOf(secondMs)) {
+      this.#interimsSince = deadlines.tick
+      this.#interimBytes = 0
+    }
+    this.#interimBytes += bytes
+    return this.#interimBytes > options.limits.interimBytesPerSecondMax
+  }
+
+  #beginBody(exchange: BackendSide, head: Head, bytes: Buffer, from: number, to: number): void {
+    const { options } = this.#context
+    const framing = responseFraming(head, exchange.isHead)
+    if (head.codingField !== -1 && exchange.decodesChunked && framing !== "none") {
+      // A client of HTTP/1.0 cannot be told of the coding (RFC 9112 6.1), and without it the body is noise.
+      this.#fail("invalid_response", "(unknown_transfer_coding)")
+      return
+    }
+    this.#keeps = head.minor === 1 && !head.closes && framing !== "close"
+    this.#idleMs = idleMs(options.timeouts.backendIdleMs, head.keepAliveSeconds)
+    this.#state = "reading"
+    const length = framing === "length" ? head.contentLength : 0
+    if (framing === "none" || (framing === "length" && length <= to - from)) {
+      if (exchange.onWholeResponse(head, bytes, from, from + length)) this.#lend(exchange)
+      if (this.#exchange === exchange) this.#complete(exchange, bytes, from + length, to)
+      return
+    }
+    this.#pieceMs = isEventStream(head) ? options.timeouts.streamIdleMs : options.timeouts.betweenBytesMs
+    if (framing === "close" || length > slowBytes) this.#disband()
+    this.#limit(this.#pieceMs)
+    const trailers = exchange.takesTrailers && framing === "chunked" ? passTrailers(head) : undefined
+    this.#reader.begin(framing, length, exchange.decodesChunked, trailers)
+    const at = this.#reader.read(bytes, from, to)
+    if (this.#reader.state === "invalid") {
+      this.#fail("invalid_response", `(${this.#reader.error})`)
+      return
+    }
+    if (exchange.onResponseHead(head, this.#reader)) this.#lend(exchange)
+    if (this.#exchange === exchange && this.#reader.state === "complete") {
+      if (this.#reader.trailers !== "") exchange.onTrailers(this.#reader.trailers)
+      this.#complete(exchange, bytes, at, to)
+    }
+  }
+
+  /** 101 hands the connection over to another protocol, but only to one that was asked for (RFC 9110 15.2.2). */
+  #beginTunnel(exchange: BackendSide, head: Head, bytes: Buffer, from: number, to: number): void {
+    if (!exchange.upgrades || !head.upgrade || !isTunnelProtocol(head)) {
+      this.#fail("invalid_response", "(101 without Upgrade)")
+      return
+    }
+    this.#state = "tunnel"
+    // The client's connection has the time limit of both.
+    this.deadlineAt = never
+    exchange.onTunnel(head, bytes, from, to)
+    this.#lend(exchange)
+  }
+
+  #readBody(exchange: BackendSide, bytes: Buffer, length: number): void {
+    const reader = this.#reader
+    const at = reader.read(bytes, 0, length)
+    if (reader.state === "invalid") {
+      this.#fail("response_cut", `(${reader.error})`)
+      return
+    }
+    if (this.#followers !== undefined && reader.dataBytes > slowBytes) this.#disband()
+    // The time of those who wait is for all of it, not for each piece.
+    if (this.#followers === undefined) this.#limit(this.#pieceMs)
+    if (reader.outputCount > 0) {
+      exchange.onResponseBody(reader)
+      this.#lend(exchange)
+    }
+    if (this.#exchange === exchange && reader.state === "complete") {
+      if (reader.trailers !== "") exchange.onTrailers(reader.trailers)
+      this.#complete(exchange, bytes, at, length)
+    }
+  }
+
+  /** The response has ended at bytes[at]; bytes[at..to) have come behind it. */
+  #complete(exchange: BackendSide, bytes: Buffer, at: number, to: number): void {
+    this.#exchange = undefined
+    if (this.#followers !== undefined) {
+      this.#advance(exchange, this.#followers, bytes, at, to)
+      return
+    }
+    // A response to what has not even left is to something else, or is early: what is left of the request stands in the way.
+    const isSent = this.#requestSent && this.socket.writableLength === 0
+    const exact = at === to && this.#gathered === undefined
+    const keeps = this.#keeps && this.#idleMs > 0 && !this.#mustClose && !this.#isSpent
+    if (exact && isSent && keeps) {
+      this.reused = true
+      this.#becomeIdle()
+    } else this.#close()
+    exchange.onResponseEnd()
+  }
+
+  /** The next exchange's response follows. */
+  #advance(ended: BackendSide, followers: BackendSide[], bytes: Buffer, at: number, to: number): void {
+    const next = followers.shift()!
+    if (followers.length === 0) this.#followers = undefined
+    if (next instanceof IgnoredResponse && this.#followers === undefined) {
+      this.#close()
+      ended.onResponseEnd()
+      return
+    }
+    this.#exchange = next
+    this.reused = true
+    this.answered = false
+    this.#wait()
+    this.#limit(this.#context.options.timeouts.responseHeadMs)
+    ended.onResponseEnd()
+    if (this.#exchange !== next) return
+    if (!this.#keeps) this.#fail("backend_reset", "(it closed behind another response)")
+    else if (at < to) {
+      this.answered = true
+      this.#readHeads(next, bytes, at, to)
+    }
+  }
+
+  /** Nobody shall wait any longer behind the current response. */
+  #disband(): void {
+    const followers = this.#followers
+    if (followers === undefined) return
+    this.#followers = undefined
+    this.#mustClose = true
+    if (this.#exchange instanceof IgnoredResponse) {
+      this.#exchange = undefined
+      this.#close()
+    }
+    this.#dismiss(followers)
+  }
+
+  /** Those who got no answer here: their requests are safe, so each may be sent again. It is nobody's failure. */
+  #dismiss(followers: readonly BackendSide[] | undefined): void {
+    if (followers === undefined) return
+    const { answered, reused } = this
+    this.answered = false
+    this.reused = true
+    for (const follower of followers)
+      follower.onBackendFailed(this, "backend_reset", "(behind another response)")
+    this.answered = answered
+    this.reused = reused
+  }
+
+  #flush(): void {
+    const gathered = this.#gathered
+    this.#gathered = undefined
+    if (gathered === undefined || gathered.length === 0 || this.#state === "closed") return
+    this.socket.write(gathered.length === 1 ? gathered[0]! : Buffer.concat(gathered))
+  }
+
+  /** What comes next has this long; less while others wait behind it. */
+  #limit(ms: Millis): void {
+    // Its interim responses may have held it back already.
+    if (this.#paused) this.deadlineAt = never
+    else
+      this.deadlineAt = this.#context.deadlines.after(
+        this.#followers === undefined ? ms : Math.min(ms, slowMs),
+      )
+  }
+
+  #becomeIdle(): void {
+    this.#state = "idle"
+    // A response may have been paused for a slow client; an idle connection must see its end.
+    this.resume()
+    const idleUntil = this.#context.deadlines.after(this.#idleMs)
+    this.deadlineAt = this.isAuthenticated ? idleUntil : Math.min(idleUntil, this.#endsAt)
+    if (!this.pool.give(this)) this.#close()
+  }
+
+  /**
+   * It has lived for as long as it may, or carried as many requests: another is made for the next, which goes where the
+   * backend's name leads then. One that a client has authenticated itself on ends with that client.
+   */
+  get #isSpent(): boolean {
+    if (this.isAuthenticated) return false
+    return this.#requestsLeft <= 0 || this.#context.deadlines.tick >= this.#endsAt
+  }
+
+  #onEnd(): void {
+    const exchange = this.#exchange
+    if (exchange !== undefined && this.#state === "tunnel") {
+      exchange.onBackendEnd()
+      return
+    }
+    if (exchange === undefined || this.#state !== "reading") {
+      this.#onBroken("closed")
+      return
+    }
+    // An end after a reset completes nothing (RFC 9112 8).
+    if (this.writeFailed) this.#reader.reset()
+    else this.#reader.end()
+    if (this.#reader.state === "complete") this.#complete(exchange, nothing, 0, 0)
+    else this.#fail("response_cut", "")
+  }
+
+  #onError(error: NodeJS.ErrnoException): void {
+    const reason = error.code ?? error.message
+    if (!this.reused && !this.answered && isCertificateRefusal(error))
+      this.#fail("backend_tls_failed", `(${reason})`)
+    else this.#onBroken(reason)
+  }
+
+  #onBroken(reason: string): void {
+    switch (this.#state) {
+      case "closed":
+        break
+      case "waiting":
+        this.#fail("backend_reset", `(${reason})`)
+        break
+      case "reading":
+      case "tunnel":
+        this.#reader.reset()
+        this.#fail("response_cut", `(${reason})`)
+        break
+      case "connecting":
+      case "securing":
+      case "idle":
+      case "ending":
+        this.#close()
+        break
+    }
+  }
+
+  #fail(code: ErrorCode, detail: string): void {
+    const exchange = this.#exchange
+    const followers = this.#followers
+    this.#exchange = undefined
+    this.#followers = undefined
+    this.#close()
+    exchange?.onBackendFailed(this, code, detail)
+    this.#dismiss(followers)
+  }
+
+  #close(): void {
+    if (this.#state === "closed") return
+    this.#state = "closed"
+    this.#partial = undefined
+    this.#gathered = undefined
+    this.#context.deadlines.delete(this)
+    this.pool.forget(this)
+    this.origin?.delete(this)
+    this.#callOff()
+    this.#socket?.destroy()
+  }
+}
+
+/**
+ * How long a connection may be idle: shorter than the backend lets it be, so that the backend does not close it just
+ * when a request is on its way (RFC 9112 9.3.1).
+ *
+ * @param hintSeconds what its Keep-Alive field says, or -1
+ */
+function idleMs(configuredMs: Millis, hintSeconds: number): Millis {
+  return hintSeconds === -1 ? configuredMs : Math.min(configuredMs, hintSeconds * 1_000 - hintMarginMs)
+}
+
+/** Whether the body is a stream of events, which may be silent for long (WHATWG HTML 9.2). */
+function isEventStream(head: Head): boolean {
+  const field = head.find(fields["content-type"])
+  return field !== -1 && head.value(field).toLowerCase().startsWith(eventStream)
+}
+
+/** Takes the response to a request of a client that has gone, so that those behind it get theirs. */
+class IgnoredResponse implements BackendSide {
+  readonly isHead: boolean
+  readonly decodesChunked: boolean
+  readonly upgrades = false
+  readonly takesTrailers = false
+  readonly isHolding = false
+
+  constructor({ isHead, decodesChunked }: BackendSide) {
+    this.isHead = isHead
+    this.decodesChunked = decodesChunked
+  }
+
+  onBackendReady(): void {}
+  onInterim(): void {}
+  onWholeResponse(): boolean {
+    return false
+  }
+  onResponseHead(): boolean {
+    return false
+  }
+  onResponseBody(): void {}
+  onTrailers(): void {}
+  onResponseEnd(): void {}
+  onTunnel(): void {}
+  onTunnelData(): void {}
+  onBackendEnd(): void {}
+  onBackendFailed(): void {}
+  onBackendDrain(): void {}
+}

@@ -1,0 +1,49 @@
+import type { BackendConnection } from "./backend-connection.ts"
+import type { FleetBackend } from "../fleet.ts"
+import { type ProxyEnds, writeProxyHeader } from "../../net/proxy-protocol.ts"
+
+/** What a connection to a backend begins with. Without ends it is one of the balancer's own, such as a check. */
+export function openingOf(version: "v1" | "v2", ends: ProxyEnds | undefined): Buffer {
+  return writeProxyHeader(version === "v1" ? 1 : 2, ends?.source, ends?.destination)
+}
+
+/**
+ * A client that has backend connections of its own: they carry its requests only, and end with it. All of them are,
+ * where backends are told of the client by the PROXY protocol; else those on which it authenticates itself, because a
+ * backend that does this by NTLM or Negotiate takes all that follows on a connection for the same user's (RFC 4559 6).
+ */
+export class Origin {
+  /** What a connection for this client begins with; undefined: nothing, and it may take one that others have used. */
+  readonly header: Buffer | undefined
+  readonly #connections = new Set<BackendConnection>()
+
+  constructor(header?: Buffer) {
+    this.header = header
+  }
+
+  get connections(): Iterable<BackendConnection> {
+    return this.#connections
+  }
+
+  add(connection: BackendConnection): void {
+    this.#connections.add(connection)
+  }
+
+  delete(connection: BackendConnection): void {
+    this.#connections.delete(connection)
+  }
+
+  /** Which of these backends it has authenticated itself to last, on a connection that is still open. */
+  knownBackend(backends: readonly FleetBackend[]): FleetBackend | undefined {
+    let known: FleetBackend | undefined
+    for (const { isAuthenticated, pool } of this.#connections) {
+      if (isAuthenticated) known = backends.find((backend) => backend.pool === pool) ?? known
+    }
+    return known
+  }
+
+  /** The client has gone: its connections are of no use to anybody. */
+  close(): void {
+    for (const connection of this.#connections) connection.retire()
+  }
+}

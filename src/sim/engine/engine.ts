@@ -1,0 +1,845 @@
+/**
+ * Hot path: the loop of one run, from event to event in virtual time.
+ *
+ *     arrival ──▶ a balancer chooses ──▶ room at the backend ──▶ its rates in turn ──▶ hold ──▶ answered
+ *                  │   ▲        ▲          (waits there)                                │
+ *       nobody has │   │        └── failed, may be sent again ◀── the backend crashes ◀─┘
+ *         room     ▼   │
+ *                 queue ──▶ given up
+ *
+ * Arrivals, completions at stations and all other events wait in three places, each by time; among equal times
+ * completions come first, then the others, then arrivals. A request is a number and costs no allocation but the
+ * attempt of production. Everything that is drawn has a stream of its own. Benchmark: bench/sim.ts.
+ */
+import type { Attempt } from "../../placing/attempts.ts"
+import type { Snapshot } from "../../membership/snapshot.ts"
+import type { Millis } from "../../core/clock.ts"
+import type { ResourceKind, ResourceTable } from "../../core/resources.ts"
+import { mix32, type Rng } from "../../core/rng.ts"
+import type { AttemptResult, Policy, Prober } from "../../policies/policy.ts"
+import { ArrivalProcess, streamOf } from "./arrivals.ts"
+import { type Sampler, samplerOf } from "./distributions.ts"
+import { EventHeap } from "./event-heap.ts"
+import { aloneMsOn, backendsOf, checkFaults, Condition, firstOfEach, type FleetBackend } from "./fleet.ts"
+import { Known, Learning, priorOf } from "./learning.ts"
+import { Membership, SimulatedSlots } from "./membership.ts"
+import { Reporting } from "./reporting.ts"
+import { phases, Requests } from "./requests.ts"
+import { Rooms } from "./rooms.ts"
+import type { Fault, RequestClass, Scenario } from "../scenario/scenario.ts"
+import { type SeenBackend, SimulatedBalancer } from "./simulated-balancer.ts"
+import { Stations } from "./stations.ts"
+
+export interface EngineLimits {
+  readonly attemptsMax: number
+  /** Requests that wait for room, of one balancer, and how long they do. */
+  readonly queueMax: number
+  readonly queueMs: Millis
+  /** How long it takes to ask a backend how it is. */
+  readonly probeMs: Millis
+  readonly tickMs: Millis
+  readonly learnMs: Millis
+  /** Different clients; each sticks to its backend where the policy makes it so. */
+  readonly clients: number
+}
+
+/** As in production, unless a test says otherwise. */
+export const engineDefaults: EngineLimits = {
+  attemptsMax: 3,
+  queueMax: 1_024,
+  queueMs: 5_000,
+  probeMs: 1,
+  tickMs: 250,
+  learnMs: 1_000,
+  clients: 1_000,
+}
+
+/** Why a request ended without its answer. */
+export type Failure =
+  | "no_backend"
+  | "no_backend_fits"
+  | "queue_full"
+  | "queue_timeout"
+  | "backend_failed"
+  | "backend_error"
+
+/** Who is told how the requests ended, in order of ending. */
+export interface Recorder {
+  completed(request: EndedRequest, latencyMs: Millis, aloneMs: Millis): void
+  failed(request: EndedRequest, failure: Failure): void
+  /** A request has arrived, the `index`-th, from 0 on; `active` have not ended, without it. True stops the run. */
+  arrived(index: number, active: number, now: Millis): boolean
+}
+
+/** The request that ended. Reused. */
+export interface EndedRequest {
+  readonly index: number
+  readonly class: number
+  /** The backend of its last attempt; −1 when there was none. */
+  readonly backend: number
+  readonly attempts: number
+  readonly hasWaited: boolean
+}
+
+class Ended implements EndedRequest {
+  index = 0
+  class = 0
+  backend = -1
+  attempts = 0
+  hasWaited = false
+}
+
+export interface EngineOptions {
+  readonly scenario: Scenario
+  /** Mean rate of arrivals, requests per second. */
+  readonly rate: number
+  readonly requests: number
+  readonly balancers: number
+  readonly seed: number
+  readonly recorder: Recorder
+  /** Makes the policy of one balancer. */
+  readonly makePolicy: (rng: Rng, prober: Prober) => Policy
+  readonly limits?: Partial<EngineLimits> | undefined
+}
+
+const kinds = {
+  holdEnds: 0,
+  joins: 1,
+  leaves: 2,
+  faultBegins: 3,
+  faultEnds: 4,
+  flaps: 5,
+  membership: 6,
+  tick: 7,
+  learn: 8,
+  report: 9,
+  reportArrives: 10,
+  probed: 11,
+  queue: 12,
+} as const
+
+export class Engine {
+  /** Virtual time, from 0 on. */
+  now: Millis = 0
+  readonly backends: readonly FleetBackend[]
+  readonly balancers: readonly SimulatedBalancer[]
+  readonly stations: Stations
+  readonly rooms: Rooms | undefined
+  readonly #limits: EngineLimits
+  readonly #scenario: Scenario
+  readonly #recorder: Recorder
+  readonly #arrivals: ArrivalProcess
+  readonly #requestCount: number
+  readonly #requests: Requests
+  readonly #events = new EventHeap()
+  readonly #membership: Membership
+  readonly #reporting: Reporting
+  readonly #conditions: readonly Condition[]
+  readonly #tellsCosts: boolean
+  readonly #declaring: Declaring | undefined
+  readonly #balancerRng: Rng
+  readonly #clientRng: Rng
+  readonly #faultRng: Rng
+  /** Indices into the resources of the rates, in the order in which requests visit them. */
+  readonly #rates: Int32Array
+  readonly #resources: number
+  /** One backend of each group: a request alone is as fast as on the fastest of these. */
+  readonly #kinds: readonly FleetBackend[]
+  readonly #ended = new Ended()
+  readonly #probed = new Float64Array(2)
+  readonly #probes: (Probe | undefined)[] = []
+  readonly #known: Known | undefined
+  /** One a balancer; none where everything is known. */
+  readonly #learning: readonly Learning[]
+  #snapshot: Snapshot
+  #membershipDueAt: Millis = Infinity
+  #arrived = 0
+  #nextArrivalAt: Millis = Infinity
+  #stopped = false
+  /** By balancer: its queue is being served. */
+  readonly #serving: Uint8Array
+
+  /** @throws RangeError when a number of the scenario makes no sense. */
+  constructor(options: EngineOptions) {
+    const { balancers, makePolicy, rate, recorder, requests, scenario, seed } = options
+    const { classes, knowledge, resources } = scenario
+    this.#limits = { ...engineDefaults, ...options.limits }
+    this.#scenario = scenario
+    this.#recorder = recorder
+    this.#requestCount = requests
+    this.#resources = resources.length
+    this.backends = backendsOf(scenario)
+    checkFaults(scenario, this.backends)
+    this.#kinds = firstOfEach(scenario, this.backends)
+    this.#arrivals = new ArrivalProcess(scenario, rate, seed)
+    this.#balancerRng = streamOf(seed, "balancers")
+    this.#clientRng = streamOf(seed, "clients")
+    this.#faultRng = streamOf(seed, "faults")
+    this.#tellsCosts = knowledge.reports === "costs"
+    this.#declaring =
+      knowledge.demand === "declared" ? new Declaring(classes, streamOf(seed, "errors")) : undefined
+    this.#requests = new Requests(resources.length, this.#limits.attemptsMax, this.#declaring !== undefined)
+
+    const spaces = indicesOf(resources, "space")
+    this.#rates = Int32Array.from(indicesOf(resources, "rate"))
+    this.stations = new Stations(
+      this.backends.flatMap(({ capacity, group }) =>
+        indicesOf(resources, "rate").map((r) => ({
+          capacity: capacity[r]!,
+          lane: group.lane[resources[r]!.name] ?? Infinity,
+          discipline: group.discipline,
+        })),
+      ),
+      this.#requests,
+    )
+    this.rooms =
+      spaces.length === 0
+        ? undefined
+        : new Rooms(
+            this.backends.map(({ capacity }) => capacity),
+            spaces,
+            resources.length,
+            this.#requests,
+          )
+    this.#conditions = this.backends.map(() => new Condition(resources))
+    this.#reporting = new Reporting(scenario, this.backends, this.stations, this.rooms, this.#conditions)
+
+    // Backends that come back get another row where requests of their former life have not settled yet.
+    const slots = 2 * this.backends.length + 16
+    const indexOf = new Map(this.backends.map(({ name }, index) => [name, index]))
+    const tiers = this.backends.map(({ group }) => group.tier)
+    this.balancers = Array.from({ length: balancers }, (_, balancer) => {
+      const prober: Prober = { probe: (backend, answer) => this.#probe(backend as SeenBackend, answer) }
+      return new SimulatedBalancer({
+        resources,
+        slots,
+        policy: makePolicy(streamOf(seed, "policies", balancer), prober),
+        indexOf,
+        tiers,
+        prior: priorOf(resources),
+        routes: classes.length + 1,
+        queueMax: this.#limits.queueMax,
+      })
+    })
+    this.#serving = new Uint8Array(balancers)
+    const isKnown = knowledge.demand === "known"
+    this.#known = isKnown ? new Known(scenario, rate, balancers) : undefined
+    this.#learning = isKnown ? [] : this.balancers.map(() => new Learning(scenario, slots))
+    const tables = this.balancers.map(({ table }) => table)
+    this.#membership = new Membership(
+      resources,
+      this.backends,
+      new SimulatedSlots(tables, slots),
+      streamOf(seed, "checks"),
+    )
+    this.#snapshot = this.#membership.snapshot
+    this.#begin()
+  }
+
+  /** By backend and resource: milliseconds in which all of it was used, or the same in parts. See `Stations.busyMs`. */
+  busyMs(): Float64Array {
+    const rates = this.#rates
+    const busy = new Float64Array(this.backends.length * this.#resources)
+    for (let backend = 0; backend < this.backends.length; backend++) {
+      const from = backend * this.#resources
+      for (let r = 0; r < this.#resources; r++) busy[from + r] = this.rooms?.heldMs(backend, r, this.now) ?? 0
+      for (let stage = 0; stage < rates.length; stage++) {
+        busy[from + rates[stage]!] = this.stations.busyMs(backend * rates.length + stage, this.now)
+      }
+    }
+    return busy
+  }
+
+  /** Plays the whole run, until the last request has ended, or the recorder has stopped it. */
+  run(): void {
+    for (;;) {
+      const { stations } = this
+      const events = this.#events
+      const dueAt = stations.dueAt
+      if (dueAt <= events.dueAt && dueAt <= this.#nextArrivalAt) {
+        if (dueAt === Infinity) return
+        this.now = dueAt
+        this.#advance(stations.complete())
+      } else if (events.dueAt <= this.#nextArrivalAt) {
+        this.now = events.dueAt
+        events.pop()
+        this.#happen(events.kind, events.subject, events.detail)
+      } else {
+        this.now = this.#nextArrivalAt
+        this.#arrive()
+      }
+      if (this.#nextArrivalAt === Infinity && (this.#requests.active === 0 || this.#stopped)) return
+    }
+  }
+
+  // ── a request's way ───────────────────────────────────────────────────────────────────────────────────────────
+
+  #arrive(): void {
+    const arrivals = this.#arrivals
+    const requests = this.#requests
+    const request = requests.take()
+    const { now } = this
+    requests.index[request] = this.#arrived
+    requests.arrivedAt[request] = now
+    requests.classOf[request] = arrivals.class
+    requests.holdMs[request] = arrivals.holdMs
+    for (let r = 0; r < this.#resources; r++) {
+      requests.work[request * this.#resources + r] = arrivals.work[r]!
+    }
+    let alone = Infinity
+    for (let k = 0; k < this.#kinds.length; k++) {
+      alone = Math.min(alone, aloneMsOn(this.#kinds[k]!, arrivals.work, arrivals.holdMs))
+    }
+    requests.aloneMs[request] = alone
+    requests.attempts[request] = 0
+    requests.triedCount[request] = 0
+    requests.hasWaited[request] = 0
+    requests.backend[request] = -1
+    requests.client[request] = this.#clientRng.below(this.#limits.clients)
+    const balancers = this.balancers.length
+    const balancer = this.#balancerRng.below(balancers)
+    requests.balancer[request] = balancer
+    if (this.#declaring !== undefined) this.#declare(request)
+
+    this.#stopped = this.#recorder.arrived(this.#arrived, requests.active - 1, now)
+    this.#arrived++
+    if (this.#arrived < this.#requestCount && !this.#stopped) {
+      arrivals.next()
+      this.#nextArrivalAt = arrivals.at
+    } else this.#nextArrivalAt = Infinity
+
+    const { queue } = this.balancers[balancer]!
+    if (queue.length === 0) {
+      this.#place(request, undefined)
+      return
+    }
+    if (!this.#couldHold(request)) {
+      this.#fail(request, "no_backend_fits")
+      return
+    }
+    // Small requests would keep a large one waiting for ever: whether this one may pass, the queue says.
+    if (!this.#wait(request)) this.#serveNew(balancer)
+  }
+
+  #declare(request: number): void {
+    const requests = this.#requests
+    const demand = requests.declared[request]!
+    this.#declaring!.declare(requests.classOf[request]!, this.#arrivals.work, demand)
+    this.balancers[requests.balancer[request]!]!.toUnits(demand, requests.declaredUnits[request]!)
+  }
+
+  /**
+   * Finds a backend, or a place in the queue, or ends the request; false when it is still in the queue. `after` is
+   * what ended the attempt before, if there was one.
+   */
+  #place(request: number, after: Failure | undefined): boolean {
+    const requests = this.#requests
+    const balancer = this.balancers[requests.balancer[request]!]!
+    const { choice } = balancer
+    let failure = after
+    for (;;) {
+      this.#fill(request, balancer)
+      const attempt = balancer.place(this.#unitsOf(request))
+      if (attempt === undefined) {
+        if (failure === undefined && balancer.isFull) {
+          if (this.#couldHold(request)) return this.#wait(request)
+          failure = "no_backend_fits"
+        }
+        this.#fail(request, failure ?? "no_backend")
+        return true
+      }
+      requests.phase[request] = phases.ended
+      requests.attempt[request] = attempt
+      requests.demand[request] = choice.demand
+      requests.attempts[request]!++
+      requests.begunAt[request] = this.now
+      requests.firstByteAt[request] = NaN
+      const { index } = attempt.backend as SeenBackend
+      requests.backend[request] = index
+      this.#reporting.begun(index, this.now)
+      const failed = this.#start(request, index)
+      if (failed === undefined) return true
+      if (!this.#failAttempt(request, failed)) return true
+      failure = failed
+    }
+  }
+
+  /** What the request is believed to need, in units of the load table. */
+  #unitsOf(request: number): Int32Array {
+    const requests = this.#requests
+    if (this.#declaring !== undefined) return requests.declaredUnits[request]!
+    return this.balancers[requests.balancer[request]!]!.unitsOf(requests.classOf[request]! + 1)
+  }
+
+  #couldHold(request: number): boolean {
+    return this.balancers[this.#requests.balancer[request]!]!.couldHold(this.#unitsOf(request))
+  }
+
+  /** Who chooses reads `choice`. */
+  #fill(request: number, balancer: SimulatedBalancer): void {
+    const requests = this.#requests
+    const { choice } = balancer
+    const route = requests.classOf[request]! + 1
+    const client = requests.client[request]!
+    choice.now = this.now
+    choice.route = route
+    choice.demand = this.#declaring === undefined ? balancer.demandOf(route) : requests.declared[request]!
+    choice.affinityHash = mix32(client + 1)
+    choice.setClient(client)
+    choice.tried = requests.tried
+    choice.triedFrom = request * requests.attemptsMax
+    choice.triedCount = requests.triedCount[request]!
+  }
+
+  /** The attempt reaches its backend. Why it failed at once, where it did. */
+  #start(request: number, backend: number): Failure | undefined {
+    const requests = this.#requests
+    const condition = this.#conditions[backend]!
+    if (condition.isDown) return "backend_failed"
+    if (condition.failing > 0 && this.#faultRng.next() < condition.failing) return "backend_error"
+    const { capacity } = this.backends[backend]!
+    for (let r = 0; r < this.#resources; r++) {
+      // What a backend does not have at all it cannot do.
+      if (capacity[r] === 0 && requests.work[request * this.#resources + r]! > 0) return "backend_error"
+    }
+    requests.stage[request] = 0
+    if (this.rooms !== undefined) {
+      if (!this.rooms.canHold(backend, request)) return "backend_error"
+      requests.phase[request] = phases.room
+      if (!this.rooms.enter(backend, request, this.now)) return undefined
+    }
+    requests.phase[request] = phases.working
+    this.#advance(request)
+    return undefined
+  }
+
+  /** On to the next rate that the request needs, or to its hold, or to its end. */
+  #advance(request: number): void {
+    const requests = this.#requests
+    const rates = this.#rates
+    const backend = requests.backend[request]!
+    while (requests.stage[request]! < rates.length) {
+      const stage = requests.stage[request]!++
+      const work = requests.work[request * this.#resources + rates[stage]!]!
+      if (work === 0) continue
+      this.stations.arrive(backend * rates.length + stage, request, work, this.now)
+      return
+    }
+    requests.firstByteAt[request] = this.now
+    const hold = requests.holdMs[request]!
+    if (hold > 0) {
+      requests.phase[request] = phases.holding
+      this.#events.push(this.now + hold, kinds.holdEnds, request, requests.epoch[request]!)
+    } else this.#complete(request)
+  }
+
+  #complete(request: number): void {
+    const requests = this.#requests
+    const backend = requests.backend[request]!
+    const ms = this.now - requests.begunAt[request]!
+    if (this.#tellsCosts) this.#tellCost(request, backend)
+    this.#settle(request, "success", 200)
+    this.#reporting.completed(backend, ms, this.now)
+    const latency = this.now - requests.arrivedAt[request]!
+    this.#recorder.completed(this.#describe(request), latency, requests.aloneMs[request]!)
+    const balancer = requests.balancer[request]!
+    requests.give(request)
+    if (this.rooms !== undefined) this.#admit(backend)
+    this.#serveQueue(balancer)
+  }
+
+  /** Ends the attempt, which failed; whether another may follow. Otherwise the request has ended. */
+  #failAttempt(request: number, failure: Failure): boolean {
+    const requests = this.#requests
+    const backend = requests.backend[request]!
+    const isAnswer = failure === "backend_error"
+    if (failure === "backend_failed" && requests.phase[request] === phases.ended) {
+      // It could not even connect.
+      const seen = requests.attempt[request]!.backend as SeenBackend
+      this.balancers[requests.balancer[request]!]!.avoid(seen, this.now)
+      this.#membership.suspect(backend, this.now)
+      this.#scheduleMembership()
+    }
+    // One that fails behind its head has shown a status, as it has to the exchange.
+    const status = isAnswer ? 500 : requests.firstByteAt[request]! >= 0 ? 200 : 0
+    this.#settle(request, "failure", status)
+    this.#reporting.failed(backend, this.now)
+    // An answer is an answer, also one that says that something went wrong: only silence is tried again.
+    if (isAnswer || requests.attempts[request]! >= this.#limits.attemptsMax) {
+      this.#fail(request, failure)
+      return false
+    }
+    const tried = requests.triedCount[request]!++
+    requests.tried[request * requests.attemptsMax + tried] = backend
+    return true
+  }
+
+  #settle(request: number, result: AttemptResult, status: number): void {
+    const requests = this.#requests
+    const balancer = this.balancers[requests.balancer[request]!]!
+    const attempt: Attempt = requests.attempt[request]!
+    const backend = requests.backend[request]!
+    const { outcome } = balancer
+    const begunAt = requests.begunAt[request]!
+    outcome.result = result
+    outcome.status = status
+    outcome.totalMs = this.now - begunAt
+    // An error comes whole.
+    outcome.firstByteMs = status === 500 ? outcome.totalMs : requests.firstByteAt[request]! - begunAt
+    outcome.route = requests.classOf[request]! + 1
+    if (this.rooms !== undefined && requests.phase[request]! >= phases.working) {
+      this.rooms.leave(backend, request, this.now)
+    }
+    const seen = attempt.backend as SeenBackend
+    const learning = this.#learning[requests.balancer[request]!]
+    learning?.observer.settled(seen.slot, outcome.route, requests.demand[request]!, outcome, 0)
+    requests.attempt[request] = undefined
+    requests.phase[request] = phases.ended
+    requests.epoch[request]!++
+    balancer.settle(attempt, requests.demand[request]!, this.now)
+    if (--this.#reporting.inFlight[backend]! === 0 && this.#membership.isDraining(backend)) {
+      this.#membership.leave(backend)
+      this.#takeSnapshot()
+    }
+  }
+
+  #fail(request: number, failure: Failure): void {
+    const balancer = this.#requests.balancer[request]!
+    this.#recorder.failed(this.#describe(request), failure)
+    this.#requests.give(request)
+    this.#serveQueue(balancer)
+  }
+
+  #describe(request: number): EndedRequest {
+    const requests = this.#requests
+    const ended = this.#ended
+    ended.index = requests.index[request]!
+    ended.class = requests.classOf[request]!
+    ended.backend = requests.backend[request]!
+    ended.attempts = requests.attempts[request]!
+    ended.hasWaited = requests.hasWaited[request] === 1
+    return ended
+  }
+
+  /** Somebody has left the backend: those that wait there for space may begin. */
+  #admit(backend: number): void {
+    for (;;) {
+      const request = this.rooms!.admitNext(backend, this.now)
+      if (request === -1) return
+      this.#requests.phase[request] = phases.working
+      this.#advance(request)
+    }
+  }
+
+  // ── the balancers' queues ─────────────────────────────────────────────────────────────────────────────────────
+
+  /** True when it has ended instead, because the queue is full. */
+  #wait(request: number): boolean {
+    const requests = this.#requests
+    if (requests.phase[request] === phases.queued) return false
+    const balancer = this.balancers[requests.balancer[request]!]!
+    const until = this.now + this.#limits.queueMs
+    this.#fill(request, balancer)
+    const { demand, route } = balancer.choice
+    if (balancer.queue.push(request, route, demand, until) === undefined) {
+      this.#fail(request, "queue_full")
+      return true
+    }
+    requests.phase[request] = phases.queued
+    requests.hasWaited[request] = 1
+    this.#events.push(until, kinds.queue, requests.balancer[request]!, 0)
+    return false
+  }
+
+  /** There may be room: gives it to those who are next as long as they fit; gives up those whose time is over. */
+  #serveQueue(index: number): void {
+    const { queue } = this.balancers[index]!
+    if (queue.length === 0 || this.#serving[index] === 1) return
+    this.#serving[index] = 1
+    for (let late = queue.expired(this.now); late !== undefined; late = queue.expired(this.now)) {
+      queue.remove(late)
+      this.#fail(late.item, "queue_timeout")
+    }
+    this.#serving[index] = 0
+    queue.roomFreed()
+    this.#serveNew(index)
+  }
+
+  /** Asks those in the queue that have not been asked since there was room. */
+  #serveNew(index: number): void {
+    const { queue } = this.balancers[index]!
+    if (this.#serving[index] === 1) return
+    this.#serving[index] = 1
+    for (let place = queue.next(); place !== undefined; place = queue.next()) {
+      if (this.#place(place.item, undefined)) queue.take(place)
+      else queue.refuse(place)
+    }
+    this.#serving[index] = 0
+  }
+
+  // ── everything else that happens ──────────────────────────────────────────────────────────────────────────────
+
+  #begin(): void {
+    const { faults, knowledge } = this.#scenario
+    for (const [backend, { group }] of this.backends.entries()) {
+      if (group.joinsAtMs <= 0) this.#membership.join(backend, 0)
+      else this.#events.push(group.joinsAtMs, kinds.joins, backend, 0)
+      if (group.leavesAtMs !== undefined) this.#events.push(group.leavesAtMs, kinds.leaves, backend, 0)
+    }
+    for (const [index, fault] of faults.entries()) {
+      this.#events.push(fault.atMs, kinds.faultBegins, index, 0)
+    }
+    this.#takeSnapshot()
+    if (this.#learning.length > 0) this.#events.push(this.#limits.learnMs, kinds.learn, 0, 0)
+    if (knowledge.reports !== "none") this.#events.push(knowledge.reportEveryMs, kinds.report, 0, 0)
+    if (this.balancers.some(({ policy }) => policy.tick !== undefined)) {
+      this.#events.push(this.#limits.tickMs, kinds.tick, 0, 0)
+    }
+    this.#arrivals.next()
+    this.#nextArrivalAt = this.#requestCount > 0 ? this.#arrivals.at : Infinity
+  }
+
+  #happen(kind: number, subject: number, detail: number): void {
+    switch (kind) {
+      case kinds.holdEnds:
+        if (this.#requests.epoch[subject] === detail) this.#complete(subject)
+        break
+      case kinds.joins:
+        if (!this.#conditions[subject]!.isDown) this.#membership.join(subject, this.now)
+        this.#takeSnapshot()
+        break
+      case kinds.leaves:
+        this.#drain(subject)
+        break
+      case kinds.faultBegins:
+        this.#beginFault(subject)
+        break
+      case kinds.faultEnds:
+        this.#changeFault(this.#scenario.faults[subject]!, false)
+        break
+      case kinds.flaps:
+        this.#flap(subject, detail === 1)
+        break
+      case kinds.membership:
+        this.#passMembership()
+        break
+      case kinds.tick:
+        for (const { policy } of this.balancers) policy.tick?.(this.now)
+        this.#events.push(this.now + this.#limits.tickMs, kinds.tick, 0, 0)
+        break
+      case kinds.learn:
+        for (const [index, learning] of this.#learning.entries()) {
+          this.balancers[index]!.learn(learning.learn(this.#snapshot, this.now))
+        }
+        this.#events.push(this.now + this.#limits.learnMs, kinds.learn, 0, 0)
+        break
+      case kinds.report:
+        this.#report()
+        break
+      case kinds.reportArrives:
+        this.#tellReports()
+        break
+      case kinds.probed:
+        this.#answerProbe(subject)
+        break
+      case kinds.queue:
+        this.#serveQueue(subject)
+        break
+    }
+  }
+
+  /** Takes a new membership to all balancers, when there is one. */
+  #takeSnapshot(): void {
+    const { snapshot } = this.#membership
+    this.#scheduleMembership()
+    if (snapshot === this.#snapshot) return
+    for (const learning of this.#learning) learning.flush(this.#snapshot, this.now)
+    this.#snapshot = snapshot
+    for (const [index, balancer] of this.balancers.entries()) {
+      balancer.apply(snapshot, this.now)
+      if (this.#known !== undefined) balancer.learn(this.#known.with(snapshot, index))
+    }
+    for (let b = 0; b < this.balancers.length; b++) this.#serveQueue(b)
+  }
+
+  #scheduleMembership(): void {
+    const { dueAt } = this.#membership
+    if (dueAt >= this.#membershipDueAt) return
+    this.#membershipDueAt = dueAt
+    this.#events.push(Math.max(dueAt, this.now), kinds.membership, 0, 0)
+  }
+
+  #passMembership(): void {
+    this.#membershipDueAt = Infinity
+    this.#membership.pass(this.now)
+    this.#takeSnapshot()
+  }
+
+  #drain(backend: number): void {
+    this.#membership.drain(backend, this.now)
+    if (this.#membership.isDraining(backend) && this.#reporting.inFlight[backend] === 0) {
+      this.#membership.leave(backend)
+    }
+    this.#takeSnapshot()
+  }
+
+  // ── faults ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #beginFault(index: number): void {
+    const fault = this.#scenario.faults[index]!
+    this.#changeFault(fault, true)
+    if (fault.kind === "flapping") this.#events.push(this.now + fault.everyMs / 2, kinds.flaps, index, 0)
+    if (fault.forMs !== undefined) this.#events.push(this.now + fault.forMs, kinds.faultEnds, index, 0)
+  }
+
+  /** One flapping is down for the first half of each period and up for the second. */
+  #flap(index: number, down: boolean): void {
+    const fault = this.#scenario.faults[index]!
+    if (fault.kind !== "flapping") return
+    const isOver = fault.forMs !== undefined && this.now >= fault.atMs + fault.forMs
+    if (isOver) return
+    this.#changeFault(fault, down)
+    this.#events.push(this.now + fault.everyMs / 2, kinds.flaps, index, down ? 0 : 1)
+  }
+
+  #changeFault(fault: Fault, begins: boolean): void {
+    const backend = this.backends.findIndex(({ name }) => name === fault.backend)
+    const condition = this.#conditions[backend]!
+    const wasDown = condition.isDown
+    if (begins) condition.begin(fault)
+    else condition.end(fault)
+    const rates = this.#rates
+    for (let stage = 0; stage < rates.length; stage++) {
+      const taken = condition.taken[rates[stage]!]!
+      this.stations.setSpeed(backend * rates.length + stage, condition.speed, taken, this.now)
+    }
+    this.rooms?.setTaken(backend, condition.taken)
+    if (condition.isDown && !wasDown) this.#crash(backend)
+    if (!condition.isDown && wasDown) {
+      this.#membership.restart(backend, this.now)
+      const { joinsAtMs, leavesAtMs = Infinity } = this.backends[backend]!.group
+      const isLate = this.#membership.isAbsent(backend) && joinsAtMs <= this.now && this.now < leavesAtMs
+      if (isLate) this.#membership.join(backend, this.now)
+    }
+    if (this.rooms !== undefined && !condition.isDown) this.#evict(backend)
+    this.#takeSnapshot()
+  }
+
+  /** All that is in flight there fails at this moment. */
+  #crash(backend: number): void {
+    this.#membership.crash(backend, this.now)
+    const rates = this.#rates
+    for (let stage = 0; stage < rates.length; stage++) {
+      this.stations.clear(backend * rates.length + stage, this.now)
+    }
+    this.rooms?.clear(backend, this.now)
+    this.#failAll(backend, phases.room, "backend_failed")
+  }
+
+  /** A neighbour has taken so much space that some who wait there never fit. */
+  #evict(backend: number): void {
+    const rooms = this.rooms!
+    const waiting = rooms.takeUnfit(backend)
+    for (const request of waiting) this.#retry(request, "backend_error")
+    this.#admit(backend)
+  }
+
+  #failAll(backend: number, from: number, failure: Failure): void {
+    const requests = this.#requests
+    const failed: number[] = []
+    for (let request = 0; request < requests.size; request++) {
+      if (requests.backend[request] === backend && requests.phase[request]! >= from) failed.push(request)
+    }
+    failed.sort((a, b) => requests.index[a]! - requests.index[b]!)
+    // The space has been given back for all at once.
+    for (const request of failed) requests.phase[request] = phases.room
+    for (const request of failed) this.#retry(request, failure)
+  }
+
+  #retry(request: number, failure: Failure): void {
+    if (this.#failAttempt(request, failure)) this.#place(request, failure)
+  }
+
+  // ── what backends tell ────────────────────────────────────────────────────────────────────────────────────────
+
+  #tellCost(request: number, backend: number): void {
+    const requests = this.#requests
+    const balancer = this.balancers[requests.balancer[request]!]!
+    const { policy } = balancer
+    const learning = this.#learning[requests.balancer[request]!]
+    if (policy.onReport === undefined && learning === undefined) return
+    const report = this.#reporting.costOf(backend, requests.work, request * this.#resources)
+    const seen = requests.attempt[request]!.backend as SeenBackend
+    policy.onReport?.(seen, report, this.now)
+    learning?.observer.reported(seen.slot, requests.classOf[request]! + 1, report, 0)
+  }
+
+  #report(): void {
+    const { reportDelayMs, reportEveryMs } = this.#scenario.knowledge
+    this.#reporting.measure(this.now)
+    this.#events.push(this.now + reportDelayMs, kinds.reportArrives, 0, 0)
+    this.#events.push(this.now + reportEveryMs, kinds.report, 0, 0)
+  }
+
+  #tellReports(): void {
+    const reports = this.#reporting.arrive()
+    for (const [index, { eligible, policy }] of this.balancers.entries()) {
+      // Where every answer tells how busy its backend is the learner has heard it.
+      const learning = this.#tellsCosts ? undefined : this.#learning[index]
+      for (const backend of eligible) {
+        const report = reports[backend.index]
+        if (report === undefined) continue
+        policy.onReport?.(backend, report, this.now)
+        learning?.report(backend.id, report, this.now)
+      }
+    }
+  }
+
+  #probe(backend: SeenBackend, answer: Probe["answer"]): void {
+    let place = this.#probes.indexOf(undefined)
+    if (place === -1) place = this.#probes.length
+    this.#probes[place] = { backend: backend.index, answer }
+    this.#events.push(this.now + this.#limits.probeMs, kinds.probed, place, 0)
+  }
+
+  #answerProbe(place: number): void {
+    const { answer, backend } = this.#probes[place]!
+    this.#probes[place] = undefined
+    if (this.#conditions[backend]!.isDown) return
+    this.#reporting.probe(backend, this.now, this.#probed)
+    answer(this.#probed[0]!, this.#probed[1]!, this.now)
+  }
+}
+
+interface Probe {
+  readonly backend: number
+  readonly answer: (inFlight: number, latencyMs: Millis, now: Millis) => void
+}
+
+/** What requests say of themselves, where they do. */
+export class Declaring {
+  readonly #errors: readonly (Sampler | undefined)[]
+  readonly #biases: readonly number[]
+  readonly #rng: Rng
+
+  constructor(classes: readonly RequestClass[], rng: Rng) {
+    this.#errors = classes.map(({ declaredError }) =>
+      declaredError === 0 ? undefined : samplerOf({ kind: "lognormal", mean: 1, cv: declaredError }),
+    )
+    this.#biases = classes.map(({ declaredBias }) => declaredBias)
+    this.#rng = rng
+  }
+
+  /** Hot. One error a resource. */
+  declare(kind: number, work: Readonly<Float64Array>, declared: Float64Array): void {
+    const error = this.#errors[kind]
+    for (let r = 0; r < work.length; r++) {
+      const factor = error === undefined ? 1 : error.sample(this.#rng)
+      declared[r] = work[r]! * this.#biases[kind]! * factor
+    }
+  }
+}
+
+function indicesOf(resources: ResourceTable, kind: ResourceKind): number[] {
+  return [...resources.keys()].filter((r) => resources[r]!.kind === kind)
+}

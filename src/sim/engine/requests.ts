@@ -1,0 +1,136 @@
+/**
+ * Hot path: all simulated requests that have not ended, a number each. The numbers of those that have ended are given
+ * out again, so the arrays are as long as the most that were ever there at once. Fields are arrays, not objects: a
+ * request costs no allocation.
+ */
+import type { Attempt } from "../../placing/attempts.ts"
+import type { ResourceVector } from "../../core/resources.ts"
+
+const nothing: Readonly<ResourceVector> = new Float64Array(0)
+
+/** `ended`: the number is free. `room`: waits at its backend for space. `working`: at a station. `holding`: its work is done. */
+export const phases = { ended: 0, queued: 1, room: 2, working: 3, holding: 4 } as const
+
+export class Requests {
+  readonly resources: number
+  readonly attemptsMax: number
+  size = 0
+  /** Which arrival of the run it is. */
+  index = new Float64Array(0)
+  arrivedAt = new Float64Array(0)
+  /** What it would take alone. */
+  aloneMs = new Float64Array(0)
+  holdMs = new Float64Array(0)
+  /** What it really needs, `resources` numbers a request. */
+  work = new Float64Array(0)
+  classOf = new Int32Array(0)
+  balancer = new Int32Array(0)
+  /** Number of its client, for what sticks. */
+  client = new Int32Array(0)
+  /** The backend that its attempt is on, by number in the fleet; −1 while there is none. */
+  backend = new Int32Array(0)
+  /** The next resource of its backend that it has to visit. */
+  stage = new Int32Array(0)
+  begunAt = new Float64Array(0)
+  firstByteAt = new Float64Array(0)
+  attempts = new Int32Array(0)
+  /** Backends that have failed it, `attemptsMax` places a request, `triedCount` of them used. */
+  tried = new Int32Array(0)
+  triedCount = new Int32Array(0)
+  /** Where it stands: `phases`. */
+  phase = new Uint8Array(0)
+  /** Changes whenever an attempt ends, so that an event meant for it can tell that it comes too late. */
+  epoch = new Int32Array(0)
+  /** The virtual time at which its station completes it, and where in the heap of that station it is. */
+  finish = new Float64Array(0)
+  order = new Float64Array(0)
+  /** Whether it has ever waited for room at the balancer. */
+  hasWaited = new Uint8Array(0)
+  /** Where requests say what they need: as they say it. */
+  readonly declared: Float64Array[] = []
+  readonly declaredUnits: Int32Array[] = []
+  readonly attempt: (Attempt | undefined)[] = []
+  /** What is reserved for the attempt, in the resources' own units. */
+  readonly demand: Readonly<ResourceVector>[] = []
+  readonly #declares: boolean
+  #free = new Int32Array(0)
+  #freeCount = 0
+
+  constructor(resources: number, attemptsMax: number, declares: boolean) {
+    this.resources = resources
+    this.attemptsMax = attemptsMax
+    this.#declares = declares
+  }
+
+  /** Those that have not ended. */
+  get active(): number {
+    return this.size - this.#freeCount
+  }
+
+  /** A number for a new request. All its fields are as the last one left them, but for `epoch`. */
+  take(): number {
+    if (this.#freeCount === 0) this.#grow()
+    return this.#free[--this.#freeCount]!
+  }
+
+  give(request: number): void {
+    this.epoch[request]!++
+    this.phase[request] = phases.ended
+    this.#free[this.#freeCount++] = request
+  }
+
+  #grow(): void {
+    const { attemptsMax, resources } = this
+    const before = this.size
+    const size = before === 0 ? 256 : 2 * before
+    this.index = floats(this.index, size)
+    this.arrivedAt = floats(this.arrivedAt, size)
+    this.aloneMs = floats(this.aloneMs, size)
+    this.holdMs = floats(this.holdMs, size)
+    this.work = floats(this.work, size * resources)
+    this.classOf = ints(this.classOf, size)
+    this.balancer = ints(this.balancer, size)
+    this.client = ints(this.client, size)
+    this.backend = ints(this.backend, size).fill(-1, before)
+    this.stage = ints(this.stage, size)
+    this.begunAt = floats(this.begunAt, size)
+    this.firstByteAt = floats(this.firstByteAt, size)
+    this.attempts = ints(this.attempts, size)
+    this.tried = ints(this.tried, size * attemptsMax)
+    this.triedCount = ints(this.triedCount, size)
+    this.epoch = ints(this.epoch, size)
+    this.finish = floats(this.finish, size)
+    this.order = floats(this.order, size)
+    this.hasWaited = bytes(this.hasWaited, size)
+    this.phase = bytes(this.phase, size)
+    for (let request = before; request < size; request++) {
+      this.attempt.push(undefined)
+      this.demand.push(nothing)
+      if (!this.#declares) continue
+      this.declared.push(new Float64Array(resources))
+      this.declaredUnits.push(new Int32Array(resources))
+    }
+    this.#free = new Int32Array(size)
+    // The lowest number is given out first.
+    for (let request = size - 1; request >= before; request--) this.#free[this.#freeCount++] = request
+    this.size = size
+  }
+}
+
+function floats(before: Float64Array<ArrayBuffer>, length: number): Float64Array<ArrayBuffer> {
+  const grown = new Float64Array(length)
+  grown.set(before)
+  return grown
+}
+
+function bytes(before: Uint8Array<ArrayBuffer>, length: number): Uint8Array<ArrayBuffer> {
+  const grown = new Uint8Array(length)
+  grown.set(before)
+  return grown
+}
+
+function ints(before: Int32Array<ArrayBuffer>, length: number): Int32Array<ArrayBuffer> {
+  const grown = new Int32Array(length)
+  grown.set(before)
+  return grown
+}
