@@ -13,12 +13,12 @@ import { headLimitsDefault } from "../src/http1/limits.ts"
 import { parseRequestHead } from "../src/http1/request-head.ts"
 import { parseResponseHead } from "../src/http1/response-head.ts"
 import { dropTable, requestHeadBytes, responseHeadBytes } from "../src/http1/serialize.ts"
-import { machineText, thisMachine } from "./machine.ts"
+import { machineText, thisMachine } from "./measuring/machine.ts"
 import { RequestIds } from "../src/proxy/entrance/request-ids.ts"
-import { nanosPerCall } from "./nanos.ts"
-import { type Finding, textOf } from "./report.ts"
-import { browserFields } from "./requests.ts"
-import type { Spread } from "./statistics.ts"
+import { nanosPerCall } from "./measuring/nanos.ts"
+import { type Finding, textOf } from "./measuring/report.ts"
+import { browserFields } from "./measuring/requests.ts"
+import type { Spread } from "./measuring/statistics.ts"
 
 const names = new FieldNames(["Compute", "Storage"])
 const drop = dropTable(["x-forwarded-host", "x-forwarded-proto", "linebacker-demand"], true)

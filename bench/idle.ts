@@ -1,9 +1,9 @@
 /** Memory per idle connection: what a peer grows by when many clients have asked once and stay connected. */
 import { connect, type Socket } from "node:net"
 import { setTimeout as pause } from "node:timers/promises"
-import { runWrk } from "./load.ts"
-import { type Memory, memoryOf } from "./proc.ts"
-import { scenarioNamed, smallBody } from "./scenarios.ts"
+import { runWrk } from "./measuring/load.ts"
+import { type Memory, memoryOf } from "./measuring/proc.ts"
+import { scenarioNamed, smallBody } from "./measuring/scenarios.ts"
 
 /** So many connections are opened at a time. */
 const openingMax = 64

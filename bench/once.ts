@@ -1,14 +1,14 @@
 /** What is looked at once a peer, and not measured round by round: system calls and memory of idle connections. */
-import { type Contestant, enter, type Ground } from "./field.ts"
+import { type Contestant, enter, type Ground } from "./measuring/field.ts"
 import { idleMemoryOf } from "./idle.ts"
-import { warmUp } from "./load.ts"
-import type { BenchOptions } from "./options.ts"
-import { treeOf } from "./proc.ts"
-import { versionOf } from "./processes.ts"
-import type { Finding } from "./report.ts"
-import { scenarioNamed } from "./scenarios.ts"
-import { callsPerRequest } from "./syscalls.ts"
-import { loadOf } from "./trial.ts"
+import { warmUp } from "./measuring/load.ts"
+import type { BenchOptions } from "./measuring/options.ts"
+import { treeOf } from "./measuring/proc.ts"
+import { versionOf } from "./measuring/processes.ts"
+import type { Finding } from "./measuring/report.ts"
+import { scenarioNamed } from "./measuring/scenarios.ts"
+import { callsPerRequest } from "./measuring/syscalls.ts"
+import { loadOf } from "./measuring/trial.ts"
 
 /** Names that `--only` knows beside the scenarios. */
 export const onceNames: readonly string[] = ["syscalls", "idle", "head"]

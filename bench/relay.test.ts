@@ -5,8 +5,8 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { availableParallelism, tmpdir } from "node:os"
 import { join } from "node:path"
 import { test } from "node:test"
-import { versionOf } from "./processes.ts"
-import type { Trial } from "./trial.ts"
+import { versionOf } from "./measuring/processes.ts"
+import type { Trial } from "./measuring/trial.ts"
 
 interface Report {
   readonly findings: readonly { readonly isValid: boolean; readonly data: Trial }[]

@@ -1,12 +1,12 @@
 /**
  * What must hold for any bytes, tried on many (`npm run fuzz -- --inputs 200000 --seed 7`): the properties of
- * test/support/fuzz-properties.ts, in turns, for as many inputs in all. Prints the totals of each, the seed, the time,
+ * test/support/wire/fuzz-properties.ts, in turns, for as many inputs in all. Prints the totals of each, the seed, the time,
  * and of every property that fails the smallest input; the exit code is then 1. Without --seed it takes a new one.
  */
 import { parseArgs } from "node:util"
 import fc from "fast-check"
-import { properties, type Property } from "../test/support/fuzz-properties.ts"
-import { withoutCorpora } from "../test/support/wire-corpus.ts"
+import { properties, type Property } from "../test/support/wire/fuzz-properties.ts"
+import { withoutCorpora } from "../test/support/wire/wire-corpus.ts"
 
 const { values } = parseArgs({
   options: { inputs: { type: "string", default: "200000" }, seed: { type: "string" } },

@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { versionOf } from "../processes.ts"
+import { versionOf } from "../measuring/processes.ts"
 import { clientIdleSeconds, idlePerBackend, type Peer, type Site } from "./peer.ts"
 
 export const caddy: Peer = {

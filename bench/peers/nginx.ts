@@ -1,7 +1,7 @@
 /** nginx, as a peer and as the backends. */
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { type Program, versionOf } from "../processes.ts"
+import { type Program, versionOf } from "../measuring/processes.ts"
 import { clientIdleSeconds, connectionsMax, idlePerBackend, type Peer, type Site } from "./peer.ts"
 
 export const nginx: Peer = {

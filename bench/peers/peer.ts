@@ -1,5 +1,5 @@
 /** What the benchmark asks of everybody it compares. */
-import type { Program } from "../processes.ts"
+import type { Program } from "../measuring/processes.ts"
 
 /** Where a peer is started. */
 export interface Site {

@@ -1,6 +1,6 @@
 /**
  * The client of the registration API, for backends in Node.js. It runs in other people's processes: on Node.js 18 and
- * newer (test/announce-node.test.ts), and whatever the balancer does, it neither throws later on nor leaves a rejection
+ * newer (test/house/announce-node.test.ts), and whatever the balancer does, it neither throws later on nor leaves a rejection
  * behind.
  */
 import { parseBackendId } from "../core/backend.ts"

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict"
 import { test, type TestContext } from "node:test"
 import { exchangeWorld } from "../../test/support/exchange-world.ts"
-import { get } from "../../test/support/messages.ts"
+import { get } from "../../test/support/wire/messages.ts"
 import { VirtualClock } from "../../test/support/virtual-clock.ts"
 
 /** Counts the bytes that `Buffer.copy` and `Buffer.concat` have moved. */

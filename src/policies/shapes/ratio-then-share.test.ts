@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { fleet, request, resourcesOf, type Traits } from "../../../test/support/backends.ts"
-import { packed } from "../../../test/support/packing.ts"
+import { packed } from "../../../test/support/house/packing.ts"
 import { seeded } from "../../core/rng.ts"
 import type { Policy } from "../policy.ts"
 import { RatioThenShare } from "./ratio-then-share.ts"

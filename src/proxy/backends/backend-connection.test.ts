@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { exchangeWorld } from "../../../test/support/exchange-world.ts"
-import { get } from "../../../test/support/messages.ts"
+import { get } from "../../../test/support/wire/messages.ts"
 import { VirtualClock } from "../../../test/support/virtual-clock.ts"
 
 test("while a client takes no interim responses its backend's time for the final one stands still", async () => {
