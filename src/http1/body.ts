@@ -129,8 +129,8 @@ export class BodyReader {
   }
 
   /**
-   * Takes bytes[from..to) as far as this body reaches, and answers where that is: `to` while the body is open;
-   * after its end the first byte of what follows. Nothing is taken once the body is not open.
+   * Takes bytes[from..to) as far as this body reaches. Returns where that is: `to` while the body is open, and after
+   * its end the first byte of what follows. Nothing is taken once the body is not open.
    */
   read(bytes: Buffer, from: number, to: number): number {
     this.outputCount = 0

@@ -68,7 +68,7 @@ isOurs[fields["proxy-authorization"]] = 0
 
 const slots = 256
 
-/** A closed set of field names. Built once a thread; `find` allocates nothing. */
+/** A closed set of field names. Built once per thread; `find` allocates nothing. */
 export class FieldNames {
   readonly #ids = new Uint8Array(slots)
   readonly #hashes = new Int32Array(slots)

@@ -25,7 +25,7 @@ export function timesHere(head: Head, pseudonym: string): number {
 }
 
 /**
- * Takes every Max-Forwards out of a request and answers what it says; -1 when that is not one plain number. Numbers
+ * Takes every Max-Forwards out of a request and returns what it says; -1 when that is not one plain number. Numbers
  * beyond nine digits count as nine nines.
  */
 export function takeForward(head: Head): number {
@@ -40,7 +40,7 @@ export function takeForward(head: Head): number {
   return Math.min(Number(text), 999_999_999)
 }
 
-/** The answer to an OPTIONS that may go no further. */
+/** The response to an OPTIONS that may go no further. */
 export function optionsAnswer(closes: boolean, date: string): Buffer {
   return Buffer.from(
     `HTTP/1.1 204 No Content\r\nAllow: ${allowedMethods}\r\nDate: ${date}\r\n${closes ? "Connection: close\r\n" : ""}\r\n`,

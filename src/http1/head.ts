@@ -104,7 +104,7 @@ export class Head {
   /** What was read into this head before. */
   readonly memo = new FieldMemo()
 
-  /** Why the last parse answered `invalid`. */
+  /** Why the last parse returned `invalid`. */
   error: ErrorCode = "malformed_field"
 
   constructor(limits: HeadLimits) {
@@ -364,7 +364,7 @@ function readFields(head: Head, position: number, to: number, limits: HeadLimits
   return head.end
 }
 
-/** Records why, and answers `invalid`. */
+/** Records why, and returns `invalid`. */
 export function refuse(head: Head, error: ErrorCode): typeof invalid {
   head.error = error
   return invalid
@@ -510,7 +510,7 @@ function isSpace(byte: number): boolean {
   return byte === SP || byte === HTAB
 }
 
-/** Lets the fields with `_` in their name end at this hop, as names that nobody asked for. Whether there are any. */
+/** Lets the fields with `_` in their name end at this hop. Returns whether there are any. */
 function dropUnderscores(head: Head): boolean {
   let found = false
   for (let field = 0; field < head.count; field++) {

@@ -16,7 +16,7 @@ const STAR = 0x2a
 /**
  * Parses the head of a request in bytes[from..to).
  *
- * Answers where the head ends, `incomplete` when more bytes are needed, or `invalid` with the reason in
+ * Returns where the head ends, `incomplete` when more bytes are needed, or `invalid` with the reason in
  * `head.error`. The head keeps pointing into `bytes`. Never throws, whatever the bytes are.
  */
 export function parseRequestHead(
@@ -105,7 +105,7 @@ function methodName(bytes: Buffer, start: number, end: number): string {
   return bytes.toString("latin1", start, end)
 }
 
-/** `refuse` for those who answer yes or no. */
+/** `refuse` for functions that return true or false. */
 function deny(head: Head, error: ErrorCode): false {
   refuse(head, error)
   return false

@@ -8,7 +8,7 @@ import type { HeadLimits } from "./limits.ts"
 const prefix = Buffer.from("HTTP/1.")
 
 /**
- * Parses the head of a response in bytes[from..to); answers as `parseRequestHead` does. The reason phrase may
+ * Parses the head of a response in bytes[from..to); returns what `parseRequestHead` returns. The reason phrase may
  * be missing with its space, as some servers send it; it is never needed.
  */
 export function parseResponseHead(
@@ -33,7 +33,8 @@ export function parseResponseHead(
   if (minor < 0 || bytes[from + 8] !== SP || hundreds < 1 || hundreds > 5 || tens < 0 || ones < 0) {
     return refuse(head, "malformed_start_line")
   }
-  // HTTP/1.0 has no interim responses (RFC 9110 15.2): who reads one as final sees another response behind it.
+  // HTTP/1.0 has no interim responses (RFC 9110 15.2): a reader that takes one as final sees another response behind
+  // it.
   if (minor === 0 && hundreds === 1) return refuse(head, "malformed_start_line")
   head.minor = minor === 0 ? 0 : 1
   head.status = hundreds * 100 + tens * 10 + ones

@@ -41,7 +41,7 @@ const forwardedHostBytesMax = 256
 export interface LineWriter {
   /** The most bytes that `write` writes. */
   readonly bytesMax: number
-  /** Writes the line with its CRLF to out[at..); answers where it ends. */
+  /** Writes the line with its CRLF to out[at..); returns where it ends. */
   write(out: Buffer, at: number): number
 }
 
@@ -49,7 +49,7 @@ export interface LineWriter {
  * The head of a request as it goes to any backend: origin form or `*`, HTTP/1.1, our own framing line. In the usual
  * case it is the client's own bytes up to the empty line, in one copy, and then our lines.
  *
- * @param constant whole field lines with their CRLF, latin1, validated by whoever made them
+ * @param constant whole field lines with their CRLF, latin1, validated where they were made
  * @param added like `constant`, for this request only
  * @param hostDefault the Host of an HTTP/1.0 request that named none
  */
@@ -122,15 +122,15 @@ export function requestHeadBytes(
 const minorAt = 8
 
 /**
- * The head of a response as it goes to the client, with `room` unused bytes behind it for a small body. Answers the
+ * The head of a response as it goes to the client, with `room` unused bytes behind it for a small body. Returns the
  * head's length; the buffer is `responseBytes` (a pair would be garbage per response).
  *
  * @param head its Upgrade fields go on where `upgrade` is set, with the Connection option that they need
  * @param chunked whether the body goes on in chunked framing, in the codings that the backend named
  * @param added whole field lines with their CRLF, latin1
  * @param reuses the bytes will most likely have left when the write returns, so the buffer can be the one that all
- *   such responses are written to, which saves 10 KiB of new memory for a response of 10 KiB. `keepResponseBytes` has to
- *   be called when they have not.
+ *   such responses are written to, which saves 10 KiB of new memory for a response of 10 KiB. `keepResponseBytes` has
+ *   to be called when they have not.
  */
 export function responseHeadBytes(
   head: Head,
@@ -179,11 +179,11 @@ export function keepResponseBytes(): void {
 /** The length of `HTTP/1.1 200`. */
 const statusEnd = 12
 
-/** What Allow says: of the methods that everybody knows, those that are relayed. */
+/** What Allow says: the standard methods that are relayed (all but CONNECT and TRACE). */
 export const allowedMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 /**
- * A whole answer of the balancer's own, as JSON that names the code from the error table.
+ * A whole response of the balancer's own, as JSON that names the code from the error table.
  *
  * @param date an HTTP date (RFC 9110 5.6.7)
  */
@@ -263,7 +263,7 @@ function copyLines(head: Head, drop: DropTable, out: Buffer, from: number, posit
   return copy(out, at, bytes, run, head.end - 2)
 }
 
-/** Copies bytes[start..end) to out[at..); answers where that ends. A call into C++ pays from about 32 bytes on. */
+/** Copies bytes[start..end) to out[at..); returns where that ends. A call into C++ pays from about 32 bytes on. */
 function copy(out: Buffer, at: number, bytes: Buffer, start: number, end: number): number {
   if (end - start > 32) return at + bytes.copy(out, at, start, end)
   for (let i = start; i < end; i++) out[at++] = bytes[i]!

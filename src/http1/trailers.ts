@@ -1,8 +1,8 @@
 /**
  * Which fields of a trailer section may go on (RFC 9110 6.5.1). Cold: few messages have one.
  *
- * Whoever receives a trailer may merge it into the head it has long acted upon, so nothing passes that could change
- * what the message is, where it goes or who sent it; that a field is unknown is no reason to stop it.
+ * A receiver may merge a trailer into the head that it has long acted upon. So nothing passes that could change what
+ * the message is, where it goes or who sent it. That a field is unknown is no reason to stop it.
  */
 import { fields, plainName } from "./field-names.ts"
 import type { Head } from "./head.ts"
@@ -39,7 +39,7 @@ const denied: ReadonlySet<string> = new Set([
   "proxy-authorization",
   "set-cookie",
   "www-authenticate",
-  // How it is to be handled: controls, conditions, and what answers say about themselves before their content.
+  // How it is to be handled: controls, conditions, and what responses say about themselves before their content.
   "accept-ranges",
   "age",
   "allow",

@@ -3,7 +3,8 @@ import type { Head } from "./head.ts"
 
 /**
  * Whether what Upgrade names may be tunnelled: any protocol but those that would carry requests past us. Behind
- * `Upgrade: h2c` the backend would take requests that nobody has looked at; `HTTP` and `TLS` (RFC 2817) likewise.
+ * `Upgrade: h2c` the backend would take requests that the balancer has not looked at; `HTTP` and `TLS` (RFC 2817)
+ * likewise.
  *
  * @see RFC 9110 7.8; RFC 9113 3.1, which took h2c away.
  */

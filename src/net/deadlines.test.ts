@@ -17,7 +17,7 @@ test("a limit is never early and at most two periods late", () => {
     const deadlines = new Deadlines(0)
     const connection = new Connection()
     deadlines.add(connection)
-    // `offset` has gone by since the sweep at 0, which nobody can tell from the coarse time.
+    // `offset` has gone by since the sweep at 0; the coarse time does not show it.
     connection.deadlineAt = deadlines.after(1_000)
     let now = 0
     // Sweeps may come late, and are then further apart.

@@ -37,7 +37,7 @@ test("when its time is over the old answer serves on while a new one is asked fo
   assert.deepEqual(world.look("a").addresses, ["10.0.0.2"])
 })
 
-test("an answer that nobody has asked for lately is awaited anew", () => {
+test("a name that was not asked for lately is awaited anew", () => {
   const world = new World()
   world.known("a", "10.0.0.1")
   world.now += staleMs
@@ -169,7 +169,7 @@ test("names do not hold each other up, and no more are remembered than the limit
   const stuck = world.look("stuck")
   world.known("a", "10.0.0.1")
   for (let i = 0; i < namesMax; i++) world.known(`n${i}`, "10.0.0.2")
-  // The eldest is forgotten, and whoever waits for it is answered all the same.
+  // The eldest is forgotten, and the request that waits for it gets its addresses all the same.
   assert.equal(world.look("stuck").addresses, undefined)
   assert.equal(world.asked.filter((name) => name === "stuck").length, 2)
   world.answer("stuck", "10.0.0.3")

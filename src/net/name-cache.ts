@@ -49,7 +49,7 @@ interface Name {
 export const failureMs = 1_000
 /** Addresses older than this are used only once it has turned out that none newer come soon. */
 export const staleMs = 60_000
-/** The system is slow when it has not answered for so long. */
+/** The system is slow when it has not responded for so long. */
 export const slowMs = 500
 /** Names that are remembered: as many as there can be backends. More are resolved too, but forgotten earlier. */
 export const namesMax = 65_536

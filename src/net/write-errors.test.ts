@@ -5,17 +5,17 @@ import { test, type TestContext } from "node:test"
 import { Worker } from "node:worker_threads"
 import { outliveWriteErrors } from "./write-errors.ts"
 
-/** Answers, and closes without having read what was sent, which resets the connection; then says so. */
+/** Responds, and closes without having read what was sent, which resets the connection; then says so. */
 const refuser = `
   const { parentPort, workerData } = require("node:worker_threads")
   const server = require("node:net").createServer({ pauseOnConnect: true }, (socket) => {
-    socket.write("answer")
+    socket.write("response")
     socket.destroySoon()
     socket.on("close", () => { Atomics.store(workerData, 0, 1); Atomics.notify(workerData, 0) })
   })
   server.listen(0, "127.0.0.1", () => parentPort.postMessage(server.address().port))`
 
-/** Writes to a peer that has answered and then reset: what is read afterwards, and what fails at the end. */
+/** Writes to a peer that has responded and then reset: what is read afterwards, and what fails at the end. */
 async function readAfterFailedWrite(t: TestContext, outlives: boolean): Promise<string> {
   const isReset = new Int32Array(new SharedArrayBuffer(4))
   const worker = new Worker(refuser, { eval: true, workerData: isReset })
@@ -34,7 +34,7 @@ async function readAfterFailedWrite(t: TestContext, outlives: boolean): Promise<
   socket.on("error", (error: NodeJS.ErrnoException) => (read += ` ${error.syscall}`))
   const closed = once(socket, "close").catch(() => {})
   socket.once("connect", () => {
-    socket.write("nobody will read this")
+    socket.write("this will not be read")
     // Nothing is read in this turn, so the reset is met by the next write.
     assert.notEqual(Atomics.wait(isReset, 0, 0, 5_000), "timed-out")
     socket.write("one")
@@ -45,7 +45,7 @@ async function readAfterFailedWrite(t: TestContext, outlives: boolean): Promise<
 }
 
 test("what the other side said before it reset is read although a write has failed", async (t) => {
-  assert.equal(await readAfterFailedWrite(t, true), "answer end")
+  assert.equal(await readAfterFailedWrite(t, true), "response end")
 })
 
 test("without that, Node loses it", async (t) => {

@@ -1,9 +1,9 @@
 /**
  * Hot path: a connection whose other side no longer takes anything may still have said something.
  *
- * A backend that refuses an upload answers and closes without reading the rest, which resets the connection
- * (RFC 9112 9.6). The answer is in the kernel's buffer by then, but Node destroys a socket when a write fails,
- * and the answer with it. Here a failed write is held back instead, and reading goes on.
+ * A backend that refuses an upload responds and closes without reading the rest, which resets the connection (RFC 9112
+ * 9.6). The response is in the kernel's buffer by then, but Node.js destroys a socket when a write fails, and the
+ * response with it. Here a failed write is held back instead, and reading goes on.
  */
 import type { Socket } from "node:net"
 
@@ -12,8 +12,8 @@ type Written = (error?: Error | null) => void
 /**
  * From now on a failed write does not destroy the socket but tells `onFailed`: the socket takes no more, and goes on
  * reading. The system reports a reset once; since the write has heard of it, reading may end as if the other side
- * had ended in order. Uses the hooks that streams have for those who implement them; one write is under way at a
- * time, so one callback a socket is enough.
+ * had ended in order. Uses the hooks that streams have for their implementers; one write is under way at a
+ * time, so one callback per socket is enough.
  */
 export function outliveWriteErrors(socket: Socket, onFailed: () => void): void {
   let written: Written | undefined
