@@ -566,6 +566,12 @@ const schema = mapping({
   }),
 })
 
+/**
+ * The settings as a person writes them: those of the file, as YAML gives them, and those of the library. Every setting
+ * may be absent.
+ */
+export type Settings = z.input<typeof schema>
+
 /** A policy as written: its name and its parameters may be wrong. */
 export interface WrittenPolicy {
   readonly name: string

@@ -42,8 +42,21 @@ export function formatProblem({ place, line, column, path, message, found }: Con
   const where = line === undefined ? place : `${place}:${line}:${column}`
   // A flag says itself which setting is meant.
   const what = path === "" || place.startsWith("--") ? "" : `${path}: `
-  const whole = `${where}: ${what}${message}${found === undefined ? "" : `, found ${found}`}`
-  return whole.replaceAll(/[\p{Cc}\u2028\u2029]/gu, (character) => {
+  return inOneLine(`${where}: ${what}${saidOf(message, found)}`)
+}
+
+/** The same without a file: `checks.interval: expected a duration with its unit, like 5s or 250ms, found "fast"`. */
+export function formatIssue({ path, message, found }: ConfigIssue): string {
+  const what = path.length === 0 ? "" : `${pathText(path)}: `
+  return inOneLine(`${what}${saidOf(message, found)}`)
+}
+
+function saidOf(message: string, found: string | undefined): string {
+  return found === undefined ? message : `${message}, found ${found}`
+}
+
+function inOneLine(text: string): string {
+  return text.replaceAll(/[\p{Cc}\u2028\u2029]/gu, (character) => {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
   })
 }
