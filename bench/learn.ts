@@ -95,7 +95,7 @@ for (const backends of [10, 1_000]) {
   const pairs = Math.min(backends * 16, 8_000)
   row(
     `settled, ${backends} backends, ${pairs} pairs`,
-    nanosOf(200_000, (i) => observer.settled((i * 7) % backends, i % 16, demand, done, 0)),
+    nanosOf(200_000, (i) => observer.settled((i * 7) % backends, i % 16, done)),
     "ns",
   )
   row(
@@ -137,7 +137,7 @@ for (const [backends, routes] of [
     for (let i = 0; i < 20_000; i++) {
       const slot = rng.below(backends)
       const route = 1 + rng.below(routes)
-      observer.settled(slot, route, demand, done, 0)
+      observer.settled(slot, route, done)
       observer.reported(slot, route, report, 0)
     }
     const start = cpuMs()

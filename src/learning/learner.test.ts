@@ -209,7 +209,7 @@ test("a space is learned from how much is held", () => {
   const observer = new Observer(kinds, 1)
   for (let s = 1; s <= 60; s++) {
     const count = s % 2 === 0 ? 10 : 30
-    for (let i = 0; i < count; i++) observer.settled(0, 1, Float64Array.of(1), outcome({ totalMs: 500 }), 0)
+    for (let i = 0; i < count; i++) observer.settled(0, 1, outcome({ totalMs: 500 }))
     // Half of the second before and half of this one.
     learner.report(
       snapshot.members[0]!.id,
@@ -277,7 +277,7 @@ test("what is learned of one route is the prior of those of which nothing is", (
   learner.learn(snapshot, 0)
   const report = loadReport(resources, { requestCost: Float64Array.of(8, NaN) })
   for (let i = 0; i < 60; i++) {
-    observer.settled(0, 1, Float64Array.of(3, 4), outcome(), 0)
+    observer.settled(0, 1, outcome())
     observer.reported(0, 1, report, 0)
   }
   learner.ingest(observer.take(1_000)!, snapshot.members, 1_000)
@@ -306,9 +306,9 @@ test("failures make a backend dearer, what clients cut off does not, and a slot 
   ])
   const observer = new Observer(resources, 3)
   for (let i = 0; i < 100; i++) {
-    observer.settled(0, 0, Float64Array.of(1, 1), outcome({ result: "failure" }), 0)
-    observer.settled(1, 0, Float64Array.of(1, 1), outcome({ result: "ignored" }), 0)
-    observer.settled(2, 0, Float64Array.of(1, 1), outcome({ result: "failure" }), 0)
+    observer.settled(0, 0, outcome({ result: "failure" }))
+    observer.settled(1, 0, outcome({ result: "ignored" }))
+    observer.settled(2, 0, outcome({ result: "failure" }))
   }
   // The member of slot 2 has left before the batch came.
   learner.ingest(observer.take(1_000)!, snapshot.members.slice(0, 2), 1_000)
@@ -326,8 +326,8 @@ test("a route that fails on every backend penalises none of them", () => {
   const observer = new Observer(resources, 2)
   for (let i = 0; i < 100; i++) {
     // All of the broken route's requests but few go to one of them.
-    observer.settled(i < 95 ? 0 : 1, 1, Float64Array.of(1, 1), outcome({ result: "failure" }), 0)
-    observer.settled(i % 2, 2, Float64Array.of(1, 1), outcome(), 0)
+    observer.settled(i < 95 ? 0 : 1, 1, outcome({ result: "failure" }))
+    observer.settled(i % 2, 2, outcome())
   }
   learner.ingest(observer.take(1_000)!, snapshot.members, 1_000)
   assert.equal(learner.learn(snapshot, 1_000).penalties.size, 0)
@@ -386,7 +386,7 @@ test("what has left is forgotten, and a batch with routes that are not known yet
     [10, 10],
   ])
   const observer = new Observer(resources, 2)
-  observer.settled(0, 99, Float64Array.of(1, 1), outcome({ result: "failure" }), 0)
+  observer.settled(0, 99, outcome({ result: "failure" }))
   observer.reported(0, 99, loadReport(resources, { requestCost: Float64Array.of(5, 5) }), 0)
   learner.ingest(observer.take(1_000)!, snapshot.members, 1_000)
   const known = learner.learn(snapshot, 1_000)

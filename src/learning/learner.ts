@@ -338,9 +338,7 @@ export class Learner {
     for (let r = 0; r < this.#count; r++) {
       const mean = this.#means[route]?.[r] ?? this.#options.prior[r]!
       const isReported = this.#isReported(route, r)
-      this.#work[r] = isReported
-        ? values[at + cellCost(this.#resources) + r]! + mean * (served - reported)
-        : 0
+      this.#work[r] = isReported ? values[at + cellCost + r]! + mean * (served - reported) : 0
     }
   }
 

@@ -4,18 +4,9 @@ import { outcome } from "../../test/support/backends.ts"
 import { resourcesDefault } from "../core/resources.ts"
 import { seeded } from "../core/rng.ts"
 import { loadReport } from "./load-report.ts"
-import {
-  cellCost,
-  cellDemand,
-  cellFields,
-  cellStride,
-  type ObservationBatch,
-  Observer,
-  samplesMax,
-} from "./observer.ts"
+import { cellCost, cellFields, cellStride, type ObservationBatch, Observer, samplesMax } from "./observer.ts"
 
 const resources = resourcesDefault
-const demand = Float64Array.of(2, 3)
 
 function costing(...cost: readonly number[]) {
   return loadReport(resources, { requestCost: Float64Array.from(cost) })
@@ -33,11 +24,11 @@ function cell(batch: ObservationBatch, slot: number, route: number, field: numbe
 
 test("attempts are summed by backend and route", () => {
   const observer = new Observer(resources, 4)
-  observer.settled(1, 2, demand, outcome({ totalMs: 10, firstByteMs: 8 }), 0)
-  observer.settled(1, 2, demand, outcome({ totalMs: 20, firstByteMs: 5 }), 0)
-  observer.settled(1, 2, demand, outcome({ result: "failure", totalMs: 1_000 }), 0)
-  observer.settled(1, 2, demand, outcome({ result: "ignored", totalMs: 1_000 }), 0)
-  observer.settled(3, 0, demand, outcome({ totalMs: 7 }), 0)
+  observer.settled(1, 2, outcome({ totalMs: 10, firstByteMs: 8 }))
+  observer.settled(1, 2, outcome({ totalMs: 20, firstByteMs: 5 }))
+  observer.settled(1, 2, outcome({ result: "failure", totalMs: 1_000 }))
+  observer.settled(1, 2, outcome({ result: "ignored", totalMs: 1_000 }))
+  observer.settled(3, 0, outcome({ totalMs: 7 }))
   const batch = observer.take(500)!
 
   assert.deepEqual([batch.since, batch.until], [NaN, 500])
@@ -48,7 +39,6 @@ test("attempts are summed by backend and route", () => {
   assert.equal(of(cellFields.totalMs), 30)
   assert.equal(of(cellFields.firstByteMsMin), 5)
   assert.equal(of(cellFields.answerMs), 10 - 8 + 20 - 5)
-  assert.deepEqual([of(cellDemand), of(cellDemand + 1)], [4, 6])
   assert.equal(cell(batch, 3, 0, cellFields.served), 1)
   assert.equal(batch.cells.slots.length, 2)
 })
@@ -56,11 +46,11 @@ test("attempts are summed by backend and route", () => {
 test("what was taken is forgotten, and nothing is taken when nothing happened", () => {
   const observer = new Observer(resources, 4)
   assert.equal(observer.take(0), undefined)
-  observer.settled(1, 2, demand, outcome(), 0)
+  observer.settled(1, 2, outcome())
   observer.reported(1, 2, costing(1, 1), 0)
   const first = observer.take(1_000)!
   assert.equal(observer.take(2_000), undefined)
-  observer.settled(0, 1, demand, outcome(), 0)
+  observer.settled(0, 1, outcome())
   const second = observer.take(3_000)!
   assert.deepEqual([second.since, second.until], [2_000, 3_000])
   assert.equal(cell(second, 1, 2, cellFields.served), undefined)
@@ -70,7 +60,7 @@ test("what was taken is forgotten, and nothing is taken when nothing happened", 
 
 test("a batch travels between threads as it is", () => {
   const observer = new Observer(resources, 4)
-  observer.settled(1, 2, demand, outcome(), 0)
+  observer.settled(1, 2, outcome())
   observer.reported(1, 2, costing(1, 1), 50)
   const batch = observer.take(1_000)!
   assert.deepEqual(structuredClone(batch), batch)
@@ -85,8 +75,8 @@ test("reported costs come one by one with the length of the body, and as a sum",
   assert.deepEqual([...batch.samples.routes], [2, 2])
   assert.deepEqual([...batch.samples.values], [10, 1, NaN, 20, 3, 5])
   assert.equal(cell(batch, 1, 2, cellFields.reported), 2)
-  assert.equal(cell(batch, 1, 2, cellCost(resources)), 4)
-  assert.equal(cell(batch, 1, 2, cellCost(resources) + 1), 5)
+  assert.equal(cell(batch, 1, 2, cellCost), 4)
+  assert.equal(cell(batch, 1, 2, cellCost + 1), 5)
 })
 
 test("of many costs a bounded number is passed on, each of them equally likely", () => {
@@ -117,7 +107,7 @@ test("utilization is a mean by backend, of the reports that had it", () => {
 test("any number of pairs fits up to the bound, and beyond it routes become route 0", () => {
   const observer = new Observer(resources, 300)
   for (let slot = 0; slot < 300; slot++) {
-    for (let route = 0; route < 100; route++) observer.settled(slot, route, demand, outcome(), 0)
+    for (let route = 0; route < 100; route++) observer.settled(slot, route, outcome())
   }
   const { cells } = observer.take(1_000)!
   assert.equal(cells.slots.length, 16_384)
@@ -134,6 +124,6 @@ test("any number of pairs fits up to the bound, and beyond it routes become rout
   assert.equal(servedOf(163), 100)
   assert.equal(servedOf(164), 0)
 
-  observer.settled(299, 99, demand, outcome(), 0)
+  observer.settled(299, 99, outcome())
   assert.equal(observer.take(2_000)!.cells.slots.length, 1)
 })

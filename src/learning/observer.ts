@@ -19,7 +19,7 @@ export interface ObservationBatch {
   readonly cells: {
     readonly slots: Int32Array
     readonly routes: Int32Array
-    /** `cellStride(resources)` numbers a row, in the order of `cellFields`, then demand and cost by resource. */
+    /** `cellStride(resources)` numbers per row, in the order of `cellFields`, then the cost by resource. */
     readonly values: Float64Array
   }
   /** Costs that backends reported of single requests: at most `samplesMax` a route, each of them equally likely. */
@@ -61,16 +61,11 @@ const fieldCount = 7
 
 /** Numbers in a row of `ObservationBatch.cells`. */
 export function cellStride(resources: ResourceTable): number {
-  return fieldCount + resources.length * 2
-}
-
-/** Where a row has the demand that its settled attempts were given, by resource. */
-export const cellDemand: number = fieldCount
-
-/** Where a row has the sum of reported costs, by resource. */
-export function cellCost(resources: ResourceTable): number {
   return fieldCount + resources.length
 }
+
+/** Where a row has the sum of reported costs, by resource. */
+export const cellCost: number = fieldCount
 
 /** Reported costs that are passed on one by one, of each route and interval. */
 export const samplesMax = 64
@@ -80,8 +75,8 @@ const cellsMax = 16_384
 const sampledRoutesMax = 512
 
 /**
- * Counts one thread's settled attempts. Memory: 16 384 cells of 7 + 2R numbers at most (1.3 MB for R = 2), 64 samples
- * a route.
+ * Counts one thread's settled attempts. Memory: 16 384 cells of 7 + R numbers at most (1.2 MB for R = 2), 64 samples
+ * per route.
  */
 export class Observer {
   readonly #count: number
@@ -128,14 +123,8 @@ export class Observer {
     this.#rpsCounts = new Float64Array(slots)
   }
 
-  /** An attempt on the backend with this slot has settled. O(R). `demand` is what was reserved for it. */
-  settled(
-    slot: number,
-    route: number,
-    demand: Readonly<ResourceVector>,
-    outcome: Outcome,
-    _bodyBytes: number,
-  ): void {
+  /** An attempt on the backend with this slot has settled. O(1). */
+  settled(slot: number, route: number, outcome: Outcome): void {
     const at = this.#cell(slot, route)
     if (at < 0) return
     const values = this.#values
@@ -156,7 +145,6 @@ export class Observer {
     // Comparing is false for NaN.
     const answerMs = outcome.totalMs - outcome.firstByteMs
     if (answerMs > 0) values[at + cellFields.answerMs]! += answerMs
-    for (let r = 0; r < this.#count; r++) values[at + cellDemand + r]! += demand[r]!
   }
 
   /** A response carried this report, and no other that says what its request has cost. O(R). See `cost`. */
@@ -197,7 +185,7 @@ export class Observer {
     const at = this.#cell(slot, route)
     if (at < 0) return
     this.#dirty = true
-    const cost = at + fieldCount + count
+    const cost = at + cellCost
     this.#values[at + cellFields.reported]!++
     for (let r = 0; r < count; r++) if (requestCost[r]! >= 0) this.#values[cost + r]! += requestCost[r]!
     this.#sample(route, requestCost, bodyBytes)

@@ -22,7 +22,7 @@ class Witness extends Observer {
   readonly seen: Outcome[] = []
 
   override settled(...told: Parameters<Observer["settled"]>): void {
-    this.seen.push({ ...told[3] })
+    this.seen.push({ ...told[2] })
     super.settled(...told)
   }
 }

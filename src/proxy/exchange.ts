@@ -884,7 +884,7 @@ export class Exchange implements BackendSide, Contender, Waiting {
     outcome.retryAfterMs = this.#retryAfterMs
     outcome.route = number
     group.policy.onSettled?.(backend, outcome, now)
-    observer.settled(backend.slot, number, this.#demand.vector, outcome, this.#replayBytes)
+    observer.settled(backend.slot, number, outcome)
     if (this.#cost !== undefined) observer.cost(backend.slot, number, this.#cost, this.#replayBytes)
   }
 

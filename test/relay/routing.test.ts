@@ -637,7 +637,7 @@ test("a cost in the head and in the trailers of one response counts once: what t
   for (let i = 0; i < 2; i++) await servedBy(at, get())
   const { cells, samples } = at.plane.takeObserved()!.batch!
   assert.deepEqual(cells.values[cellFields.reported], 2)
-  assert.deepEqual(cells.values.slice(cellCost(resourcesDefault)), Float64Array.of(10, 14))
+  assert.deepEqual(cells.values.slice(cellCost), Float64Array.of(10, 14))
   assert.deepEqual([...samples.values], [0, 5, 7, 0, 5, 7])
 })
 

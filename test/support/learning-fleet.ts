@@ -87,7 +87,6 @@ export function rehearse(options: FleetOptions): Rehearsed {
     planner: options.planner,
   })
   const backends = capacities.map((_, index) => new FleetBackend(index, options))
-  const demand = new Float64Array(count)
   const rate = classes.reduce((sum, one) => sum + one.rate, 0)
 
   const reportOf = (backend: FleetBackend, now: number, cost: readonly number[] | undefined) =>
@@ -126,9 +125,7 @@ export function rehearse(options: FleetOptions): Rehearsed {
         observer.settled(
           backend.slot,
           job.kind + 1,
-          demand,
           outcome({ totalMs: took, firstByteMs: took, route: job.kind + 1 }),
-          0,
         )
       }
     } else if (now === nextSecond) {

@@ -492,7 +492,7 @@ export class Engine {
     }
     const seen = attempt.backend as SeenBackend
     const learning = this.#learning[requests.balancer[request]!]
-    learning?.observer.settled(seen.slot, outcome.route, requests.demand[request]!, outcome, 0)
+    learning?.observer.settled(seen.slot, outcome.route, outcome)
     requests.attempt[request] = undefined
     requests.phase[request] = phases.ended
     requests.epoch[request]!++
