@@ -1,6 +1,6 @@
 /**
  * What `npm run figures` does: runs the simulator for scenarios × policies, and writes the figures and tables of
- * docs/choosing.md. Nothing there is typed by hand. Results are kept in docs/choosing/SCENARIO.json, so that one
+ * docs/choosing.md and docs/choosing-measurements.md. None of them is typed by hand. Results are kept in docs/choosing/SCENARIO.json, so that one
  * scenario can be measured again (`npm run figures -- --only skewed`), or only the tables written (`npm run figures --
  * --tables`). Scenarios are measured in processes of their own, `--jobs` at a time. `npm run figures -- --knowledge`
  * measures how much depends on the source of what is known of demand, `-- --traces FILE,FILE` plays recordings. `npm
@@ -29,16 +29,15 @@ import {
   usualContestant,
 } from "./choosing-knowledge.ts"
 import { readKnowledge, readResults, readTraces } from "./choosing-results.ts"
-import { between, type ChoosingResult, generatedParts } from "./choosing-tables.ts"
+import { between, type ChoosingResult, measuredParts, policyParts } from "./choosing-tables.ts"
 import { carriedTable, liveTable, readComparison } from "./live-table.ts"
 
 const root = join(import.meta.dirname, "..")
 const folder = join(root, "docs", "choosing")
-const document = join(root, "docs", "choosing.md")
-/** One that sees everything, and several that exchange nothing. */
+/** One balancer that sees everything, and several that exchange nothing. */
 const balancersDefault = "1,8"
-/** Fewer say nothing of a fleet: it has to have been full, and each backend have seen more than luck. */
-const requestsABackend = 200
+/** At least so many: the fleet has to have been full, and the share of each backend must not be chance. */
+const requestsPerBackend = 200
 /** Of one scenario, to show where classes go. */
 const routingScenario = "three-types"
 const routed = ["routing-bound", "routing-price", "routing-least-connections"]
@@ -91,19 +90,17 @@ else if (values.live || values["live-tables"]) {
   if (values.live) await playLive()
   const comparison = readComparison(readFileSync(join(folder, "dozen-live.json"), "utf8"))
   write("dozen-live", comparisonFigure(comparison))
-  const spam = join(root, "docs", "spam.md")
-  writeFileSync(spam, between(readFileSync(spam, "utf8"), { live: liveTable(comparison) }))
-  const carried = { "carried-live": carriedTable(comparison) }
-  writeFileSync(document, between(readFileSync(document, "utf8"), carried))
+  writeParts("spam.md", { live: liveTable(comparison) })
+  writeParts("choosing-measurements.md", { "carried-live": carriedTable(comparison) })
 } else {
   if (values.knowledge) await playKnowledge()
   else if (values.traces !== undefined) await playTraces(values.traces.split(","))
   else if (!values.tables) await measureAll()
-  const parts = {
-    ...generatedParts(policies, readResults(folder)),
+  writeParts("choosing.md", policyParts(policies))
+  writeParts("choosing-measurements.md", {
+    ...measuredParts(policies, readResults(folder)),
     ...knowledgeParts(readKnowledge(folder), readTraces(folder)),
-  }
-  writeFileSync(document, between(readFileSync(document, "utf8"), parts))
+  })
 }
 
 async function measureAll(): Promise<void> {
@@ -178,7 +175,7 @@ async function measure(name: BuiltInName): Promise<void> {
   const able = names.filter((policy) => policies[policy].unsuitable?.(scenario.resources) === undefined)
   const contestants = able.map(usualContestant)
   const backends = scenario.backends.reduce((sum, { count }) => sum + count, 0)
-  const requests = Math.max(requestsAtLeast, requestsABackend * backends)
+  const requests = Math.max(requestsAtLeast, requestsPerBackend * backends)
   const shared = { scenario, requests, seed: 1 }
   const known = readResults(folder)[name]
   const isAll = values.policies === undefined && values.balancers === balancersDefault
@@ -244,6 +241,12 @@ function merged(
 ): ChoosingResult["capacities"] {
   const counts = new Set([...Object.keys(before), ...Object.keys(now)])
   return Object.fromEntries([...counts].map((count) => [count, { ...before[count], ...now[count] }]))
+}
+
+/** Puts these parts between their marks in a document. */
+function writeParts(name: string, parts: Readonly<Record<string, string>>): void {
+  const path = join(root, "docs", name)
+  writeFileSync(path, between(readFileSync(path, "utf8"), parts))
 }
 
 function write(name: string, figure: string): void {

@@ -1,5 +1,5 @@
 /**
- * What `npm run figures -- --knowledge` and `--traces` measure for docs/choosing.md: how much depends on where the
+ * What `npm run figures -- --knowledge` and `--traces` measure for docs/choosing-measurements.md: how much depends on where the
  * knowledge of demand comes from, and how near to θ* one can come where requests that are slow hold their space for
  * longer.
  */
@@ -50,7 +50,7 @@ export const sources = {
   "the same, runs five times as long": { demand: "learned", reports: "utilization", times: 5 },
 } as const satisfies Record<string, Source>
 
-/** Parts of each space that stay empty, since nobody who waits fits in. */
+/** Parts of each space that stay empty, since no waiting request fits. */
 const lostParts = [0, 0.05, 0.1]
 
 export async function measureKnowledge(

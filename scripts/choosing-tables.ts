@@ -1,4 +1,4 @@
-/** The tables of docs/choosing.md, from the table of policies and from what the simulator measured. Pure. */
+/** The tables of docs/choosing*.md, from the table of policies and from what the simulator measured. Pure. */
 
 import type { PolicyEntry } from "../src/policies/index.ts"
 import type { PolicyCapacity } from "../src/sim/report/results.ts"
@@ -23,7 +23,7 @@ export type ChoosingResults = Readonly<Record<string, ChoosingResult>>
 
 type Policies = Readonly<Record<string, PolicyEntry>>
 
-/** When to take it, for those of whom there is more to say than of their kind. */
+/** When to take a policy, for those with more to say than their kind. */
 const advice: Readonly<Record<string, string>> = {
   auto: "The default: nothing to decide.",
   price: "Up to some dozens of backends, one or few balancers.",
@@ -34,14 +34,14 @@ const advice: Readonly<Record<string, string>> = {
   "power-of-two": "As least-connections, with very many backends or balancers.",
   "peak-ewma": "Backends whose speed changes without notice, and equal requests.",
   "least-time": "Backends of different speed, and equal requests.",
-  c3: "Reads that any replica answers, with a short tail.",
-  prequal: "Backends that share machines with others, each with a score of requests at a time or more.",
+  c3: "Reads that any replica can serve, with a short tail.",
+  prequal: "Backends that share machines with other programs, each with twenty requests at a time or more.",
   "join-idle-queue": "Short requests, and backends that are often idle.",
   "orca-weighted-round-robin": "Backends that report their utilization, and one kind of request.",
   "round-robin": "To compare with.",
-  "weighted-round-robin": "Weights that somebody has thought about.",
+  "weighted-round-robin": "Weights that were set with care.",
   random: "To compare with.",
-  first: "To fill backends one after the other and switch the rest off.",
+  first: "To fill one backend after the other and switch the rest off.",
   "ip-hash": "Only where clients have an address each, and nothing else to stick by.",
   "ring-hash": "Caches: a key stays with its backend as the fleet changes.",
   maglev: "Caches, with an even split and a table that is fast to read.",
@@ -53,7 +53,7 @@ const advice: Readonly<Record<string, string>> = {
 export function policyTable(policies: Policies): string {
   const rows = Object.entries(policies).map(
     ([name, { summary, seesDemand, sticks, parameters = {}, unsuitable }]) => {
-      const kind = sticks === true ? "the key" : seesDemand ? "demand" : "no request"
+      const kind = sticks === true ? "the key" : seesDemand ? "demand" : "nothing"
       const tuned = Object.entries(parameters).map(
         ([parameter, { default: value, min, max }]) => `\`${parameter}\` ${value} (${min} to ${max})`,
       )
@@ -85,7 +85,7 @@ export function boundsTable(results: ChoosingResults): string {
 }
 
 /**
- * One row a policy, one column a scenario: the share of θ* that it carries within the objective. Above them what all
+ * One row per policy, one column per scenario: the share of θ* that it carries within the objective. Above them what all
  * backends would carry as one machine.
  */
 export function capacityTable(results: ChoosingResults, policies: Policies, balancers: number): string {
@@ -125,7 +125,7 @@ export function shareText({ high, low, share }: Pick<PolicyCapacity, "high" | "l
 export function provenance(results: ChoosingResults): string {
   const groups = new Map<string, string[]>()
   for (const [name, { version, seeds, requests }] of Object.entries(results)) {
-    const how = `version ${version}, ${seeds} seeds, ${requests.toLocaleString("en-US").replaceAll(",", " ")} requests a run`
+    const how = `version ${version}, ${seeds} seeds, ${requests.toLocaleString("en-US").replaceAll(",", " ")} requests per run`
     groups.set(how, [...(groups.get(how) ?? []), `\`${name}\``])
   }
   const lines = [...groups].map(([how, names]) => `${names.join(", ")}: ${how}.`)
@@ -146,13 +146,17 @@ export function between(document: string, parts: Readonly<Record<string, string>
   return text
 }
 
-/** Everything of docs/choosing.md that is generated. */
-export function generatedParts(
+/** What is generated of docs/choosing.md. */
+export function policyParts(policies: Policies): Readonly<Record<string, string>> {
+  return { policies: policyTable(policies) }
+}
+
+/** What `npm run figures` measures for docs/choosing-measurements.md. */
+export function measuredParts(
   policies: Policies,
   results: ChoosingResults,
 ): Readonly<Record<string, string>> {
   return {
-    policies: policyTable(policies),
     bounds: boundsTable(results),
     "capacity-1": capacityTable(only(results, false), policies, 1),
     "capacity-1-disturbed": capacityTable(only(results, true), policies, 1),

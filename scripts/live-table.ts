@@ -1,4 +1,4 @@
-/** The tables of docs/spam.md and docs/choosing.md that show a scenario played live beside the simulator. */
+/** The tables of docs/spam.md and docs/choosing-measurements.md that show a scenario played live beside the simulator. */
 import { agrees, compared, type Comparison } from "../src/live/comparison.ts"
 import { carriedText, shownSpeed } from "../src/live/comparison-text.ts"
 import { duration } from "../src/text/human.ts"
@@ -8,7 +8,7 @@ export function readComparison(json: string): Comparison {
   return JSON.parse(json, (_, value: unknown) => value ?? Infinity) as Comparison
 }
 
-/** Markdown: who carried how much. */
+/** Markdown: how much each policy carried. */
 export function carriedTable({ carried, loads }: Comparison): string {
   const rows = Object.entries(carried).map(
     ([policy, { live, simulated }]) =>
@@ -17,7 +17,7 @@ export function carriedTable({ carried, loads }: Comparison): string {
   return ["| policy | carried live | carried in the simulator |", "| --- | ---: | ---: |", ...rows].join("\n")
 }
 
-/** Markdown: who carried how much, then every run, then how it was measured. */
+/** Markdown: how much each policy carried, then every run, then how it was measured. */
 export function liveTable(comparison: Comparison): string {
   const { command, runs, scenario, seed, speed } = comparison
   const runRows = runs.map((run) => {

@@ -8,21 +8,33 @@ import {
   between,
   capacityTable,
   type ChoosingResults,
-  generatedParts,
+  measuredParts,
+  policyParts,
   policyTable,
 } from "../../scripts/choosing-tables.ts"
+import { knowledgeParts } from "../../scripts/choosing-knowledge.ts"
+import { readKnowledge, readResults, readTraces } from "../../scripts/choosing-results.ts"
 import { carriedTable, liveTable, readComparison } from "../../scripts/live-table.ts"
-import { readResults } from "../../scripts/choosing-results.ts"
 import { policies, policyNames } from "../../src/policies/index.ts"
 import type { PolicyCapacity } from "../../src/sim/report/results.ts"
 import { readScenario } from "../../src/sim/scenario/scenario-file.ts"
 import { run } from "../support/house/command-line.ts"
 
 const docs = join(import.meta.dirname, "..", "..", "docs")
-const document = readFileSync(join(docs, "choosing.md"), "utf8")
+const measured = join(docs, "choosing")
+const choosing = readFileSync(join(docs, "choosing.md"), "utf8")
+const measurements = readFileSync(join(docs, "choosing-measurements.md"), "utf8")
 
-test("the tables of docs/choosing.md are current: npm run figures -- --tables writes them", () => {
-  const parts = generatedParts(policies, readResults(join(docs, "choosing")))
+test("the tables of docs/choosing*.md are current: npm run figures -- --tables writes them", () => {
+  isCurrent(choosing, policyParts(policies))
+  isCurrent(measurements, {
+    ...measuredParts(policies, readResults(measured)),
+    ...knowledgeParts(readKnowledge(measured), readTraces(measured)),
+  })
+})
+
+/** Names the lines that are missing, where comparing the whole documents would print both. */
+function isCurrent(document: string, parts: Readonly<Record<string, string>>): void {
   for (const [name, part] of Object.entries(parts)) {
     const current = part.split("\n")
     const written =
@@ -31,7 +43,7 @@ test("the tables of docs/choosing.md are current: npm run figures -- --tables wr
     assert.deepEqual(missing, [], `missing in ${name}`)
     assert.equal(written.length, current.length, `${name} has lines that are no longer true`)
   }
-})
+}
 
 test("every policy is in the table, with its parameters", () => {
   const table = policyTable(policies)
@@ -44,18 +56,18 @@ test("every policy is in the table, with its parameters", () => {
   }
 })
 
-test("the figures that docs/choosing.md shows are there", () => {
-  const shown = [...document.matchAll(/\]\(choosing\/([a-z0-9-]+\.svg)\)/g)].map(([, name]) => name!)
-  const files = readdirSync(join(docs, "choosing"))
+test("the figures that docs/choosing*.md show are there", () => {
+  const shown = [...`${choosing}${measurements}`.matchAll(/\]\(choosing\/([a-z0-9-]+\.svg)\)/g)]
+  const files = readdirSync(measured)
   assert.ok(shown.length > 0)
-  for (const name of shown) assert.ok(files.includes(name), name)
+  for (const [, name] of shown) assert.ok(files.includes(name!), name)
 })
 
-test("the live tables of docs/spam.md and docs/choosing.md are current: npm run figures -- --live-tables writes them", () => {
-  const comparison = readComparison(readFileSync(join(docs, "choosing", "dozen-live.json"), "utf8"))
+test("the live tables of docs/spam.md and docs/choosing-measurements.md are current: npm run figures -- --live-tables writes them", () => {
+  const comparison = readComparison(readFileSync(join(measured, "dozen-live.json"), "utf8"))
   const spam = readFileSync(join(docs, "spam.md"), "utf8")
   assert.equal(between(spam, { live: liveTable(comparison) }), spam)
-  assert.equal(between(document, { "carried-live": carriedTable(comparison) }), document)
+  assert.equal(between(measurements, { "carried-live": carriedTable(comparison) }), measurements)
 })
 
 function capacity(share: number): PolicyCapacity {
