@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process"
 import { join } from "node:path"
 import { test } from "node:test"
 import { run, scratch } from "../../test/support/house/command-line.ts"
-import { policyDefault, policyNames } from "../policies/index.ts"
+import { isReplica, policyDefault, type PolicyName, policyNames } from "../policies/index.ts"
 import { commands as entries } from "./commands.ts"
 
 const { folder, file } = scratch()
@@ -240,12 +240,19 @@ test("policies are listed, shown one by one, and given as JSON", async () => {
   assert.equal(list.code, 0)
   for (const name of policyNames) assert.match(list.out, new RegExp(`^${name} +[A-Za-z]`, "m"))
   assert.match(list.out, new RegExp(`^${policyDefault} .* The default\\.$`, "m"))
+  const [own, replicas] = list.out.split("\nReplicas of other programs and papers, to compare with:\n")
+  assert.match(own!, /^power-of-two +[A-Z]/m)
+  assert.doesNotMatch(own!, /^power-of-two-caddy /m)
+  assert.match(replicas!, /^power-of-two-caddy +[A-Z]/m)
+  assert.match((await run("policies", "power-of-two-caddy")).out, /^It is a replica of another program/m)
   const mix = await run("policies", "mix")
   assert.match(mix.out, /^mix: .*\nIt looks at what a request needs\.\n {2}samples /)
-  const json = JSON.parse((await run("policies", "--json")).out) as { policies: { name: string }[] }
+  const json = JSON.parse((await run("policies", "--json")).out) as {
+    policies: { name: PolicyName; isReplica: boolean }[]
+  }
   assert.deepEqual(
-    json.policies.map(({ name }) => name),
-    policyNames,
+    json.policies.map(({ name, isReplica }) => [name, isReplica]),
+    policyNames.map((name) => [name, isReplica(name)]),
   )
   const wrong = await run("policies", "mixx")
   assert.equal(wrong.code, 2)

@@ -28,18 +28,20 @@ export const policiesCommand: Command = {
 }
 
 function listOf(policies: readonly PolicyView[]): string {
-  const rows = policies.map(({ name, summary }) => [
-    name,
-    `${summary}${name === policyDefault ? " The default." : ""}`,
-  ])
-  return aligned(rows, "sentences")
+  const rowsOf = (replicas: boolean): string[][] =>
+    policies
+      .filter(({ isReplica }) => isReplica === replicas)
+      .map(({ name, summary }) => [name, `${summary}${name === policyDefault ? " The default." : ""}`])
+  const [own, replicas] = [aligned(rowsOf(false), "sentences"), aligned(rowsOf(true), "sentences")]
+  return `${own}\nReplicas of other programs and papers, to compare with:\n${replicas}`
 }
 
-function wholeOf({ name, summary, seesDemand, sticks, parameters }: PolicyView): string {
+function wholeOf({ name, summary, seesDemand, sticks, isReplica, parameters }: PolicyView): string {
   const lines = [
     `${name}: ${summary}`,
     seesDemand ? "It looks at what a request needs." : "It does not look at what a request needs.",
     ...(sticks ? ["It sends requests of one key to one backend (affinity)."] : []),
+    ...(isReplica ? ["It is a replica of another program or paper, to compare with."] : []),
   ]
   for (const [key, { summary: about, default: usual, min, max }] of Object.entries(parameters)) {
     lines.push(`  ${key}  ${about} From ${min} to ${max}; ${usual} by default.`)

@@ -2,7 +2,7 @@
 import type { ResourceTable } from "../core/resources.ts"
 import { fail, ok, type Result } from "../core/result.ts"
 import { didYouMean } from "../text/suggest.ts"
-import { policies, policySpec, type PolicySpec } from "../policies/index.ts"
+import { isReplica, policies, type PolicyName, policySpec, type PolicySpec } from "../policies/index.ts"
 import type { PolicyEntry } from "../policies/policy.ts"
 import type { RoutingOptions } from "../proxy/options.ts"
 import { routingOf, type RoutingConfig } from "./routing.ts"
@@ -29,6 +29,8 @@ export interface PolicyView {
   readonly seesDemand: boolean
   /** Whether it sends requests of one key to one backend. */
   readonly sticks: boolean
+  /** Whether it copies another program or paper, and is there to compare with. */
+  readonly isReplica: boolean
   readonly parameters: Readonly<
     Record<
       string,
@@ -48,11 +50,12 @@ export interface CurrentPolicy {
 }
 
 export function policyViews(resources: ResourceTable): PolicyView[] {
-  return Object.entries<PolicyEntry>(policies).map(([name, entry]) => ({
+  return (Object.entries(policies) as [PolicyName, PolicyEntry][]).map(([name, entry]) => ({
     name,
     summary: entry.summary,
     seesDemand: entry.seesDemand,
     sticks: entry.sticks === true,
+    isReplica: isReplica(name),
     parameters: Object.fromEntries(
       Object.entries(entry.parameters ?? {}).map(([key, { summary, default: usual, min, max }]) => [
         key,

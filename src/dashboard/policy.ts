@@ -7,6 +7,7 @@ interface Known {
   readonly policies: readonly {
     readonly name: string
     readonly summary: string
+    readonly isReplica: boolean
     readonly unsuitable?: string
   }[]
 }
@@ -38,11 +39,27 @@ export function preparePolicyPanel(panel: HTMLDetailsElement): void {
 async function fillIn(select: HTMLSelectElement, summaries: Map<string, string>): Promise<void> {
   const answer = await fetch("api/v1/policies")
   const { current, policies } = (await answer.json()) as Known
-  for (const { name, summary, unsuitable } of policies) {
+  const replicas = document.createElement("optgroup")
+  replicas.label = "Replicas, to compare with"
+  for (const { name, summary, isReplica, unsuitable } of policies) {
     if (unsuitable !== undefined) continue
     summaries.set(name, summary)
-    select.append(new Option(name, name, false, name === current))
+    const menu = isReplica ? replicas : select
+    menu.append(new Option(name, name, false, name === current))
   }
+  appendWhenAsked(select, replicas)
+}
+
+/** The replicas stand in the menu when they are asked for, or when one of them is the present policy. */
+function appendWhenAsked(select: HTMLSelectElement, replicas: HTMLOptGroupElement): void {
+  if (replicas.querySelector(":checked") !== null) return select.append(replicas)
+  const more = new Option("Replicas of other programs …", "")
+  if (replicas.childElementCount > 0) select.append(more)
+  select.addEventListener("change", () => {
+    if (!more.selected) return
+    more.replaceWith(replicas)
+    select.selectedIndex = -1
+  })
 }
 
 async function change(name: string, token: HTMLInputElement, words: HTMLElement): Promise<void> {

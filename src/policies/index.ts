@@ -1,12 +1,13 @@
 import { fail, ok, type Result } from "../core/result.ts"
 import { didYouMean } from "../text/suggest.ts"
-import { counts } from "./counts/family-counts.ts"
-import { fits } from "./shapes/family-shapes.ts"
-import { hashes } from "./hashes/family-hashes.ts"
-import { prices } from "./prices/family-prices.ts"
-import { reports } from "./reports/family-reports.ts"
-import { times } from "./times/family-times.ts"
-import { turns } from "./turns/family-turns.ts"
+import { counts } from "./counts/table.ts"
+import { hashes } from "./hashes/table.ts"
+import { prices } from "./prices/table.ts"
+import { replicas } from "./replicas/table.ts"
+import { reports } from "./reports/table.ts"
+import { shapes } from "./shapes/table.ts"
+import { times } from "./times/table.ts"
+import { turns } from "./turns/table.ts"
 import type { Parameter, Policy, PolicyContext, PolicyEntry } from "./policy.ts"
 
 export type {
@@ -21,7 +22,7 @@ export type {
   Prober,
 } from "./policy.ts"
 
-const table = { ...prices, ...counts, ...times, ...reports, ...turns, ...hashes, ...fits }
+const table = { ...prices, ...counts, ...times, ...reports, ...turns, ...hashes, ...shapes, ...replicas }
 
 /** The names operators write. A new policy adds its row to its family's table; the exam finds it there. */
 export type PolicyName = keyof typeof table
@@ -32,6 +33,11 @@ export const policies: Readonly<Record<PolicyName, PolicyEntry>> = table
 export const policyNames: readonly PolicyName[] = Object.keys(table) as PolicyName[]
 
 export const policyDefault: PolicyName = "auto"
+
+/** Whether this policy copies another program or paper, and is there to compare with. */
+export function isReplica(name: PolicyName): boolean {
+  return Object.hasOwn(replicas, name)
+}
 
 export function isPolicyName(text: string): text is PolicyName {
   return Object.hasOwn(policies, text)

@@ -235,3 +235,43 @@ test("the policy is changed from the page only with the token", { skip }, async 
   )
   assert.deepEqual(changes, ["random"])
 })
+
+test(
+  "the replicas of other programs are in the page's menu only when they are asked for",
+  { skip },
+  async () => {
+    await showing(
+      1_200,
+      () => stateOf([backendView("a")]),
+      async (page) => {
+        await page.locator("#policy-panel summary").click()
+        const select = page.locator("#policy-panel select")
+        const replica = select.locator("option", { hasText: "power-of-two-caddy" })
+        const more = select.locator("option", { hasText: "Replicas of other programs" })
+        await more.waitFor({ state: "attached" })
+        assert.equal(await replica.count(), 0)
+
+        await select.selectOption({ label: "Replicas of other programs …" })
+        assert.equal(await more.count(), 0)
+        assert.equal(await select.inputValue(), "", "nothing is chosen by asking")
+        await select.selectOption("power-of-two-caddy")
+        await page.locator(".policy-words", { hasText: "As Caddy long drew" }).waitFor()
+      },
+      { policies: policyViews(resourcesDefault) },
+    )
+  },
+)
+
+test("when a replica is the present policy, the page's menu shows it", { skip }, async () => {
+  await showing(
+    1_200,
+    () => ({ ...stateOf([backendView("a")]), policy: "tetris" }),
+    async (page) => {
+      await page.locator("#policy-panel summary").click()
+      const select = page.locator("#policy-panel select")
+      await select.locator("option", { hasText: "tetris" }).waitFor({ state: "attached" })
+      assert.equal(await select.inputValue(), "tetris")
+    },
+    { policies: policyViews(resourcesDefault) },
+  )
+})

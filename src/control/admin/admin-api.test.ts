@@ -49,6 +49,7 @@ const price: PolicyView = {
   summary: "Least price wins.",
   seesDemand: true,
   sticks: false,
+  isReplica: false,
   parameters: {},
   unsuitable: undefined,
 }

@@ -1,7 +1,7 @@
 import type { BackendId } from "../../core/backend.ts"
 import type { Mix, RouteKnowledge } from "../../core/knowledge.ts"
 import type { ResourceTable, ResourceVector } from "../../core/resources.ts"
-import { kindsOf, type Kinds } from "../../policies/prices/backend-kinds.ts"
+import { kindsOf, type Kinds } from "./backend-kinds.ts"
 import { believedOf } from "../../policies/prices/believed.ts"
 import { meanHoldSeconds } from "../../policies/prices/hold-time.ts"
 import { solveMix } from "./mix-solver.ts"

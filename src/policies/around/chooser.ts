@@ -1,6 +1,6 @@
 import { Aperture, type ApertureSpec } from "./aperture.ts"
 import { Binding } from "./binding.ts"
-import { affinityKey, type Draw, drawAtRandom, drawByKey } from "../draw.ts"
+import { affinityKey, type Draw, drawAtRandom, drawByKey } from "../tools/draw.ts"
 import { clientKey } from "../hashes/ip-hash.ts"
 import { makePolicy, policies, type PolicySpec } from "../index.ts"
 import type { Policy, PolicyContext } from "../policy.ts"

@@ -2,8 +2,8 @@
 import type { Backend, BackendId } from "../../core/backend.ts"
 import type { Millis } from "../../core/clock.ts"
 import type { Knowledge } from "../../core/knowledge.ts"
-import { firstAdmitted } from "../first-admitted.ts"
-import { hashOrder } from "../hashes/hash-order.ts"
+import { firstAdmitted } from "../tools/first-admitted.ts"
+import { hashOrder } from "./hash-order.ts"
 import { passOn, type Told } from "./pass-on.ts"
 import type { PickRequest, Policy } from "../policy.ts"
 

@@ -3,7 +3,7 @@ import { test } from "node:test"
 import { fleet, request, type Traits } from "../../../test/support/backends.ts"
 import type { Backend } from "../../core/backend.ts"
 import { seeded } from "../../core/rng.ts"
-import { drawAtRandom } from "../draw.ts"
+import { drawAtRandom } from "../tools/draw.ts"
 import { RoundRobin } from "../turns/round-robin.ts"
 import { tierDefault, Tiers, type TierSpec } from "./tiers.ts"
 

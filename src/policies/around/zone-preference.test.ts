@@ -4,7 +4,7 @@ import { fleet, outcome, request, type FakeBackend, type Traits } from "../../..
 import type { Backend } from "../../core/backend.ts"
 import { resourcesDefault } from "../../core/resources.ts"
 import { seeded } from "../../core/rng.ts"
-import { drawAtRandom } from "../draw.ts"
+import { drawAtRandom } from "../tools/draw.ts"
 import { makePolicy, plainPolicy } from "../index.ts"
 import type { Policy } from "../policy.ts"
 import { RoundRobin } from "../turns/round-robin.ts"

@@ -2,7 +2,7 @@
 import type { Backend } from "../../core/backend.ts"
 import type { Millis } from "../../core/clock.ts"
 import type { Knowledge } from "../../core/knowledge.ts"
-import { drawLimits, drawn, type Draw } from "../draw.ts"
+import { drawLimits, drawn, type Draw } from "../tools/draw.ts"
 import { type Group, Groups } from "./groups.ts"
 import { passOn, type Told } from "./pass-on.ts"
 import type { PickRequest, Policy } from "../policy.ts"

@@ -1,7 +1,7 @@
 // Hot path. Benchmark: bench/choose.ts.
 import type { Backend } from "../../core/backend.ts"
 import type { Rng } from "../../core/rng.ts"
-import { Places } from "../places.ts"
+import { Places } from "../tools/places.ts"
 import type { Outcome, PickRequest, Policy } from "../policy.ts"
 import { Random } from "../turns/random.ts"
 

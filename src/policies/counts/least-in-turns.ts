@@ -1,8 +1,8 @@
 // Hot path. Benchmark: bench/choose.ts.
 import type { Backend } from "../../core/backend.ts"
 import type { LoadMetric, PickRequest, Policy } from "../policy.ts"
-import { SmoothTurns } from "../turns/smooth-turns.ts"
-import type { Turns } from "../turns/turns.ts"
+import { SmoothTurns } from "../tools/smooth-turns.ts"
+import type { Turns } from "../tools/turns.ts"
 
 /**
  * Looks at every member the request admits and picks the one with the least load, whatever the metric means

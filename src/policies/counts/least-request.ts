@@ -1,10 +1,10 @@
 // Hot path. Benchmark: bench/choose.ts.
 import type { Backend } from "../../core/backend.ts"
 import type { Rng } from "../../core/rng.ts"
-import { EdfSchedule } from "../turns/edf-schedule.ts"
-import { firstAdmitted } from "../first-admitted.ts"
+import { EdfSchedule } from "../tools/edf-schedule.ts"
+import { firstAdmitted } from "../tools/first-admitted.ts"
 import type { Parameter, PickRequest, Policy } from "../policy.ts"
-import { haveEqualWeights } from "../turns/weights.ts"
+import { haveEqualWeights } from "../tools/weights.ts"
 
 export const leastRequestParameters = {
   choices: {

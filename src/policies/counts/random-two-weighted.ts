@@ -2,7 +2,7 @@
 import type { Backend } from "../../core/backend.ts"
 import type { Rng } from "../../core/rng.ts"
 import type { PickRequest, Policy } from "../policy.ts"
-import { WeightedDraw } from "../turns/weighted-draw.ts"
+import { WeightedDraw } from "../tools/weighted-draw.ts"
 import { WeightedRoundRobin } from "../turns/weighted-round-robin.ts"
 
 /** Draws that may fail in one pick: refused members, and the first one drawn again. */

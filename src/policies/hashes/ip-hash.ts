@@ -3,7 +3,7 @@ import type { Backend } from "../../core/backend.ts"
 import type { Rng } from "../../core/rng.ts"
 import type { PickRequest, Policy } from "../policy.ts"
 import { WeightedRoundRobin } from "../turns/weighted-round-robin.ts"
-import { WholeWeights } from "../turns/whole-weights.ts"
+import { WholeWeights } from "./whole-weights.ts"
 
 const hashStart = 89
 const hashRange = 6_271

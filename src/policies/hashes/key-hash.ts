@@ -5,7 +5,7 @@ import type { Rng } from "../../core/rng.ts"
 import type { PickRequest, Policy } from "../policy.ts"
 import { keyOf } from "./request-key.ts"
 import { WeightedRoundRobin } from "../turns/weighted-round-robin.ts"
-import { WholeWeights } from "../turns/whole-weights.ts"
+import { WholeWeights } from "./whole-weights.ts"
 
 const triesMax = 21
 /** The numbers of the tries as nginx puts them before the key. */

@@ -1,6 +1,6 @@
 // Hot path. Benchmark: bench/choose.ts.
 import type { Backend } from "../../core/backend.ts"
-import { leastOf } from "../least-of.ts"
+import { leastOf } from "../tools/least-of.ts"
 import type { Parameter, PickRequest, Policy, PolicyContext } from "../policy.ts"
 
 export const betaRate: Parameter = {

@@ -1,7 +1,7 @@
 // Hot path. Benchmark: bench/choose.ts.
 import type { Backend } from "../../core/backend.ts"
-import { carried, Places } from "../places.ts"
-import type { Turns } from "../turns/turns.ts"
+import { carried, Places } from "../tools/places.ts"
+import type { Turns } from "../tools/turns.ts"
 
 /**
  * Turns by earliest deadline among candidates that may be others each time: who takes a turn is due again

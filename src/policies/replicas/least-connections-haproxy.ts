@@ -1,7 +1,7 @@
 // Hot path. Benchmark: bench/choose.ts.
 import type { Backend } from "../../core/backend.ts"
 import { haproxyKey } from "../counts/load-metrics.ts"
-import { carried, Places } from "../places.ts"
+import { carried, Places } from "../tools/places.ts"
 import type { Outcome, PickRequest, Policy } from "../policy.ts"
 
 /**

@@ -3,7 +3,7 @@ import type { Backend } from "../../core/backend.ts"
 import { DeadlineTurns } from "./deadline-turns.ts"
 import { ByLearnedLoad, type LearnedLoad } from "../times/learned-load.ts"
 import { LeastInTurns } from "../counts/least-in-turns.ts"
-import { carried, Places } from "../places.ts"
+import { carried, Places } from "../tools/places.ts"
 import type { LoadMetric, Outcome, Policy } from "../policy.ts"
 
 /** How many times the mean is of. */

@@ -1,7 +1,7 @@
 // Hot path. Benchmark: bench/choose.ts.
 import type { Backend } from "../../core/backend.ts"
 import type { Rng } from "../../core/rng.ts"
-import { firstAdmitted } from "../first-admitted.ts"
+import { firstAdmitted } from "../tools/first-admitted.ts"
 import type { PickRequest, Policy } from "../policy.ts"
 
 /**

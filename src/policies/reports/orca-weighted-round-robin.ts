@@ -3,7 +3,7 @@ import type { Backend } from "../../core/backend.ts"
 import type { Millis } from "../../core/clock.ts"
 import type { LoadReport } from "../../core/load-report.ts"
 import { median } from "../../core/median.ts"
-import { carried, Places } from "../places.ts"
+import { carried, Places } from "../tools/places.ts"
 import type { Parameter, PickRequest, Policy, PolicyContext } from "../policy.ts"
 
 export const orcaParameters = {

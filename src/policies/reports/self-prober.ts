@@ -1,7 +1,7 @@
 // Hot path. Benchmark: bench/choose.ts.
 import type { Backend } from "../../core/backend.ts"
 import type { Millis } from "../../core/clock.ts"
-import { carried, Places } from "../places.ts"
+import { carried, Places } from "../tools/places.ts"
 import type { Outcome } from "../policy.ts"
 
 /** Attempts remembered for each backend. */

@@ -1,7 +1,7 @@
 // Hot path. Benchmark: bench/choose.ts.
 import type { Backend } from "../../core/backend.ts"
 import type { ResourceVector } from "../../core/resources.ts"
-import { leastOf } from "../least-of.ts"
+import { leastOf } from "../tools/least-of.ts"
 import type { PickRequest, Policy, PolicyContext } from "../policy.ts"
 import { Room } from "./room.ts"
 

@@ -1,7 +1,7 @@
 // Hot path. Benchmark: bench/choose.ts.
 import type { Backend } from "../../core/backend.ts"
 import { markFitting, type Misfits } from "./best-fit.ts"
-import { leastOf } from "../least-of.ts"
+import { leastOf } from "../tools/least-of.ts"
 import { ratioError } from "./log-ratio.ts"
 import type { Parameter, PickRequest, Policy, PolicyContext } from "../policy.ts"
 import { Room } from "./room.ts"

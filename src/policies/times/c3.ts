@@ -3,7 +3,7 @@ import type { Backend } from "../../core/backend.ts"
 import type { LoadReport } from "../../core/load-report.ts"
 import { ByLearnedLoad, type LearnedLoad } from "./learned-load.ts"
 import { LeastLoaded } from "../counts/least-loaded.ts"
-import { carried, Places } from "../places.ts"
+import { carried, Places } from "../tools/places.ts"
 import type { LoadMetric, Outcome, Parameter, Policy, PolicyContext } from "../policy.ts"
 
 export const c3Parameters = {

@@ -3,7 +3,7 @@ import type { Backend } from "../../core/backend.ts"
 import type { Millis } from "../../core/clock.ts"
 import { ByLearnedLoad, type LearnedLoad } from "./learned-load.ts"
 import { LeastInTurns } from "../counts/least-in-turns.ts"
-import { carried, Places } from "../places.ts"
+import { carried, Places } from "../tools/places.ts"
 import type { LoadMetric, Outcome, Parameter, PickRequest, Policy, PolicyContext } from "../policy.ts"
 
 /** What a new time weighs in the average. */

@@ -2,7 +2,7 @@
 import type { Backend } from "../../core/backend.ts"
 import type { Millis } from "../../core/clock.ts"
 import { ByLearnedLoad, type LearnedLoad } from "./learned-load.ts"
-import { carried, Places } from "../places.ts"
+import { carried, Places } from "../tools/places.ts"
 import type { LoadMetric, Parameter, Policy, PolicyContext } from "../policy.ts"
 import { PowerOfTwoChoices } from "../counts/power-of-two.ts"
 

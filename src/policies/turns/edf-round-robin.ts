@@ -1,10 +1,10 @@
 // Hot path. Benchmark: bench/choose.ts.
 import type { Backend } from "../../core/backend.ts"
 import type { Rng } from "../../core/rng.ts"
-import { EdfSchedule } from "./edf-schedule.ts"
+import { EdfSchedule } from "../tools/edf-schedule.ts"
 import type { PickRequest, Policy } from "../policy.ts"
 import { RoundRobin } from "./round-robin.ts"
-import { haveEqualWeights } from "./weights.ts"
+import { haveEqualWeights } from "../tools/weights.ts"
 
 /**
  * Turns in proportion to weight by earliest deadline; plain rotation while all weights are equal.

@@ -2,7 +2,7 @@
 import type { Backend } from "../../core/backend.ts"
 import type { Rng } from "../../core/rng.ts"
 import type { PickRequest, Policy } from "../policy.ts"
-import { WeightedDraw } from "./weighted-draw.ts"
+import { WeightedDraw } from "../tools/weighted-draw.ts"
 
 /**
  * Every admitted member as likely as its weight says, whatever it carries.

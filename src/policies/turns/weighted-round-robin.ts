@@ -1,7 +1,7 @@
 // Hot path. Benchmark: bench/choose.ts.
 import type { Backend } from "../../core/backend.ts"
 import type { PickRequest, Policy } from "../policy.ts"
-import { SmoothTurns } from "./smooth-turns.ts"
+import { SmoothTurns } from "../tools/smooth-turns.ts"
 
 /**
  * Turns in proportion to weight, spread out evenly; see `SmoothTurns` for the order and its source.

@@ -1,6 +1,6 @@
 // Hot path. Benchmark: bench/choose.ts.
-import type { Backend } from "../core/backend.ts"
-import type { PickRequest } from "./policy.ts"
+import type { Backend } from "../../core/backend.ts"
+import type { PickRequest } from "../policy.ts"
 
 /**
  * The first member the request admits from this place on, wrapping round; `undefined` when there is none.

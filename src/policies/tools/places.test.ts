@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { backends } from "../../test/support/backends.ts"
+import { backends } from "../../../test/support/backends.ts"
 import { carried, Places } from "./places.ts"
 
 test("a member is found by its id, also by an object that is no longer the one", () => {

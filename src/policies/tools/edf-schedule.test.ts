@@ -4,7 +4,7 @@ import * as fc from "fast-check"
 import { fleet, ofWeight, request } from "../../../test/support/backends.ts"
 import { order } from "../../../test/support/picks.ts"
 import { seeded, type Rng } from "../../core/rng.ts"
-import { EdfRoundRobin } from "./edf-round-robin.ts"
+import { EdfRoundRobin } from "../turns/edf-round-robin.ts"
 import { EdfSchedule } from "./edf-schedule.ts"
 import type { Policy } from "../policy.ts"
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { seeded } from "../core/rng.ts"
+import { seeded } from "../../core/rng.ts"
 import { leastOf } from "./least-of.ts"
 
 test("finds the least, passes over NaN, and looks no further than it was told", () => {

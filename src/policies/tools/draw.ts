@@ -1,7 +1,7 @@
 // Hot path.
-import type { Rng } from "../core/rng.ts"
-import { mix32 } from "../core/rng.ts"
-import type { PickRequest } from "./policy.ts"
+import type { Rng } from "../../core/rng.ts"
+import { mix32 } from "../../core/rng.ts"
+import type { PickRequest } from "../policy.ts"
 
 /** A number from 0 to drawMax - 1 for a request. A small integer, so that handing it on allocates nothing. */
 export type Draw = (request: PickRequest) => number

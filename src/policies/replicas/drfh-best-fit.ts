@@ -1,6 +1,6 @@
-import { BestFit, type Misfits } from "./best-fit.ts"
+import { BestFit, type Misfits } from "../shapes/best-fit.ts"
 import type { Policy, PolicyContext } from "../policy.ts"
-import type { Room } from "./room.ts"
+import type { Room } from "../shapes/room.ts"
 
 /**
  * Best-Fit DRFH: every request goes to the hole of its shape.

@@ -1,12 +1,9 @@
 /** Policies that compare attempts in flight, and nothing of what those need. */
 import { JoinIdleQueue } from "./join-idle-queue.ts"
-import { LeastConnectionsHaproxy } from "../replicas/least-connections-haproxy.ts"
 import { LeastInTurns } from "./least-in-turns.ts"
 import { LeastRequest, leastRequestParameters } from "./least-request.ts"
 import { inFlight } from "./load-metrics.ts"
 import type { PolicyEntry } from "../policy.ts"
-import { PowerOfTwoCaddy } from "../replicas/power-of-two-caddy.ts"
-import { PowerOfTwoTraefik } from "../replicas/power-of-two-traefik.ts"
 import { PowerOfTwoChoices } from "./power-of-two.ts"
 import { RandomTwoWeighted } from "./random-two-weighted.ts"
 
@@ -15,12 +12,6 @@ export const counts = {
     summary: "The fewest attempts in flight per weight; weighted turns among the tied.",
     make: () => new LeastInTurns("least-connections", inFlight),
     seesDemand: false,
-  },
-  "least-connections-haproxy": {
-    summary: "An idle backend first, else the fewest attempts in flight per weight, as HAProxy counts them.",
-    make: () => new LeastConnectionsHaproxy(),
-    seesDemand: false,
-    ignoresTimes: true,
   },
   "least-request": {
     summary: "Envoy's: the less busy of two drawn at random; turns by weight and load when weights differ.",
@@ -31,16 +22,6 @@ export const counts = {
   "power-of-two": {
     summary: "Of two backends drawn at random the one with fewer attempts in flight per weight.",
     make: ({ rng }) => new PowerOfTwoChoices("power-of-two", rng, inFlight),
-    seesDemand: false,
-  },
-  "power-of-two-caddy": {
-    summary: "As Caddy long drew and compared two backends: the busier one often wins.",
-    make: ({ rng }) => new PowerOfTwoCaddy(rng),
-    seesDemand: false,
-  },
-  "power-of-two-traefik": {
-    summary: "As Traefik draws two backends: neighbours in the order of registration meet more often.",
-    make: ({ rng }) => new PowerOfTwoTraefik(rng),
     seesDemand: false,
   },
   "random-two-weighted": {

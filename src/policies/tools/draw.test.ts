@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { request } from "../../test/support/backends.ts"
-import { mix32, seeded } from "../core/rng.ts"
+import { request } from "../../../test/support/backends.ts"
+import { mix32, seeded } from "../../core/rng.ts"
 import { affinityKey, drawAtRandom, drawByKey, drawLimits, drawMax, drawn } from "./draw.ts"
 
 /** How many of evenly spaced draws each share gets. */

@@ -1,5 +1,5 @@
 // Hot path: once a pick of the policies that fill in a value for every member. Benchmark: bench/choose.ts.
-import type { Rng } from "../core/rng.ts"
+import type { Rng } from "../../core/rng.ts"
 
 /**
  * The place of the least of the first `count` values, −1 when there is none. NaN is no value: that is how a policy

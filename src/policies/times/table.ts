@@ -1,6 +1,5 @@
 /** Policies that compare how long backends take, as measured or as reported. */
 import { c3, c3Parameters } from "./c3.ts"
-import { leastTimeTraefik } from "../replicas/least-time-traefik.ts"
 import { leastTime, leastTimeParameters } from "./least-time.ts"
 import { peakEwma, peakEwmaParameters } from "./peak-ewma.ts"
 import { penaltyPeakEwma, penaltyPeakEwmaParameters } from "./penalty-peak-ewma.ts"
@@ -11,11 +10,6 @@ export const times = {
     summary: "nginx's: the least average time times attempts in flight, per weight, in steps of 20 ms.",
     make: leastTime,
     parameters: leastTimeParameters,
-    seesDemand: false,
-  },
-  "least-time-traefik": {
-    summary: "Traefik's: the least mean of the last 100 times to first byte, times attempts in flight.",
-    make: leastTimeTraefik,
     seesDemand: false,
   },
   "peak-ewma": {

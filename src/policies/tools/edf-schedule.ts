@@ -2,7 +2,7 @@
 import type { Backend } from "../../core/backend.ts"
 import type { Rng } from "../../core/rng.ts"
 import type { PickRequest } from "../policy.ts"
-import { carried, Places } from "../places.ts"
+import { carried, Places } from "./places.ts"
 
 /**
  * Earliest deadline first: whoever is due next is picked and is due again 1/weight later, in a time of its

@@ -1,5 +1,5 @@
 // Hot path. Benchmark: bench/choose.ts.
-import type { Backend, BackendId } from "../core/backend.ts"
+import type { Backend, BackendId } from "../../core/backend.ts"
 
 /** Where a backend stands among the members, for whoever keeps numbers of backends in flat arrays. */
 export class Places {
