@@ -71,7 +71,7 @@ const references = ["nginx", "haproxy"] as const
 
 const head = [
   "peer",
-  "CPU µs a request",
+  "CPU µs per request",
   "min–max",
   "user",
   "system",
