@@ -262,11 +262,11 @@ test("does not carry its token elsewhere when it is sent away", async (t) => {
   start({ token: "secret" })
   await planned(time, 30_000)
 
-  assert.match(changes[0]!.reason, /answered announce with 307/)
+  assert.match(changes[0]!.reason, /responded to announce with 307/)
   assert.deepEqual(elsewhere.calls, [])
 })
 
-test("gives a balancer that does not answer 3 s", async (t) => {
+test("gives a balancer that does not respond 3 s", async (t) => {
   const { balancer, time, changes, start } = await arrange(t)
   balancer.intercept = () => "silence"
   start()
@@ -277,7 +277,7 @@ test("gives a balancer that does not answer 3 s", async (t) => {
   assert.match(changes[0]!.reason, /too long/)
 })
 
-test("reads no more than 64 KiB of an answer", async (t) => {
+test("reads no more than 64 KiB of a response", async (t) => {
   const { balancer, time, changes, start } = await arrange(t)
   balancer.intercept = () => ({ status: 200, body: "x".repeat(70_000) })
   start()
@@ -303,7 +303,7 @@ for (const status of [301, 400, 401, 403, 404, 413, 415]) {
   })
 }
 
-test("an answer that is no lease is refused: some other server listens there", async (t) => {
+test("a response that is no lease is refused: some other server listens there", async (t) => {
   const { balancer, time, changes, start } = await arrange(t)
   balancer.intercept = () => ({ status: 200, body: "<h1>Welcome</h1>" })
   start()
@@ -418,7 +418,7 @@ test("leaves without a word before it has announced anything", async (t) => {
   assert.deepEqual(time.waits, [])
 })
 
-test("leaving a balancer that does not answer takes 2 s, not longer", async (t) => {
+test("leaving a balancer that does not respond takes 2 s, not longer", async (t) => {
   const { balancer, time, start } = await arrange(t)
   const announcement = start()
   await planned(time, renewMs)

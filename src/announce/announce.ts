@@ -14,7 +14,7 @@ import { processStartedAt, systemRng, systemTimers, type Timers } from "../syste
  *
  * - `announcing`: not a member yet
  * - `member`: holds a lease and renews it
- * - `unreachable`: the balancer does not answer; tried again with back-off, for ever
+ * - `unreachable`: the balancer does not respond; tried again with back-off, without end
  * - `refused`: the balancer says that something here is wrong; tried again every 30 s
  * - `draining`: asked for no new requests; the lease is still renewed
  * - `superseded`: another instance holds the lease of the same id; tried again, and taken over when that has ended
@@ -82,8 +82,8 @@ export interface Announcement {
   /** Which registration this is, once the balancer has said. */
   readonly generation: number | undefined
   /**
-   * Asks for no new requests; goes on renewing, for requests may still be running. Resolves when the balancer
-   * has answered, or after 2 s: then the wish is repeated until it is heard. Never rejects.
+   * Asks for no new requests; goes on renewing, because requests may still be running. Resolves when the balancer has
+   * responded, or after 2 s: then it is asked again until it has responded. Never rejects.
    */
   drain(): Promise<void>
   /** Ends the membership, at once for the balancer. Resolves within 2 s, heard or not. Never rejects. */
@@ -126,7 +126,7 @@ export function announce(options: AnnounceOptions): Announcement {
   return new Announcer(options)
 }
 
-/** What an answer means for what comes next. */
+/** What a response means for what comes next. */
 type Outcome =
   | { readonly kind: "accepted"; readonly body: Readonly<Record<string, unknown>> }
   | { readonly kind: "unknown" | "superseded" | "refused" | "unreachable"; readonly reason: string }
@@ -317,7 +317,7 @@ class Announcer implements Announcement {
       )
       return judge(call, response.status, await textOf(response))
     } catch (error) {
-      return { kind: "unreachable", reason: `no answer from ${this.#url}: ${why(error)}` }
+      return { kind: "unreachable", reason: `no response from ${this.#url}: ${why(error)}` }
     } finally {
       cancel()
     }
@@ -366,7 +366,7 @@ const passing = new Set([408, 425, 429])
 
 function judge(call: Call, status: number, text: string): Outcome {
   const body = objectOf(text)
-  const reason = `the balancer answered ${call} with ${status}${said(body, text)}`
+  const reason = `the balancer responded to ${call} with ${status}${said(body, text)}`
   if (status >= 200 && status < 300) {
     const usable =
       call !== "announce" || (Number.isInteger(body?.["generation"]) && Number(body?.["renewMs"]) > 0)
@@ -406,7 +406,7 @@ async function textOf(response: Response): Promise<string> {
     bytes += part.value.byteLength
     if (bytes > answerBytesMax) {
       await reader?.cancel()
-      throw new Error(`the answer is longer than ${answerBytesMax} bytes`)
+      throw new Error(`the response is longer than ${answerBytesMax} bytes`)
     }
     text += decoder.decode(part.value, { stream: true })
   }

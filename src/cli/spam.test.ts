@@ -114,9 +114,9 @@ test("--schema prints the JSON Schema of a mix file", async () => {
   ])
 })
 
-test("a target that nobody listens at, and files that are not there, are exit code 1", async () => {
+test("a target where no program listens, and files that are not there, are exit code 1", async () => {
   for (const [words, said] of [
-    [["http://127.0.0.1:1/"], /cannot connect to 127\.0\.0\.1:1: nobody listens there/],
+    [["http://127.0.0.1:1/"], /cannot connect to 127\.0\.0\.1:1: no program listens there/],
     [["http://127.0.0.1:1/", "--mix", join(folder, "none.yaml")], /cannot be read: there is no such file/],
     [
       ["http://127.0.0.1:1/", "--mix", file("mix.yaml", "requests:\n  a: {weigth: 2}\n")],
@@ -211,7 +211,7 @@ test("a report that can no longer be written is exit code 1, behind the result",
   const { code, err, out } = await spam(url, "-n", "1", "-c", "1", "--report", broken)
   assert.equal(code, 1)
   assert.match(err, /cannot write to .*broken: the system says EISDIR/)
-  assert.match(out, /1 answered/)
+  assert.match(out, /1 with a response/)
 })
 
 test("a scenario is played as fast as the machine's cores allow, and not more than fifty times", () => {

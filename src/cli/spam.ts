@@ -234,7 +234,9 @@ async function play(
 
 function progressLine({ sent, answered, failed, pending }: SpamProgress, plan: SpamPlan): string {
   const asked = plan.load.kind === "open" ? "open loop" : "closed loop"
-  return `${asked}: ${sent} sent, ${answered} answered, ${failed} failed, ${pending} under way`.padEnd(78)
+  return `${asked}: ${sent} sent, ${answered} with a response, ${failed} failed, ${pending} under way`.padEnd(
+    78,
+  )
 }
 
 function expectationsOf(given: Given): readonly Expectation[] {

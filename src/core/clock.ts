@@ -1,7 +1,7 @@
 /** Milliseconds on a monotonic scale; only differences mean anything. */
 export type Millis = number
 
-/** Monotonic time. Given to whoever needs it; `system.ts` holds the only real one. */
+/** Monotonic time, passed in where it is needed. `system.ts` holds the only real clock. */
 export interface Clock {
   now(): Millis
 }

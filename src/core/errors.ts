@@ -1,4 +1,4 @@
-/** Whom to call: the client's owner, the backend's owner, or us. */
+/** Who can mend it: the owner of the client, the owner of the backend, or we. */
 export type ErrorSource = "client" | "backend" | "balancer"
 
 /**

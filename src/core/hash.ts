@@ -1,4 +1,7 @@
-/** Hash functions by their specifications, for keys and names: none of them withstands an attacker who chooses both. */
+/**
+ * Hash functions by their specifications, for keys and names: none of them is safe against an attacker who chooses
+ * both.
+ */
 
 /** CRC-32 as in zip and Ethernet: reflected polynomial 0xEDB88320 (ISO 3309; RFC 1952 8). */
 const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {

@@ -15,7 +15,7 @@ const BRACKET = 0x5b
 const encoder = new TextEncoder()
 const decoder = new TextDecoder("latin1")
 
-/** One a thread: what was read last stays until the next. */
+/** One per thread: what was read last stays until the next reading. */
 export class HostBytes {
   readonly bytes: Uint8Array = new Uint8Array(hostBytesMax)
   /** How many bytes of it are the host; 0 where there is none that a rule could have. */

@@ -8,8 +8,8 @@ export interface Knowledge {
   /** By number of route. Route 0 is all requests that belong to no other; there is always one. */
   readonly routes: readonly RouteKnowledge[]
   /**
-   * Capacities as corrected by what backends reported, for those whose capacity has been corrected. Resources of
-   * space kind are as registered.
+   * Corrected capacities of backends, from what they reported; only of those whose capacity has been corrected.
+   * Resources of kind space are as registered.
    */
   readonly capacities: ReadonlyMap<BackendId, Readonly<ResourceVector>>
   /** What every policy should know of its backends' failing: 1 is none, 2 makes a backend look twice as loaded. */
@@ -26,7 +26,7 @@ export interface RouteKnowledge {
   readonly name: string
   /** Mean demand of its requests. */
   readonly mean: Readonly<ResourceVector>
-  /** Requests a second of late. */
+  /** Requests per second of late. */
   readonly rate: number
   /** False while the mean is only the prior. */
   readonly isLearned: boolean
@@ -37,7 +37,10 @@ export interface RouteKnowledge {
   readonly isMeasured?: readonly boolean[] | undefined
   /** How long its requests took of late, from dispatch to end, in the mean: how long they hold space. Where known. */
   readonly holdMs?: number | undefined
-  /** Of that, from the first byte of the answer on: what does not grow while others are worked for. Where known. */
+  /**
+   * Of that, from the first byte of the response on: the part that does not grow while other requests are worked on.
+   * Where known.
+   */
   readonly answerMs?: number | undefined
   /** How the length of a request's body tells its demand, where it does (learning/size-hint.ts). */
   readonly bySize?: SizeHint | undefined

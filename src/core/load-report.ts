@@ -15,9 +15,9 @@ export interface LoadReport {
   readonly memUtilization: number
   /** The application's own measure of its bottleneck; may pass 1. */
   readonly applicationUtilization: number
-  /** Requests a second over the whole backend, whoever sent them. */
+  /** Requests per second over the whole backend, whichever balancer sent them. */
   readonly rpsFractional: number
-  /** Errors a second. */
+  /** Errors per second. */
   readonly eps: number
   /** Everything under `named_metrics`. */
   readonly namedMetrics: ReadonlyMap<string, number>

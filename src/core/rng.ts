@@ -1,4 +1,4 @@
-/** A source of chance. Given to whoever needs it; `system.ts` seeds the only unrepeatable one. */
+/** A source of chance, passed in where it is needed. `system.ts` seeds the only unrepeatable one. */
 export interface Rng {
   /** Uniform in [0, 1), 32 bits of it random. */
   next(): number

@@ -13,7 +13,7 @@ import { drawRoutes } from "./routes.ts"
 import { Trail } from "./trail.ts"
 import { amount, announceCommand, count, duration, fillOf, pressure, scales } from "./words.ts"
 
-/** Without a message for so long the connection counts as lost, even when nobody said so. */
+/** Without a message for so long the connection counts as lost, even without an error. */
 const silenceMsMax = 4_000
 /** How long to wait before asking for the stream anew where the browser has given up. */
 const retryMs = 1_000

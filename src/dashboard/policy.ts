@@ -1,4 +1,4 @@
-/** The change of the policy, for whoever has the token. The page keeps neither; it asks the API as curl would. */
+/** The change of the policy by a person who has the token. The page keeps neither; it asks the API as curl would. */
 
 import { part, say } from "./dom.ts"
 
@@ -37,8 +37,8 @@ export function preparePolicyPanel(panel: HTMLDetailsElement): void {
 }
 
 async function fillIn(select: HTMLSelectElement, summaries: Map<string, string>): Promise<void> {
-  const answer = await fetch("api/v1/policies")
-  const { current, policies } = (await answer.json()) as Known
+  const response = await fetch("api/v1/policies")
+  const { current, policies } = (await response.json()) as Known
   const replicas = document.createElement("optgroup")
   replicas.label = "Replicas, to compare with"
   for (const { name, summary, isReplica, unsuitable } of policies) {
@@ -65,17 +65,17 @@ function appendWhenAsked(select: HTMLSelectElement, replicas: HTMLOptGroupElemen
 async function change(name: string, token: HTMLInputElement, words: HTMLElement): Promise<void> {
   say(words, "Asking…")
   try {
-    const answer = await fetch("api/v1/policy", {
+    const response = await fetch("api/v1/policy", {
       method: "POST",
       headers: { "Content-Type": "application/json", Authorization: `Bearer ${token.value}` },
       body: JSON.stringify({ name }),
     })
-    const body = (await answer.json()) as { readonly error?: { readonly message: string } }
+    const body = (await response.json()) as { readonly error?: { readonly message: string } }
     say(
       words,
-      answer.ok ? `Requests are chosen for by ${name} now.` : (body.error?.message ?? "It was refused."),
+      response.ok ? `Requests are chosen for by ${name} now.` : (body.error?.message ?? "It was refused."),
     )
   } catch {
-    say(words, "The balancer did not answer.")
+    say(words, "The balancer did not respond.")
   }
 }

@@ -103,7 +103,7 @@ test("a ratio has its 1 on the smaller side", () => {
   assert.equal(ratio(0, 0), "")
 })
 
-test("the scale of a resource is the largest amount of it, whoever has it", () => {
+test("the scale of a resource is the largest amount of it, whichever backend has it", () => {
   const state = stateView([
     backend("a", "serving", "", { compute: 20, storage: 13 }),
     backend("b", "serving", "", { compute: 8, storage: 26 }),
@@ -135,7 +135,7 @@ test("a quote in a resource's name does not end the command's", () => {
   assert.ok(announceCommand(stateView([], { resources }), "h").includes(String.raw`"it'\''s":20`))
 })
 
-test("a lease says what is left of it, or who keeps it", () => {
+test("a lease says what is left of it, or what keeps it", () => {
   const lease = backend("a").lease
   assert.equal(plain(leaseWords(lease, 7_240)), "lease 7.2 s of 10 s")
   assert.equal(leaseWords(lease, 0), "lease is up")

@@ -12,9 +12,9 @@ export interface Job {
 }
 
 export interface StageTraits {
-  /** Units a second. */
+  /** Units per second. */
   readonly rate: number
-  /** The most that one job can use, units a second. */
+  /** The most that one job can use, units per second. */
   readonly lane: number
   readonly discipline: "sharing" | "fifo"
 }
@@ -24,7 +24,7 @@ const utilizationMsMean = 500
 
 /**
  * Shared resources in a row. Each completion is worked through at its own time, in order over all resources,
- * even when the timer is late: lateness delays an answer but loses no capacity.
+ * even when the timer is late: lateness delays a response but loses no capacity.
  */
 export class AssemblyLine {
   readonly #clock: Clock
@@ -121,7 +121,7 @@ class Stage {
   readonly sharing: ProcessorSharing<Job>
   readonly #rate: number
   readonly #lane: number
-  /** Infinity: everybody is served at once. */
+  /** Infinity: all jobs are served at once. */
   readonly #servers: number
   readonly #waiting: Job[] = []
 

@@ -22,7 +22,7 @@ export function comparisonFigure({ bounds, loads, p99Max, policies, runs, scenar
   const y: Axis = {
     label: "p99 of latency, in the scenario's time",
     min: least / 1.4,
-    // Far above what anybody would accept it does not matter how far.
+    // Far above any acceptable value it does not matter how far.
     max: Math.max(p99Max * 2, Math.min(Math.max(...all, 0) * 1.2, p99Max * 20)),
     scale: "log",
     format: duration,
@@ -80,7 +80,7 @@ function page(comparison: Comparison, figure: string): string {
 <h1>${escapeXml(scenario)}</h1>
 <p class="lead">${escapeXml(summary)}</p>
 <dl class="facts">
-<div><dt>θ*</dt><dd>${rate(bounds.thetaStar)}/s</dd><dd class="small">requests a second that any policy can carry at most</dd></div>
+<div><dt>θ*</dt><dd>${rate(bounds.thetaStar)}/s</dd><dd class="small">requests per second that any policy can carry at most</dd></div>
 <div><dt>speed</dt><dd>${shownSpeed(speed)}</dd><dd class="small">so ${rate(bounds.thetaStar * speed)}/s were sent at load 1</dd></div>
 <div><dt>p99 may be</dt><dd>${duration(p99Max)}</dd><dd class="small">twice that of an empty fleet</dd></div>
 </dl>

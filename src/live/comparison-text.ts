@@ -33,7 +33,7 @@ export function comparisonText(comparison: Comparison): string {
       ]),
     ]) +
       `p99 within ${duration(p99Max)}, twice the unloaded one; shares of θ*, between the loads that were run. ` +
-      `Whoever does not look at the request cannot pass ${bounds.classBlindCeiling.toFixed(2)}.\n`,
+      `A policy that does not look at the request cannot pass ${bounds.classBlindCeiling.toFixed(2)}.\n`,
   ]
   if (runs.length === comparison.policies.length) parts.push(...runs.map(sharesText))
   for (const remark of [...remarks, ...new Set(runs.flatMap(beware))]) parts.push(`Beware: ${remark}.\n`)

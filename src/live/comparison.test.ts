@@ -51,7 +51,7 @@ test("the tolerance is the spread of chance, the delay of the way, and the width
   assert.ok(Math.abs(spread.p99 - (36 + 4.032 * 100 * Math.sqrt(4 / 3))) < 1e-9)
 })
 
-test("a side that served nothing agrees with nobody", () => {
+test("a side that served nothing never agrees", () => {
   const run = {
     policy: "x",
     load: 0.5,

@@ -16,7 +16,7 @@ export interface Side {
   readonly p99: Millis
   /** `p99` where the failed count as slower than all others. */
   readonly p99Served: Millis
-  /** By class, which part of its answers came from each group of backends. */
+  /** By class, which part of its responses came from each group of backends. */
   readonly shares: Readonly<Record<string, Readonly<Record<string, number>>>>
 }
 
@@ -100,7 +100,7 @@ export function toleranceOf(
   return { mean: of("mean"), p50: of("p50"), p99: of("p99") }
 }
 
-/** Whether what was measured lies within the tolerance. A side that served nothing agrees with nobody. */
+/** Whether what was measured lies within the tolerance. A side that served nothing never agrees. */
 export function agrees({ live, simulated, tolerance }: ComparedRun, key: Compared): boolean {
   return Math.abs(live[key] - simulated[key]) <= tolerance[key]
 }

@@ -13,7 +13,7 @@ interface Arrangement {
   readonly time: VirtualTime
 }
 
-/** Compute 20 and storage 10 units a second, in virtual time that stands still. */
+/** Compute 20 and storage 10 units per second, in virtual time that stands still. */
 async function arrange(t: TestContext, options: Partial<DemonstrationOptions> = {}): Promise<Arrangement> {
   const time = new VirtualTime(1_000)
   const backend = await startDemonstrationBackend({
@@ -76,8 +76,8 @@ async function job(
   return { answer }
 }
 
-test("a job occupies compute, then storage, and is answered when both are done", async (t) => {
-  // 10 units at 20 a second, then 2 at 10: 500 + 200 ms.
+test("a job occupies compute, then storage, and gets its response when both are done", async (t) => {
+  // 10 units at 20 per second, then 2 at 10: 500 + 200 ms.
   const { backend, time } = await arrange(t)
   const { answer } = await job(backend, 10, 2, { path: "/x?y" })
   time.pass(699.9)
@@ -100,7 +100,7 @@ test("a job occupies compute, then storage, and is answered when both are done",
 })
 
 test("latency grows with load: two equal jobs share compute, and queue up to share storage", async (t) => {
-  // Compute: both until 1000 ms. Storage: both from then, 4 units at 10 a second: until 1400 ms.
+  // Compute: both until 1000 ms. Storage: both from then, 4 units at 10 per second: until 1400 ms.
   const { backend, time } = await arrange(t)
   const first = await job(backend, 10, 2)
   const second = await job(backend, 10, 2)
@@ -200,8 +200,8 @@ test("its condition changes while it runs: slower, standing still, lying, silent
   assert.ok(backend.stats().utilization["compute"]! < 0.001)
 })
 
-test("a late timer delays answers but loses no capacity", async (t) => {
-  // Both stages were over long before anybody looked; the second job had its 700 ms meanwhile.
+test("a late timer delays responses but loses no capacity", async (t) => {
+  // Both stages were over long before the timer fired; the second job had its 700 ms meanwhile.
   const late = new VirtualTime()
   const { backend, time } = await arrange(t, { timers: late })
   const first = await job(backend, 10, 2)
@@ -222,7 +222,7 @@ test("one timer waits for the next completion, whatever the number of jobs", asy
   assert.deepEqual(time.waits, [250])
 })
 
-test("work that no header names is nothing, and no work is answered at once", async (t) => {
+test("work that no header names is nothing, and a request without work gets its response at once", async (t) => {
   const { backend } = await arrange(t)
   const { status, json } = await ask(backend)
 
@@ -303,7 +303,7 @@ for (const method of ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"]) 
   })
 }
 
-test("HEAD is a job that is answered without a body", async (t) => {
+test("HEAD is a job whose response has no body", async (t) => {
   const { backend } = await arrange(t)
   const { status, text, headers } = await ask(backend, { method: "HEAD" })
 
@@ -313,7 +313,7 @@ test("HEAD is a job that is answered without a body", async (t) => {
   assert.equal(backend.stats().requests, 1)
 })
 
-test("/healthz and /stats answer at once and are no jobs", async (t) => {
+test("/healthz and /stats respond at once and are no jobs", async (t) => {
   const { backend } = await arrange(t)
   await job(backend, 10, 10)
   const health = await ask(backend, { path: "/healthz" })
@@ -373,7 +373,7 @@ test("a client that leaves in the middle of its body is in no total, though its 
 })
 
 test("reports the request's cost and the utilization of about the last second as ORCA JSON", async (t) => {
-  // Compute is busy for a second from idle, storage never: 1 - e^-2 of it, by a mean age of half a second.
+  // Compute is busy for one second from idle, storage never: 1 - e^-2 of it, by a mean age of half a second.
   const { backend, time } = await arrange(t)
   const { answer } = await job(backend, 20, 0)
   time.pass(1_000)
@@ -449,7 +449,7 @@ test("announces itself with its port, and reports utilization and running jobs",
   assert.deepEqual(lines, [`a listens on 127.0.0.1:${backend.port}`, "a member: a member, generation 1"])
 })
 
-test("an orderly end drains, answers what runs, leaves and closes", async (t) => {
+test("an orderly end drains, responds to what runs, leaves and closes", async (t) => {
   const balancer = await startFakeRegistration()
   t.after(() => balancer.close())
   const { backend, time } = await arrange(t, { announce: { balancer: balancer.url } })
@@ -459,7 +459,7 @@ test("an orderly end drains, answers what runs, leaves and closes", async (t) =>
   const ended = backend.shutdown()
   await drained
 
-  // Still answers, and says that the connection ends.
+  // Still responds, and says that the connection ends.
   const agent = new Agent({ keepAlive: true })
   t.after(() => agent.destroy())
   assert.equal((await ask(backend, { path: "/stats", agent })).headers.connection, "close")
@@ -502,7 +502,7 @@ test("refuses a capacity or speed that makes no sense", async (t) => {
   for (const speed of [0, -1, NaN, Infinity]) await assert.rejects(arrange(t, { speed }), RangeError)
 })
 
-test("who finds no room waits in order, and work begins only inside", async (t) => {
+test("a job that finds no room waits in order, and work begins only inside", async (t) => {
   const { backend, time } = await arrange(t, { capacity: { compute: 10, memory: 10 }, spaces: ["memory"] })
   const ask2 = (memory: number, path: string): Promise<Answer> =>
     ask(backend, { path, headers: { Compute: "10", Memory: String(memory) } })

@@ -22,24 +22,24 @@ export interface DemonstrationOptions {
   readonly host?: string
   /** 0 takes a free one. */
   readonly port: number
-  /** Units a second of each resource. A job visits the resources in this order, one after the other. */
+  /** Units per second of each resource. A job visits the resources in this order, one after the other. */
   readonly capacity: NamedAmounts
-  /** How much faster the virtual second runs: capacity 20 at speed 50 works off 1000 units a second. */
+  /** How much faster the virtual second runs: capacity 20 at speed 50 works off 1000 units per second. */
   readonly speed?: number
-  /** The most of a resource that one job can use, units a second: the speed of one core. No bound by default. */
+  /** The most of a resource that one job can use, units per second: the speed of one core. No bound by default. */
   readonly lane?: NamedAmounts
-  /** Whether a rate serves all jobs at once, or one a lane in order of arrival. Default sharing. */
+  /** Whether a rate serves all jobs at once, or one per lane in order of arrival. Default sharing. */
   readonly discipline?: "sharing" | "fifo"
   /**
-   * Resources that a job does not work on but holds until it is answered, whatever the speed. None by default. Jobs that
-   * find no room wait before their work begins, first come, first served.
+   * Resources that a job does not work on but holds until its response is sent, whatever the speed. None by default.
+   * Jobs that find no room wait before their work begins, first come, first served.
    */
   readonly spaces?: readonly string[]
   /** What it says that it has, where that is not the truth. */
   readonly registers?: NamedAmounts
-  /** What answers say: cost and utilization, utilization alone, or nothing. Default all. */
+  /** What responses report: cost and utilization, utilization alone, or nothing. Default all. */
   readonly reports?: LoadReports
-  /** Whom to announce to, once the backend listens; nobody by default. */
+  /** Where to announce itself, once the backend listens; nowhere by default. */
   readonly announce?: Omit<AnnounceOptions, "id" | "port" | "capacity" | "report" | "onState" | "timers">
   readonly log?: (line: string) => void
   readonly clock?: Clock
@@ -54,9 +54,9 @@ export type LoadReports = "costs" | "utilization" | "none"
 export interface Condition {
   /** By resource, the part of its speed at which it works; 0 stands still. */
   readonly speeds?: Readonly<Record<string, number>>
-  /** By resource, the part that somebody else uses: of a rate what is left is as fast for one job as before. */
+  /** By resource, the part that another program uses: of a rate what is left is as fast for one job as before. */
   readonly taken?: Readonly<Record<string, number>>
-  /** This part of its requests is answered with an error at once. */
+  /** This part of its requests gets an error at once. */
   readonly failing?: number
   /** Costs and utilization are reported as this many times the truth. */
   readonly reportFactor?: number
@@ -64,7 +64,7 @@ export interface Condition {
   readonly reportsFrozen?: boolean
 }
 
-/** What `GET /stats` answers. Amounts are by resource name, in the resource's own unit. */
+/** The response to `GET /stats`. Amounts are by resource name, in the resource's own unit. */
 export interface DemonstrationStats {
   readonly id: string
   readonly capacity: NamedAmounts
@@ -73,9 +73,9 @@ export interface DemonstrationStats {
   readonly totals: NamedAmounts
   /** Completed jobs. */
   readonly requests: number
-  /** Jobs whose client left before the answer; in no total. */
+  /** Jobs whose client left before the response; in no total. */
   readonly aborted: number
-  /** Jobs that have not been answered. */
+  /** Jobs that have no response yet. */
   readonly running: number
   /** Busy fraction of about the last second, 0 to 1. */
   readonly utilization: NamedAmounts
@@ -86,12 +86,12 @@ export interface DemonstrationBackend {
   /** `host:port`, IPv6 in brackets. */
   readonly address: string
   readonly port: number
-  /** Where its announcement stands; `undefined` when it announces to nobody. */
+  /** Where its announcement stands; `undefined` when it announces itself nowhere. */
   readonly announcement: Announcement | undefined
   stats(): DemonstrationStats
   /** Makes it better or worse while it runs. Throws RangeError for a resource that it does not have. */
   setCondition(condition: Condition): void
-  /** Asks the balancer for no new requests and closes each connection with its next answer. */
+  /** Asks the balancer for no new requests and closes each connection with its next response. */
   drain(): Promise<void>
   /** The orderly end: drain, wait for the running jobs (10 s at most), leave the balancer, close. */
   shutdown(): Promise<void>
@@ -105,7 +105,7 @@ const workMax = 1_000_000
 const drainMsMax = 10_000
 /** Longer than the balancer keeps an idle connection (55 s), so it is never this side that closes first. */
 const keepAliveMs = 75_000
-/** For answers on their way when the server closes in order. */
+/** For responses on their way when the server closes in order. */
 const flushMsMax = 1_000
 
 /**
@@ -115,8 +115,8 @@ const flushMsMax = 1_000
  * CPU and disk, without using one: a single timer waits for the next completion. `Hold` asks it to wait for so many virtual
  * milliseconds when the work is done.
  *
- * `GET /healthz` and `GET /stats` answer at once and are no jobs; everything else is, whatever method and path.
- * The answer is JSON, or a page where `Accept` names `text/html`, and carries an ORCA load report.
+ * `GET /healthz` and `GET /stats` respond at once and are no jobs; every other request is one, whatever its method and
+ * path. The response is JSON, or a page where `Accept` names `text/html`, and carries an ORCA load report.
  *
  * @throws RangeError when the capacity or speed makes no sense; rejects when the port is taken.
  */
@@ -146,7 +146,7 @@ class Demonstration implements DemonstrationBackend {
   readonly #isSpace: readonly boolean[]
   readonly #room: WaitingRoom<RoomJob>
   readonly #totals: number[]
-  /** Of each resource: of its speed, and of that what is not somebody else's. */
+  /** Of each resource: of its speed, and of that the part that no other program takes. */
   readonly #speeds: number[]
   readonly #taken: number[]
   #failing = 0
@@ -330,7 +330,7 @@ class Demonstration implements DemonstrationBackend {
     this.#run(request, response, work.value, hold.value / this.#speed)
   }
 
-  /** Runs a job: answered when its work is done and its body is read, forgotten when its client leaves. */
+  /** Runs a job: its response is sent when its work is done and its body is read, forgotten when its client leaves. */
   #run(request: IncomingMessage, response: ServerResponse, work: readonly number[], holdMs: Millis): void {
     const arrivedAt = this.#clock.now()
     let bodyBytes = 0
@@ -550,7 +550,7 @@ interface PageFacts {
   readonly bodyBytes: number
 }
 
-/** The answer as a page that loads nothing else, not even an icon: a browser's visit is one job. */
+/** The response as a page that loads nothing else, not even an icon: a browser's visit is one job. */
 function page(facts: PageFacts): string {
   const { id, method, path, job, totals, capacity, utilization } = facts
   const rows = Object.keys(capacity).map((name) => {
@@ -584,7 +584,7 @@ meter { width: 4rem }
 <body>
 <main>
 <h1>${escaped(id)}</h1>
-<p>answered <code>${escaped(method)} ${escaped(path)}</code> in ${facts.serviceMs} ms on ${escaped(hostname())}</p>
+<p>responded to <code>${escaped(method)} ${escaped(path)}</code> in ${facts.serviceMs} ms on ${escaped(hostname())}</p>
 <div class="scroll"><table>
 <thead><tr><th></th><th scope="col">this job</th><th scope="col">total</th><th scope="col">capacity</th>
 <th scope="col">busy</th></tr></thead>
@@ -592,8 +592,8 @@ meter { width: 4rem }
 ${rows.join("\n")}
 </tbody>
 </table></div>
-<p>${facts.requests} requests answered, ${facts.running} running, ${facts.bodyBytes} body bytes read.
-Totals count answered jobs; <code>/stats</code> has them as JSON without being one.</p>
+<p>${facts.requests} jobs done, ${facts.running} running, ${facts.bodyBytes} body bytes read.
+Totals count these jobs; <code>/stats</code> has them as JSON without being one.</p>
 </main>
 </body>
 </html>

@@ -18,10 +18,10 @@ export class DemonstrationFleet {
   /** By id, the one that stands for it now. */
   readonly #children = new Map<string, ChildProcess>()
   readonly #running = new Set<ChildProcess>()
-  /** Those whose end was asked for. */
+  /** Those that were asked to end. */
   readonly #leaving = new Set<ChildProcess>()
   #stopping = false
-  /** One has ended although nobody asked it to. */
+  /** One has ended without being asked to. */
   hasFailed = false
 
   constructor(io: Io) {

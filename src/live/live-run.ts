@@ -19,11 +19,11 @@ import { DemonstrationFleet, untilReady } from "./demonstration-fleet.ts"
 
 /** Backends that are played, each a process of some 40 MB. */
 export const liveBackendsMax = 64
-/** What a backend that does not answer may keep a request; an overload has to be worked off in this. */
+/** How long a request may wait for a backend that does not respond; an overload has to be worked off in this. */
 const timeoutMs = 60_000
 const connectionsMax = 8_192
 const waitingMax = 1_000_000
-/** Requests that need nothing, to measure what the way alone takes: how many, and how many a second. */
+/** Requests that need nothing, to measure what the way alone takes: how many, and how many per second. */
 const relayRequests = 60
 const relayRate = 100
 const drainMsMax = 60_000
@@ -102,8 +102,8 @@ export class LiveStage {
   }
 
   /**
-   * Requests of the scenario that nobody counts, for so long (real ms) and with nothing going wrong: the balancer
-   * learns once a real second, which is a long time in the scenario, and code is slower the first times that it runs.
+   * Requests of the scenario that are not counted, for so long (real ms) and with nothing going wrong: the balancer
+   * learns once per real second, which is a long time in the scenario, and code is slower the first times that it runs.
    */
   async practise(rate: number, ms: Millis): Promise<void> {
     const { scenario, seed, speed } = this.#options
@@ -236,7 +236,7 @@ export class LiveStage {
   }
 }
 
-/** Who is there at the start, and whether anything happens to the fleet in a run of this length. */
+/** The backends that are there at the start, and whether anything happens to the fleet in a run of this length. */
 export function stagePlan(scenario: Scenario, lengthMs: Millis, speed: number): Timeline {
   return timelineOf(scenario, lengthMs, speed)
 }

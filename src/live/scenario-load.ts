@@ -18,7 +18,7 @@ export interface ScenarioLoad {
 
 export interface ScenarioLoadInput {
   readonly scenario: Scenario
-  /** Mean rate of arrivals in the scenario's time, requests a second. */
+  /** Mean rate of arrivals in the scenario's time, requests per second. */
   readonly rate: number
   /** Requests in all, the warm-up included, at least 1. */
   readonly requests: number

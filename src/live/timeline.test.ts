@@ -22,7 +22,7 @@ ${extra}`
 const shown = (cues: readonly Cue[]): string[] =>
   cues.map(({ atMs, backend, deed }) => `${atMs} ${backend} ${deed.kind}`)
 
-test("without faults everybody is there and nothing happens", () => {
+test("without faults all backends are there and nothing happens", () => {
   const { present, cues } = timelineOf(scenarioOf(""), 1_000, 1)
   assert.deepEqual([present, cues], [["a-1", "a-2", "a-3"], []])
 })
@@ -33,7 +33,7 @@ test("a crash kills, and its end starts again; at another speed both come sooner
   assert.deepEqual(shown(cuesOf(fault, 100_000, 4)), ["2500 a-2 kill", "7500 a-2 start"])
 })
 
-test("who flaps is down for the first half of each period, until the fault or the run ends", () => {
+test("a backend that flaps is down for the first half of each period, until the fault or the run ends", () => {
   assert.deepEqual(shown(cuesOf("faults: [{kind: flapping, backend: a-1, at: 10s, every: 20s, for: 25s}]")), [
     "10000 a-1 kill",
     "20000 a-1 start",
@@ -90,14 +90,14 @@ test("slow, with neighbours, lying, stale and failing are told, and taken back i
   assert.deepEqual(told("kind: fast-failures, part: 0.25"), { ...well, failing: 0.25 })
 })
 
-test("who stands still is frozen and thawed, and leaves only when it can hear of it", () => {
+test("a backend that stands still is frozen and thawed, and leaves only when it can hear of it", () => {
   assert.deepEqual(shown(cuesOf("faults: [{kind: slow, backend: a-1, at: 1s, for: 2s, factor: 0}]")), [
     "1000 a-1 freeze",
     "3000 a-1 thaw",
   ])
 })
 
-test("who comes back is told what is still wrong with it", () => {
+test("a backend that comes back is told what is still wrong with it", () => {
   const cues = cuesOf(`faults:
   - {kind: lying-reports, backend: a-1, factor: 4}
   - {kind: crash, backend: a-1, at: 10s, for: 5s}`)

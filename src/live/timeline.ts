@@ -19,7 +19,7 @@ export interface Cue {
 }
 
 export interface Timeline {
-  /** Who is there at the start. */
+  /** The backends that are there at the start. */
   readonly present: readonly string[]
   /** In order of time; a backend that comes back is told how it is behind its start. */
   readonly cues: readonly Cue[]
@@ -80,7 +80,7 @@ function deedsOf(before: Standing, after: Standing, isLeaving: boolean): Deed[] 
   const toldBefore = JSON.stringify(before.told)
   const told = JSON.stringify(after.told)
   if (before.runs && !after.runs) {
-    // Who is frozen hears of nothing, not even of its end.
+    // A frozen backend notices nothing, not even its end.
     return before.isFrozen && isLeaving
       ? [{ kind: "thaw" }, { kind: "retire" }]
       : [{ kind: isLeaving ? "retire" : "kill" }]

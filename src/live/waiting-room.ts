@@ -1,6 +1,6 @@
 /**
- * Room for jobs on one backend: each holds its amounts from when it is let in until it leaves. Who finds no room waits,
- * first come, first served, so a large one is not passed by small ones for ever.
+ * Room for jobs on one backend: each holds its amounts from when it is let in until it leaves. A job that finds no room
+ * waits, first come, first served, so a large one is not passed by small ones for ever.
  */
 export class WaitingRoom<Job> {
   readonly #capacity: readonly number[]
@@ -9,14 +9,14 @@ export class WaitingRoom<Job> {
   readonly #inside = new Map<Job, readonly number[]>()
   readonly #waiting: { readonly job: Job; readonly amounts: readonly number[] }[] = []
 
-  /** @param capacity room by resource; 0 for what needs none, which nobody is asked of. */
+  /** @param capacity room by resource; 0 for one that holds nothing, of which no job asks for any. */
   constructor(capacity: readonly number[]) {
     this.#capacity = capacity
     this.#taken = capacity.map(() => 0)
     this.#held = capacity.map(() => 0)
   }
 
-  /** The resource of which these amounts need more than there is, were nobody inside; −1 when there is none. */
+  /** The resource of which these amounts need more than there is, if no job were inside; −1 when there is none. */
   lacking(amounts: readonly number[]): number {
     return amounts.findIndex((amount, r) => this.#capacity[r]! > 0 && amount > this.#room(r))
   }
@@ -35,7 +35,7 @@ export class WaitingRoom<Job> {
     return true
   }
 
-  /** A job goes, from inside or from the queue; answers those that have been let in instead. */
+  /** A job goes, from inside or from the queue; returns those that have been let in instead. */
   leave(job: Job): readonly Job[] {
     const amounts = this.#inside.get(job)
     if (amounts === undefined) {
@@ -51,8 +51,8 @@ export class WaitingRoom<Job> {
   }
 
   /**
-   * Somebody else takes this part of a resource; answers those that have been let in because it is less than before.
-   * Where it is more, `unfit` tells who has to leave: they would keep all others waiting.
+   * Another program takes this part of a resource. Returns the jobs that have been let in because it is less than
+   * before. Where it is more, `unfit` says which jobs have to leave: they would keep all others waiting.
    */
   setTaken(resource: number, part: number): readonly Job[] {
     this.#taken[resource] = part

@@ -2,14 +2,14 @@
 
 /** Why a request, or the connection for it, came to nothing. */
 export const spamErrors = {
-  connect_refused: "Nobody listens there.",
+  connect_refused: "No program listens there.",
   connect_timeout: "The connection did not open in time.",
   connect_failed: "The connection could not be opened, for another reason than the two above.",
   timeout: "No whole response came in time.",
-  reset: "The connection was reset in mid-request.",
+  reset: "The connection was reset during the request.",
   closed_early: "The connection was closed before the whole response had come.",
   malformed_response: "What came back is no HTTP response.",
-  refused: "The answer says that it failed.",
+  refused: "The response says that it failed.",
   not_sent: "No connection was free until the end, or too many requests waited for one already.",
   unfinished: "It was still running when the run ended.",
 } as const
@@ -29,7 +29,7 @@ export interface ChannelOwner<Self> {
    * The response has come whole. `keeps`: another request may be sent; else the channel has ended.
    *
    * @param bytes of head and body.
-   * @param backend who answered, where the response says so.
+   * @param backend the backend that responded, where the response names it.
    */
   onAnswer(channel: Self, status: number, bytes: number, backend: string | undefined, keeps: boolean): void
   /** It has ended, with or without a request under way. `stale`: it had been kept open and nothing had come back. */

@@ -14,7 +14,7 @@ class Listener implements ChannelOwner<Channel> {
   }
 
   onAnswer(_: Channel, status: number, bytes: number, backend: string | undefined, keeps: boolean): void {
-    this.#hear(`${status} ${bytes} bytes of ${backend ?? "nobody"}${keeps ? "" : ", closed"}`)
+    this.#hear(`${status} ${bytes} bytes of ${backend ?? "no backend"}${keeps ? "" : ", closed"}`)
   }
 
   onFailed(_: Channel, error: string, detail: string, stale: boolean): void {
@@ -77,7 +77,7 @@ for (const [what, pieces, heard] of [
   [
     "a chunked response",
     ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n", "0\r\n\r\n"],
-    "200 59 bytes of nobody",
+    "200 59 bytes of no backend",
   ],
   [
     "an interim response before the final one",
@@ -87,12 +87,12 @@ for (const [what, pieces, heard] of [
   [
     "a response that ends the connection",
     ["HTTP/1.1 404 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"],
-    "404 57 bytes of nobody, closed",
+    "404 57 bytes of no backend, closed",
   ],
   [
     "HTTP/1.0 that is not kept",
     ["HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n"],
-    "200 38 bytes of nobody, closed",
+    "200 38 bytes of no backend, closed",
   ],
   ["no HTTP at all", ["SSH-2.0-OpenSSH_9\r\n"], "malformed_response (malformed_start_line)"],
   ["bytes behind the end", [`${whole}more`], "malformed_response (bytes follow the response's end)"],
@@ -102,7 +102,7 @@ for (const [what, pieces, heard] of [
     "malformed_response (invalid_chunk)",
   ],
   [
-    "101 that nobody asked for",
+    "101 that was not asked for",
     ["HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"],
     "malformed_response (101 was not asked for)",
   ],
@@ -114,22 +114,22 @@ for (const [what, pieces, heard] of [
 
 test("a body without a length ends with the connection", async (t) => {
   const port = await serverOf(t, ["HTTP/1.1 200 OK\r\n\r\nhello"], (socket) => socket.end())
-  assert.deepEqual(await heardOf(port), ["200 24 bytes of nobody, closed"])
+  assert.deepEqual(await heardOf(port), ["200 24 bytes of no backend, closed"])
 })
 
 test("HEAD has no body whatever its head says", async (t) => {
   const port = await serverOf(t, ["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"])
-  assert.deepEqual(await heardOf(port, true), ["200 38 bytes of nobody"])
+  assert.deepEqual(await heardOf(port, true), ["200 38 bytes of no backend"])
 })
 
-test("a response that is cut is never an answer", async (t) => {
+test("a response that is cut is never complete", async (t) => {
   const pieces = ["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe"]
   assert.deepEqual(await heardOf(await serverOf(t, pieces, (socket) => socket.end())), ["closed_early"])
   const [reset] = await heardOf(await serverOf(t, pieces, (socket) => socket.resetAndDestroy()))
   assert.match(reset!, /^reset \(ECONNRESET\)$/)
 })
 
-test("a peer that closes without an answer on a fresh connection is an error, on a kept one it is stale", async (t) => {
+test("a peer that closes without a response on a fresh connection is an error, on a kept one it is stale", async (t) => {
   assert.deepEqual(await heardOf(await serverOf(t, [], (socket) => socket.end())), ["closed_early"])
 
   let requests = 0
@@ -147,7 +147,7 @@ test("a peer that closes without an answer on a fresh connection is an error, on
   assert.deepEqual(listener.heard, ["open", "200 67 bytes of b-1", "closed_early, stale"])
 })
 
-test("a port on which nobody listens refuses", async (t) => {
+test("a port on which no program listens refuses", async (t) => {
   const port = await serverOf(t, [])
   const server = createServer().listen(0, "127.0.0.1")
   await new Promise((resolve) => server.once("listening", resolve))

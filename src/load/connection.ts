@@ -1,6 +1,6 @@
 /**
  * Hot path: a keep-alive connection to the target on a raw socket. Reads go into one buffer again and again; a response
- * is read by the same parsers as the balancer's, so what they refuse counts as an error and never as an answer.
+ * is read by the same parsers as the balancer's, so what they refuse counts as an error and never as a response.
  */
 import { connect as connectTcp, isIP, type Socket } from "node:net"
 import { connect as connectTls } from "node:tls"
@@ -44,7 +44,7 @@ class Connection implements Channel {
   #bytes = 0
   #backend: string | undefined
   #keeps = false
-  /** It has answered before, so the peer may have closed it without our knowing. */
+  /** It has had a response before, so the peer may have closed it unnoticed. */
   #reused = false
 
   constructor(target: Target, owner: ChannelOwner<Channel>, head: Head) {
@@ -105,7 +105,7 @@ class Connection implements Channel {
       case "connecting":
       case "idle":
         // Nothing was asked.
-        this.#fail("malformed_response", "bytes came that nobody had asked for")
+        this.#fail("malformed_response", "bytes came without a request")
         break
       case "closed":
         break

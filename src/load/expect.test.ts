@@ -45,7 +45,7 @@ test("latencies are compared in their units", () => {
   assert.ok(!holds("mean>0.9m"))
 })
 
-test("errors are failed requests and 5xx over all that were counted, refusals 4xx and 5xx over all answers", () => {
+test("errors are failed requests and 5xx over all that were counted, refusals 4xx and 5xx over all responses", () => {
   // 5 failed and 5 with 503 of 105; 20 of 100.
   assert.ok(holds("errors<9.6%,errors>9.5%"))
   assert.ok(holds("refusals<=20%,refusals>=0.2"))

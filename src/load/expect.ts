@@ -46,7 +46,7 @@ const metrics = {
   p999: latency("p999"),
   p9999: latency("p9999"),
   max: latency("max"),
-  /** Failed requests and answers with 5xx, as a part of all counted ones. */
+  /** Failed requests and responses with 5xx, as a part of all counted ones. */
   errors: {
     unit: "part",
     read: ({ requests, statuses }) => {
@@ -54,17 +54,17 @@ const metrics = {
       return all === 0 ? undefined : (requests.failed + countOf(statuses, 5)) / all
     },
   },
-  /** Answers with 4xx or 5xx, as a part of all answers. */
+  /** Responses with 4xx or 5xx, as a part of all responses. */
   refusals: {
     unit: "part",
     read: ({ requests, statuses }) =>
       requests.answered === 0 ? undefined : (countOf(statuses, 4) + countOf(statuses, 5)) / requests.answered,
   },
-  /** Answers a second. */
+  /** Responses per second. */
   rate: { unit: "number", read: ({ rate }) => rate.answered },
-  /** Answers. */
+  /** Responses. */
   answers: { unit: "number", read: ({ requests }) => requests.answered },
-  /** Jain's index of the backends' answers. */
+  /** Jain's index of the responses by backend. */
   fairness: { unit: "number", read: ({ fairness }) => fairness },
 } as const satisfies Record<string, Row>
 
@@ -129,7 +129,7 @@ function boundOf(value: string, unit: Row["unit"]): number | undefined {
 }
 
 function shownValue(value: number | undefined, unit: Row["unit"]): string {
-  if (value === undefined) return "unknown: nothing was answered"
+  if (value === undefined) return "unknown: there was no response"
   if (unit === "ms") return `${value.toPrecision(4)} ms`
   return unit === "part" ? `${(value * 100).toPrecision(3)} %` : value.toPrecision(5)
 }
@@ -147,7 +147,7 @@ function compares(actual: number, { comparison, bound }: Expectation): boolean {
   }
 }
 
-/** Answers whose status has this first digit. */
+/** Responses whose status has this first digit. */
 function countOf(statuses: SpamResult["statuses"], digit: number): number {
   return Object.entries(statuses).reduce(
     (sum, [status, count]) => (Math.floor(Number(status) / 100) === digit ? sum + count : sum),

@@ -19,9 +19,9 @@ interface TargetOptions {
   /** Opens connections at this time; undefined never does. */
   readonly opensAfterMs?: number | undefined
   readonly refuses?: boolean
-  /** Closes a connection behind this many answers. */
+  /** Closes a connection behind this many responses. */
   readonly closesAfter?: number
-  /** Cuts the connection instead of answering this request. */
+  /** Cuts the connection instead of responding to this request. */
   readonly cuts?: Cuts
 }
 
@@ -166,7 +166,7 @@ const cutsOff = (...requests: readonly number[]): Cuts => {
 const steady = (perSecond: number, ms: number): readonly Phase[] => [{ from: perSecond, to: perSecond, ms }]
 const failures = (records: Records): number => Object.values(records.errors).reduce((sum, n) => sum + n, 0)
 
-/** Answers at once, but stands still for the second second: whoever comes then is answered at its end. */
+/** Responds at once, but stands still for the second second: a request that comes then gets its response at its end. */
 const stalls: Serve = (now) => (now >= 2_000 && now < 3_000 ? 3_000 : now)
 
 test("a stall of a second at 100 requests per second: the percentiles are the analytic truth", async () => {
@@ -202,7 +202,7 @@ test("seen from the real time of sending, only the requests that hang see the st
 test("a closed loop meets the stall with as many requests as it has connections", async () => {
   const records = await run({ serve: (now) => Math.max(stalls(now, 0)!, now + 10) })
   const latency = Histogram.from(records.fromIntended)
-  // Ten connections, 10 ms a request: 4 s at 1,000 a second, and ten that hang.
+  // Ten connections, 10 ms per request: 4 s at 1,000 per second, and ten that hang.
   assert.ok(Math.abs(latency.count - 4_010) <= 20, `${latency.count} requests`)
   assert.ok(latency.quantile((latency.count - 10) / latency.count) < 11)
   assert.ok(latency.quantile((latency.count - 9) / latency.count) > 11)
@@ -298,7 +298,7 @@ test("a connection that does not open is given up in time", async () => {
   assert.ok(records.endedAt < 2_000)
 })
 
-test("a request that is not answered in time is an error, and its connection is replaced", async () => {
+test("a request without a response in time is an error, and its connection is replaced", async () => {
   const records = await run(
     { serve: (now, request) => (request === 3 ? undefined : now) },
     { phases: steady(10, 1_000), timeoutMs: 200, connections: 1 },
@@ -324,7 +324,7 @@ test("one that is cut off twice is an error", async () => {
   assert.deepEqual([records.errors, records.answered, records.resent], [{ closed_early: 1 }, 19, 1])
 })
 
-test("a target that closes behind every answer is dialled for each request", async () => {
+test("a target that closes behind every response is dialled for each request", async () => {
   const records = await run({ serve: (now) => now + 1, closesAfter: 1 }, { requestsMax: 50, connections: 5 })
   assert.deepEqual([records.answered, failures(records)], [50, 0])
   assert.ok(records.target.opened >= 50)
@@ -344,7 +344,7 @@ test("what is meant for the warm-up is not counted", async () => {
   assert.equal(records.slices.length, 2)
 })
 
-test("every request that was due ends as an answer or as one error, whatever happens", async () => {
+test("every request that was due ends as one response or as one error, whatever happens", async () => {
   for (let seed = 1; seed <= 40; seed++) {
     const rng = seeded(seed)
     const wild: Serve = (now) => (rng.below(20) === 0 ? undefined : now + rng.below(400))

@@ -1,12 +1,13 @@
 /**
- * Hot path: sends requests over keep-alive connections and records what comes of each. One a thread.
+ * Hot path: sends requests over keep-alive connections and records what comes of each. One per thread.
  *
- * Closed loop: every connection sends its next request when the one before has been answered: as much load as the target
- * takes. A target that stalls is asked less meanwhile, so its stall is met by few requests; latencies of a closed loop
- * say little about a stall, and the summary says so.
+ * Closed loop: every connection sends its next request when it has the response to the one before: as much load as the
+ * target takes. A target that stalls gets fewer requests meanwhile, so few requests see its stall; latencies of a
+ * closed loop say little about a stall, and the summary says so.
  *
- * Open loop: requests are due by a schedule, answered or not. One that finds no connection free waits, and its latency
- * counts from when it was due (Tene's "coordinated omission" is thus accounted for, not corrected).
+ * Open loop: requests are due by a schedule, whether earlier ones have their response or not. One that finds no
+ * connection free waits, and its latency counts from when it was due (Tene's "coordinated omission" is thus accounted
+ * for, not corrected).
  */
 import type { Clock, Millis } from "../core/clock.ts"
 import type { Timers } from "../system.ts"
@@ -119,7 +120,7 @@ export class Generator implements ChannelOwner<Channel> {
   #startedAt: Millis = 0
   #drawn = 0
   #underWay = 0
-  /** Connections that are being opened for whoever waits. */
+  /** Connections that are being opened for requests that wait. */
   #dialling = 0
   #ended = false
   #finish: (() => void) | undefined
@@ -129,12 +130,12 @@ export class Generator implements ChannelOwner<Channel> {
     this.#options = options
   }
 
-  /** Requests that are sent and not answered, and those that wait for a connection. */
+  /** Requests that are sent and have no response yet, and those that wait for a connection. */
   get pending(): number {
     return this.#underWay + this.#waiting.length
   }
 
-  /** Sends from `at` on (of the clock); resolves when all has been answered or given up. */
+  /** Sends from `at` on (of the clock); resolves when every request has its response or has been given up. */
   run(at: Millis): Promise<void> {
     this.#startedAt = at
     const { connections, schedule } = this.#options
@@ -403,7 +404,7 @@ export class Generator implements ChannelOwner<Channel> {
     const isStuck = this.#isOver() && this.#underWay === 0 && !this.#isDialling()
     const { durationMs, timeoutMs } = this.#options
     if (isStuck || now >= durationMs + timeoutMs) {
-      // Nobody waits longer for what could not be sent than for what was.
+      // No request waits longer because it could not be sent than because it was.
       this.#giveUp("unfinished")
       this.#end()
       return

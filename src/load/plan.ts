@@ -19,7 +19,7 @@ export interface SpamPlan {
   readonly requestsMax: number
   readonly warmUpMs: Millis
   readonly timeoutMs: Millis
-  /** Answers with this status or a higher one count as failed, and have no latency; Infinity counts none. */
+  /** Responses with this status or a higher one count as failed, and have no latency; Infinity counts none. */
   readonly failedFrom: number
   readonly seed: number
   /** Whether the generator may take a core by itself to be on time. */
@@ -47,7 +47,7 @@ export interface OpenLoad {
   readonly waitingMax: number
 }
 
-/** What a thread is born with. */
+/** What a thread gets at its start. */
 export interface SpamBirth {
   readonly plan: SpamPlan
   /** Which thread this is, from 0 on. */
@@ -70,7 +70,7 @@ export type FromSpamWorker =
       /** Part of the time in which the thread had something to do; NaN where it spun. */
       readonly busyPart: number
       readonly cpuMs: Millis
-      /** From the start to the last answer. */
+      /** From the start to the last response. */
       readonly ranMs: Millis
     }
 

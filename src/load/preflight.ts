@@ -5,7 +5,7 @@ import type { Millis } from "../core/clock.ts"
 import { fail, ok, type Result } from "../core/result.ts"
 import type { Target } from "./connection.ts"
 
-/** A URL as a target: whom to connect to, what Host says, and the path. */
+/** A URL as a target: the address to connect to, what Host says, and the path. */
 export interface ParsedTarget {
   readonly target: Target
   readonly host: string
@@ -51,11 +51,13 @@ export async function preflight(target: Target, timeoutMs: Millis): Promise<Resu
       socket.destroy()
       resolve(what)
     }
-    socket.setTimeout(timeoutMs, () => end(`it did not answer within ${timeoutMs} ms`))
+    socket.setTimeout(timeoutMs, () => end(`it did not respond within ${timeoutMs} ms`))
     socket.once("connect", () => end(undefined))
     socket.once("error", (error: NodeJS.ErrnoException) => {
       end(
-        error.code === "ECONNREFUSED" ? "nobody listens there (ECONNREFUSED)" : (error.code ?? error.message),
+        error.code === "ECONNREFUSED"
+          ? "no program listens there (ECONNREFUSED)"
+          : (error.code ?? error.message),
       )
     })
   })

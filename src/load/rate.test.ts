@@ -21,7 +21,7 @@ for (const [text, wrong] of [
   ["", /found ""/],
   ["fast", /found "fast"/],
   ["-5", /found "-5"/],
-  ["1e9", /from 0 to 1000000 requests a second.* found "1e9"/],
+  ["1e9", /from 0 to 1000000 requests per second.* found "1e9"/],
   ["1000001", /found "1000001"/],
   ["5..6", /found "5\.\.6"/],
   ["0", /sends nothing/],

@@ -1,4 +1,4 @@
-/** How many requests a second, as a person writes it: `500`, or steps and ramps `100/10s,100-500/30s,500/1m`. */
+/** How many requests per second, as a person writes it: `500`, or steps and ramps `100/10s,100-500/30s,500/1m`. */
 import type { Millis } from "../core/clock.ts"
 import { durationExpected, parseDuration } from "../text/duration.ts"
 import { fail, ok, type Result } from "../core/result.ts"
@@ -22,7 +22,7 @@ export function parseRate(text: string, durationMs: Millis): Result<readonly Pha
     const first = numberOf(from)
     const last = to === undefined ? first : numberOf(to)
     if (first === undefined || last === undefined) {
-      const allowed = `a rate from 0 to ${ratePerSecondMax} requests a second, like 500 or 100-500/30s`
+      const allowed = `a rate from 0 to ${ratePerSecondMax} requests per second, like 500 or 100-500/30s`
       return fail(`expected ${allowed}, found "${part.trim()}"`)
     }
     if (lasts === undefined && (parts.length > 1 || to !== undefined)) {

@@ -5,8 +5,9 @@ import { PreparedRequests, type RequestClass, type RequestList } from "./request
 
 /**
  * When the recorded requests are due, the first at 0: as they came, or stretched so that their mean rate is this one
- * (requests a second; n requests last n mean gaps). Which class each is follows from the weights and the seed; what was
- * recorded of their size is no matter here. Requests of one moment stay so. A recording of one moment only is due at once.
+ * (requests per second; n requests last n mean gaps). Which class each is follows from the weights and the seed; what
+ * was recorded of their size is no matter here. Requests of one moment stay so. A recording of one moment only is due
+ * at once.
  *
  * Cold, O(n log n): recordings need not be in order.
  */

@@ -20,12 +20,12 @@ export interface Records {
   readonly answered: number
   readonly bytesReceived: number
   readonly bytesSent: number
-  /** Answers by status. */
+  /** Responses by status. */
   readonly statuses: Readonly<Record<string, number>>
   readonly errors: Readonly<Record<string, number>>
   /** The first of each kind of error, as the system said it. */
   readonly details: Readonly<Record<string, string>>
-  /** Answers by backend, "" where the response named none; and by class within. */
+  /** Responses by backend, "" where the response named none; and by class within. */
   readonly backends: Readonly<Record<string, readonly number[]>>
   /** From the intended time of sending to the last byte. */
   readonly fromIntended: HistogramDump
@@ -60,7 +60,7 @@ export interface RecorderOptions {
   readonly warmUpMs: Millis
   /** Of the time series. */
   readonly sliceMs: Millis
-  /** Answers with this status or a higher one count as failed, and have no latency. */
+  /** Responses with this status or a higher one count as failed, and have no latency. */
   readonly failedFrom: number
 }
 
@@ -89,7 +89,7 @@ export class Recorder {
     this.#classes = Array.from({ length: options.classes }, newSlice)
   }
 
-  /** Answers and errors so far. */
+  /** Responses and errors so far. */
   get ended(): number {
     return this.#answered + this.#failed
   }

@@ -16,10 +16,10 @@ export interface RequestClass {
   readonly weight: number
 }
 
-/** Where the next request comes from. One a thread; the same seed gives the same requests. */
+/** Where the next request comes from. One per thread; the same seed gives the same requests. */
 export interface RequestSource {
   readonly classes: readonly string[]
-  /** Draws the next request: answers the number of its class. */
+  /** Draws the next request; returns the number of its class. */
   draw(): number
   /** The bytes of the request that was drawn last. They stay as they are. */
   bytes(): Buffer

@@ -24,7 +24,7 @@ export interface SpamResult {
     /** Sent once more, because the connection had been closed while it was idle. */
     readonly resent: number
   }
-  /** Requests a second: meant to be sent (open loop only), sent, and answered. */
+  /** Requests per second: meant to be sent (open loop only), sent, and with a response. */
   readonly rate: { readonly asked: number | undefined; readonly sent: number; readonly answered: number }
   readonly bytes: { readonly sent: number; readonly received: number }
   readonly statuses: Readonly<Record<string, number>>
@@ -43,16 +43,16 @@ export interface SpamResult {
     readonly failed: number
     readonly latency: LatencySummary
   }[]
-  /** Who answered; empty where no response says so. */
+  /** The backends that responded; empty where no response names one. */
   readonly backends: readonly {
     readonly id: string
     readonly answered: number
-    /** Of all answers. */
+    /** Of all responses. */
     readonly share: number
-    /** Answers by class, in the order of `classes`. */
+    /** Responses by class, in the order of `classes`. */
     readonly byClass: readonly number[]
   }[]
-  /** Jain's index of the backends' answers, 1/n to 1; undefined where no response names a backend. */
+  /** Jain's index of the responses by backend, 1/n to 1; undefined where no response names a backend. */
   readonly fairness: number | undefined
   readonly series: readonly {
     /** Start of the slice, from the end of the warm-up. */
@@ -98,7 +98,7 @@ export interface ThreadReport {
   readonly ranMs: Millis
 }
 
-/** The part of a second that a thread may be busy in a closed loop before it counts as the bottleneck. */
+/** The part of one second that a thread may be busy in a closed loop before it counts as the bottleneck. */
 const busyMax = 0.95
 
 /** @param records of all threads together */
@@ -215,7 +215,7 @@ function warningsOf(
   }
   if (asked !== undefined && sent < asked * 0.99) {
     warnings.push(
-      `${sent.toFixed(1)} requests a second were sent where ${asked.toFixed(1)} were meant: ` +
+      `${sent.toFixed(1)} requests per second were sent where ${asked.toFixed(1)} were meant: ` +
         `too few connections for the target's latency; try --connections`,
     )
   }

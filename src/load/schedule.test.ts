@@ -13,7 +13,7 @@ function all(phases: readonly Phase[], part = 1, offset = 0, seed?: number): num
 const near = (actual: number, expected: number, tolerance: number): void =>
   assert.ok(Math.abs(actual - expected) <= tolerance, `${actual} for ${expected}`)
 
-test("a constant rate is even: 100 a second are 10 ms apart", () => {
+test("a constant rate is even: 100 per second are 10 ms apart", () => {
   const times = all([{ from: 100, to: 100, ms: 1_000 }])
   assert.equal(times.length, 100)
   for (const [n, time] of times.entries()) near(time, n * 10, 1e-9)
@@ -26,7 +26,7 @@ test("four threads with a quarter each and offsets of a quarter are one even str
   for (const [n, time] of times.entries()) near(time, n * 10, 1e-9)
 })
 
-test("a ramp from 0 to 200 a second sends a quarter of its requests in its first half", () => {
+test("a ramp from 0 to 200 per second sends a quarter of its requests in its first half", () => {
   const times = all([{ from: 0, to: 200, ms: 10_000 }])
   assert.equal(times.length, 1_000)
   near(times.filter((time) => time < 5_000).length, 250, 1)

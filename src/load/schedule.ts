@@ -1,10 +1,13 @@
-/** Hot path, once a request: when requests are meant to leave in an open loop, whether or not those before were answered. */
+/**
+ * Hot path, once per request: when requests are meant to leave in an open loop, whether earlier ones have their
+ * response or not.
+ */
 import type { Millis } from "../core/clock.ts"
 import type { Rng } from "../core/rng.ts"
 
 /** A stretch of time in which the rate goes from one value to another in a straight line; a step when both are equal. */
 export interface Phase {
-  /** Requests a second at its start and at its end, ≥ 0. */
+  /** Requests per second at its start and at its end, ≥ 0. */
   readonly from: number
   readonly to: number
   readonly ms: Millis
@@ -14,7 +17,7 @@ export interface Phase {
 export interface DueTimes {
   /** The intended time of the next request, ms from the start; Infinity when there are no more. */
   readonly next: Millis
-  /** Takes the next request; answers its intended time. */
+  /** Takes the next request; returns its intended time. */
   take(): Millis
 }
 
@@ -26,7 +29,7 @@ export interface DueTimes {
  * Each time follows from the schedule alone, never from when something was really sent: no error adds up.
  *
  * The integral of a rate that goes from a to b over T is a·t + (b−a)/(2T)·t²; the next time is where that has grown by
- * the next gap. O(1) a request.
+ * the next gap. O(1) per request.
  */
 export class Schedule implements DueTimes {
   readonly #phases: readonly Phase[]

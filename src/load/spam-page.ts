@@ -95,7 +95,7 @@ function rateFigure({ series, target, countedMs }: SpamResult): Figure {
   const whole = series.filter(({ atMs }) => atMs + widthMs <= countedMs + 1)
   const most = Math.max(1, ...whole.map(({ sent }) => sent))
   const lineOf = (key: "sent" | "answered" | "failed", style: number) => ({
-    name: key,
+    name: key === "answered" ? "with a response" : key,
     style,
     isStrong: key === "answered",
     draws: "line" as const,
@@ -125,9 +125,9 @@ function backendFigure({ backends, classes, fairness, target }: SpamResult): Fig
   return {
     name: "backends",
     svg: barPlot({
-      title: `${target}: answers by backend`,
+      title: `${target}: responses by backend`,
       x: {
-        label: "part of all answers",
+        label: "part of all responses",
         min: 0,
         max: Math.max(...shown.map(({ share }) => share)) * 1.1,
         scale: "linear",
@@ -142,7 +142,7 @@ function backendFigure({ backends, classes, fairness, target }: SpamResult): Fig
       marks: [],
     }),
     caption:
-      `Who answered${classes.length > 1 ? ", all classes together" : ""}. ` +
+      `Responses by backend${classes.length > 1 ? ", all classes together" : ""}. ` +
       (fairness === undefined ? "" : `Jain's index is ${fairness.toFixed(3)}: 1 when all are equal.`),
   }
 }
@@ -173,9 +173,9 @@ function page(result: SpamResult, verdicts: readonly string[], figures: readonly
     `<header>
 <p class="over">Linebacker · load</p>
 <h1>${escapeXml(target)}</h1>
-<p class="lead">${mode === "open" ? "Requests came by a schedule, answered or not." : `${plural(result.connections, "connection")}, each with a request at all times.`}</p>
+<p class="lead">${mode === "open" ? "Requests came by a schedule, whether earlier ones had their response or not." : `${plural(result.connections, "connection")}, each with a request at all times.`}</p>
 <dl class="facts">
-<div><dt>answered</dt><dd>${rate(rates.answered)}/s</dd><dd class="small">${rates.asked === undefined ? "as fast as they came" : `of ${rate(rates.asked)}/s that were meant`}</dd></div>
+<div><dt>responses</dt><dd>${rate(rates.answered)}/s</dd><dd class="small">${rates.asked === undefined ? "as fast as they came" : `of ${rate(rates.asked)}/s that were meant`}</dd></div>
 <div><dt>p50</dt><dd>${duration(latency.fromIntended.p50 ?? NaN)}</dd><dd class="small">from when it was due</dd></div>
 <div><dt>p99</dt><dd>${duration(latency.fromIntended.p99 ?? NaN)}</dd><dd class="small">from when it was due</dd></div>
 <div><dt>failed</dt><dd>${requests.failed}</dd><dd class="small">of ${requests.answered + requests.failed}</dd></div>

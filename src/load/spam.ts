@@ -28,7 +28,7 @@ export interface SpamRun {
 /**
  * Starts a run. `onProgress` is told a few times per second.
  *
- * The result rejects only when a thread dies of a bug; a target that does not answer is a result.
+ * The result rejects only when a thread dies of a bug; a target that does not respond is a result.
  */
 export function startSpam(
   plan: SpamPlan,
@@ -85,7 +85,7 @@ export function startSpam(
   }
   const finished = finish()
   const records = finished.then((all) => all.records)
-  // Who looks at the result alone hears of a failure there.
+  // A caller that looks at the result alone hears of a failure there.
   records.catch(() => {})
   return {
     startsAt,

@@ -30,9 +30,9 @@ function head(result: SpamResult): string {
     ],
     [
       "Requests",
-      `${whole(requests.sent)} sent, ${whole(requests.answered)} answered, ${whole(requests.failed)} failed`,
+      `${whole(requests.sent)} sent, ${whole(requests.answered)} with a response, ${whole(requests.failed)} failed`,
     ],
-    ["Rate", `${count(rate.sent)}/s sent, ${count(rate.answered)}/s answered`],
+    ["Rate", `${count(rate.sent)}/s sent, ${count(rate.answered)}/s with a response`],
     ["Received", `${size(bytes.received)}, ${size((bytes.received / result.countedMs) * 1_000)}/s`],
     [
       "Connections",
@@ -94,7 +94,7 @@ function statuses({ statuses: byStatus, errors, requests }: SpamResult): string 
 
 function classes(result: SpamResult): string {
   return aligned([
-    ["Class", "sent", "answered", "failed", "mean, ms", "p50", "p99"],
+    ["Class", "sent", "responses", "failed", "mean, ms", "p50", "p99"],
     ...result.classes.map(({ name, sent, answered, failed, latency }) => [
       name,
       whole(sent),
@@ -110,7 +110,7 @@ function classes(result: SpamResult): string {
 function backends(result: SpamResult): string {
   const names = result.classes.length > 1 ? result.classes.map(({ name }) => name) : []
   const table = aligned([
-    ["Backend", "answered", "share", ...names],
+    ["Backend", "responses", "share", ...names],
     ...result.backends.map(({ id, answered, share, byClass }) => [
       id,
       whole(answered),
@@ -120,7 +120,7 @@ function backends(result: SpamResult): string {
   ])
   return result.fairness === undefined
     ? table
-    : `${table}Jain's index of the answers: ${result.fairness.toFixed(3)}\n`
+    : `${table}Jain's index of the responses: ${result.fairness.toFixed(3)}\n`
 }
 
 const shownColumn = (column: string): string => column.replace(/^p(99)(9+)$/, "p$1.$2")

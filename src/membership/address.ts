@@ -12,8 +12,8 @@ const unixScheme = "unix:"
 const encoder = new TextEncoder()
 
 /**
- * An address from `10.0.0.7:8080`, `[::1]:8080`, `app.internal:8080`, `:8080` (host "": whose that is, is the
- * caller's to say) or `unix:/run/app.sock`.
+ * An address from `10.0.0.7:8080`, `[::1]:8080`, `app.internal:8080`, `:8080` (host "", which the caller replaces) or
+ * `unix:/run/app.sock`.
  *
  * @returns undefined when it is none of these.
  */

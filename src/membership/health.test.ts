@@ -25,7 +25,7 @@ test("two passes in a row bring an ejected backend back", () => {
   assert.equal(after("+---++").condition, "healthy")
 })
 
-test("the interval is fast while the answer is open", () => {
+test("the interval is fast while the result is open", () => {
   const delays: [string, number][] = [
     ["", times.fastIntervalMs],
     ["-", times.fastIntervalMs],

@@ -1,11 +1,11 @@
 import type { Millis } from "../core/clock.ts"
 import type { Rng } from "../core/rng.ts"
 
-/** How often a backend is checked, and how many answers it takes to change its health. */
+/** How often a backend is checked, and how many results change its health. */
 export interface CheckTimes {
   /** Between two checks of a settled backend. */
   readonly intervalMs: Millis
-  /** Between two checks while the answer is open; never more than `intervalMs` counts. */
+  /** Between two checks while the result is open; never more than `intervalMs` counts. */
   readonly fastIntervalMs: Millis
   /** A check that has not passed by then has failed. */
   readonly timeoutMs: Millis
@@ -74,7 +74,7 @@ function conditionAfter(
 }
 
 /**
- * How long to wait for the next check: the fast interval while the last answer contradicts the condition or
+ * How long to wait for the next check: the fast interval while the last result contradicts the condition or
  * none has passed yet, the normal one otherwise, within ± `checkJitter`. An ejected backend is asked at the
  * normal interval until it passes once. The first check of a new member is not asked for here: it is due at once.
  */

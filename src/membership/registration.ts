@@ -39,8 +39,7 @@ export interface Report {
 }
 
 /**
- * The label that says whose certificate a backend of scheme `https` shows, when its address does not say it:
- * a DNS name.
+ * The label that names the certificate of a backend of scheme `https`, when its address does not: a DNS name.
  */
 export const serverNameLabel = "tls-server-name"
 

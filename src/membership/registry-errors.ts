@@ -1,5 +1,5 @@
 export interface RegistrationErrorRow {
-  /** The HTTP status of the answer. */
+  /** The HTTP status of the response. */
   readonly status: number
   readonly meaning: string
 }

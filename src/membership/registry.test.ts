@@ -56,7 +56,7 @@ test("a renewal makes a suspect serve again", () => {
   assert.equal(registry.expire(7_000), 12_000)
 })
 
-test("suspects are eligible only while nobody serves", () => {
+test("suspects are eligible only while no member serves", () => {
   const { registry } = serving("a", "b")
   value(registry.renew("b", {}, 4_000))
   registry.expire(5_000)
@@ -368,7 +368,7 @@ test("a backend of the seed that never listens is dropped after its grace", () =
   assert.deepEqual(registry.snapshot.members, [])
 })
 
-test("what leaves in order is not lost, whatever its checks said before; one whose lease lapses is, until it comes back", () => {
+test("what leaves in order is not lost, whatever its checks said before; a member whose lease lapses is lost, until it comes back", () => {
   const { registry } = serving("leaves", "stops", "asked", "dies", "fails")
   for (const id of ["leaves", "fails"]) for (let i = 0; i < 3; i++) fail(registry, id, 1_000)
   assert.equal(member(registry, "leaves").state, "ejected")
@@ -390,7 +390,7 @@ test("a row goes back with the first snapshot that no longer names it", () => {
   assert.deepEqual(retired, [{ slot, version: registry.snapshot.version }])
 })
 
-test("a full registry and an empty load table refuse newcomers but not those who are members", () => {
+test("a full registry and an empty load table refuse newcomers but not those that are members", () => {
   for (const options of [{ membersMax: 1 }, { slots: slotsOf(1).slots }]) {
     const { registry } = made(options)
     value(registry.register(registration("a"), 0))
@@ -563,7 +563,7 @@ function run(steps: readonly Step[]): void {
           if (keptBy === "ping-acks") continue
           const age = now - renewedAt.get(id)!
           assert.ok(age < 10_000, "no lapsed lease outlives expire")
-          if (state === "serving") assert.ok(age < 5_000, "who is late does not serve")
+          if (state === "serving") assert.ok(age < 5_000, "a late member does not serve")
         }
         for (const { id } of before.members) {
           const isFresh = renewedAt.has(id) && now - renewedAt.get(id)! < 10_000
@@ -574,11 +574,11 @@ function run(steps: readonly Step[]): void {
     }
     const { snapshot } = registry
     const { members, eligible, version } = snapshot
-    assert.equal(new Set(ids(members)).size, members.length, "one member an id")
-    assert.equal(new Set(members.map(({ slot }) => slot)).size, members.length, "one row a member")
+    assert.equal(new Set(ids(members)).size, members.length, "one member per id")
+    assert.equal(new Set(members.map(({ slot }) => slot)).size, members.length, "one row per member")
     assert.ok(
       eligible.every((one) => members.includes(one) && ["serving", "suspect"].includes(one.state)),
-      "who is eligible is a member that serves or is suspect",
+      "an eligible member serves or is suspect",
     )
     assert.equal(
       eligible.length > 0,

@@ -100,7 +100,7 @@ interface Entry {
 }
 
 /**
- * Who is a member, and until when.
+ * Which backends are members, and until when.
  *
  * A lease is held by a generation: a later registration of the same id takes it over (and keeps its row of the
  * load table), after which the earlier holder can neither renew nor end it. A backend that names an incarnation
@@ -486,7 +486,7 @@ function stateOf(entry: Entry): MemberState {
   return entry.late ? "suspect" : "serving"
 }
 
-/** What a registration says that readers see. Copied, so that nobody else can change it. */
+/** What a registration says that readers see. Copied, so that no other code can change it. */
 function factsOf(
   registration: Registration,
 ): Pick<

@@ -6,7 +6,7 @@
  * thread has acknowledged the snapshot version it was retired with.
  */
 export interface Slots {
-  /** A row nobody uses, or undefined when there is none (yet). */
+  /** A row that is not in use, or undefined when there is none (yet). */
   allocate(): number | undefined
   /** The member with this row is gone from snapshot `version` on. */
   retire(slot: number, version: number): void

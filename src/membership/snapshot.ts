@@ -6,7 +6,7 @@ import type { NamedAmounts } from "../core/resources.ts"
  *
  * - `probing`: announced, and no check has passed yet; gets no traffic
  * - `serving`: its lease is fresh and its checks pass
- * - `suspect`: renewals are late; gets traffic only when nobody is serving
+ * - `suspect`: renewals are late; gets traffic only when no member is serving
  * - `ejected`: its checks fail; gets no traffic
  * - `draining`: finishes what it has and gets nothing new
  */
@@ -47,7 +47,7 @@ export interface Member {
   readonly state: MemberState
   /** One sentence for a person: why it is in this state. */
   readonly reason: string
-  /** Who keeps the lease: the backend by renewing, or (the seed's backends, which never renew) the ping-acks. */
+  /** What keeps the lease: the backend's renewals or, for the seed's backends, which never renew, the ping-acks. */
   readonly keptBy: "renewals" | "ping-acks"
 }
 
@@ -57,7 +57,7 @@ export interface Snapshot {
   readonly version: number
   /** In order of registration. */
   readonly members: readonly Member[]
-  /** Those that may be chosen: all serving members, or all suspects when nobody is serving. Same order. */
+  /** Those that may be chosen: all serving members, or all suspects when none is serving. Same order. */
   readonly eligible: readonly Member[]
 }
 

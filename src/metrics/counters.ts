@@ -49,7 +49,7 @@ export class Counters {
     this.#cells[worker * this.#workerStride + threadCellCount + errorCodes.indexOf(code)]!++
   }
 
-  /** A backend has answered a request: its demand counts as carried. `demand` is in fixed-point units. */
+  /** A backend has responded to a request: its demand counts as carried. `demand` is in fixed-point units. */
   countAnswer(worker: number, slot: number, units: Int32Array): void {
     const cells = this.#cells
     const at = this.#slot(worker, slot)
@@ -66,7 +66,7 @@ export class Counters {
     return this.#sum(threadCells[what])
   }
 
-  /** A thread that is no more has no open connections: what it accepted counts as closed. */
+  /** A thread that has ended has no open connections: what it accepted counts as closed. */
   closeAll(worker: number): void {
     const at = worker * this.#workerStride
     this.#cells[at + threadCells.closed] = this.#cells[at + threadCells.accepted]!

@@ -71,9 +71,9 @@ export class Histogram {
   }
 
   /**
-   * The value that this part of all does not pass (0 to 1; nearest rank), those of one cell taken as evenly spread over
-   * it; never outside what was recorded. `beyond` more count as greater than everything here: where the rank falls
-   * among them the answer is Infinity. NaN when there is nothing at all.
+   * The value that this part of all does not pass (0 to 1; nearest rank). The values of one cell are taken as spread
+   * evenly over it; the result is never outside what was recorded. `beyond` more values count as greater than
+   * everything here: where the rank falls among them the result is Infinity. NaN when there is nothing at all.
    */
   quantile(part: number, beyond = 0): number {
     const all = this.#count + beyond

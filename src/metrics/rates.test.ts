@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { Rates } from "./rates.ts"
 
-test("a rate is what has come since the oldest sample that is kept, a second", () => {
+test("a rate is what has come since the oldest sample that is kept, per second", () => {
   const rates = new Rates()
   assert.equal(rates.of("a"), 0)
   for (let second = 0; second < 10; second++) rates.sample(new Map([["a", second * second]]), second * 1_000)

@@ -1,6 +1,6 @@
 import type { Millis } from "../core/clock.ts"
 
-/** How many samples a rate looks back over: about three seconds at one sample a second. */
+/** How many samples a rate looks back over: about three seconds at one sample per second. */
 const samplesMax = 4
 
 interface Sample {
@@ -17,7 +17,7 @@ export class Rates {
     if (this.#samples.length > samplesMax) this.#samples.shift()
   }
 
-  /** 0 for a name that was not in two samples, or whose count began anew. */
+  /** 0 for a name that was not in two samples, or whose count started again at 0. */
   of(name: string): number {
     const last = this.#samples.at(-1)
     const first = this.#samples.find((sample) => sample.counts.has(name))

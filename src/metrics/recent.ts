@@ -7,7 +7,7 @@ interface Count {
 
 /**
  * How much of counts that only grow came of late: what came `fadeMs` ago counts 1/e of what comes now. A name that is
- * not sampled any more is forgotten; one whose count has begun anew goes on from there.
+ * not sampled any more is forgotten; one whose count has started again at 0 goes on from there.
  */
 export class Recent {
   readonly #fadeMs: Millis

@@ -5,7 +5,7 @@
 
 /** Segments that a template tells apart; what comes after them is `**`. */
 const segmentsMax = 6
-/** A longer segment is a name that somebody made up, not one that a programmer gave. */
+/** A longer segment is generated; a programmer would not write such a name. */
 const wordBytesMax = 32
 const methodBytesMax = 32
 
@@ -46,7 +46,7 @@ for (let i = 0; i < 4; i++) kinds[".:_$".charCodeAt(i)] = notHex
  * - a byte that is escaped or unusual in a word (`%`, `@`, `=`, `,`, …)
  * - more than 32 bytes.
  *
- * One a thread: what was written last stays until the next.
+ * One per thread: what was written last stays until the next writing.
  */
 export class TemplateWriter {
   readonly bytes: Uint8Array = new Uint8Array(templateBytesMax)

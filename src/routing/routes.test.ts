@@ -254,7 +254,7 @@ test("a flood of random paths neither becomes routes nor hides those that come a
   assert.deepEqual(book.list.learned.toSorted(), ["GET /real", "GET /real/*"])
 })
 
-test("whoever repeats paths of his own cannot take all places soon, and the last only with a large share", () => {
+test("a client that repeats made-up paths cannot take all places soon, and the last only with a large share", () => {
   const book = new RouteBook([], 8)
   const many = Array.from({ length: 1_000 }, (_, i) => [`GET /evil/${i}`, 5] as const)
   for (let call = 0; call < 5; call++) book.adopt(many)

@@ -90,7 +90,7 @@ function segmentsOf(path: string): string[] {
 const candidateSets = 64
 const candidateWays = 4
 
-/** Finds the route of a request. One a thread; not shared. */
+/** Finds the route of a request. One per thread; not shared. */
 export class RouteFinder {
   #rules: readonly CompiledRule[] = []
   #ruleCount = 0
@@ -340,16 +340,15 @@ interface Candidate {
 }
 
 /**
- * Decides which templates become routes. Cold; one a balancer.
+ * Decides which templates become routes. Cold; one per balancer.
  *
- * The rule, so that nobody can fill the list with what does not come again: a template becomes a route when it came in
- * five calls of `adopt`, twenty times lately, and made up at least 1 / (4 · free places) of what belonged to no route:
- * 0.4 % while all 64 places are free, a quarter for the last. At most four a call, the most frequent first. Paths made
- * up at random have no share and never get in. A client that repeats its own paths as often as everybody else's
- * together can take places, at the price of ever larger shares; what then finds none is route 0, which is always
- * there. An operator's rules come first and take no place.
- *
- * Memory: four candidates a place.
+ * The rule keeps clients from filling the list with paths that do not come again. A template becomes a route when it
+ * came in five calls of `adopt`, twenty times lately, and made up at least 1 / (4 · free places) of what belonged to no
+ * route: 0.4 % while all 64 places are free, a quarter for the last. At most four become routes per call, the most
+ * frequent first. Paths made up at random have no share and never become routes. A client that repeats its own paths as
+ * often as the paths of all others together can take places, at the price of ever larger shares; what then finds no
+ * place is route 0, which is always there. An operator's rules come first and take no place.
+ * Memory: four candidates per place.
  */
 export class RouteBook {
   readonly #learnedMax: number
