@@ -44,7 +44,7 @@ export function linebacker(name = "linebacker", folder = ownFolder, pipelinedMax
 /** A checkout to compare with may be from before there was TLS on the client side. */
 function knowsTls(checkout: string): boolean {
   const schema = join(checkout, "src/config/config-schema.ts")
-  return existsSync(schema) && /^const tls = /m.test(readFileSync(schema, "utf8"))
+  return existsSync(schema) && /^ {2}tls,$/m.test(readFileSync(schema, "utf8"))
 }
 
 function versionOfCheckout(checkout: string): string {

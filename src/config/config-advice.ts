@@ -199,7 +199,7 @@ function poolRules({ pools, routes, choosing }: Config): Rule[] {
       return { path: ["pools", index, "name"], reason: !isUsed && "no route names this pool" }
     }),
     ...(["aggression", "minShare"] as const).map((key): Rule => {
-      const reason = choosing.slowStart === undefined && "choosing.slowStart.window is 0s"
+      const reason = choosing.slowStart.windowMs === 0 && "choosing.slowStart.window is 0s"
       return { path: ["choosing", "slowStart", key], reason }
     }),
   ]

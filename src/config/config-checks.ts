@@ -9,7 +9,8 @@ import { didYouMean, suggest } from "../text/suggest.ts"
 import { fields } from "../http1/field-names.ts"
 import { policySpec, type PolicySpec } from "../policies/index.ts"
 import { shown, valueAt, type ConfigIssue, type ConfigPath } from "../text/issue.ts"
-import type { ConfigDraft, WrittenPolicy } from "./config-schema.ts"
+import type { ConfigDraft } from "./config-schema.ts"
+import type { WrittenPolicy } from "./schema/routing.ts"
 
 /** A mistake, and which draft it is about: when one of them is wrong by itself, the mistake is moot. */
 export interface CrossIssue extends ConfigIssue {

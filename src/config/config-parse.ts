@@ -1,24 +1,21 @@
 /** From a configuration as written, a tree of plain values, to `Config` or all that is wrong with it. */
 
-import { namedOf, vectorOf } from "../core/resources.ts"
+import { xxhash32 } from "../core/hash.ts"
+import { amountsOf, namedOf } from "../core/resources.ts"
 import { fail, ok, type Result } from "../core/result.ts"
-import { crossChecks, type PolicyTable } from "./config-checks.ts"
-import { isMapping, unresolved, valueAt, type ConfigIssue, type ConfigPath } from "../text/issue.ts"
+import { type PolicySpec, policySpec } from "../policies/index.ts"
+import { type ConfigIssue, type ConfigPath, isMapping, unresolved, valueAt } from "../text/issue.ts"
 import { issuesOf } from "../text/schema-issues.ts"
-import { draftConfig, sectionNames, tokenExpected, tokenPattern } from "./config-schema.ts"
-import type { ConfigDraft, WrittenPolicy } from "./config-schema.ts"
-import type { Config, TlsConfig } from "./config.ts"
-import { policySpec, type PolicySpec } from "../policies/index.ts"
-import { type BackendTlsFiles, readBackendTls, readCertificate } from "./certificates.ts"
+import { crossChecks, type PolicyTable } from "./config-checks.ts"
+import { type ConfigFiles, withFiles } from "./config-files.ts"
+import { draftConfig, sectionNames } from "./config-schema.ts"
+import type { Config } from "./config.ts"
+import type { WrittenPolicy } from "./schema/routing.ts"
 
-/** What a configuration is checked against, and how the files it names are read. */
-export interface ConfigContext {
+/** What a configuration is checked against, and how the files that it names are read. */
+export interface ConfigContext extends ConfigFiles {
   /** All policies by name; `src/policies/index.ts` has the table. */
   readonly policies: PolicyTable
-  /** The whole text of a file, or why it cannot be read. */
-  readonly readFile: (path: string) => Result<string, string>
-  /** The absolute path of a file that is named relative to the configuration; the path itself when absent. */
-  readonly resolvePath?: (path: string) => string
 }
 
 /**
@@ -40,29 +37,23 @@ export function parseConfig(input: unknown, context: ConfigContext): Result<Conf
   for (const { about, ...issue } of crossChecks(draft, written, context.policies)) {
     if (!about.some((setting) => moot.has(setting))) issues.push(issue)
   }
-  const registrationToken = tokenOf("registration", draft, context, issues)
-  const adminToken = tokenOf("admin", draft, context, issues)
-  const backendTls = backendTlsOf(draft, context, issues)
-  issues.push(...certificateIssues(draft, context))
-  if (!first.ok || issues.length > 0) {
-    return fail(issues.filter((issue) => valueAt(written, issue.path) !== unresolved))
-  }
+  const read = withFiles(draft, context, issues)
+  if (first.ok && issues.length === 0) return ok(settled(read))
+  return fail(issues.filter((issue) => valueAt(written, issue.path) !== unresolved))
+}
 
-  const demandDefault = vectorOf(draft.resources, draft.demand.default, 1)
-  if (!demandDefault.ok) throw new Error(`demand.default was not checked: ${demandDefault.error.message}`)
-  const { tokenFile: _registrationFile, ...registration } = draft.registration
-  const { tokenFile: _adminFile, ...admin } = draft.admin
-  return ok({
-    ...draft,
-    policy: specOf(draft.policy),
-    pools: draft.pools.map((pool) => ({ ...pool, policy: pool.policy && specOf(pool.policy) })),
-    routes: draft.routes.map((route) => ({ ...route, policy: route.policy && specOf(route.policy) })),
-    tls: draft.tls === undefined ? undefined : withPaths(draft.tls, context),
-    demand: { ...draft.demand, default: namedOf(draft.resources, demandDefault.value) },
-    registration: { ...registration, token: registrationToken },
-    admin: { ...admin, token: adminToken },
-    backends: { ...draft.backends, tls: backendTls, tlsFiles: filesOf(draft, context) },
-  })
+/** What settings take from each other and from the table of policies. Nothing is wrong with any of them. */
+export function settled(read: ReturnType<typeof withFiles>) {
+  const { choosing, demand, resources } = read
+  const { subset } = choosing
+  return {
+    ...read,
+    policy: specOf(read.policy),
+    pools: read.pools.map((pool) => ({ ...pool, policy: pool.policy && specOf(pool.policy) })),
+    routes: read.routes.map((route) => ({ ...route, policy: route.policy && specOf(route.policy) })),
+    choosing: { ...choosing, subset: subset && { ...subset, seed: subset.seed ?? xxhash32(read.name) } },
+    demand: { ...demand, default: namedOf(resources, amountsOf(resources, demand.default, 1)) },
+  }
 }
 
 /** A policy that has been checked. */
@@ -105,72 +96,4 @@ function without(input: unknown, paths: readonly ConfigPath[]): unknown {
           )
   }
   return copy
-}
-
-/** The token of a section, from where it stands. */
-function tokenOf(
-  section: "registration" | "admin",
-  draft: ConfigDraft,
-  context: ConfigContext,
-  issues: ConfigIssue[],
-): string | undefined {
-  const { token, tokenFile } = draft[section]
-  if (tokenFile === undefined) return token
-  const text = context.readFile(tokenFile)
-  const value = text.ok ? text.value.trimEnd() : undefined
-  if (value !== undefined && tokenPattern.test(value)) return value
-  const message = text.ok
-    ? `expected ${tokenExpected} in the file "${tokenFile}"`
-    : `the file "${tokenFile}" cannot be read: ${text.error}`
-  issues.push({ path: [section, "tokenFile"], at: "value", message, found: undefined })
-  return undefined
-}
-
-/** `backends.tls` with what its files hold in the place of their paths. */
-function backendTlsOf(
-  { backends: { tls } }: ConfigDraft,
-  { readFile }: ConfigContext,
-  issues: ConfigIssue[],
-): Config["backends"]["tls"] {
-  const read = readBackendTls(tls, readFile)
-  if (read.ok) return { ...tls, ...read.value }
-  for (const { setting, message } of read.error) {
-    issues.push({ path: ["backends", "tls", setting], at: "value", message, found: undefined })
-  }
-  return tls
-}
-
-/** What is wrong with the files of certificates, each where its path stands. */
-function certificateIssues({ tls }: ConfigDraft, context: ConfigContext): ConfigIssue[] {
-  return (tls?.certificates ?? []).flatMap((files, index) => {
-    const certificate = readCertificate(files, context.readFile)
-    const path = ["tls", "certificates", index]
-    if (!certificate.ok) {
-      return certificate.error.map(({ setting, message }): ConfigIssue => {
-        return { path: [...path, setting], at: "value", message, found: undefined }
-      })
-    }
-    // Only the first is served to those who ask for no name, or for one that nobody has.
-    if (index === 0 || certificate.value.names.length > 0) return []
-    const message = `the certificate in "${files.cert}" names no host, so nobody would get it: give it names`
-    return [{ path: [...path, "cert"], at: "value", message, found: undefined }]
-  })
-}
-
-/** The files are read again whenever they change, wherever the process stands then. */
-function withPaths(tls: TlsConfig, { resolvePath = (path) => path }: ConfigContext): TlsConfig {
-  const certificates = tls.certificates.map((files) => {
-    return { ...files, cert: resolvePath(files.cert), key: resolvePath(files.key) }
-  })
-  return { ...tls, certificates }
-}
-
-/** Those of `backends.tls`, which are followed too. */
-function filesOf(
-  { backends }: ConfigDraft,
-  { resolvePath = (path) => path }: ConfigContext,
-): BackendTlsFiles {
-  const { ca, cert, key } = backends.tls
-  const whole = (path: string | undefined): string | undefined => path && resolvePath(path)
-  return { ca: whole(ca), cert: whole(cert), key: whole(key) }
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { configJsonSchema } from "./config-schema.ts"
 import { parseConfig } from "./config-parse.ts"
-import { durationPattern } from "../text/duration.ts"
+import { durationPattern, parseDuration } from "../text/duration.ts"
 import { fail } from "../core/result.ts"
 import { xxhash32 } from "../core/hash.ts"
 import { plainPolicy } from "../policies/index.ts"
@@ -11,10 +11,11 @@ import type { CookieOptions } from "../proxy/options.ts"
 
 const context = { policies: { auto: {}, price: {} }, readFile: () => fail("there are no files here") }
 
-test("the empty configuration is every default", () => {
+test("these are the defaults", () => {
   const config = parseConfig({}, context)
   assert.ok(config.ok)
-  assert.deepEqual(config.value, {
+  // A setting that comes later need not be here: the next test sees that it has the default that it shows.
+  assert.partialDeepStrictEqual(config.value, {
     name: "linebacker",
     listen: { host: "", port: 5252 },
     tls: undefined,
@@ -24,7 +25,13 @@ test("the empty configuration is every default", () => {
     forwarded: false,
     workers: "auto",
     policy: plainPolicy("auto"),
-    choosing: {},
+    choosing: {
+      slowStart: { windowMs: 0, aggression: 1, minShare: 0.1 },
+      zone: undefined,
+      tiers: undefined,
+      subset: undefined,
+      aperture: undefined,
+    },
     pools: [],
     routes: [],
     affinity: { kind: "none", name: "", caching: "private", cookie: cookieDefault },
@@ -131,12 +138,32 @@ test("the empty configuration is every default", () => {
   })
 })
 
+test("each setting of a section is read under its name, a duration as milliseconds, with the default that is shown", () => {
+  const config = parseConfig({}, context)
+  assert.ok(config.ok)
+  const { properties } = configJsonSchema(["price"]) as JsonSchema
+  let compared = 0
+  for (const section of ["limits", "timeouts", "requests", "response", "via", "checks"] as const) {
+    const read = config.value[section] as Readonly<Record<string, unknown>>
+    const settings = Object.entries(properties![section]!.properties!)
+    assert.equal(Object.keys(read).length, settings.length, section)
+    for (const [key, { anyOf, default: shown }] of settings) {
+      const isDuration = anyOf?.[0]?.pattern === durationPattern
+      const value = read[isDuration ? `${key}Ms` : key]
+      // Statuses are written as text and read as ranges.
+      if (key !== "statuses") assert.equal(value, isDuration ? parseDuration(shown as string) : shown, key)
+      compared++
+    }
+  }
+  assert.ok(compared > 50, `${compared} settings were compared`)
+})
+
 test("a balancer among others needs only to know which of how many it is, or its name", () => {
   const alike = parseConfig({ choosing: { aperture: { balancers: 3, balancer: 2 } } }, context)
   const drawn = parseConfig({ name: "b", choosing: { subset: {} } }, context)
   assert.ok(alike.ok && drawn.ok)
-  assert.deepEqual(alike.value.choosing, { aperture: { size: 12, balancers: 3, balancer: 2 } })
-  assert.deepEqual(drawn.value.choosing, { subset: { size: 20, seed: xxhash32("b") } })
+  assert.deepEqual(alike.value.choosing.aperture, { size: 12, balancers: 3, balancer: 2 })
+  assert.deepEqual(drawn.value.choosing.subset, { size: 20, seed: xxhash32("b") })
 })
 
 test("the configuration can be posted to a thread", () => {

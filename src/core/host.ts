@@ -2,7 +2,7 @@
  * Hosts as they are compared. Two spellings of one host are one host (RFC 3986 6.2.2, RFC 1034 3.1): hosts are
  * compared by their normal forms. A host that goes on is sent as it came.
  */
-import { isIpv6 } from "./endpoint.ts"
+import { isIpv6, parseEndpoint } from "./endpoint.ts"
 import { ipBytes, ipText } from "./ip-bytes.ts"
 
 /** The ports that need not be said (RFC 9110 4.2.1, 4.2.2). */
@@ -30,6 +30,17 @@ export function splitAuthority(authority: string): { readonly host: string; read
   return colon === -1
     ? { host: authority, port: "" }
     : { host: authority.slice(0, colon), port: authority.slice(colon + 1) }
+}
+
+/**
+ * The host of `host [":" port]` as it may stand in an address that we write, in its normal form, brackets kept: an IP
+ * address or a DNS name and nothing of the wider grammar of RFC 3986 3.2.2. Undefined for anything else.
+ */
+export function hostOf(authority: string): string | undefined {
+  const match = /^(\[[^[\]]*\]|[^:[\]]+)(?::[0-9]{0,5})?$/.exec(authority)
+  const host = match?.[1]
+  if (host === undefined) return undefined
+  return parseEndpoint(`${host}:0`) === undefined ? undefined : normalHost(host)
 }
 
 /** Whether two authorities name one host. */

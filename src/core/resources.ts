@@ -87,6 +87,11 @@ export function vectorOf(
   return ok(vector)
 }
 
+/** Amounts that are right, in the order of the table; `missing` where none is given. */
+export function amountsOf(table: ResourceTable, amounts: NamedAmounts, missing: number): ResourceVector {
+  return Float64Array.from(table, ({ name }) => (Object.hasOwn(amounts, name) ? amounts[name]! : missing))
+}
+
 /** The field that tells a backend how much of this resource a simulated request needs: `Compute`, `Kv-Cache`. */
 export function demandHeader(name: string): string {
   return name.replace(/(?<![a-z0-9])[a-z]/gi, (letter) => letter.toUpperCase())

@@ -1,10 +1,10 @@
 import * as z from "zod"
 import { resolutionDefault, resourcesDefault, resourcesMax } from "../core/resources.ts"
-import { listOf, mapping, matching } from "./schema-words.ts"
+import { listOf, matching, strict } from "./schema-words.ts"
 
 const resourceName = /^[a-z][a-z0-9_-]{0,31}$/
 
-const resource = mapping({
+const resource = strict({
   name: matching(resourceName, "a name of up to 32 of a-z, 0-9, _ and -, a letter first"),
   kind: z
     .enum(["rate", "space"], { error: "one of rate, space" })

@@ -10,7 +10,7 @@ import { ipBytes } from "../../core/ip-bytes.ts"
 import { fields } from "../../http1/field-names.ts"
 import type { Head } from "../../http1/head.ts"
 import { type DropTable, dropTable, replaced } from "../../http1/serialize.ts"
-import { hostOf } from "./authority.ts"
+import { hostOf } from "../../core/host.ts"
 import { contains, rangesOf } from "../../net/ip-ranges.ts"
 
 /** Proxies of one chain that are passed on, the nearest; a longer chain is an attack or a loop. */

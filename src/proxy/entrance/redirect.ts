@@ -1,5 +1,5 @@
 import type { Head } from "../../http1/head.ts"
-import { hostOf } from "./authority.ts"
+import { hostOf } from "../../core/host.ts"
 
 /**
  * The answer that sends a client of plain HTTP to the same address over TLS: 308, which keeps method and body

@@ -71,7 +71,7 @@ function unknownResource(name: string, resources: readonly Resource[]): string {
 function groupIssues(draft: ScenarioDraft): ConfigIssue[] {
   const groups = Object.entries(draft.backends)
   const issues = amountIssues(draft, ["lane"], draft.lane, { complete: false, ratesOnly: true })
-  for (const [name, { capacity, actual, lane, joins, leaves }] of groups) {
+  for (const [name, { capacity, actual, lane, joinsMs, leavesMs }] of groups) {
     const path = ["backends", name]
     const all = { complete: true, ratesOnly: false }
     issues.push(...amountIssues(draft, [...path, "capacity"], capacity, all))
@@ -82,8 +82,10 @@ function groupIssues(draft: ScenarioDraft): ConfigIssue[] {
     if (Object.values(capacity).every((amount) => amount === 0)) {
       issues.push(value([...path, "capacity"], "a backend must have something of at least one resource"))
     }
-    if (leaves !== undefined && leaves <= joins) {
-      issues.push(value([...path, "leaves"], `must be later than joins, which is ${joins}ms`, `${leaves}ms`))
+    if (leavesMs !== undefined && leavesMs <= joinsMs) {
+      issues.push(
+        value([...path, "leaves"], `must be later than joins, which is ${joinsMs}ms`, `${leavesMs}ms`),
+      )
     }
   }
   const count = groups.reduce((sum, [, group]) => sum + group.count, 0)
@@ -122,8 +124,8 @@ function classIssues(draft: ScenarioDraft): ConfigIssue[] {
 function arrivalIssues({ arrivals, classes }: ScenarioDraft): ConfigIssue[] {
   if (arrivals === "poisson") return []
   if (arrivals.bursty !== undefined) {
-    const { on, off, factor } = arrivals.bursty
-    const most = (on + off) / on
+    const { onMs, offMs, factor } = arrivals.bursty
+    const most = (onMs + offMs) / onMs
     if (factor <= most) return []
     const message = `must be at most (on + off) / on, which is ${Number(most.toFixed(4))}: nothing would be left between bursts`
     return [value(["arrivals", "bursty", "factor"], message, String(factor))]
@@ -142,7 +144,7 @@ function faultIssues({ faults, backends, resources }: ScenarioDraft): ConfigIssu
       const path = ["faults", index, "backend", ...(typeof fault.backend === "string" ? [] : [place])]
       issues.push(value(path, unknownBackend(name, backends)))
     }
-    if (fault.kind === "slow" && fault.factor === 0 && fault.for === undefined) {
+    if (fault.kind === "slow" && fault.factor === 0 && fault.forMs === undefined) {
       issues.push(
         value(
           ["faults", index, "factor"],

@@ -59,19 +59,11 @@ function scenarioOf(draft: ScenarioDraft, fallbackName: string): Scenario {
     summary,
     resources,
     backends: Object.entries(draft.backends).map(([name, group]) => groupOf(name, group, draft)),
-    classes: Object.entries(draft.classes).map(([name, each]): RequestClass => {
-      const { share, demand, hold, declaredError, declaredBias } = each
-      return { name, share, demand, holdMs: hold, declaredError, declaredBias }
-    }),
+    classes: Object.entries(draft.classes).map(([name, each]) => classOf(name, each)),
     arrivals: arrivalsOf(draft.arrivals),
     faults: draft.faults.flatMap(faultsOf),
     balancers,
-    knowledge: {
-      demand: knowledge.demand,
-      reports: knowledge.reports,
-      reportEveryMs: knowledge.reportEvery,
-      reportDelayMs: knowledge.reportDelay,
-    },
+    knowledge,
     requests,
     warmUp,
     loads: [...new Set(loads)].sort((a, b) => a - b),
@@ -79,49 +71,30 @@ function scenarioOf(draft: ScenarioDraft, fallbackName: string): Scenario {
 }
 
 function groupOf(name: string, group: ScenarioDraft["backends"][string], draft: ScenarioDraft): BackendGroup {
-  const { count, capacity, actual, weight, zone, tier, discipline, joins, leaves } = group
+  const { joinsMs, leavesMs, ...rest } = group
   const lane: Record<string, number> = {}
   for (const resource of draft.resources) {
     if (resource.kind !== "rate") continue
-    const whole = (actual ?? capacity)[resource.name]!
-    // A lane of a rate that the backend has nothing of serves nobody, but must be a number above 0.
+    const whole = (group.actual ?? group.capacity)[resource.name]!
+    // A lane of a rate that the backend has nothing of serves no request, but must be a number above 0.
     lane[resource.name] = group.lane?.[resource.name] ?? draft.lane[resource.name] ?? (whole || 1)
   }
-  return {
-    name,
-    count,
-    capacity,
-    actual,
-    weight,
-    zone,
-    tier,
-    discipline,
-    lane,
-    joinsAtMs: joins,
-    leavesAtMs: leaves,
-  }
+  return { name, ...rest, lane, joinsAtMs: joinsMs, leavesAtMs: leavesMs }
+}
+
+function classOf(name: string, { hold, ...rest }: ScenarioDraft["classes"][string]): RequestClass {
+  return { name, ...rest, holdMs: hold }
 }
 
 function arrivalsOf(arrivals: ScenarioDraft["arrivals"]): Arrivals {
   if (arrivals === "poisson") return { kind: "poisson" }
-  if (arrivals.bursty !== undefined) {
-    const { on, off, factor } = arrivals.bursty
-    return { kind: "bursty", onMs: on, offMs: off, factor }
-  }
-  const { period, depth, mixFlip } = arrivals.diurnal
-  return { kind: "diurnal", periodMs: period, depth, mixFlip }
+  if (arrivals.bursty !== undefined) return { kind: "bursty", ...arrivals.bursty }
+  return { kind: "diurnal", ...arrivals.diurnal }
 }
 
-type WrittenFault = ScenarioDraft["faults"][number]
-
-function faultsOf(written: WrittenFault): Fault[] {
-  return [written.backend].flat().map((name) => faultOf(name, written))
-}
-
-function faultOf(backend: string, { at, for: lasts, ...rest }: WrittenFault): Fault {
-  const common = { backend, atMs: at, forMs: lasts }
-  if (rest.kind === "flapping") return { ...common, kind: rest.kind, everyMs: rest.every }
-  return { ...rest, ...common }
+function faultsOf(written: ScenarioDraft["faults"][number]): Fault[] {
+  const faultOf = (backend: string): Fault => ({ ...written, backend })
+  return [written.backend].flat().map(faultOf)
 }
 
 /**

@@ -20,6 +20,7 @@ import {
   number,
   oneOf,
   section,
+  span,
   tagged,
 } from "../../text/schema-words.ts"
 import type { Distribution } from "./scenario.ts"
@@ -95,7 +96,7 @@ const times = z
 const holdDistribution = distribution(time, times, timeExpected)
 
 const at = duration("0s", 0, day)
-const span = duration("1s", 1, day).unwrap()
+const lasting = span(1, day)
 
 const group = mapping({
   count: integer(1, backendsMax, 1).describe("How many there are."),
@@ -111,7 +112,7 @@ const group = mapping({
   ),
   lane: lanes.optional().describe("The most of a rate that one request can use, units a second: one core."),
   joins: at.describe("When it announces itself."),
-  leaves: span.optional().describe("When it leaves, its requests finished; never when absent."),
+  leaves: lasting.optional().describe("When it leaves, its requests finished; never when absent."),
 })
 
 const requestClass = mapping({
@@ -135,14 +136,14 @@ const arrivals = either(
   tagged(
     {
       bursty: mapping({
-        on: span.describe("Mean length of a burst."),
-        off: span.describe("Mean length of the time between bursts."),
+        on: lasting.describe("Mean length of a burst."),
+        off: lasting.describe("Mean length of the time between bursts."),
         factor: number("a number of at least 1", (value) => value >= 1).describe(
           "The rate in a burst over the mean rate.",
         ),
       }),
       diurnal: mapping({
-        period: span,
+        period: lasting,
         depth: part.default(0.5),
         mixFlip: flag(false).describe("Whether the first and the last class swap their shares at the ebb."),
       }),
@@ -158,7 +159,7 @@ const common = {
     })
     .describe("Whose; a list for several."),
   at: at.describe("When it begins."),
-  for: span.optional().describe("How long it lasts; to the end when absent."),
+  for: lasting.optional().describe("How long it lasts; to the end when absent."),
 }
 const faultKinds = [
   "crash",
@@ -174,7 +175,7 @@ const fault = z.discriminatedUnion(
   [
     mapping({ kind: z.literal("crash"), ...common }),
     mapping({ kind: z.literal("slow"), ...common, factor: notNegative }),
-    mapping({ kind: z.literal("flapping"), ...common, every: span }),
+    mapping({ kind: z.literal("flapping"), ...common, every: lasting }),
     mapping({
       kind: z.literal("noisy-neighbour"),
       ...common,
