@@ -28,7 +28,7 @@ export const backend: Command = {
     announce: {
       type: "string",
       value: "URL",
-      about: "The balancer's registration listener; without it, to nobody.",
+      about: "The balancer's registration listener. Without it, the backend announces itself nowhere.",
     },
     capacity: {
       type: "string",
@@ -38,17 +38,17 @@ export const backend: Command = {
     lane: {
       type: "string",
       value: "AMOUNTS",
-      about: "The most of a resource that one request can use a second: compute=1. No bound without it.",
+      about: "The most of a resource that one request can use per second: compute=1. No bound without it.",
     },
     discipline: {
       type: "string",
       value: "HOW",
-      about: "sharing: all requests at once; fifo: one a lane, in order of arrival. Default sharing.",
+      about: "sharing: all requests at once; fifo: one per lane, in order of arrival. Default sharing.",
     },
     registers: {
       type: "string",
       value: "AMOUNTS",
-      about: "What it announces where that is not what it has.",
+      about: "The capacity that it announces, if that is not what it has.",
     },
     weight: { type: "string", value: "N", about: "What it announces as its weight." },
     zone: { type: "string", value: "NAME", about: "What it announces as its zone." },
@@ -61,7 +61,7 @@ export const backend: Command = {
     reports: {
       type: "string",
       value: "WHAT",
-      about: "What its answers report: costs (with utilization), utilization or none. Default costs.",
+      about: "What its responses report: costs (with utilization), utilization or none. Default costs.",
     },
     id: { type: "string", value: "ID", about: "Its name. Default: the host's name and the port." },
     speed: {

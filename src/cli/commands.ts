@@ -27,22 +27,22 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     name: "backend",
-    summary: "Run a demonstration backend, whose requests really occupy it.",
+    summary: "Run a demonstration backend that is really busy with its requests.",
     load: async () => (await import("./backend.ts")).backend,
   },
   {
     name: "spam",
-    summary: "Load a target with requests, and tell the truth about how it took them.",
+    summary: "Load a target with requests and measure how it takes them.",
     load: async () => (await import("./spam.ts")).spam,
   },
   {
     name: "sim",
-    summary: "Rehearse: policies side by side on a simulated fleet, in virtual time.",
+    summary: "Simulate a fleet in virtual time, with policies side by side.",
     load: async () => (await import("./sim.ts")).sim,
   },
   {
     name: "policies",
-    summary: "List the policies, or say all of one.",
+    summary: "List the policies, or describe one of them.",
     load: async () => (await import("./policies.ts")).policiesCommand,
   },
 ]

@@ -26,7 +26,7 @@ export const balancerOptions: Readonly<Record<string, Option>> = {
     about: "Page and admin API; :9494 is 127.0.0.1. Default :9494.",
   },
   policy: { type: "string", value: "NAME", about: "How a backend is chosen. Default auto." },
-  workers: { type: "string", value: "N", about: "Data-plane threads, or auto for one a core." },
+  workers: { type: "string", value: "N", about: "Data-plane threads, or auto for one per core." },
   seed: { type: "string", value: "N", about: "Makes simulated demand repeatable." },
 }
 

@@ -27,7 +27,7 @@ const demoRatePerCore = 100
 const demandMean = 5.5
 /** The backends' own. */
 const speedDefault = 50
-/** Longer than anybody watches; within what a timer can wait. */
+/** Longer than any demonstration runs; within what a timer can wait. */
 const foreverMs = 14 * 24 * 3_600_000
 
 export const demo: Command = {
@@ -45,7 +45,7 @@ export const demo: Command = {
     rate: {
       type: "string",
       value: "R",
-      about: `With --spam: requests per second. Default: ${demoLoad * 100} % of what the fleet carries, at most ${demoRatePerCore} a core.`,
+      about: `With --spam: requests per second. Default: ${demoLoad * 100} % of what the fleet carries, at most ${demoRatePerCore} per core.`,
     },
     ...balancerOptions,
   },

@@ -154,7 +154,7 @@ test("validate says that a file is valid", async () => {
   })
 })
 
-test("validate prints every problem, one a line with its place, and fails", async () => {
+test("validate prints every problem, one per line with its place, and fails", async () => {
   const path = file("bad.yaml", "checks:\n  intervall: 1s\n  fall: 0\n")
   const { code, out, err } = await run("validate", path)
   assert.equal(code, 1)

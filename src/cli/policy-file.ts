@@ -1,4 +1,4 @@
-/** A policy of somebody's own, from a file: JavaScript, or TypeScript whose types can be erased. */
+/** A policy of the user's own, from a file: JavaScript, or TypeScript whose types can be erased. */
 
 import { statSync } from "node:fs"
 import { basename, resolve } from "node:path"
@@ -59,7 +59,7 @@ function wrongEntry(entry: unknown): string | undefined {
   if (!isMapping(entry))
     return `is ${article(entry)}: expected an object with make, as in the table of policies`
   if (typeof entry["make"] !== "function") {
-    return `has no function "make": expected make(context) to answer a policy, an object with pick and rebuild`
+    return `has no function "make": expected make(context) to return a policy, an object with pick and rebuild`
   }
   const { summary, unsuitable, seesDemand, parameters } = entry
   if (summary !== undefined && typeof summary !== "string") return `has a "summary" that is no text`
@@ -101,7 +101,7 @@ function trial(name: string, entry: PolicyEntry): string | undefined {
   }
 }
 
-/** What somebody's own policy did in the middle of a run: which file, where in it, and what. */
+/** What the user's own policy did in the middle of a run: which file, where in it, and what. */
 export class PolicyFault extends Error {}
 
 /**

@@ -8,7 +8,7 @@ import { type Contestant, contestant } from "../sim/rehearse.ts"
 import { UsageError } from "./command.ts"
 import { isPolicyFile, loadPolicyFile } from "./policy-file.ts"
 
-/** Those that are compared when nobody says which: ours, the usual ones, and the one that all began with. */
+/** Those that are compared by default: ours, the usual ones, and the one with which the project began. */
 const policiesDefault: readonly PolicyName[] = policyNames.filter((name) =>
   [
     "price",

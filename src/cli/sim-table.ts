@@ -8,12 +8,12 @@ import type { FleetCapacity, RunResult } from "../sim/report/results.ts"
 export function headText({ scenario, bounds, balancers, seed }: Rehearsal): string {
   const backends = scenario.backends.reduce((sum, group) => sum + group.count, 0)
   return `${scenario.name}: ${scenario.summary}
-θ* is ${amount(bounds.thetaStar)} requests a second, the class-blind ceiling ${bounds.classBlindCeiling.toFixed(2)} of it
-${backends} backends, ${balancers === 1 ? "one balancer" : `${balancers} balancers`}, ${count(scenario.requests)} requests a run, seed ${seed}
+θ* is ${amount(bounds.thetaStar)} requests per second, the class-blind ceiling ${bounds.classBlindCeiling.toFixed(2)} of it
+${backends} backends, ${balancers === 1 ? "one balancer" : `${balancers} balancers`}, ${count(scenario.requests)} requests per run, seed ${seed}
 `
 }
 
-/** One table a load, policies in the order of their p99. */
+/** One table per load, policies in the order of their p99. */
 export function runsText({ runs, scenario }: Rehearsal): string {
   const resources = scenario.resources.map(({ name }) => name)
   const loads = [...new Set(runs.map(({ load }) => load))].sort((a, b) => a - b)

@@ -95,8 +95,8 @@ test("people get a table a load, with what was compared above it", async () => {
     ...small,
   )
   assert.equal(code, 0)
-  assert.equal(err, "", "no progress where nobody watches")
-  assert.match(out, /^equal: .*\nθ\* is .* requests a second, the class-blind ceiling 1\.00 of it\n/)
+  assert.equal(err, "", "no progress without a terminal")
+  assert.match(out, /^equal: .*\nθ\* is .* requests per second, the class-blind ceiling 1\.00 of it\n/)
   assert.equal(out.match(/^load 0\.[58] of θ\* .*p99/gm)?.length, 2)
   assert.equal(out.match(/^(price|round-robin) .* (ms|s) /gm)?.length, 4)
 })
@@ -188,7 +188,7 @@ test("a folder that cannot be written to is found out before the work", async ()
   assert.match(err, /--report: cannot write to .*taken: the system says EEXIST/)
 })
 
-test("a report that can no longer be written keeps nobody from what was found out", async () => {
+test("a report that can no longer be written does not hide the results", async () => {
   const broken = join(folder, "broken")
   mkdirSync(join(broken, "report.html"), { recursive: true })
   const { code, err, out } = await sim("mild", "--policy", "price", ...small, "--report", broken)
@@ -343,7 +343,7 @@ test("a wrong recording is exit code 1 with its line", async () => {
   )
 })
 
-test("all is every policy of the table that can work here, and who cannot is named with the reason", async () => {
+test("all is every policy of the table that can work here, and one that cannot is named with the reason", async () => {
   const { code, out } = await sim("llm", "--policy", "all", "--load", "0.2", "--requests", "300")
   assert.equal(code, 0)
   for (const name of policyNames)

@@ -32,7 +32,7 @@ export const sim: Command = {
     policy: {
       type: "string",
       value: "a,b",
-      about: "Who takes part: names, with parameters mix(samples=3), files ./mine.ts, or all.",
+      about: "The policies: names, with parameters mix(samples=3), files ./mine.ts, or all.",
     },
     load: {
       type: "string",
@@ -47,9 +47,9 @@ export const sim: Command = {
     seed: {
       type: "string",
       value: "N",
-      about: `Another run of luck; the first of several. Default ${seedDefault}.`,
+      about: `The seed of the run, or the first of several. Default ${seedDefault}.`,
     },
-    seeds: { type: "string", value: "K", about: `capacity: how many runs of luck. Default ${seedsDefault}.` },
+    seeds: { type: "string", value: "K", about: `capacity: how many seeds. Default ${seedsDefault}.` },
     requests: {
       type: "string",
       value: "N",
@@ -199,7 +199,8 @@ async function askedOf(
   const scenario = await scenarioOf(name, text(given, "trace"), seed, io)
   if (typeof scenario === "number") return scenario
   const lineup = await lineupOf(text(given, "policy"), scenario.resources)
-  if (lineup.contestants.length === 0) throw new UsageError("--policy: nobody is left who could take part")
+  if (lineup.contestants.length === 0)
+    throw new UsageError("--policy: no policy is left that could take part")
   const unbounded = await unboundedReason(scenario)
   if (unbounded !== undefined) {
     io.err(`linebacker sim: ${scenario.name} has no bound: ${unbounded}\n`)
@@ -226,7 +227,7 @@ async function unboundedReason(scenario: Scenario): Promise<string | undefined> 
   }
 }
 
-/** A bar for who watches a terminal; nothing for files and programs. */
+/** A progress bar on a terminal; nothing for files and programs. */
 function progressOn(
   io: Io,
   isJson: boolean,

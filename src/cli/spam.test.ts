@@ -11,7 +11,7 @@ import { speedFor } from "./spam-scenario.ts"
 const { folder, file } = scratch()
 const spam = (...words: readonly string[]): Promise<Said> => run("spam", ...words)
 
-/** A server that answers at once, and the fields that it was sent. */
+/** A server that responds at once, and the fields that it was sent. */
 async function target(t: TestContext): Promise<{ readonly url: string; readonly seen: string[][] }> {
   const seen: string[][] = []
   const server = createServer((request, response) => {
@@ -221,7 +221,7 @@ test("a scenario is played as fast as the machine's cores allow, and not more th
 
 test("the demonstration is loaded with six tenths of what it carries, and less on a small machine", () => {
   const backends = [{ capacity: { compute: 20, storage: 10 } }, { capacity: { compute: 20, storage: 1 } }]
-  // Storage is scarcest: 11 · 50 units a second at 5.5 a request are 100 a second.
+  // Storage is scarcest: 11 · 50 units per second at 5.5 per request are 100 per second.
   assert.equal(demoRate(backends, 64), 60)
   assert.equal(demoRate([{ capacity: { compute: 2_000, storage: 2_000 } }], 2), 200)
   assert.equal(demoRate([{ capacity: { compute: 0, storage: 1 } }], 2), 1)

@@ -195,7 +195,7 @@ function refuse(given: Given, flags: readonly string[], beside: "--scenario" | u
   }
 }
 
-/** Runs the plan to its end, with a line of progress for who watches a terminal, and prints what came of it. */
+/** Runs the plan to its end, with a line of progress on a terminal, and prints what came of it. */
 async function play(
   plan: SpamPlan,
   url: string,

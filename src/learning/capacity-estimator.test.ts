@@ -123,7 +123,7 @@ test("noise in equal backends makes few corrections, and small ones", () => {
   assert.ok(worst < 0.08, `${worst}`)
 })
 
-test("who has left is forgotten", () => {
+test("a backend that has left is forgotten", () => {
   const estimator = new CapacityEstimator(resourcesOf("rate"))
   pass(estimator, 0, 60, (j) => (j === 0 ? 0.5 : 1))
   estimator.retain((id) => id !== ids[0])

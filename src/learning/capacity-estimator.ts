@@ -56,8 +56,8 @@ interface Estimate {
 /**
  * Corrections of the capacities of rate resources; spaces are as registered.
  *
- * For each backend and resource: the ratio of the work it was given a second to utilization × registered capacity, over
- * the time of 400 requests, from five seconds to a minute. What counts is that ratio over the fleet's median, so a
+ * For each backend and resource: the ratio of the work it was given per second to utilization × registered capacity,
+ * over the time of 400 requests, from five seconds to a minute. What counts is that ratio over the fleet's median, so a
  * factor that is common to all (demand in other units than capacity, background work everywhere) changes nothing, and a
  * single backend is never corrected. The standard error of a ratio is what its stretches scatter by, at least 1/√n for
  * n requests; a correction within two of it is none. Where the work is only believed it is 15 % more, for a backend

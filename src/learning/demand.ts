@@ -1,4 +1,4 @@
-// Hot path: once a request, before it is picked for. Nothing is allocated, no closure and no regular expression.
+// Hot path: once per request, before it is picked for. Nothing is allocated, no closure and no regular expression.
 import { amountMax, resourcesMax, type ResourceTable, type ResourceVector } from "../core/resources.ts"
 import { mix32, seeded } from "../core/rng.ts"
 
@@ -9,7 +9,7 @@ export const simulatedAmountMax = 10
  * Demand drawn by lot, for demonstrations: every resource uniform on the whole numbers from 1 to 10.
  *
  * The n-th request of a run gets amounts that depend on the seed, n and the resource's place in the table and on
- * nothing else, so threads that share one atomic counter give the same sequence whoever draws which number. It
+ * nothing else, so threads that share one atomic counter give the same sequence whichever thread draws which number. It
  * repeats after 2^32 requests.
  *
  * Each resource hashes the counter under two keys of its own; one key would make all resources one sequence at

@@ -9,7 +9,7 @@ import { loadReport } from "./load-report.ts"
 import { Observer } from "./observer.ts"
 import type { RouteList } from "../routing/routes.ts"
 
-/** Three kinds of requests, 100 a second together, on three backends that are seven tenths busy. */
+/** Three kinds of requests, 100 per second together, on three backends that are seven tenths busy. */
 const classes = [
   { mean: [2, 0.5], cv: 0.5, rate: 40 },
   { mean: [1, 1], cv: 0.5, rate: 40 },
@@ -163,7 +163,7 @@ test("a backend that works at half its speed is found, and units do not matter",
   }
 })
 
-test("with nothing but answers, demand follows service time in proportion to the prior", () => {
+test("with nothing but responses, demand follows service time in proportion to the prior", () => {
   const { knowledge, learner } = rehearse({
     capacities,
     classes: [
@@ -294,10 +294,10 @@ test("what is learned of one route is the prior of those of which nothing is", (
     routes.map(({ holdMs }) => holdMs),
     [undefined, 10, undefined],
   )
-  assert.ok(Math.abs(routes[1]!.rate - 60 * (1 - 0.7)) < 1e-9, "rates move by 0.3 a second")
+  assert.ok(Math.abs(routes[1]!.rate - 60 * (1 - 0.7)) < 1e-9, "rates move by 0.3 per second")
 })
 
-test("failures make a backend dearer, what clients cut off does not, and a slot means who had it then", () => {
+test("failures make a backend dearer, what clients cut off does not, and a slot means the backend that had it then", () => {
   const learner = newLearner()
   const snapshot = snapshotOf([
     [10, 10],

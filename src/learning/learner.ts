@@ -1,4 +1,4 @@
-/** Cold: one a balancer. What is known of requests and backends, from what they showed and what they said. */
+/** Cold: one per balancer. What is known of requests and backends, from what they showed and what they said. */
 import type { BackendId } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
 import type { Knowledge, Mix, RouteKnowledge } from "../core/knowledge.ts"
@@ -68,7 +68,7 @@ export interface UtilizationFit {
 export interface LearnedRoute {
   readonly route: number
   readonly name: string
-  /** Requests a second of late. */
+  /** Requests per second of late. */
   readonly rate: number
   /** In the order of the table. */
   readonly demand: readonly LearnedDemand[]
@@ -79,7 +79,7 @@ export interface LearnedDemand {
   readonly resource: string
   readonly source: DemandSource
   readonly mean: number
-  /** Of the mean; NaN where nobody can say. */
+  /** Of the mean; NaN where it is not known. */
   readonly standardError: number
   /** Costs, seconds of reports or requests that it rests on; 0 for the prior. */
   readonly samples: number
@@ -97,7 +97,7 @@ export interface LearnedBackend {
   readonly penalty: number
 }
 
-/** Of the rate of a second ago this much is left. */
+/** Of the rate of one second ago this much is left. */
 const rateKept = 0.7
 /** Backends whose seconds are kept; the regression needs no more, and a correction goes to these only. */
 const ledgersMax = 1_024
@@ -112,7 +112,7 @@ const intervalsMin = 5
  * Demand by route, capacity and penalty by backend.
  *
  * Of each route and resource the best source counts that there is: costs that backends reported for its requests; else
- * the regression on utilization; else, where the resource is a rate and nobody reports anything, service times in
+ * the regression on utilization; else, where the resource is a rate and no backend reports anything, service times in
  * proportion to the prior; else the mean over all routes; else the prior.
  *
  * The regression's demand is in units of registered capacity, reported cost in whatever unit the backends report.
@@ -124,7 +124,7 @@ const intervalsMin = 5
  *
  * Time of other threads is not compared with `now`: a batch is taken to have ended when it arrives.
  *
- * Memory: a route has about 2 KB a resource, a backend that reports utilization some seconds of one number a route
+ * Memory: a route has about 2 KB per resource, a backend that reports utilization some seconds of one number per route
  * (1 024 backends at most), one that is corrected a handful of numbers, and one a handful for each route on which
  * some backend fails. What has left is forgotten.
  */
@@ -138,7 +138,7 @@ export class Learner {
   readonly #capacities: CapacityEstimator
   readonly #penalties = new Penalties()
   readonly #ledgers = new Map<BackendId, WorkLedger>()
-  /** By route: requests since the last `learn`, and a second of late. */
+  /** By route: requests since the last `learn`, and per second of late. */
   #requests = new Float64Array(0)
   #rates = new Float64Array(0)
   /** By route, the means published last; NaN for a route that is new. */
@@ -383,7 +383,7 @@ export class Learner {
     return ledger
   }
 
-  /** Forgets who is no member, and answers what the members registered. */
+  /** Forgets backends that are no longer members; returns what the members registered. */
   #follow(snapshot: Snapshot): Map<BackendId, ResourceVector> {
     this.#members = snapshot.members
     const registered = new Map(
@@ -485,7 +485,9 @@ export class Learner {
     }
   }
 
-  /** The mean demand over all requests: of those with costs, else by utilization; NaN when nobody has said anything. */
+  /**
+   * The mean demand over all requests: of those with costs, else by utilization; NaN when no backend has said anything.
+   */
   #overall(r: number): number {
     let weight = 0
     let sum = 0

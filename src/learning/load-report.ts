@@ -188,7 +188,7 @@ class Draft implements ReportSink {
       cpuUtilization: this.#cpu,
       memUtilization: this.#mem,
       applicationUtilization: this.#application,
-      // The whole number of requests a second is what reporters sent before the definition had the other.
+      // The whole number of requests per second is what reporters sent before the definition had the other.
       rpsFractional: Number.isNaN(this.#rpsFractional) ? this.#rps : this.#rpsFractional,
       eps: this.#eps,
       namedMetrics: this.#named ?? noMetrics,

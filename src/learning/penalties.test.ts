@@ -8,7 +8,7 @@ import { Penalties } from "./penalties.ts"
 const [a, b] = [parseBackendId("a")!, parseBackendId("b")!]
 const both = [{ id: a }, { id: b }]
 
-test("a third of many failing makes a backend five times as dear, for what fails is seen by somebody", () => {
+test("a third of many failing makes a backend five times as dear, because clients see what fails", () => {
   const penalties = new Penalties()
   penalties.add(a, 0, 1_000, 500, 0)
   penalties.add(b, 0, 1_000, 0, 0)
@@ -55,7 +55,7 @@ test("small changes are not published", () => {
   assert.equal(penalties.learn(both, 1).get(a), first)
 })
 
-test("who has left is forgotten", () => {
+test("a backend that has left is forgotten", () => {
   const penalties = new Penalties()
   penalties.add(a, 0, 0, 100, 0)
   penalties.retain((id) => id !== a)

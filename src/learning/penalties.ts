@@ -13,7 +13,10 @@ const keptAttempts = 10
 const keptMemoryMs = 100_000
 /** As if every backend had these successes behind it, so that one failure among few says little. */
 const successesAssumed = 10
-/** By this power an attempt that fails is worse than one that has to be made again: most are not, and somebody sees it. */
+/**
+ * By this power an attempt that fails is worse than one that has to be made again: most are not made again, and a
+ * client sees the failure.
+ */
 const severity = 4
 /** A smaller penalty is none, and a smaller change is not published. */
 const changeMin = 0.05
@@ -72,9 +75,9 @@ interface Doubt {
  * of them all. One that has had none of the route's requests may be good at it: for ten seconds the others are
  * penalised, so that it gets some. If it has none after that it is none for this route, as where a pool serves it.
  *
- * One entry a backend, and one a backend and route where requests of the route fail somewhere.
+ * One entry per backend, and one per backend and route where requests of the route fail somewhere.
  *
- * @see linkerd2-proxy's penalty of failures in its peak EWMA: a failure there counts as a very slow answer.
+ * @see linkerd2-proxy's penalty of failures in its peak EWMA: a failure there counts as a very slow response.
  */
 export class Penalties {
   readonly #records = new Map<BackendId, FailureRecord>()

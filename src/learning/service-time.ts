@@ -67,7 +67,7 @@ export class ServiceTimes {
     return this.#routes.get(route)?.meanMs
   }
 
-  /** Of that, from the first byte of the answer on. */
+  /** Of that, from the first byte of the response on. */
   meanAnswerMs(route: number): number | undefined {
     return this.#routes.get(route)?.answerMs
   }

@@ -14,7 +14,7 @@ export interface ServedInterval {
   readonly usualUtilization: Readonly<ResourceVector>
   /** Hardly any requests were there, and by no accident: what is used now is used without them. */
   readonly isQuiet: boolean
-  /** Requests that others send for each one sent from here; 0 when there are none or nobody says. */
+  /** Requests that others send for each one sent from here; 0 when there are none or it is not known. */
   readonly others: number
   /** What is usual is a mean over about so many seconds. */
   readonly span: number
@@ -40,7 +40,7 @@ const priorSpread = 1
 const quietAssumed = 5
 /** What others' work at one backend may be off by when it is taken to be as ours, as a part of what it would be. */
 const othersSpread = 0.2
-/** Of utilization over a second, where others are there: what is not understood. */
+/** Of utilization over one second, where others are there: what is not understood. */
 const usualNoise = 0.15
 /** As if so many seconds had been off by a tenth: a few may fit by accident. */
 const noiseAssumed = 5
@@ -69,22 +69,23 @@ const closeEnough = 1e-5
  * would go towards zero, slowly and together. Without a constant in the fit, errors of the counts weigh little.
  *
  * Requests that other balancers have sent are taken to be of the kinds that this one has sent to the same backend of
- * late. That may be wrong: who believes something false sends accordingly, and would take the others' work for a proof
- * of it. So the more others send, the more of what is usual at a backend comes off both sides, and what is left are the
- * comings and goings of requests sent from here (a random effect for each backend). Then it takes minutes to tell
- * routes apart. When backends do not tell how many requests they have, demand comes out too large by as much, for all
- * routes and resources alike, which changes no choice but where spaces are short.
+ * late. That may be wrong: a balancer that believes something false sends accordingly, and would take the others' work
+ * for a proof of it. So the more others send, the more of what is usual at a backend comes off both sides, and what is
+ * left are the comings and goings of requests sent from here (a random effect for each backend). Then it takes minutes
+ * to tell routes apart. When backends do not tell how many requests they have, demand comes out too large by as much,
+ * for all routes and resources alike, which changes no choice but where spaces are short.
  *
- * Nobody knows how a backend averages its utilization. Several guesses at it are fitted side by side, and the one that
- * leaves least over counts. How high the demands are together comes from the sums over all seconds, in which a second
- * more or less is nothing.
+ * How a backend averages its utilization is not known. Several guesses at it are fitted side by side, and the one that
+ * leaves least over counts. How high the demands are together comes from the sums over all seconds, in which one second
+ * more or less does not matter.
  *
- * Utilization that is told with responses alone is that of moments in which work ends. Where there are fewer than some
- * a second of them it is more than the usual, and demand comes out larger by as much (by 30 % with two a second).
+ * Utilization that is reported with responses alone is that of moments in which work ends. With fewer than a few such
+ * responses per second it is higher than the usual, and demand comes out larger by as much (by 30 % with two per
+ * second).
  *
  * Demand comes out in units of capacity seconds as registered. If all backends registered half of what they have, all
- * demands come out half as large, and nothing changes in who fits where. Demand and the true capacity of each backend
- * cannot both be known from this either: the registered capacities are believed on the whole.
+ * demands come out half as large, and nothing changes in which request fits where. Demand and the true capacity of each
+ * backend cannot both be known from this either: the registered capacities are believed on the whole.
  *
  * `add` is O(A·K²), `solve` O(K³) with K routes seen and A guesses. Memory a resource: (A + 1)·K² numbers,
  * 0.9 MB at most.
@@ -387,7 +388,7 @@ class System {
   }
 
   /**
-   * Others' requests go into the features, and what is usual comes off, as far as others are unsure. Answers what is
+   * Others' requests go into the features, and what is usual comes off, as far as others are unsure. Returns what is
    * left of the usual. `usualTime` is what a usual request counts, in the unit of the features.
    */
   #addOthers(usual: Float64Array, { others, seconds, span }: ServedInterval, usualTime: number): number {

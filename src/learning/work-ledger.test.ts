@@ -145,12 +145,14 @@ function quietOf(perSecond: number): number {
 }
 
 test("it is quiet when requests are missing that would have been there, and not because there never were many", () => {
-  // Of ten seconds the first three are waited for; at two a second twenty are missing in the end, which is too few.
+  // Of ten seconds the first three are waited for; at two per second twenty are missing in the end, which is too few.
   assert.equal(quietOf(100), 7)
   assert.equal(quietOf(2), 0)
 })
 
-/** Requests of others for each of ten that are sent from here a second, where the backend says that it answers so many. */
+/**
+ * Requests of others for each of ten that are sent from here per second, where the backend says that it serves so many.
+ */
 function othersOf(rps: number): number {
   const ledger = new WorkLedger(resourcesOf("rate"), 0)
   let found = NaN
@@ -163,7 +165,7 @@ function othersOf(rps: number): number {
   return found
 }
 
-test("a backend that says it answers more than it was sent from here has others' requests", () => {
+test("a backend that says it serves more than it was sent from here has others' requests", () => {
   assert.ok(Math.abs(othersOf(80) - 7) < 0.2, `${othersOf(80)}`)
   assert.equal(othersOf(11), 0, "windows differ by as much")
   assert.equal(othersOf(NaN), 0)

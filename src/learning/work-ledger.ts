@@ -9,7 +9,7 @@ import { widened } from "./widened.ts"
 const binMs = 1_000
 /** Seconds that are kept open for requests which have still to end. */
 const binsMax = 16
-/** Bins there are at most, if nobody closes any: clocks may stop, memory may not grow. */
+/** Bins there are at most, if none is closed: clocks may stop, memory may not grow. */
 const aheadMax = 2 * binsMax
 /** Requests that end within a stretch of time are taken to end at so many points of it. */
 const pointsPerBatch = 4
@@ -44,7 +44,7 @@ export interface Presence {
   readonly now: Float64Array
   /** As backends may have averaged it, in each of several ways (`averagingsCount`). */
   readonly averaged: readonly Float64Array[]
-  /** The mean a second over a longer time. */
+  /** The mean per second over a longer time. */
   readonly usual: Float64Array
 }
 
@@ -83,11 +83,11 @@ const usualSecondsMax = 120
 const rateMs = 60_000
 /** Others are there when the backend has more requests than were seen by this factor: windows and failures differ. */
 const othersMin = 1.15
-/** No backend answers more requests a second. */
+/** No backend serves more requests per second. */
 const rpsMax = 1e9
-/** Beyond it, nobody says how many requests there are. */
+/** Beyond it, it is not known how many requests there are. */
 const othersMax = 1_000
-/** Who reports per cent is still understood: all demands come out as much larger, which changes no choice. */
+/** A report in per cent is still understood: all demands come out as much larger, which changes no choice. */
 const rateUtilizationMax = 100
 /**
  * A second is quiet with less than this part of the usual requests, after so many seconds and usual durations, and so
@@ -112,7 +112,7 @@ interface Bin {
 }
 
 /**
- * Sixteen bins of a second. A request that ended at t after T counts in each bin by the part of [t − T, t] that lies
+ * Sixteen bins of one second. A request that ended at t after T counts in each bin by the part of [t − T, t] that lies
  * in it: exact when it is worked on evenly, and never out by more than one request at either end. One that took longer
  * than the bins reach back is spread over those there are.
  *
@@ -201,7 +201,7 @@ export class WorkLedger {
     this.#rates.ended(count, now)
   }
 
-  /** The backend says how many requests it answers a second, whoever sent them. NaN is not said. */
+  /** The backend says how many requests it serves per second, whichever balancer sent them. NaN is not said. */
   answers(rps: number, weight: number, now: Millis): void {
     if (rps >= 0 && rps < rpsMax) this.#rates.answers(rps, weight, now)
   }
@@ -357,7 +357,7 @@ class RatesSeen {
     this.#saidAt = now
   }
 
-  /** Attempts a second, as seen here; NaN before the first. */
+  /** Attempts per second, as seen here; NaN before the first. */
   get seen(): number {
     return this.#count / this.#seconds
   }

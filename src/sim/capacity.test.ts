@@ -35,7 +35,7 @@ test("one sharing backend keeps its objective up to the load that theory says", 
   )
 })
 
-test("price carries 0.97 of the bound on three types, and who is blind to classes does not pass the ceiling", () => {
+test("price carries 0.97 of the bound on three types, and a policy that is blind to classes does not pass the ceiling", () => {
   const found = capacityOf({
     scenario: threeTypes,
     bounds: { thetaStar: threeTypesThetaStar, classBlindCeiling: 4 / 7 },
@@ -49,7 +49,7 @@ test("price carries 0.97 of the bound on three types, and who is blind to classe
   assert.ok(share("least-connections") <= 4 / 7 && share("least-connections") > 0.47)
 })
 
-test("a fleet that answers nothing but errors carries nothing", () => {
+test("a fleet that responds with nothing but errors carries nothing", () => {
   const failing = scenario({
     faults: [{ backend: "b-1", atMs: 0, forMs: undefined, kind: "fast-failures", part: 0.02 }],
     requests: 2_000,
@@ -89,7 +89,7 @@ test("it matters where a request is alone: on the fastest for it, or where θ* s
       kind([], { name: "b", share: 0.5, demand: { r1: constant } }),
     ],
   })
-  // The class b takes a second in any case, so the p99 is a second, unless some of a are on the slow one.
+  // The class b takes one second in any case, so the p99 is one second, unless some of a are on the slow one.
   assert.ok(Math.abs(unloadedP99(two) - 1_000) < 8)
   const mixed = [
     [0.5, 0.5],

@@ -17,13 +17,13 @@ export interface CapacityInput {
   readonly policies: readonly (PolicySpec | PolicyFactory)[]
   /** The scenario's own when absent. */
   readonly balancers?: number | undefined
-  /** How many runs of luck; 5 when absent. The first has seed 1, or `firstSeed`. */
+  /** How many seeds; 5 when absent. The first has seed 1, or `firstSeed`. */
   readonly seeds?: number | undefined
   readonly firstSeed?: number | undefined
   /** The share is off by at most this; 0.005 when absent. */
   readonly resolution?: number | undefined
   readonly requests?: number | undefined
-  /** Told after each run, for whoever waits. */
+  /** Called after each run, to show progress. */
   readonly onRun?: ((policy: string, seed: number, load: number, passes: boolean) => void) | undefined
 }
 
@@ -33,8 +33,9 @@ export interface CapacityInput {
  *
  * A run passes when the 99th percentile of its latencies is at most twice the unloaded one, where a failed request
  * counts as one that took for ever, and when it has reached a steady state: a queue that still grows would pass no
- * longer run. Shares are sought from 0 to 1, since nobody carries more than θ* for long. With one seed the interval is
- * all of that. The cost is log2(1 / resolution) runs a seed and policy; a run that cannot pass any more ends early.
+ * longer run. Shares are sought from 0 to 1, since no policy carries more than θ* for long. With one seed the interval
+ * is all of that. The cost is log2(1 / resolution) runs per seed and policy; a run that cannot pass any more ends
+ * early.
  *
  * @throws RangeError as `runScenario`; Error when requests cannot be served at all where they are meant to be.
  */

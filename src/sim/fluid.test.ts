@@ -87,7 +87,7 @@ const fleets = {
 const near = (actual: number, expected: number, tolerance: number, what: string): void =>
   assert.ok(Math.abs(actual - expected) <= tolerance, `${what}: ${actual}, not ${expected}`)
 
-test("the ceilings of those who do not see the kind of a request are as known for the four fleets", async () => {
+test("the ceilings of policies that do not see the kind of a request are as known for the four fleets", async () => {
   for (const [name, ceiling] of [
     ["three types", 0.57],
     ["mild", 0.78],
@@ -99,7 +99,7 @@ test("the ceilings of those who do not see the kind of a request are as known fo
 })
 
 test("equal turns are bound by the smallest backend for the mix", async () => {
-  // Of the mix a request needs 0.54 of either; the smallest backends have 2 of one: 30 · 2 / 0.54 a second.
+  // Of the mix a request needs 0.54 of either; the smallest backends have 2 of one: 30 · 2 / 0.54 per second.
   const { thetaStar, roundRobinCeiling } = await fluidBounds(fleets["three types"])
   near(roundRobinCeiling * thetaStar, 60 / 0.54, 1e-6, "three types")
   near((await fluidBounds(fleets.equal)).roundRobinCeiling, 1, 1e-9, "equal")
@@ -165,7 +165,7 @@ test("units do not matter: bytes may stand beside CPU seconds", async () => {
 })
 
 test("space is held for the work at the speed of a lane, and for the hold", async () => {
-  // 1 unit of work at a lane of 0.5 takes 2 s, then 3 s of hold: 5 s with 2 of 20 units held. That is 2 a second; the
+  // 1 unit of work at a lane of 0.5 takes 2 s, then 3 s of hold: 5 s with 2 of 20 units held. That is 2 per second; the
   // rate alone would allow 100.
   const resources = resourcesOf("rate", "space")
   const fleet = [group("a", 1, { r0: 100, r1: 20 }, { lane: { r0: 0.5 } })]
@@ -177,7 +177,7 @@ test("space is held for the work at the speed of a lane, and for the hold", asyn
   assert.equal(prices[0]!["r0"], 0)
 })
 
-test("a group without a resource gets nobody who needs it", async () => {
+test("a group without a resource gets no request that needs it", async () => {
   const fleet = [group("c", 1, of(10, 0)), group("s", 1, of(10, 10))]
   const { thetaStar, shares } = await fluidBounds(
     scenario(fleet, [requests("c", 0.5, of(1, 0)), requests("s", 0.5, of(1, 1))]),

@@ -1,5 +1,6 @@
 /**
- * What a fleet can carry at most, whoever balances it: the fluid bound θ*, and the ceilings of those who do not look.
+ * What a fleet can carry at most, whichever policy balances it: the fluid bound θ*, and the ceilings of policies that
+ * do not look at requests.
  *
  * Requests are taken as streams that can be split at will. Per group of backends and resource, work may not arrive
  * faster than the group can do it, and what is held (Little's law: arrivals times time held) may not pass what there
@@ -22,7 +23,7 @@ export interface FluidProblem {
   readonly counts: readonly number[]
   /** By group and resource: what one backend has. */
   readonly capacity: readonly (readonly number[])[]
-  /** By class, group and resource: what one request a second takes of the capacity there. */
+  /** By class, group and resource: what one request per second takes of the capacity there. */
   readonly use: readonly (readonly (readonly number[])[])[]
 }
 
@@ -94,7 +95,7 @@ function fluidProblem(scenario: Scenario): FluidProblem {
   }
 }
 
-/** What one such request a second takes of a backend of this group, on average. */
+/** What one such request per second takes of a backend of this group, on average. */
 export function useOf(
   resources: ResourceTable,
   group: BackendGroup,
@@ -112,7 +113,7 @@ export function useOf(
   })
 }
 
-/** By group: requests a second that one backend can take when it gets the mix of all. */
+/** By group: requests per second that one backend can take when it gets the mix of all. */
 function blindRates({ parts, capacity, use }: FluidProblem): number[] {
   return capacity.map((amounts, g) =>
     amounts.reduce((least, amount, r) => {

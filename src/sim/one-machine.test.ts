@@ -69,7 +69,7 @@ test("a fleet that is gone for good ends no request", async () => {
   const joinsLate = { ...single, warmUp: 0, backends: [group({ capacity: { r0: 4 }, joinsAtMs: 5_000 })] }
 
   assert.equal((await oneMachine({ ...single, faults: [gone] }, 0.5)).p99Served, Infinity)
-  // Who came in the first five seconds waited for it, and got through.
+  // A request that came in the first five seconds waited for it, and got through.
   const { p99Served } = await oneMachine(joinsLate, 0.5)
   assert.ok(p99Served > 1_000 && p99Served < Infinity, `${p99Served}`)
 })

@@ -31,11 +31,11 @@ export type OneMachineResult = Pick<RunResult, "p99Served" | "isSteady">
  * How requests fare when the fleet is one machine that shares its time among all that it has.
  *
  * The prices of the linear program say what a unit of each resource is worth. A request is worth as much as it takes
- * where that is cheapest for it, and what the backends that are there can do is worth so much a second. No policy can
+ * where that is cheapest for it, and what the backends that are there can do is worth so much per second. No policy can
  * clear the work that has come in faster than that (the prices are a feasible point of the dual, whatever is there).
  * Requests go on as fast as alone where θ* sends their class, and all slower by one factor while they are too many.
  *
- * It is not a bound: who serves in another order can be late for fewer. Errors that backends answer are not counted,
+ * It is not a bound: a policy that serves in another order can be late for fewer. Errors of backends are not counted,
  * nor is it what spaces make of it when requests are slow.
  *
  * @see Harrison, "Brownian models of open processing networks: canonical representation of workload", Annals of Applied
@@ -184,7 +184,7 @@ function supplyOf(
   return stretches
 }
 
-/** What a backend can do a second. */
+/** What a backend can do per second. */
 function rateOf(
   { capacity, groupIndex }: FleetBackend,
   { condition, isThere }: BackendState,

@@ -44,7 +44,7 @@ export interface RehearsalPlan {
   readonly policies: readonly Contestant[]
   /** Shares of θ*; the scenario's own when absent, none of them when empty. */
   readonly loads?: readonly number[] | undefined
-  /** How many runs of luck to look for capacities with; they are not looked for when absent. */
+  /** With how many seeds capacities are looked for; they are not looked for when absent. */
   readonly capacitySeeds?: number | undefined
   /** The scenario's own when absent. */
   readonly balancers?: number | undefined
@@ -124,7 +124,7 @@ function capacitiesOf(
 }
 
 /**
- * A row of the table of policies, or one of somebody's own, ready to take part.
+ * A row of the table of policies, or one of the user's own, ready to take part.
  *
  * @param given its parameters; it is named after those too, since one policy may take part with several values.
  * @returns what is wrong with a parameter, if anything is.

@@ -24,7 +24,7 @@ export function isSteadyAt(activeMidway: number, activeAtEnd: number, arrived: n
   return activeAtEnd - activeMidway <= growthMax * arrived + 4 * Math.sqrt(2 * activeMidway)
 }
 
-/** A policy that is in no table: somebody's own. */
+/** A policy that is in no table: the user's own. */
 export interface PolicyFactory {
   readonly name: string
   readonly make: (context: Omit<PolicyContext, "parameters">) => Policy
@@ -35,7 +35,7 @@ export interface RunInput {
   readonly policy: PolicySpec | PolicyFactory
   /** Rate of arrivals as a share of θ*, > 0. */
   readonly load: number
-  /** θ*, requests a second. */
+  /** θ*, requests per second. */
   readonly thetaStar: number
   readonly seed: number
   /** The scenario's own when absent. */

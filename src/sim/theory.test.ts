@@ -11,7 +11,7 @@ import type { Scenario } from "./scenario/scenario.ts"
 
 const roundRobin = plainPolicy("round-robin")
 
-/** The scenario at this rate, requests a second, once a seed. */
+/** The scenario at this rate, requests per second, once per seed. */
 function runs(
   rehearsed: Scenario,
   rate: number,
@@ -65,7 +65,7 @@ test("one sharing backend: the slowdown is the same for small and large requests
   isAbout(found, ({ classes }) => classes[1]!.mean / 1_000, 11)
 })
 
-/** Erlang's C: the part that has to wait of Poisson arrivals at `offered` work a second before `servers`. */
+/** Erlang's C: the part that has to wait of Poisson arrivals at `offered` work per second before `servers`. */
 function erlangC(servers: number, offered: number): number {
   // The blocking of Erlang's B by its recursion, then C from B.
   let blocking = 1

@@ -1,4 +1,4 @@
-/** Cold: how long requests take when nobody else is there. */
+/** Cold: how long requests take when no other request is there. */
 import type { Millis } from "../core/clock.ts"
 import { Histogram } from "../metrics/histogram.ts"
 import { ArrivalProcess, streamOf } from "./engine/arrivals.ts"
@@ -12,10 +12,10 @@ const draws = 300_000
  * The 99th percentile of the time that requests of this scenario take alone, in milliseconds: their own work at the
  * speed of one backend, and their hold.
  *
- * Backends differ, so it matters where a request is alone. With `shares` (one row a class, one column a group of
+ * Backends differ, so it matters where a request is alone. With `shares` (one row per class, one column per group of
  * backends, as `FluidBounds.shares`) each is drawn where θ* sends its class: what remains of the time at full load when
- * nobody is in the way, whichever policy is measured. Without, each is on the backend that is fastest for it. Sizes are
- * drawn, always the same ones for one scenario; the requests of a trace are taken as they are.
+ * no other request is in the way, whichever policy is measured. Without, each is on the backend that is fastest for it.
+ * Sizes are drawn, always the same ones for one scenario; the requests of a trace are taken as they are.
  *
  * Infinity when more than 1 in 100 would go where they cannot be served.
  */
@@ -40,7 +40,7 @@ export function unloadedP99(scenario: Scenario, shares?: readonly (readonly numb
   return times.quantile(0.99, never)
 }
 
-/** Whom `u`, from 0 to 1, means, of those with these shares. */
+/** The one of those with these shares that `u`, from 0 to 1, falls on. */
 export function drawnFrom(row: readonly number[], u: number): number {
   let sum = 0
   for (const [group, share] of row.entries()) {

@@ -32,6 +32,6 @@ test("too many shapes are rounded until they are few, and no further from their 
   for (const sum of sums) assert.ok(Math.abs(sum - 1) < 1e-9)
 })
 
-test("of nobody there are no kinds", () => {
+test("without backends there are no kinds", () => {
   assert.equal(kindsOf([], 2, 128).count, 0)
 })

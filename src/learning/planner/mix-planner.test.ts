@@ -72,7 +72,7 @@ test("the first plan for three types of backend is within 1 % of the bound by li
   assert.ok(100 / worst >= 0.99 * thetaStar, `${100 / worst} of ${thetaStar}`)
 })
 
-test("nothing is planned of nobody, for nobody, or while nothing is learned", () => {
+test("nothing is planned without backends, without routes, or while nothing is learned", () => {
   const planner = new MixPlanner(rates)
   assert.equal(planner.plan([], routes), undefined)
   assert.equal(planner.plan(ofCapacity([1, 1]), []), undefined)

@@ -86,7 +86,7 @@ export class MixPlanner {
     for (const [column, id] of mix.backends.entries()) this.#columns.set(id, column)
   }
 
-  /** The last shares by kind. Who is new gets what its like have on average, or what its size is worth. */
+  /** The last shares by kind. A new member gets what those like it have on average, or what its size is worth. */
   #warmStart(
     members: readonly PlannedMember[],
     routes: readonly RouteKnowledge[],
@@ -127,7 +127,7 @@ function sizedByPenalty(
   return capacities.map((capacity, i) => ({ capacity: capacity.map((amount) => amount / relative[i]!) }))
 }
 
-/** What a request a second takes of each resource: its work, or what it holds times how long. */
+/** What one request per second takes of each resource: its work, or what it holds times how long. */
 function useOf(
   resources: ResourceTable,
   routes: readonly RouteKnowledge[],

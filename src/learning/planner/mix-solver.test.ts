@@ -187,7 +187,7 @@ test("a route without requests goes where the others leave most", () => {
   assert.deepEqual(
     silent.shares,
     solve({ ...problem, rates: f(1, 1) }).shares,
-    "nobody's requests count as equal",
+    "routes without requests count as equal",
   )
 })
 
@@ -207,14 +207,14 @@ test("a start near the end ends sooner, and a useless start does no harm", () =>
   assert.ok(cornered.worst <= cornered.bound * 1.01)
 })
 
-test("nothing to do, and nobody to do it", () => {
+test("nothing to do, and no backend to do it", () => {
   assert.deepEqual(solve({ resources: 2, rates: f(1, 1), use: f(1, 1, 1, 1), capacity: f() }).shares, f())
   assert.deepEqual(solve({ resources: 2, rates: f(), use: f(), capacity: f(1, 1) }).shares, f())
   assert.deepEqual(
     solve({ resources: 2, rates: f(1), use: f(0, 0), capacity: f(1, 1, 3, 3) }).shares,
     f(0.25, 0.75),
   )
-  // Nobody has any of what it needs.
+  // No backend has any of what it needs.
   assert.deepEqual(
     solve({ resources: 2, rates: f(1), use: f(0, 1), capacity: f(1, 0, 3, 0) }).shares,
     f(0.25, 0.75),

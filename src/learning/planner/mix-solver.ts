@@ -6,9 +6,11 @@
 /** Matrices row by row. Amounts are finite and ≥ 0, in any units. */
 export interface MixProblem {
   readonly resources: number
-  /** Requests a second, by route. Only their proportions matter for the shares. When all are 0 they count as equal. */
+  /**
+   * Requests per second, by route. Only their proportions matter for the shares. When all are 0 they count as equal.
+   */
   readonly rates: Float64Array
-  /** By route and resource: what one request a second takes. */
+  /** By route and resource: what one request per second takes. */
   readonly use: Float64Array
   /** By kind of backend and resource: what there is of it. */
   readonly capacity: Float64Array
@@ -73,7 +75,7 @@ class Descent {
   readonly #rates: Float64Array
   /** Capacity over the fleet's total of the resource: the weight of its price. */
   readonly #weight: Float64Array
-  /** Use over the fleet's total: what a request a second takes of the whole fleet. */
+  /** Use over the fleet's total: what one request per second takes of the whole fleet. */
   readonly #use: Float64Array
   /** Which routes have a choice that matters. */
   readonly #counts: Uint8Array
@@ -118,7 +120,7 @@ class Descent {
     for (let route = 0; route < routes; route++) this.#start(route, from)
   }
 
-  /** Who can serve this route, and its first shares. */
+  /** The backends that can serve this route, and its first shares. */
   #start(route: number, from: Float64Array | undefined): void {
     const resources = this.#resources
     const row = route * this.#kinds
@@ -261,7 +263,7 @@ class Descent {
     return worth
   }
 
-  /** What a request costs where. Returns what all cost a second where they are cheapest, and where they are now. */
+  /** What a request costs where. Returns what all cost per second where they are cheapest, and where they are now. */
   #costs(): readonly [least: number, mean: number] {
     const resources = this.#resources
     let leastOfAll = 0

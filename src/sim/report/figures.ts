@@ -44,7 +44,7 @@ export function latencyFigure(rehearsal: Rehearsal): Figure {
   const y: Axis = {
     label: "p99 of latency",
     min: least / 1.4,
-    // Far above what anybody would accept it does not matter how far.
+    // Far above any acceptable value it does not matter how far.
     max: Math.max(least * 4, Math.min(most * 1.2, least * farMax)),
     scale: "log",
     format: tickDuration,
@@ -72,8 +72,8 @@ export function latencyFigure(rehearsal: Rehearsal): Figure {
     }),
     caption:
       "The 99th percentile of latency against load, which is a share of θ*, the most that any policy can carry. " +
-      "Right of the class-blind ceiling nobody is stable who does not look at what a request needs: what is shown of " +
-      "them there grows with the length of the run. A line that leaves the plot has left what is bearable.",
+      "Right of the class-blind ceiling no policy is stable that does not look at what a request needs: what is shown of " +
+      "these there grows with the length of the run. A line that leaves the plot is far beyond any acceptable latency.",
   }
 }
 

@@ -10,20 +10,20 @@ export interface Rehearsal {
   readonly unloadedP99: Millis
   readonly balancers: number
   readonly seed: number
-  /** Names in the order in which they were asked for; those of whom there are results. */
+  /** Names in the order in which they were asked for; those of which there are results. */
   readonly policies: readonly RehearsedPolicy[]
   readonly runs: readonly RunResult[]
   /** Where it was looked for: the largest load within the objective. */
   readonly capacity: FleetCapacity | undefined
 }
 
-/** Where a rehearsal comes from: what a report says so that anybody can repeat it. */
+/** Where a rehearsal comes from: what a report says so that it can be repeated. */
 export interface Provenance {
   /** Figures are the same again only with the same. */
   readonly versions: { readonly linebacker: string; readonly node: string }
   /** The command line that yields it again. */
   readonly command: string
-  /** Who could not take part, and why. */
+  /** Policies that could not take part, and why. */
   readonly excluded: readonly { readonly policy: string; readonly reason: string }[]
 }
 

@@ -66,11 +66,11 @@ function facts(rehearsal: Rehearsal): string {
   const { scenario, bounds, balancers, seed } = rehearsal
   const backends = scenario.backends.reduce((sum, { count }) => sum + count, 0)
   const tiles: readonly (readonly [string, string, string])[] = [
-    ["θ*", `${rate(bounds.thetaStar)}/s`, "requests a second that any policy can carry at most"],
+    ["θ*", `${rate(bounds.thetaStar)}/s`, "requests per second that any policy can carry at most"],
     [
       "class-blind ceiling",
       bounds.classBlindCeiling.toFixed(2),
-      "of θ*, for whoever does not look at the request",
+      "of θ*, for policies that do not look at the request",
     ],
     ["fleet", String(backends), `backends in ${plural(scenario.backends.length, "group")}`],
     ["balancers", String(balancers), balancers === 1 ? "sees everything" : "that exchange nothing"],
@@ -94,8 +94,8 @@ function verdict(rehearsal: Rehearsal): string {
   const ceiling = bounds.classBlindCeiling
   sentences.push(
     ceiling < 0.995
-      ? `Whoever sends every backend the same mix of requests is overloaded from ${ceiling.toFixed(2)} of θ* on; there is up to ${(1 / ceiling).toFixed(2)} times as much to gain here by looking at what requests need.`
-      : "Here nobody can carry more by looking at what requests need: what can be gained is delay.",
+      ? `A policy that sends every backend the same mix of requests is overloaded from ${ceiling.toFixed(2)} of θ* on; there is up to ${(1 / ceiling).toFixed(2)} times as much to gain here by looking at what requests need.`
+      : "Here no policy can carry more by looking at what requests need; it can only reduce delay.",
   )
   const best = Object.entries(capacity?.policies ?? {}).sort(([, a], [, b]) => b.share - a.share)[0]
   if (best !== undefined) {
@@ -225,14 +225,14 @@ function fleetTable({ scenario, bounds }: Rehearsal): string {
     (name) => `<th scope="col">${escapeXml(name)}</th><th scope="col">one more brings</th>`,
   )
   return `<section><h2>The fleet, and what more of it would bring</h2>
-<p>What one more unit of a resource in a group would add to θ*, requests a second: where to buy next. Idle is what is left over at the bound.</p>
+<p>What one more unit of a resource in a group would add to θ*, requests per second: where to buy next. Idle is what is left over at the bound.</p>
 <div class="wide"><table><thead><tr><th scope="col">group</th><th scope="col">count</th>${head.join("")}</tr></thead><tbody>${rows.join("\n")}</tbody></table></div>${more}</section>`
 }
 
 function excluded({ excluded }: Provenance): string {
   if (excluded.length === 0) return ""
   const items = excluded.map(({ policy, reason }) => `<li>${escapeXml(policy)}: ${escapeXml(reason)}</li>`)
-  return `<section><h2>Who did not take part</h2><ul>${items.join("")}</ul></section>`
+  return `<section><h2>Policies that did not take part</h2><ul>${items.join("")}</ul></section>`
 }
 
 const pageCss = `

@@ -4,15 +4,17 @@ import type { NamedAmounts } from "../../core/resources.ts"
 
 /** The bounds of a scenario that follow from its numbers alone. */
 export interface FluidBounds {
-  /** θ*: the most requests a second that any policy can carry, by linear program. */
+  /** θ*: the most requests per second that any policy can carry, by linear program. */
   readonly thetaStar: number
-  /** What no policy can pass whose choice does not see the kind of request, as a share of θ*. */
+  /** What no policy can pass if its choice does not see the kind of request, as a share of θ*. */
   readonly classBlindCeiling: number
   /** The same for equal turns, whatever a backend's size. */
   readonly roundRobinCeiling: number
   /** Where the classes' requests go at θ*: one row a class, one column a group of backends, rows sum to 1. */
   readonly shares: readonly (readonly number[])[]
-  /** By group of backends and resource: what one more unit of capacity a second would add to θ*, requests a second. */
+  /**
+   * By group of backends and resource: what one more unit of capacity per second would add to θ*, requests per second.
+   */
   readonly prices: readonly NamedAmounts[]
 }
 

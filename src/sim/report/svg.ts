@@ -36,7 +36,7 @@ export interface Mark {
 }
 
 export interface LinePlot {
-  /** What the figure shows, for those who cannot see it. */
+  /** What the figure shows, for readers that cannot see it. */
   readonly title: string
   readonly x: Axis
   readonly y: Axis

@@ -24,7 +24,7 @@ export function isBuiltInName(text: string): text is BuiltInName {
   return (builtInNames as readonly string[]).includes(text)
 }
 
-/** Where the file lies. The room reads no files: whoever calls does. */
+/** Where the file lies. This room reads no files; the caller does. */
 export function builtInUrl(name: BuiltInName): URL {
   return new URL(`../scenarios/${name}.yaml`, import.meta.url)
 }

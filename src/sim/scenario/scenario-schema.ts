@@ -101,7 +101,7 @@ const lasting = span(1, day)
 const group = mapping({
   count: integer(1, backendsMax, 1).describe("How many there are."),
   capacity: amounts.describe(
-    "What one of them has and registers: units a second of a rate, units of a space.",
+    "What one of them has and registers: units per second of a rate, units of a space.",
   ),
   actual: amounts.optional().describe("What it really has, where that is something else."),
   weight: positive.default(1).describe("Its weight, for the policies that take weights."),
@@ -110,7 +110,7 @@ const group = mapping({
   discipline: oneOf(["sharing", "fifo"], "sharing").describe(
     "How a rate is served: to all at once in equal parts, or one request a lane in order of arrival.",
   ),
-  lane: lanes.optional().describe("The most of a rate that one request can use, units a second: one core."),
+  lane: lanes.optional().describe("The most of a rate that one request can use, units per second: one core."),
   joins: at.describe("When it announces itself."),
   leaves: lasting.optional().describe("When it leaves, its requests finished; never when absent."),
 })
@@ -157,7 +157,7 @@ const common = {
     .union([z.string(), listOf(z.string(), "backends", backendsMax)], {
       error: "the name of a backend like compute-1, or a list of them",
     })
-    .describe("Whose; a list for several."),
+    .describe("The backend that it happens to, or a list of several."),
   at: at.describe("When it begins."),
   for: lasting.optional().describe("How long it lasts; to the end when absent."),
 }

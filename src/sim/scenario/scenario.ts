@@ -17,7 +17,7 @@ export interface Scenario {
   readonly knowledge: {
     /** `learned`: nothing at first; `known`: the true means of the classes; `declared`: each request says its own. */
     readonly demand: "learned" | "known" | "declared"
-    /** What backends tell: the cost of each request, only their utilization, or nothing but answers. */
+    /** What backends tell: the cost of each request, only their utilization, or nothing but responses. */
     readonly reports: "costs" | "utilization" | "none"
     /** How often a backend reports its utilization. */
     readonly reportEveryMs: Millis
@@ -37,7 +37,7 @@ export interface BackendGroup {
   /** Backends are named after it: `compute-1`, `compute-2`, … */
   readonly name: string
   readonly count: number
-  /** What one of them has, and registers: units a second of a rate, units of a space. */
+  /** What one of them has, and registers: units per second of a rate, units of a space. */
   readonly capacity: NamedAmounts
   /** What it really has where it registers something else. */
   readonly actual: NamedAmounts | undefined
@@ -46,7 +46,7 @@ export interface BackendGroup {
   readonly tier: number
   /** How a rate resource serves: all at once in equal parts, or one request a lane in order of arrival. */
   readonly discipline: "sharing" | "fifo"
-  /** The most of each rate resource that one request can use, units a second: the speed of one core. */
+  /** The most of each rate resource that one request can use, units per second: the speed of one core. */
   readonly lane: NamedAmounts
   /** When it announces itself and when it leaves (draining), ms from the start; 0 and never as a rule. */
   readonly joinsAtMs: Millis
@@ -123,14 +123,14 @@ export type Fault = {
   | { /** Works at this part of its speed. */ readonly kind: "slow"; readonly factor: number }
   | { /** Crashes and comes back, this often. */ readonly kind: "flapping"; readonly everyMs: Millis }
   | {
-      /** Somebody else uses this part of this resource. */ readonly kind: "noisy-neighbour"
+      /** Another program uses this part of this resource. */ readonly kind: "noisy-neighbour"
       readonly resource: string
       readonly part: number
     }
   | { /** Reports this many times the truth. */ readonly kind: "lying-reports"; readonly factor: number }
   | { /** Goes on to report what it reported when this began. */ readonly kind: "stale-reports" }
   | {
-      /** Answers this part of its requests with an error at once, without working. */ readonly kind: "fast-failures"
+      /** Responds to this part of its requests with an error at once, without working. */ readonly kind: "fast-failures"
       readonly part: number
     }
 )

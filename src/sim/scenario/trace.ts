@@ -47,7 +47,7 @@ export interface Machine {
 
 export type Trace = RequestTrace | MachineTrace
 
-/** Takes the rows of one kind of file; answers what is wrong with one, if anything. */
+/** Takes the rows of one kind of file; returns what is wrong with one, if anything. */
 interface RowReader {
   row(fields: readonly string[]): Wrong | undefined
   end(): Trace

@@ -7,7 +7,7 @@ import { average } from "../sample.ts"
 import type { BackendGroup, RequestClass, Scenario, TracedRequest } from "./scenario.ts"
 import type { MachineTrace, RequestTrace, Trace } from "./trace.ts"
 
-/** How long one token of an answer takes, ms: what mixed accelerators do for a model of middle size. */
+/** How long one token of the output takes, ms: what mixed accelerators do for a model of middle size. */
 const tokenMsDefault = 25
 
 /** What of a machine stands for which resource. */
@@ -35,9 +35,9 @@ export function withTraces(
 }
 
 /**
- * Plays recorded requests to a language model on the scenario's fleet, one class a file. The prompt's tokens are work
- * of the first rate resource; prompt and answer are held of the first space resource until the answer is out, which
- * takes `tokenMsDefault` a token.
+ * Plays recorded requests to a language model on the scenario's fleet, one class per file. The prompt's tokens are work
+ * of the first rate resource. Prompt and output are held of the first space resource until the last token is out, which
+ * takes `tokenMsDefault` per token.
  */
 function withRequests(scenario: Scenario, traces: readonly RequestTrace[]): Result<Scenario, string> {
   const { resources } = scenario
