@@ -6,9 +6,11 @@ import { test } from "node:test"
 import * as fc from "fast-check"
 import { fail, ok } from "../core/result.ts"
 import type { ConfigFlags } from "./config-flags.ts"
-import { configBytesMax, loadConfig, readConfig, readTextFile } from "./config-file.ts"
+import { loadConfig, readConfig, readTextFile } from "./config-file.ts"
 import { formatProblem } from "../text/problem.ts"
 import type { Config } from "./config.ts"
+
+const configBytesMax = 1024 * 1024
 
 const policies = {
   auto: {},

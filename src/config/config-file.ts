@@ -29,7 +29,7 @@ export interface ConfigSource {
 }
 
 /** A larger configuration file, or file named in one, is refused, bytes. */
-export const configBytesMax: number = 1024 * 1024
+const configBytesMax = 1024 * 1024
 
 /** Reads a configuration. Problems are in the order of the file, those of flags last. */
 export function readConfig(source: ConfigSource): Result<Config, readonly ConfigProblem[]> {

@@ -52,7 +52,7 @@ export interface CheckerOptions {
 }
 
 /** Checks that run at one time; those beyond it are asked again a moment later. */
-export const concurrentMax = 256
+const concurrentMax = 256
 const crowdedMs = 100
 /** Of the head of an answer. */
 const headBytesMax = 16 * 1024

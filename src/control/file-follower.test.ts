@@ -5,7 +5,9 @@ import { join } from "node:path"
 import { test, type TestContext } from "node:test"
 import { HandTimers } from "../../test/support/hand-timers.ts"
 import { fileStamp } from "../net/file-stamp.ts"
-import { FileFollower, lookMs } from "./file-follower.ts"
+import { FileFollower } from "./file-follower.ts"
+
+const lookMs = 1_000
 
 test("a change is told once, when nothing has changed from one look to the next", () => {
   const world = new World({ a: "1", b: "1" })

@@ -2,7 +2,7 @@ import type { Millis } from "../core/clock.ts"
 import type { Timers } from "../system.ts"
 
 /** How often files are looked at. What has changed is read once it has stayed the same from one look to the next. */
-export const lookMs: Millis = 1_000
+const lookMs: Millis = 1_000
 
 export interface FollowedFiles {
   readonly paths: readonly string[]

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { fileURLToPath } from "node:url"
+import { noAffinity } from "../../test/support/relay.ts"
 import { fail } from "../core/result.ts"
 import { policies } from "../policies/index.ts"
-import { cookieDefault } from "../proxy/affinity.ts"
 import { loadConfig } from "../config/config-file.ts"
 import { parseConfig } from "../config/config-parse.ts"
 import type { Config } from "../config/config.ts"
@@ -24,7 +24,7 @@ const pools = [
 test("without pools and routes there is one group of all backends", () => {
   const { groups, routes, affinity } = routingOf(configOf({ policy: "price", choosing: { tiers: {} } }))
   assert.deepEqual(routes, [])
-  assert.deepEqual(affinity, { kind: "none", name: "", caching: "private", cookie: cookieDefault })
+  assert.deepEqual(affinity, noAffinity)
   assert.equal(groups.length, 1)
   assert.deepEqual(groups[0]!.choosing.policy, { name: "price", parameters: {} })
   assert.equal(groups[0]!.choosing.tiers?.overprovisioning, 1.4)

@@ -1,9 +1,13 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { crc32, crc32Byte, crc32End, crc32More, crc32Start, xxhash32 } from "./hash.ts"
+import { crc32Byte, crc32End, crc32More, crc32Start, xxhash32 } from "./hash.ts"
 
 function latin1(text: string): Uint8Array {
   return Uint8Array.from(text, (character) => character.charCodeAt(0))
+}
+
+function crc32(text: string | Uint8Array): number {
+  return crc32End(crc32More(crc32Start, text))
 }
 
 test("CRC-32 gives the catalogue's check value, however it is cut", () => {

@@ -29,11 +29,6 @@ export function crc32End(sum: number): number {
   return ~sum >>> 0
 }
 
-/** The checksum of the whole. */
-export function crc32(text: string | Uint8Array): number {
-  return crc32End(crc32More(crc32Start, text))
-}
-
 const prime1 = 0x9e3779b1
 const prime2 = 0x85ebca77
 const prime3 = 0xc2b2ae3d

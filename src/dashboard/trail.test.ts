@@ -1,6 +1,8 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { Trail, trailMs } from "./trail.ts"
+import { Trail } from "./trail.ts"
+
+const trailMs = 60_000
 
 function trail(...points: readonly (readonly [at: number, value: number])[]): Trail {
   const trail = new Trail()

@@ -1,5 +1,5 @@
 /** How far back a trail goes. */
-export const trailMs = 60_000
+const trailMs = 60_000
 
 /** The last minute of one number, to be drawn as a line. Time is the balancer's own, as each state carries it. */
 export class Trail {

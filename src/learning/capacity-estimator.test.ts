@@ -3,7 +3,10 @@ import { test } from "node:test"
 import { resourcesOf } from "../../test/support/backends.ts"
 import { parseBackendId } from "../core/backend.ts"
 import { seeded } from "../core/rng.ts"
-import { CapacityEstimator, correctionMax, correctionMin } from "./capacity-estimator.ts"
+import { CapacityEstimator } from "./capacity-estimator.ts"
+
+const correctionMax = 1.5
+const correctionMin = 0.25
 
 const ids = ["a", "b", "c", "d"].map((name) => parseBackendId(name)!)
 const registered = Float64Array.of(100)

@@ -5,8 +5,8 @@ import { median } from "../core/median.ts"
 import type { ResourceTable, ResourceVector } from "../core/resources.ts"
 
 /** Corrected capacity over registered capacity, at least and at most. */
-export const correctionMin = 0.25
-export const correctionMax = 1.5
+const correctionMin = 0.25
+const correctionMax = 1.5
 /** After its first report a backend's capacity stays as registered for so long, and again so long after its last. */
 const blackoutMs = 10_000
 const expiryMs = 180_000

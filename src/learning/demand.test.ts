@@ -3,7 +3,9 @@ import { suite, test } from "node:test"
 import * as fc from "fast-check"
 import { resourcesMax, resourcesDefault } from "../core/resources.ts"
 import { resourcesOf } from "../../test/support/backends.ts"
-import { parseDeclaredDemand, simulatedAmountMax, SimulatedDemand } from "./demand.ts"
+import { parseDeclaredDemand, SimulatedDemand } from "./demand.ts"
+
+const simulatedAmountMax = 10
 
 function drawn(demand: SimulatedDemand, n: number, resources = 2): number[] {
   const into = new Float64Array(resources)

@@ -3,7 +3,7 @@ import { amountMax, resourcesMax, type ResourceTable, type ResourceVector } from
 import { mix32, seeded } from "../core/rng.ts"
 
 /** Simulated amounts are whole numbers from 1 to this. */
-export const simulatedAmountMax = 10
+const simulatedAmountMax = 10
 
 /**
  * Demand drawn by lot, for demonstrations: every resource uniform on the whole numbers from 1 to 10.

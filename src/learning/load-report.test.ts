@@ -3,15 +3,11 @@ import { test } from "node:test"
 import * as fc from "fast-check"
 import type { LoadReport } from "../core/load-report.ts"
 import { namedOf, resourcesDefault, type ResourceTable } from "../core/resources.ts"
-import {
-  loadReport,
-  loadReportOf,
-  metricNameCharsMax,
-  namedMetricsMax,
-  parseLoadReport,
-  parseLoadReportBin,
-  reportCharsMax,
-} from "./load-report.ts"
+import { loadReport, loadReportOf, parseLoadReport } from "./load-report.ts"
+
+const metricNameCharsMax = 128
+const namedMetricsMax = 64
+const reportCharsMax = 16_384
 
 function tableOf(...names: readonly string[]): ResourceTable {
   return names.map((name) => ({ name, kind: "rate", resolution: 1 / 1024 }))
@@ -215,13 +211,13 @@ test("binary is read with and without padding and in both alphabets", () => {
   const text = Buffer.from(sample).toString("base64")
   for (const value of [text, text.replace(/=+$/, ""), Buffer.from(sample).toString("base64url")]) {
     assert.deepEqual(read(`BIN ${value}`), sampleSaid)
-    assert.deepEqual(said(parseLoadReportBin(value, resourcesDefault)), sampleSaid)
+    assert.deepEqual(said(loadReportOf(value, undefined, resourcesDefault)), sampleSaid)
   }
 })
 
 test("bytes known by heart are the message that they are", () => {
   // field 1, a double, 0.25 = 0x3fd0000000000000: written out by hand.
-  assert.deepEqual(said(parseLoadReportBin("CQAAAAAAANA/", resourcesDefault)), { cpu_utilization: 0.25 })
+  assert.deepEqual(said(loadReportOf("CQAAAAAAANA/", undefined, resourcesDefault)), { cpu_utilization: 0.25 })
 })
 
 test("fields that are unknown or of another type are skipped", () => {
@@ -233,7 +229,7 @@ test("fields that are unknown or of another type are skipped", () => {
     double(15, 3),
     double(7, 2),
   )
-  assert.deepEqual(said(parseLoadReportBin(Buffer.from(odd).toString("base64"), resourcesDefault)), {
+  assert.deepEqual(said(loadReportOf(Buffer.from(odd).toString("base64"), undefined, resourcesDefault)), {
     eps: 2,
   })
 })
@@ -248,7 +244,7 @@ test("a binary report that is cut anywhere but between fields is none", () => {
   for (let length = 1; length < sample.length; length++) {
     const cut = Buffer.from(sample.subarray(0, length)).toString("base64")
     assert.equal(
-      parseLoadReportBin(cut, resourcesDefault) !== undefined,
+      loadReportOf(cut, undefined, resourcesDefault) !== undefined,
       starts.has(length),
       `cut at ${length}`,
     )
@@ -313,7 +309,7 @@ test("hostile text and bytes never throw, and what they yield is finite and not 
       (text, format) => {
         for (const report of [
           parseLoadReport(format + text, resourcesDefault),
-          parseLoadReportBin(text, resourcesDefault),
+          loadReportOf(text, undefined, resourcesDefault),
         ]) {
           if (report === undefined) continue
           const { requestCost, utilization, namedMetrics, ...scalars } = report

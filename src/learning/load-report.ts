@@ -9,10 +9,10 @@ import { amountMax, type ResourceTable, type ResourceVector } from "../core/reso
 import { readOrcaMessage, type MapName, type ReportSink, type ScalarName } from "./orca-message.ts"
 
 /** Longer values are not read: no report worth reading is that long. */
-export const reportCharsMax = 16_384
+const reportCharsMax = 16_384
 /** Names under `named_metrics` that are kept, and their longest. */
-export const namedMetricsMax = 64
-export const metricNameCharsMax = 128
+const namedMetricsMax = 64
+const metricNameCharsMax = 128
 
 /** The resources that CPU and memory are, when the operator has named them as ORCA does. */
 const cpuNames: readonly string[] = ["cpu"]
@@ -58,7 +58,7 @@ export function parseLoadReport(value: string, resources: ResourceTable): LoadRe
 }
 
 /** The report in a value of `endpoint-load-metrics-bin`: base64 of a protobuf message, as gRPC writes it. */
-export function parseLoadReportBin(value: string, resources: ResourceTable): LoadReport | undefined {
+function parseLoadReportBin(value: string, resources: ResourceTable): LoadReport | undefined {
   if (value.length > reportCharsMax) return undefined
   const draft = new Draft(resources)
   return readOrcaMessage(value.trim(), draft) ? draft.report() : undefined

@@ -4,7 +4,9 @@ import { outcome } from "../../test/support/backends.ts"
 import { resourcesDefault } from "../core/resources.ts"
 import { seeded } from "../core/rng.ts"
 import { loadReport } from "./load-report.ts"
-import { cellCost, cellFields, cellStride, type ObservationBatch, Observer, samplesMax } from "./observer.ts"
+import { cellCost, cellFields, cellStride, type ObservationBatch, Observer } from "./observer.ts"
+
+const samplesMax = 64
 
 const resources = resourcesDefault
 

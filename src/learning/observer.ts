@@ -68,7 +68,7 @@ export function cellStride(resources: ResourceTable): number {
 export const cellCost: number = fieldCount
 
 /** Reported costs that are passed on one by one, of each route and interval. */
-export const samplesMax = 64
+const samplesMax = 64
 /** Pairs of backend and route in one interval; of those beyond, all routes count as route 0, or not at all. */
 const cellsMax = 16_384
 /** Routes with samples of their own: numbers beyond are counted in their cells and never sampled. */

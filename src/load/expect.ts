@@ -70,7 +70,7 @@ const metrics = {
 
 export type Metric = keyof typeof metrics
 
-export const metricNames: readonly Metric[] = Object.keys(metrics) as Metric[]
+const metricNames: readonly Metric[] = Object.keys(metrics) as Metric[]
 
 /** Reads expectations separated by commas; the error is a sentence that names the part that is wrong. */
 export function parseExpectations(text: string): Result<readonly Expectation[], string> {

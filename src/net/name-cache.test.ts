@@ -1,15 +1,13 @@
 import assert from "node:assert/strict"
 import { isIP } from "node:net"
 import { test } from "node:test"
-import {
-  answersWithout,
-  failureMs,
-  NameCache,
-  namesMax,
-  type Resolve,
-  slowMs,
-  staleMs,
-} from "./name-cache.ts"
+import { NameCache, type Resolve } from "./name-cache.ts"
+
+const answersWithout = 3
+const namesMax = 65_536
+const slowMs = 500
+const staleMs = 60_000
+const failureMs = 1_000
 
 const ttlMs = 5_000
 const keepMs = 3_600_000

@@ -46,18 +46,18 @@ interface Name {
 }
 
 /** A name that could not be resolved is not asked for again for so long; nor is any because of open connections. */
-export const failureMs = 1_000
+const failureMs = 1_000
 /** Addresses older than this are used only once it has turned out that none newer come soon. */
-export const staleMs = 60_000
+const staleMs = 60_000
 /** The system is slow when it has not responded for so long. */
-export const slowMs = 500
+const slowMs = 500
 /** Names that are remembered: as many as there can be backends. More are resolved too, but forgotten earlier. */
-export const namesMax = 65_536
+const namesMax = 65_536
 /**
  * An address has left its name when it was missing so many times in a row: servers with many addresses for a name
  * may give some of them at a time, in turn.
  */
-export const answersWithout = 3
+const answersWithout = 3
 
 export class NameCache {
   readonly #options: NameCacheOptions

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { HandTimers } from "../../test/support/hand-timers.ts"
-import { familyGraceMs, NameResolver, type NameSystem, type Query } from "./name-resolver.ts"
+import { NameResolver, type NameSystem, type Query } from "./name-resolver.ts"
 import { parseHosts, parseResolvConf } from "./system-names.ts"
+
+const familyGraceMs = 250
 
 test("a name in the hosts file is found without asking a server, also with a dot behind it", () => {
   const world = new World({ hosts: () => parseHosts("10.0.0.1 app.internal\n") })

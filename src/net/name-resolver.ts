@@ -34,7 +34,7 @@ const attemptsDefault = 2
  * When one family's addresses are there, the other's have this long (RFC 8305 3 has 50 ms for a browser; what is found
  * here is kept for a while, and some servers never respond for IPv6).
  */
-export const familyGraceMs: Millis = 250
+const familyGraceMs: Millis = 250
 
 /** One question for one family. */
 export type Query = (

@@ -2,13 +2,9 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import * as fc from "fast-check"
 import { crc32c } from "../core/crc32c.ts"
-import {
-  proxyBinaryBytesMax,
-  type ProxyAddress,
-  type ProxyHeader,
-  readProxyHeader,
-  writeProxyHeader,
-} from "./proxy-protocol.ts"
+import { type ProxyAddress, type ProxyHeader, readProxyHeader, writeProxyHeader } from "./proxy-protocol.ts"
+
+const proxyBinaryBytesMax = 4_096
 
 const latin1 = (text: string): Buffer => Buffer.from(text, "latin1")
 const signature = latin1("\r\n\r\n\0\r\nQUIT\n")

@@ -11,7 +11,7 @@ import { ipBytes, ipText } from "../core/ip-bytes.ts"
 /** The longest line of version 1, CR LF included (2.1). */
 const proxyLineBytesMax = 107
 /** The longest header of version 2 that is taken; the protocol itself would allow 65,551 bytes. */
-export const proxyBinaryBytesMax = 4_096
+const proxyBinaryBytesMax = 4_096
 
 /** One end of the connection that is proxied: an IP address, or the path of a Unix socket (latin1: one char a byte). */
 export type ProxyAddress = Endpoint | { readonly path: string }

@@ -10,7 +10,7 @@ import type { Millis } from "../core/clock.ts"
 import type { Timers } from "../system.ts"
 
 /** The Connection Attempt Delay that RFC 8305 5 recommends. */
-export const attemptDelayMs: Millis = 250
+const attemptDelayMs: Millis = 250
 
 export interface Race {
   /** In the order in which they are tried; at least one. */

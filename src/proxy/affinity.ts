@@ -55,16 +55,6 @@ export class Bindings {
   }
 }
 
-/** What a cookie is where nothing is configured. */
-export const cookieDefault: CookieOptions = {
-  sameSite: "Lax",
-  secure: false,
-  partitioned: false,
-  maxAgeSeconds: 0,
-  domain: "",
-  path: "/",
-}
-
 /**
  * The field lines that bind a client to a backend. The cookie is not readable by scripts. Set-Cookie keeps no cache
  * from storing a response (RFC 9111 7.3), and a shared one would bind all clients to the backend of the one that asked

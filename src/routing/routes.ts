@@ -30,7 +30,7 @@ export interface RouteList {
   readonly learned: readonly string[]
 }
 
-export const noRoutes: RouteList = { version: 0, rules: [], learned: [] }
+const noRoutes: RouteList = { version: 0, rules: [], learned: [] }
 
 /** How many routes are learned beside the rules. */
 export const learnedRoutesDefault = 64

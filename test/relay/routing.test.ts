@@ -9,7 +9,6 @@ import { resourcesDefault, type ResourceTable } from "../../src/core/resources.t
 import type { RouteRule } from "../../src/routing/routes.ts"
 import { seeded } from "../../src/core/rng.ts"
 import { plainPolicy, policies, policyNames, type PolicyName } from "../../src/policies/index.ts"
-import { cookieDefault } from "../../src/proxy/affinity.ts"
 import { MixPlanner } from "../../src/learning/planner/mix-planner.ts"
 import type { PolicyEntry } from "../../src/policies/policy.ts"
 import type { AffinityOptions, PoolMatch, RouteOptions, RoutingOptions } from "../../src/proxy/options.ts"
@@ -469,7 +468,12 @@ test("a cookie binds a client to its backend, says nothing of it, and is given a
   const backends = await plain(t, 3)
   const base = routingOf("round-robin")
   const choosing = { policy: plainPolicy("round-robin"), bind: true }
-  const affinity: AffinityOptions = { kind: "cookie", name: "lb", caching: "private", cookie: cookieDefault }
+  const affinity: AffinityOptions = {
+    kind: "cookie",
+    name: "lb",
+    caching: "private",
+    cookie: noAffinity.cookie,
+  }
   const routing = { ...base, affinity, groups: [{ ...base.groups[0]!, choosing }] }
   const at = await relay(t, backends, { routing, trustedProxies: ["127.0.0.1"] })
   const ask = async (
@@ -540,7 +544,7 @@ test("a response that sets the cookie is for one client alone, also for caches t
     ["private", ["public, max-age=60", "private"]],
     ["keep", ["public, max-age=60"]],
   ] as const) {
-    const affinity: AffinityOptions = { kind: "cookie", name: "lb", caching, cookie: cookieDefault }
+    const affinity: AffinityOptions = { kind: "cookie", name: "lb", caching, cookie: noAffinity.cookie }
     const at = await relay(t, backends, {
       routing: { ...base, affinity, groups: [{ ...base.groups[0]!, choosing }] },
     })
@@ -561,19 +565,19 @@ test("requests of one key go to one backend, and many keys to all of them", asyn
   const backends = await plain(t, 3)
   const kinds: readonly (readonly [AffinityOptions, (key: string) => string])[] = [
     [
-      { kind: "header", name: "x-user", caching: "private", cookie: cookieDefault },
+      { kind: "header", name: "x-user", caching: "private", cookie: noAffinity.cookie },
       (key) => get("/", `X-User: ${key}\r\n`),
     ],
     [
-      { kind: "query", name: "user", caching: "private", cookie: cookieDefault },
+      { kind: "query", name: "user", caching: "private", cookie: noAffinity.cookie },
       (key) => get(`/?a=1&user=${key}&b=2`),
     ],
     [
-      { kind: "path", name: "", caching: "private", cookie: cookieDefault },
+      { kind: "path", name: "", caching: "private", cookie: noAffinity.cookie },
       (key) => get(`/${key}?x=${Math.random()}`),
     ],
     [
-      { kind: "address", name: "", caching: "private", cookie: cookieDefault },
+      { kind: "address", name: "", caching: "private", cookie: noAffinity.cookie },
       (key) => get("/", `X-Forwarded-For: 10.0.0.${key}\r\n`),
     ],
   ]

@@ -17,7 +17,6 @@ import { DataPlane } from "../../src/proxy/data-plane.ts"
 import type { Descriptors } from "../../src/proxy/threads/descriptors.ts"
 import type { Resolve } from "../../src/net/name-cache.ts"
 import { plainPolicy, type PolicyName } from "../../src/policies/index.ts"
-import { cookieDefault } from "../../src/proxy/affinity.ts"
 import type { AffinityOptions, DataPlaneOptions, RoutingOptions } from "../../src/proxy/options.ts"
 import { systemClock, systemTimers, wallClock } from "../../src/system.ts"
 import { plainBackends } from "./backend-options.ts"
@@ -206,7 +205,14 @@ export const noAffinity: AffinityOptions = {
   kind: "none",
   name: "",
   caching: "private",
-  cookie: cookieDefault,
+  cookie: {
+    sameSite: "Lax",
+    secure: false,
+    partitioned: false,
+    maxAgeSeconds: 0,
+    domain: "",
+    path: "/",
+  },
 }
 
 /** What a backend does with one connection; `nth` counts its connections from 0. */

@@ -71,7 +71,7 @@ function notJsonAt(text: string): number {
 }
 
 /** Containers in each other that a body may have. What works on it after this may recurse. */
-export const jsonDepthMax = 32
+const jsonDepthMax = 32
 
 const structure = /"(?:[^"\\]|\\.)*"|[{}[\],]/gsu
 

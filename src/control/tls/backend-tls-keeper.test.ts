@@ -8,7 +8,8 @@ import type { BackendOptions } from "../../proxy/options.ts"
 import { BackendTlsKeeper } from "./backend-tls-keeper.ts"
 import { readBackendTls } from "../../config/certificates.ts"
 import { readTextFile } from "../../config/config-file.ts"
-import { lookMs } from "../file-follower.ts"
+
+const lookMs = 1_000
 
 const skip = noOpenssl
 

@@ -8,7 +8,8 @@ import type { TlsCertificate } from "../../proxy/options.ts"
 import { fileStamp } from "../../net/file-stamp.ts"
 import { CertificateStore } from "./certificate-store.ts"
 import { readTextFile } from "../../config/config-file.ts"
-import { lookMs } from "../file-follower.ts"
+
+const lookMs = 1_000
 
 const skip = noOpenssl
 const day = 24 * 3_600_000

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { crc32 } from "../../core/hash.ts"
+import { crc32 } from "node:zlib"
 import { seeded } from "../../core/rng.ts"
 import { fleet, request } from "../../../test/support/backends.ts"
 import type { Backend } from "../../core/backend.ts"
 import { resourcesDefault } from "../../core/resources.ts"
 import { makePolicy, plainPolicy } from "../index.ts"
-import { ketamaRing } from "./ketama.ts"
+import { ketamaRing } from "./ketama-ring.ts"
 import type { Policy } from "../policy.ts"
 
 function ketama(members: readonly Backend[]): Policy {
@@ -26,7 +26,7 @@ function ownerByNginx(
     let previous = 0
     return Array.from({ length: weight * 160 }, () => {
       const last = [0, 8, 16, 24].map((shift) => String.fromCharCode((previous >>> shift) & 0xff)).join("")
-      previous = crc32(`${host}\0${port}${last}`)
+      previous = crc32(Buffer.from(`${host}\0${port}${last}`, "latin1"))
       return { hash: previous, owner }
     })
   })

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { crc32 } from "node:zlib"
 import { fleet, ofWeight, request, type FakeBackend } from "../../../test/support/backends.ts"
 import type { Backend } from "../../core/backend.ts"
-import { crc32 } from "../../core/hash.ts"
 import { mix32, seeded } from "../../core/rng.ts"
 import { KeyHash } from "./key-hash.ts"
 

@@ -1,9 +1,7 @@
-import type { Backend } from "../../core/backend.ts"
-import { xxhash32 } from "../../core/hash.ts"
-import { mix32 } from "../../core/rng.ts"
-import { KeyTablePolicy, type KeyTable } from "./key-table.ts"
+import { KeyTablePolicy } from "./key-table.ts"
 import { balanceFactorOf, balanceFactorParameter } from "./load-bound.ts"
 import type { Parameter, Policy, PolicyContext } from "../policy.ts"
+import { maglevTable } from "./maglev-table.ts"
 
 export const maglevParameters = {
   tableSize: {
@@ -30,64 +28,8 @@ export const maglevParameters = {
  * weights are as in Envoy.
  */
 export function maglev({ rng, parameters }: PolicyContext): Policy {
-  const size = primeFrom(parameters["tableSize"]!)
+  const size = parameters["tableSize"]!
   return new KeyTablePolicy("maglev", rng, balanceFactorOf(parameters), (members) =>
     maglevTable(members, size),
   )
-}
-
-/** Cold. O(size · log size) on average. `size` is a prime. */
-export function maglevTable(members: readonly Backend[], size: number): KeyTable {
-  const order = members
-    .map(({ id, weight }, place) => ({ id, weight, place }))
-    .toSorted((a, b) => (a.id < b.id ? -1 : 1))
-  const heaviest = order.reduce((most, { weight }) => Math.max(most, weight), 0)
-  const next = Int32Array.from(order, ({ id }) => xxhash32(id, 0) % size)
-  const skip = Int32Array.from(order, ({ id }) => (xxhash32(id, 1) % (size - 1)) + 1)
-  const places = Int32Array.from(order, ({ place }) => place)
-  const earns = Float64Array.from(order, ({ weight }) => weight / heaviest)
-  const credits = new Float64Array(order.length)
-  const owners = new Int32Array(size).fill(-1)
-
-  let filled = 0
-  for (;;) {
-    for (let turn = 0; turn < places.length; turn++) {
-      const credit = credits[turn]! + earns[turn]!
-      credits[turn] = credit
-      if (credit < 1 - 1e-9) continue
-      credits[turn] = credit - 1
-      const step = skip[turn]!
-      let at = next[turn]!
-      while (owners[at] !== -1) at = at + step < size ? at + step : at + step - size
-      owners[at] = places[turn]!
-      next[turn] = at
-      if (++filled === size) return new MaglevTable(owners)
-    }
-  }
-}
-
-class MaglevTable implements KeyTable {
-  readonly owners: Int32Array
-
-  constructor(owners: Int32Array) {
-    this.owners = owners
-  }
-
-  at(key: number): number {
-    return mix32(key) % this.owners.length
-  }
-}
-
-/** The least prime that is not below `number`, ≥ 2. */
-export function primeFrom(number: number): number {
-  let candidate = number
-  while (!isPrime(candidate)) candidate++
-  return candidate
-}
-
-function isPrime(number: number): boolean {
-  for (let divisor = 2; divisor * divisor <= number; divisor++) {
-    if (number % divisor === 0) return false
-  }
-  return number >= 2
 }

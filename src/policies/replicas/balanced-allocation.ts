@@ -18,7 +18,7 @@ export function balancedAllocation(context: PolicyContext): Policy {
 }
 
 /** For every member the standard deviation of (W + d) / whole over what it has, each at most 1. O(n·R). */
-export function imbalance(room: Room): Misfits {
+function imbalance(room: Room): Misfits {
   const { resources } = room
   return (members, demand, values) => {
     for (let i = 0; i < members.length; i++) {

@@ -2,7 +2,8 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { backend, backends, fleet, ofWeight, outcome, request } from "../../../test/support/backends.ts"
 import { order } from "../../../test/support/picks.ts"
-import { leastTimeTraefik, MeanTime } from "./least-time-traefik.ts"
+import { leastTimeTraefik } from "./least-time-traefik.ts"
+import { MeanTime } from "./mean-time.ts"
 
 test("the mean is of the last hundred times, in whole milliseconds", () => {
   const load = new MeanTime()

@@ -2,25 +2,22 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { fleet, request, resourcesOf } from "../../../test/support/backends.ts"
 import { seeded } from "../../core/rng.ts"
-import { angle, cosine } from "./cosine.ts"
-import { Room } from "./room.ts"
+import { cosine } from "./cosine.ts"
 
 const spaces = resourcesOf("space", "space")
 
-test("the value is one less the cosine of the angle, in shares of the totals", () => {
-  const room = new Room(spaces, 1)
-  const members = fleet({ capacity: [3, 4] }, { capacity: [7, 0] }, { capacity: [0, 6] }, {})
-  // Totals (10, 10), but for the last, which is left out.
-  room.rebuild(members.slice(0, 3))
-  const values = Float64Array.of(0, 0, 0, NaN)
-  angle(room)(members, Float64Array.of(1, 0), values)
-  const expected = [1 - 3 / 5, 0, 1, NaN]
-  for (const [i, value] of values.entries()) {
-    assert.ok(
-      Number.isNaN(expected[i]) ? Number.isNaN(value) : Math.abs(value - expected[i]!) < 1e-12,
-      `${i}`,
-    )
-  }
+test("the larger cosine wins, in shares of the totals", () => {
+  const policy = cosine({ rng: seeded(1), resources: spaces, parameters: { horizonSeconds: 1 } })
+  // Of totals (10, 100) the demand is (0.1, 0.1). Its cosines with (0.3, 0.4), (0.7, 0) and (0, 0.6): 0.99, 0.71, 0.71.
+  const even = fleet({ capacity: [3, 40] }, { capacity: [7, 0] }, { capacity: [0, 60] })
+  policy.rebuild(even)
+  assert.equal(policy.pick(request([1, 10])), even[0])
+
+  // Of totals (10, 10) it is (0.1, 0.05). Its cosines with (0.3, 0.4), (0.6, 0.1) and (0.1, 0.5): 0.894, 0.956, 0.614.
+  const uneven = fleet({ capacity: [3, 4] }, { capacity: [6, 1] }, { capacity: [1, 5] })
+  policy.rebuild(uneven)
+  assert.equal(policy.pick(request([1, 0.5])), uneven[1])
+  assert.equal(policy.pick(request([1, 0.5], (one) => one !== uneven[1])), uneven[0])
 })
 
 test("the room counts and not the capacity, its direction and not its length", () => {

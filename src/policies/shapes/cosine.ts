@@ -15,7 +15,7 @@ export function cosine(context: PolicyContext): Policy {
 }
 
 /** 1 − cosine of every member, 0 to 1. O(n·R). */
-export function angle(room: Room): Misfits {
+function angle(room: Room): Misfits {
   const { resources, totals } = room
   return (members, demand, values) => {
     for (let i = 0; i < members.length; i++) {

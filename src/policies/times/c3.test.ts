@@ -5,7 +5,7 @@ import { order, unlikely, wins } from "../../../test/support/picks.ts"
 import type { LoadReport } from "../../core/load-report.ts"
 import { resourcesDefault } from "../../core/resources.ts"
 import { seeded } from "../../core/rng.ts"
-import { CubicScore } from "./c3.ts"
+import { CubicScore } from "./cubic-score.ts"
 import { makePolicy, policySpec } from "../index.ts"
 import type { Policy } from "../policy.ts"
 

@@ -5,7 +5,7 @@ import { order } from "../../../test/support/picks.ts"
 import { resourcesDefault } from "../../core/resources.ts"
 import { seeded } from "../../core/rng.ts"
 import { makePolicy, policySpec } from "../index.ts"
-import { ExpectedTime } from "./least-time.ts"
+import { ExpectedTime } from "./expected-time.ts"
 import type { Outcome, PickRequest, Policy } from "../policy.ts"
 
 const at = (now: number): PickRequest => request([1, 1], () => true, undefined, { now })

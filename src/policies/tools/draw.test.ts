@@ -2,7 +2,9 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { request } from "../../../test/support/backends.ts"
 import { mix32, seeded } from "../../core/rng.ts"
-import { affinityKey, drawAtRandom, drawByKey, drawLimits, drawMax, drawn } from "./draw.ts"
+import { affinityKey, drawAtRandom, drawByKey, drawLimits, drawn } from "./draw.ts"
+
+const drawMax = 2 ** 30
 
 /** How many of evenly spaced draws each share gets. */
 function counts(shares: readonly number[], draws = 1_000): readonly number[] {

@@ -6,7 +6,7 @@ import type { PickRequest } from "../policy.ts"
 /** A number from 0 to drawMax - 1 for a request. A small integer, so that handing it on allocates nothing. */
 export type Draw = (request: PickRequest) => number
 
-export const drawMax: number = 2 ** 30
+const drawMax = 2 ** 30
 
 /** Draws anew for each request. */
 export function drawAtRandom(rng: Rng): Draw {

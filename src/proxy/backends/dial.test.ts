@@ -8,7 +8,6 @@ import { opened, plainBackends } from "../../../test/support/backend-options.ts"
 import { blackHole } from "../../../test/support/black-hole.ts"
 import { HandTimers } from "../../../test/support/hand-timers.ts"
 import type { Resolve } from "../../net/name-cache.ts"
-import { attemptDelayMs } from "../../net/race.ts"
 import {
   destinationOf,
   dialError,
@@ -16,10 +15,12 @@ import {
   isCertificateRefusal,
   isSameDestination,
   ownListenerCode,
-  sessionMs,
 } from "./dial.ts"
 import { OwnListeners } from "./own-listeners.ts"
 import { systemTimers } from "../../system.ts"
+
+const sessionMs = 600_000
+const attemptDelayMs = 250
 
 test("a session is resumed until the certificate behind it was seen too long ago, resumed or not", async (t) => {
   const trusted = authority(t)

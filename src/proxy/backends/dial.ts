@@ -27,7 +27,7 @@ import { openingOf } from "./origin.ts"
 import { race } from "../../net/race.ts"
 
 /** How long a TLS session may stand for the certificate that was shown when it began. */
-export const sessionMs = 600_000
+const sessionMs = 600_000
 
 /** Where the connections to one backend lead, and what one of them leaves for the next. */
 export interface Destination {

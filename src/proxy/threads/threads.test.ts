@@ -7,7 +7,6 @@ import { LoadTable } from "../../placing/load-table.ts"
 import { memberAt } from "../../../test/support/members.ts"
 import { dataPlaneOptions, type RelayChange, routingOf } from "../../../test/support/relay.ts"
 import { cellFields, cellStride } from "../../learning/observer.ts"
-import { noRoutes } from "../../routing/routes.ts"
 import type { Snapshot } from "../../membership/snapshot.ts"
 import { nothingKnown } from "../../core/knowledge.ts"
 import { resourcesDefault as resources } from "../../core/resources.ts"
@@ -78,7 +77,7 @@ async function running(t: TestContext, port = 0, timeouts: RelayChange["timeouts
     table,
     counters,
     snapshot: snapshotOf(1, (backend.address() as AddressInfo).port),
-    learned: { knowledge: nothingKnown, routes: noRoutes },
+    learned: { knowledge: nothingKnown, routes: { version: 0, rules: [], learned: [] } },
     onObserved: (seen) => observed.push(seen),
     onConnectFailed: () => {},
     clock: systemClock,
@@ -159,7 +158,10 @@ test("what was learned, and a changed policy, are known to a thread that follows
   const { threads, table, workers, deaths, held, ask: askOnce } = both
   const mean = Float64Array.of(5, 7)
   const routes = [{ name: "", mean, rate: 1, isLearned: true }]
-  threads.learn({ knowledge: { ...nothingKnown, version: 1, routes }, routes: noRoutes })
+  threads.learn({
+    knowledge: { ...nothingKnown, version: 1, routes },
+    routes: { version: 0, rules: [], learned: [] },
+  })
   threads.reroute(routingOf("price"))
   for (const worker of [0, 1]) {
     await workers[worker]!.terminate()
