@@ -10,7 +10,7 @@ ARG NPM_CONFIG_REGISTRY
 RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
 COPY bin ./bin
 COPY src ./src
-# Readable to the user below whatever the checkout's umask was, and writable to nobody but root.
+# Readable to the user below whatever the checkout's umask was, and writable to root only.
 RUN chmod -R a+rX,go-w .
 
 FROM ${BASE}
@@ -25,7 +25,7 @@ USER 10001:10001
 # A base with too old a Node.js fails here and not in production.
 RUN ["node", "bin/linebacker", "--version"]
 EXPOSE 5252 9494 9797
-# What must answer 2xx; a backend names its own.
+# What must return 2xx; a backend names its own.
 ENV HEALTH_URL=http://127.0.0.1:9494/healthz
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
   CMD ["node", "-e", "fetch(process.env.HEALTH_URL).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]

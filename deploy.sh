@@ -8,7 +8,7 @@ usage() {
 Usage: ./deploy.sh [--docker | --local]
 
 Starts the balancer on :5252, its page on :9494, and three backends on :5453 to :5455.
-In containers when a Docker engine answers, otherwise without. Ctrl-C ends it.
+In containers when a Docker engine responds, otherwise without. Ctrl-C ends it.
 
   --docker    in containers, or fail
   --local     without containers, as npm start does
@@ -63,13 +63,13 @@ case "${1:-}" in
   -h | --help) usage ;;
   --local) exec npm start ;;
   --docker)
-    has_engine || fail "no Docker engine answers (docker info says why); --local needs none"
-    find_compose || fail "a Docker engine answers, but there is no docker compose; --local needs none"
+    has_engine || fail "no Docker engine responds (docker info says why); --local needs none"
+    find_compose || fail "a Docker engine responds, but there is no docker compose; --local needs none"
     in_containers
     ;;
   "")
     if ! has_engine; then
-      echo "deploy.sh: no Docker engine answers; starting without containers"
+      echo "deploy.sh: no Docker engine responds; starting without containers"
     elif ! find_compose; then
       echo "deploy.sh: there is no docker compose; starting without containers"
     else

@@ -554,7 +554,7 @@ class RunningBalancer implements Balancer {
     })
   }
 
-  /** Passes a new membership on to whoever works by it. */
+  /** Passes a new membership on to everything that works by it. */
   #publish(): void {
     const { snapshot } = this.#registry
     if (snapshot.version === this.#published) return

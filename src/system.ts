@@ -21,12 +21,12 @@ export function wallClock(): number {
 /** Wall-clock time at which this process started, in whole milliseconds since 1970. */
 export const processStartedAt: number = Math.floor(performance.timeOrigin)
 
-/** A source of chance that nobody can repeat: the usual generator with 47 secret bits for a seed. */
+/** A source of chance that cannot be repeated: the usual generator with 47 secret bits for a seed. */
 export function systemRng(): Rng {
   return seeded(randomInt(2 ** 47))
 }
 
-/** The wish to be called once, later. Given to whoever needs it. */
+/** The wish to be called once, later. Passed in where it is needed. */
 export interface Timers {
   /**
    * Calls `fn` once after at least `ms`, never before `set` has returned. An `unref`ed timer does not keep the

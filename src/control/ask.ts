@@ -1,4 +1,4 @@
-/** A question to a backend, beside traffic: a GET, of whose answer the head is read and no more. */
+/** A question to a backend, beside traffic: a GET, of whose response only the head is read. */
 import { type IncomingHttpHeaders, type IncomingMessage, request } from "node:http"
 import type { Duplex } from "node:stream"
 import { formatAddress } from "../membership/address.ts"
@@ -12,7 +12,7 @@ export interface Question {
   /** What it calls itself. */
   readonly agent: string
   readonly timeoutMs: Millis
-  /** Of the head of an answer; a longer one is none. */
+  /** Of the head of a response; a longer one counts as none. */
   readonly headBytesMax: number
 }
 
@@ -21,7 +21,7 @@ export interface Answer {
   readonly headers: IncomingHttpHeaders
 }
 
-/** Why there is no answer. */
+/** Why there is no response. */
 export interface Silence {
   /** For a person. */
   readonly reason: string
@@ -63,7 +63,7 @@ export function ask(
       socket.destroy()
     })
     call.on("error", (error) => {
-      const reason = late.aborted ? `no answer within ${timeoutMs} ms` : reasonOf(error)
+      const reason = late.aborted ? `no response within ${timeoutMs} ms` : reasonOf(error)
       resolve(fail({ reason, isOurs: isLocalShortage(error) }))
       call.destroy()
     })

@@ -57,7 +57,7 @@ test("a healthy member is checked at the interval, faster while it fails, and is
   assert.equal(world.stateOf("a"), "serving")
 })
 
-test("a check that this machine could not make ejects nobody, and is made again soon", async () => {
+test("a check that this machine could not make ejects no backend, and is made again soon", async () => {
   const world = new World()
   world.register("a")
   await world.run(4_000)
@@ -99,7 +99,7 @@ test("one that left is checked no more, and its running check is stopped", async
   assert.equal(world.aborted, 1)
 })
 
-test("a new generation is checked at once, and the answer to its predecessor is thrown away", async () => {
+test("a new generation is checked at once, and the response to its predecessor is thrown away", async () => {
   const world = new World()
   world.answer = () => undefined
   world.register("a")
@@ -112,7 +112,7 @@ test("a new generation is checked at once, and the answer to its predecessor is 
   assert.equal(world.stateOf("a"), "probing")
 })
 
-test("a doubt brings the next check forward, but never to more than one a fast interval", async () => {
+test("a doubt brings the next check forward, but never to more than one per fast interval", async () => {
   const world = new World()
   world.register("a")
   await world.run(300)
@@ -126,7 +126,7 @@ test("a doubt brings the next check forward, but never to more than one a fast i
   assert.deepEqual(world.timesOf("a"), [0, 1_000, 3_000])
   await world.run(8_000)
   assert.deepEqual(world.timesOf("a"), [0, 1_000, 3_000, 8_000])
-  world.checker.checkNow("nobody" as BackendId)
+  world.checker.checkNow("unknown" as BackendId)
 })
 
 test("a doubt about one that is being asked asks it no second time", async () => {
@@ -188,7 +188,7 @@ test("asking for a path passes with 2xx, and a redirect is neither followed nor 
     )
   }
   for (const status of [300, 302, 308, 399, 400, 404, 500, 503]) {
-    const error = `GET /${status} was answered with ${status}`
+    const error = `GET /${status} returned ${status}`
     assert.deepEqual(await probeHttp(dialer, address, asking(`/${status}`), 2_000, never), {
       passed: false,
       error,
@@ -219,7 +219,7 @@ test("a check passes with the statuses that are configured, and with no other", 
   }
 })
 
-test("it says who asks, names the backend as host, and asks on a connection of its own", async (t) => {
+test("it names its agent, names the backend as host, and asks on a connection of its own", async (t) => {
   const seen: (string | undefined)[] = []
   const server = createServer(({ method, headers }, response) => {
     seen.push(method, headers.host, headers["user-agent"], headers.connection)
@@ -263,7 +263,7 @@ test(
       socket.resume()
     })
     const outcome = await probeHttp(dialer, await listening(t, server), asking("/"), 2_000, never)
-    assert.deepEqual(outcome, { passed: false, error: "GET / was answered with 101" })
+    assert.deepEqual(outcome, { passed: false, error: "GET / returned 101" })
     await ended
   },
 )
@@ -280,14 +280,14 @@ test("what this machine could not ask says nothing about the backend", async () 
   assert.equal(await probeHttp(exhausted as Dialer, destination, asking("/"), 2_000, never), undefined)
 })
 
-test("a probe without an answer ends when its time is up, or when it is told to", async (t) => {
+test("a probe without a response ends when its time is up, or when it is told to", async (t) => {
   const silent = await listening(
     t,
     createServer(() => undefined),
   )
   assert.deepEqual(await probeHttp(dialer, silent, asking("/"), 20, never), {
     passed: false,
-    error: "no answer within 20 ms",
+    error: "no response within 20 ms",
   })
   const controller = new AbortController()
   const probe = probeHttp(dialer, silent, asking("/"), 600_000, controller.signal)
@@ -311,7 +311,7 @@ class World implements Timers {
   /** Snapshot versions that the checker told of. */
   readonly changes: number[] = []
   aborted = 0
-  /** What a probe finds; undefined is no answer. */
+  /** What a probe finds; undefined is no response. */
   answer: (address: TcpAddress) => CheckOutcome | "no verdict" | undefined = () => passed
   #now = 0
   #timers: { readonly at: Millis; readonly fn: () => void }[] = []
@@ -361,7 +361,7 @@ class World implements Timers {
     this.checker.follow(this.registry.snapshot)
   }
 
-  /** Lets the probes that have not been answered yet find this. */
+  /** Lets the probes that have no response yet find this. */
   late(outcome: CheckOutcome): void {
     for (const resolve of this.#unanswered.splice(0)) resolve(outcome)
   }

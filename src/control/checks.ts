@@ -1,6 +1,6 @@
 /**
- * Ping-acks: asks every member, on a schedule of its own and all of them at once, whether it is up. What an
- * answer means is membership/health.ts's matter; this only asks, within a time limit, and tells the registry.
+ * Ping-acks: asks every member, on a schedule of its own and all of them at once, whether it is up. What a response
+ * means is decided by membership/health.ts; this only asks, within a time limit, and tells the registry.
  */
 import { type CheckTimes, nextCheckMs } from "../membership/health.ts"
 import type { CheckOutcome, Registry } from "../membership/registry.ts"
@@ -54,7 +54,7 @@ export interface CheckerOptions {
 /** Checks that run at one time; those beyond it are asked again a moment later. */
 const concurrentMax = 256
 const crowdedMs = 100
-/** Of the head of an answer. */
+/** Of the head of a response. */
 const headBytesMax = 16 * 1024
 
 export class Checker {
@@ -81,7 +81,7 @@ export class Checker {
     )
   }
 
-  /** Takes a new membership: who is new is asked at once, who has gone no more. */
+  /** Takes a new membership: a new member is asked at once, one that has gone no more. */
   follow(snapshot: Snapshot): void {
     this.#watches.follow(snapshot)
   }
@@ -165,5 +165,5 @@ export async function probeHttp(
   }
   const { status } = answer.value
   const passed = statuses.some(({ from, to }) => status >= from && status <= to)
-  return passed ? { passed } : { passed, error: `GET ${path} was answered with ${status}` }
+  return passed ? { passed } : { passed, error: `GET ${path} returned ${status}` }
 }

@@ -1,6 +1,6 @@
 /**
- * Learning, as the control plane runs it: what the threads have seen goes in, and once a second what is known goes out
- * to them. Cold.
+ * Learning, as the control plane runs it: what the threads have seen goes in, and once per second what is known goes
+ * out to them. Cold.
  */
 import { Learner, type LearnedView, type Planner } from "../learning/learner.ts"
 import { RouteBook, type RouteRule, type UnknownRoute } from "../routing/routes.ts"
@@ -63,7 +63,9 @@ export class Learning {
     return this.#learned
   }
 
-  /** For the API and the page: what was known at the last `learn`, and how well. Worked out for the first who asks. */
+  /**
+   * For the API and the page: what was known at the last `learn`, and how well. Worked out when it is asked for first.
+   */
   view(now: Millis): LearnedView {
     this.#view ??= this.#learner.view(now)
     return this.#view

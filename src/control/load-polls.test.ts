@@ -63,7 +63,7 @@ test("backends are asked again and again, and what they report is passed on", as
   polls.follow({ version: 2, members: [], eligible: [] })
   const before = asked.length
   await new Promise((resolve) => setTimeout(resolve, 150))
-  assert.ok(asked.length <= before + 1, "who has left is asked no more")
+  assert.ok(asked.length <= before + 1, "a backend that has left is asked no more")
 })
 
 test("what goes wrong with one backend is said, and keeps no other from being asked", async (t) => {
@@ -83,9 +83,9 @@ test("what goes wrong with one backend is said, and keeps no other from being as
   await until("one has reported", () => reports.has("b4"))
   const errors = members.map(({ id }) => polls.errorOf(id))
   assert.deepEqual(errors, [
-    "GET /load was answered with 404",
-    "GET /load was answered without a usable load report",
-    "no answer within 60 ms",
+    "GET /load returned 404",
+    "GET /load returned no usable load report",
+    "no response within 60 ms",
     "connection reset",
     undefined,
   ])

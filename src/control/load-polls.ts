@@ -1,7 +1,7 @@
 /**
- * Asks backends how they are, beside traffic: a GET that is answered with the same field as responses carry,
- * `endpoint-load-metrics`. One at a time for each backend, all within a limit; whoever does not answer in time is asked
- * again at its next turn, and what went wrong is kept for the page. The traffic never waits for it.
+ * Asks backends how busy they are, beside traffic: a GET whose response has the same field as other responses,
+ * `endpoint-load-metrics`. One at a time for each backend, all within a limit. A backend that does not respond in time
+ * is asked again at its next turn, and what went wrong is kept for the page. The traffic never waits for it.
  */
 import type { IncomingHttpHeaders } from "node:http"
 import { loadReportOf } from "../learning/load-report.ts"
@@ -20,7 +20,7 @@ import { type Watch, Watches } from "./watches.ts"
 /** Questions at one time; a backend whose turn comes beyond them is asked at its next one. */
 const concurrentMax = 64
 const answerMsMax = 5_000
-/** Of the head of an answer, whose report may have 16 KiB of it. */
+/** Of the head of a response, whose report may have 16 KiB of it. */
 const { headBytesMax } = headLimitsDefault
 
 export interface LoadPollsOptions {
@@ -98,8 +98,8 @@ export class LoadPolls {
     const answer = await ask(dialer, destination, question, signal)
     if (!answer.ok) return answer.error.reason
     const { status, headers } = answer.value
-    if (status !== 200) return `GET ${path} was answered with ${status}`
-    return reportIn(headers, resources) ?? `GET ${path} was answered without a usable load report`
+    if (status !== 200) return `GET ${path} returned ${status}`
+    return reportIn(headers, resources) ?? `GET ${path} returned no usable load report`
   }
 }
 

@@ -13,7 +13,8 @@ export type RoutingConfig = Pick<
 
 /**
  * One group for each pool and policy that a route leads to; the first is that of all backends under the policy of the
- * whole balancer. Routes with a cookie share a group with those without: who is bound to nobody is chosen for as ever.
+ * whole balancer. Routes with a cookie share a group with those without: for a client that is bound to no backend the
+ * policy chooses as ever.
  */
 export function routingOf(config: RoutingConfig): RoutingOptions {
   const { routes, affinity, resources } = config

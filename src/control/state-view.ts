@@ -25,12 +25,12 @@ export interface BackendView {
   readonly penalty: number
   /** Demand held by attempts that have not settled. */
   readonly reserved: NamedAmounts
-  /** Demand of all requests that it has answered since it joined. */
+  /** Demand of all requests that it has responded to since it joined. */
   readonly total: NamedAmounts
-  /** What it last reported of itself, 0 to 1 a resource, when it did. */
+  /** What it last reported of itself, 0 to 1 per resource, when it did. */
   readonly utilization: NamedAmounts | undefined
   readonly inFlight: number
-  /** Requests answered since it joined. */
+  /** Requests that it has responded to since it joined. */
   readonly requests: number
   /** Attempts that failed since it joined. */
   readonly failures: number
@@ -56,13 +56,13 @@ export interface BackendView {
 export interface RouteView {
   /** `GET /users/*`, or the name of a rule; "" is all that belong to no other. */
   readonly name: string
-  /** Requests a second of late. */
+  /** Requests per second of late. */
   readonly rate: number
   /** In the order of the resources. */
   readonly demand: readonly DemandView[]
 }
 
-/** What is known of one route's demand of one resource. What nobody can say is null. */
+/** What is known of one route's demand of one resource. What is not known is null. */
 export interface DemandView {
   readonly resource: string
   /** From what the mean is known: what the configuration says counts before all that is learned. */
@@ -123,7 +123,7 @@ export interface StateView {
     readonly inFlight: number
     /** Open client connections. */
     readonly connections: number
-    /** Answers that the balancer itself had to make, by error code. */
+    /** Responses that the balancer itself had to make, by error code. */
     readonly errors: Readonly<Record<string, number>>
     readonly capacity: NamedAmounts
     readonly reserved: NamedAmounts

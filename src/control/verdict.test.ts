@@ -214,13 +214,13 @@ const cases: readonly (readonly [situation: string, judged: Judged, tone: string
     "a thread was replaced",
     judged(two, { recentFaults: { ...calm, threadStill: true } }),
     "warn",
-    "A data-plane thread stood still and was replaced, the log says more",
+    "A data-plane thread stood still and was replaced; see the log",
   ],
   [
     "it met a bug",
     judged(two, { recentFaults: { ...calm, bug: true } }),
     "warn",
-    "The balancer has met a bug of its own, the log says more",
+    "The balancer had an internal error; see the log",
   ],
 ]
 

@@ -106,9 +106,9 @@ function balancerTroubles({ workers, workersWanted, isStopping, recentFaults }: 
   const { threadDied, threadStill, bug } = recentFaults
   if (threadDied || threadStill) {
     const what = threadDied ? "died" : "stood still"
-    troubles.push({ tone: "warn", words: `A data-plane thread ${what} and was replaced, the log says more` })
+    troubles.push({ tone: "warn", words: `A data-plane thread ${what} and was replaced; see the log` })
   }
-  if (bug) troubles.push({ tone: "warn", words: "The balancer has met a bug of its own, the log says more" })
+  if (bug) troubles.push({ tone: "warn", words: "The balancer had an internal error; see the log" })
   return troubles
 }
 
@@ -125,7 +125,7 @@ function fleetTroubles({ backends, eligible, lost }: Judged): Trouble[] {
   ]
 }
 
-/** Requests that got no response of a backend's. */
+/** Requests that got no response from a backend. */
 function errorTroubles({ traffic: { errors, requests } }: Judged): Trouble[] {
   const all = Object.values(errors).reduce((sum, count) => sum + count, 0)
   const part = partOf(all, Math.max(requests, all))

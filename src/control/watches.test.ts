@@ -6,7 +6,7 @@ import { type Asker, type Watch, Watches } from "./watches.ts"
 
 const member = memberAt(0, { host: "127.0.0.1", port: 80 }, {})
 
-/** Questions that are answered when the test says so, once per second, one at a time. */
+/** Questions that get their response when the test says so, once per second, one at a time. */
 class World implements Asker<string> {
   readonly concurrentMax = 1
   readonly asked: { readonly watch: Watch; readonly answer: (text: string) => void }[] = []
@@ -45,7 +45,7 @@ class World implements Asker<string> {
     this.watches.follow({ version: 1, members, eligible: members })
   }
 
-  /** The timer that was set first goes off; answers what it was set to. */
+  /** The timer that was set first goes off; returns what it was set to. */
   pass(): number {
     const { fn, ms } = this.due.shift()!
     fn()
@@ -58,7 +58,7 @@ class World implements Asker<string> {
   }
 }
 
-test("who is new is asked after a while, and again after each answer", async () => {
+test("a new member is asked after a while, and again after each response", async () => {
   const world = new World()
   world.follow(member)
   world.follow(member)
@@ -69,7 +69,7 @@ test("who is new is asked after a while, and again after each answer", async () 
   assert.equal(world.pass(), 1_000)
 })
 
-test("an answer of somebody who has left, or has registered anew meanwhile, is dropped", async () => {
+test("a response of a backend that has left, or has registered anew meanwhile, is dropped", async () => {
   const world = new World()
   world.follow(member)
   world.pass()
@@ -79,12 +79,12 @@ test("an answer of somebody who has left, or has registered anew meanwhile, is d
   await world.answer("of the second")
   world.pass()
   world.follow()
-  await world.answer("of nobody")
+  await world.answer("of the one that left")
   assert.deepEqual(world.answers, [[2, "of the second"]])
   assert.equal(world.due.length, 0)
 })
 
-test("whose turn comes while as many as may be are being asked is put off", async () => {
+test("a backend whose turn comes while as many as may be are being asked is put off", async () => {
   const world = new World()
   const [one, other] = [member, memberAt(1, member.address, {})]
   world.follow(one, other)

@@ -1,7 +1,7 @@
 /**
- * Whom a question is put to again and again, beside traffic: one at a time for each backend, all of them within a
- * limit. It begins with a registration and ends with it; an answer that comes after that is about somebody else and is
- * dropped.
+ * Which backends are asked a question again and again, beside traffic: one at a time for each backend, all of them
+ * within a limit. Asking begins with a registration and ends with it; a response that comes after that belongs to
+ * another registration and is dropped.
  */
 import type { Member, Snapshot } from "../membership/snapshot.ts"
 import type { BackendId } from "../core/backend.ts"
@@ -63,7 +63,10 @@ export class Watches<Answer> {
     this.#onBug = onBug
   }
 
-  /** Takes a new membership: who is new or has registered anew begins, who has gone ends. */
+  /**
+   * Takes a new membership: asking begins for a backend that is new or has registered anew, and ends for one that has
+   * gone.
+   */
   follow({ members }: Snapshot): void {
     if (this.#isClosed) return
     const present = new Set<BackendId>()

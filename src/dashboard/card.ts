@@ -226,11 +226,11 @@ function carried(total: BackendView["total"], name: string, scales: Scales): num
 
 /** Where and what it is: address, place, version and labels. */
 function whereabouts(view: BackendView): string {
-  const words = [view.scheme === "https" ? `${view.address} within TLS` : view.address]
+  const words = [view.scheme === "https" ? `${view.address} over TLS` : view.address]
   if (view.zone !== undefined) words.push(view.zone)
   if (view.version !== undefined) words.push(view.version)
   if (view.weight !== 1) words.push(`weight ${amount(view.weight)}`)
-  if (view.penalty > 1.05) words.push(`counts ${amount(view.penalty)} times as loaded for its failures`)
+  if (view.penalty > 1.05) words.push(`counts as ${amount(view.penalty)} times as loaded because it fails`)
   const labels = Object.entries(view.labels)
   for (const [name, value] of labels.slice(0, labelsMax)) words.push(`${name}=${value}`)
   if (labels.length > labelsMax) words.push(`and ${labels.length - labelsMax} more labels`)

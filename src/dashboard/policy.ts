@@ -71,10 +71,7 @@ async function change(name: string, token: HTMLInputElement, words: HTMLElement)
       body: JSON.stringify({ name }),
     })
     const body = (await response.json()) as { readonly error?: { readonly message: string } }
-    say(
-      words,
-      response.ok ? `Requests are chosen for by ${name} now.` : (body.error?.message ?? "It was refused."),
-    )
+    say(words, response.ok ? `The policy is ${name} now.` : (body.error?.message ?? "It was refused."))
   } catch {
     say(words, "The balancer did not respond.")
   }

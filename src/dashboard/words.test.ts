@@ -138,7 +138,7 @@ test("a quote in a resource's name does not end the command's", () => {
 test("a lease says what is left of it, or what keeps it", () => {
   const lease = backend("a").lease
   assert.equal(plain(leaseWords(lease, 7_240)), "lease 7.2 s of 10 s")
-  assert.equal(leaseWords(lease, 0), "lease is up")
+  assert.equal(leaseWords(lease, 0), "lease has ended")
   assert.equal(leaseWords(lease, undefined), "lease without an end")
   assert.equal(leaseWords({ ...lease, keptBy: "ping-acks" }, undefined), "kept by ping-acks")
 })

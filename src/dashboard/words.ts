@@ -124,7 +124,7 @@ export function announceCommand(state: StateView, hostname: string): string {
 export function leaseWords(lease: BackendView["lease"], leftMs: number | undefined): string {
   if (lease.keptBy === "ping-acks") return "kept by ping-acks"
   if (leftMs === undefined) return "lease without an end"
-  return leftMs <= 0 ? "lease is up" : `lease ${duration(leftMs)} of ${duration(lease.ttlMs)}`
+  return leftMs <= 0 ? "lease has ended" : `lease ${duration(leftMs)} of ${duration(lease.ttlMs)}`
 }
 
 /** What the last check said, `agoMs` being how long ago that is now. */

@@ -5,7 +5,7 @@ import type { Timers } from "../../system.ts"
 export const ticketKeyBytes = 48
 
 export interface TicketKeysOptions {
-  /** `ticketKeyBytes` that nobody can guess. */
+  /** `ticketKeyBytes` that cannot be guessed. */
   readonly newKey: () => Uint8Array
   readonly rotationMs: Millis
   /** How long a session can be resumed, and with it the key before is of use. */
@@ -15,8 +15,9 @@ export interface TicketKeysOptions {
 }
 
 /**
- * The keys of session tickets, made here and handed to all threads. Whoever holds a key can read what was resumed
- * with it: so it lives for one rotation and is taken for as long again as its tickets last, and is never stored.
+ * The keys of session tickets, made here and handed to all threads. A program that holds a key can read what was
+ * resumed with it. So a key lives for one rotation, is accepted for as long again as its tickets last, and is never
+ * stored.
  */
 export class TicketKeys {
   readonly #options: TicketKeysOptions
