@@ -12,7 +12,8 @@ import type { BackendId } from "./core/backend.ts"
 import { loadReport } from "./learning/load-report.ts"
 import { type NamedAmounts, type ResourceVector, vectorOf } from "./core/resources.ts"
 import { ok, type Result } from "./core/result.ts"
-import { type Admin, adminLimitsDefault, startAdmin } from "./control/admin/admin-api.ts"
+import { adminLimitsDefault, startAdmin } from "./control/admin/admin-api.ts"
+import type { ApiListener } from "./control/api/kernel.ts"
 import { Bugs } from "./control/bugs.ts"
 import { type CertificatesRead, inAll } from "./control/tls/certificate-store.ts"
 import { BackendTlsKeeper } from "./control/tls/backend-tls-keeper.ts"
@@ -28,18 +29,9 @@ import {
 import { Learning, learnMs } from "./control/learning.ts"
 import { Paced } from "./control/paced.ts"
 import { LoadPolls } from "./control/load-polls.ts"
-import {
-  type CurrentPolicy,
-  type PolicyChange,
-  type PolicyChangeError,
-  PolicyDesk,
-  policyViews,
-} from "./control/policy-desk.ts"
-import {
-  type RegistrationListener,
-  registrationLimitsDefault,
-  startRegistration,
-} from "./control/registration/registration-api.ts"
+import { type PolicyChangeError, PolicyDesk, policyViews } from "./control/policy-desk.ts"
+import type { CurrentPolicy, PolicyChange } from "./control/policy-view.ts"
+import { registrationLimitsDefault, startRegistration } from "./control/registration/registration-api.ts"
 import { unreadiness } from "./control/readiness.ts"
 import { StateBuilder } from "./control/state-builder.ts"
 import type { StateView } from "./control/state-view.ts"
@@ -165,8 +157,8 @@ class RunningBalancer implements Balancer {
   #threads: Threads | undefined
   #tls: TlsKeeper | undefined
   #backendTls: BackendTlsKeeper | undefined
-  #registration: RegistrationListener | undefined
-  #admin: Admin | undefined
+  #registration: ApiListener | undefined
+  #admin: ApiListener | undefined
   #tick: NodeJS.Timeout | undefined
   #tickedAt = 0
   #sampledAt = 0

@@ -1,4 +1,5 @@
-import { policyViews, type PolicyView } from "../control/policy-desk.ts"
+import { policyViews } from "../control/policy-desk.ts"
+import type { PolicyView } from "../control/policy-view.ts"
 import { aligned } from "../text/aligned.ts"
 import { resourcesDefault } from "../core/resources.ts"
 import { didYouMean } from "../text/suggest.ts"

@@ -5,48 +5,13 @@ import { didYouMean } from "../text/suggest.ts"
 import { isReplica, policies, type PolicyName, policySpec, type PolicySpec } from "../policies/index.ts"
 import type { PolicyEntry } from "../policies/policy.ts"
 import type { RoutingOptions } from "../proxy/options.ts"
+import type { CurrentPolicy, PolicyChange, PolicyView } from "./policy-view.ts"
 import { routingOf, type RoutingConfig } from "./routing.ts"
-
-/** What an operator asks for. */
-export interface PolicyChange {
-  readonly name: string
-  readonly parameters?: Readonly<Record<string, unknown>> | undefined
-  /** Of one pool; absent: of the whole balancer, and of all pools that have none of their own. */
-  readonly pool?: string | undefined
-}
 
 /** What is wrong with a change: which part of it, and why. */
 export interface PolicyChangeError {
   readonly path: string
   readonly message: string
-}
-
-/** A policy as the API, the command line and the page show it. */
-export interface PolicyView {
-  readonly name: string
-  readonly summary: string
-  /** Whether its choice depends on what a request needs. */
-  readonly seesDemand: boolean
-  /** Whether it sends requests of one key to one backend. */
-  readonly sticks: boolean
-  /** Whether it copies another program or paper, and is there to compare with. */
-  readonly isReplica: boolean
-  readonly parameters: Readonly<
-    Record<
-      string,
-      { readonly summary: string; readonly default: number; readonly min: number; readonly max: number }
-    >
-  >
-  /** Why it cannot work with the resources here; undefined when it can. */
-  readonly unsuitable: string | undefined
-}
-
-/** A policy in use, with all its parameters. */
-export interface CurrentPolicy {
-  /** "" is the whole balancer. */
-  readonly pool: string
-  readonly name: string
-  readonly parameters: Readonly<Record<string, number>>
 }
 
 export function policyViews(resources: ResourceTable): PolicyView[] {

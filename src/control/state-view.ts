@@ -1,136 +1,186 @@
-import type { MemberState, Scheme } from "../membership/snapshot.ts"
-import type { NamedAmounts, ResourceKind } from "../core/resources.ts"
-import type { Verdict } from "./verdict.ts"
+/**
+ * What is known now, as the page and the admin API show it. The shapes are here once: the types of all that makes or
+ * reads a state are derived from them, and so is what the OpenAPI document says of it.
+ */
+import * as z from "zod"
+import type { Immutable } from "./api/call.ts"
+import { currentPolicy } from "./policy-view.ts"
 
-/** One backend as `/api/v1/state`, `/api/v1/backends` and the page show it. */
-export interface BackendView {
-  readonly id: string
-  /** `host:port`, IPv6 in brackets, or `unix:/path`. */
-  readonly address: string
-  readonly scheme: Scheme
-  readonly state: MemberState
-  /** One sentence: why it is in this state. */
-  readonly reason: string
-  readonly generation: number
-  readonly incarnation: number | undefined
-  readonly zone: string | undefined
-  readonly version: string | undefined
-  readonly labels: Readonly<Record<string, string>>
-  readonly weight: number
-  /** As registered. */
-  readonly capacity: NamedAmounts
-  /** As corrected by what it reported; the same as registered where nothing was to be corrected. */
-  readonly capacityCorrected: NamedAmounts
-  /** How much dearer it is taken to be for its failures; 1 is none. */
-  readonly penalty: number
-  /** Demand held by attempts that have not settled. */
-  readonly reserved: NamedAmounts
-  /** Demand of all requests that it has responded to since it joined. */
-  readonly total: NamedAmounts
-  /** What it last reported of itself, 0 to 1 per resource, when it did. */
-  readonly utilization: NamedAmounts | undefined
-  readonly inFlight: number
-  /** Requests that it has responded to since it joined. */
-  readonly requests: number
-  /** Attempts that failed since it joined. */
-  readonly failures: number
-  readonly requestsPerSecond: number
-  readonly lease: {
-    readonly keptBy: "renewals" | "ping-acks"
-    readonly ttlMs: number
-    /** How long until it lapses, ≥ 0; undefined where ping-acks keep it. */
-    readonly expiresInMs: number | undefined
-  }
-  readonly check: {
-    /** undefined before the first. */
-    readonly lastPassed: boolean | undefined
-    readonly lastAgoMs: number | undefined
-    /** Why the last one failed. */
-    readonly lastError: string | undefined
-  }
-  /** Why it could not be asked for a load report; undefined when it could, or is never asked. */
-  readonly reportError: string | undefined
+export const namedAmounts = z
+  .record(z.string(), z.number())
+  .meta({ id: "Amounts", description: "Amounts by resource.", examples: [{ compute: 20, storage: 13 }] })
+
+/** In a path any text is one, which no backend may have. */
+export const backendId = z.string().meta({ description: "The id of a backend.", examples: ["app-1"] })
+
+const count = z.int().min(0)
+const none = "absent where there is none"
+
+export const scheme = z.enum(["http", "https"])
+export const memberState = z
+  .enum(["probing", "serving", "suspect", "ejected", "draining"])
+  .meta({ id: "MemberState" })
+export const keptBy = z
+  .enum(["renewals", "ping-acks"])
+  .describe("Whether the backend keeps its lease by renewing it, or the balancer by its checks.")
+
+/** What every listing of a backend says of it. */
+export const memberFacts = {
+  id: backendId,
+  generation: z.int().describe("Which registration this is; it grows with each."),
+  address: z.string().describe("host:port, IPv6 in brackets, or unix:/path."),
+  scheme,
+  state: memberState,
+  reason: z.string().describe("One sentence: why it is in this state."),
+  capacity: namedAmounts.describe("As registered."),
+  weight: z.number(),
+  zone: z.string().optional(),
+  version: z.string().optional(),
+  labels: z.record(z.string(), z.string()),
+  incarnation: z
+    .int()
+    .optional()
+    .describe("Which process of the backend it is; it grows with every restart."),
 }
 
-/** What is known of the requests on one route. */
-export interface RouteView {
-  /** `GET /users/*`, or the name of a rule; "" is all that belong to no other. */
-  readonly name: string
-  /** Requests per second of late. */
-  readonly rate: number
-  /** In the order of the resources. */
-  readonly demand: readonly DemandView[]
-}
+/** One backend. */
+export const backendView = z
+  .object({
+    ...memberFacts,
+    capacityCorrected: namedAmounts.describe(
+      "Capacity as corrected by what the backend reported; as registered where there was nothing to correct.",
+    ),
+    penalty: z.number().describe("How much dearer it is taken to be for its failures; 1 is none."),
+    reserved: namedAmounts.describe("Demand held by attempts that have not settled."),
+    total: namedAmounts.describe("Demand of all requests that it has served since it joined."),
+    utilization: namedAmounts
+      .optional()
+      .describe(`What it last reported of itself, 0 to 1 per resource; ${none}.`),
+    inFlight: z.int(),
+    requests: count.describe("Requests served since it joined."),
+    failures: count.describe("Attempts that failed since it joined."),
+    requestsPerSecond: z.number(),
+    lease: z.object({
+      keptBy,
+      ttlMs: z.number(),
+      expiresInMs: z
+        .number()
+        .min(0)
+        .optional()
+        .describe("How long until it lapses; absent where ping-acks keep it."),
+    }),
+    check: z.object({
+      lastPassed: z.boolean().optional().describe("Absent before the first check."),
+      lastAgoMs: z.number().optional(),
+      lastError: z.string().optional().describe("Why the last check failed."),
+    }),
+    reportError: z
+      .string()
+      .optional()
+      .describe("Why it could not be asked for a load report; absent where it could, or is never asked."),
+  })
+  .meta({ id: "Backend" })
 
 /** What is known of one route's demand of one resource. What is not known is null. */
-export interface DemandView {
-  readonly resource: string
-  /** From what the mean is known: what the configuration says counts before all that is learned. */
-  readonly source: "configured" | "reported" | "utilization" | "service-time" | "prior"
-  readonly mean: number
-  /** Of the mean. */
-  readonly standardError: number | null
-  /** Costs, seconds of reports or requests that it rests on. */
-  readonly samples: number
-  /** Standard deviation of single requests over their mean, where costs are reported. */
-  readonly variation: number | null
-  /** The amount at no bytes of body, and for each byte, where the length tells it. */
-  readonly bySize: { readonly base: number; readonly perByte: number } | null
-}
+export const demandView = z
+  .object({
+    resource: z.string(),
+    source: z
+      .enum(["configured", "reported", "utilization", "service-time", "prior"])
+      .describe(
+        "From what the mean is known: what the configuration says counts before all that is learned.",
+      ),
+    mean: z.number(),
+    standardError: z.number().nullable().describe("Of the mean."),
+    samples: z.number().describe("Costs, seconds of reports or requests that the mean rests on."),
+    variation: z
+      .number()
+      .nullable()
+      .describe("Standard deviation of single requests over their mean, where costs are reported."),
+    bySize: z
+      .object({ base: z.number(), perByte: z.number() })
+      .nullable()
+      .describe("The amount at no bytes of body, and for each byte, where the length tells it."),
+  })
+  .meta({ id: "Demand" })
 
-/** Everything the page shows, sent whole at least once per second on `/api/v1/events` and by `/api/v1/state`. */
-export interface StateView {
-  readonly name: "linebacker"
-  readonly version: string
-  /** Wall-clock time of the state, ISO 8601. */
-  readonly at: string
-  readonly uptimeMs: number
-  /** Of the whole balancer. */
-  readonly policy: string
-  /** The policy of the whole balancer, then those of pools that have their own. */
-  readonly policies: readonly {
-    readonly pool: string
-    readonly name: string
-    readonly parameters: Readonly<Record<string, number>>
-  }[]
-  readonly demandMode: "simulation" | "declared"
-  /** How everything is: what the page says on top, and all that is wrong, worst first. */
-  readonly verdict: Verdict
-  /** Data-plane threads that are alive. */
-  readonly workers: number
-  /** What went wrong in the balancer itself since it started. */
-  readonly faults: {
-    /** Those that ended a data-plane thread included; the log has their stacks. */
-    readonly bugs: number
-    /** Data-plane threads that died, and that stood still; each was replaced. */
-    readonly threadsDied: number
-    readonly threadsStill: number
-    /** Lines of the log and the output that could not be written. */
-    readonly linesLost: number
-  }
-  readonly listeners: {
-    readonly traffic: string
-    readonly tls?: string
-    readonly registration: string
-    readonly admin: string
-  }
-  readonly resources: readonly { readonly name: string; readonly kind: ResourceKind }[]
-  readonly totals: {
-    readonly backends: number
-    readonly eligible: number
-    readonly requests: number
-    readonly requestsPerSecond: number
-    readonly inFlight: number
-    /** Open client connections. */
-    readonly connections: number
-    /** Responses that the balancer itself had to make, by error code. */
-    readonly errors: Readonly<Record<string, number>>
-    readonly capacity: NamedAmounts
-    readonly reserved: NamedAmounts
-    readonly total: NamedAmounts
-  }
-  /** In order of registration. */
-  readonly backends: readonly BackendView[]
-  /** Route "" first, then those of the configuration in order, then the learned. */
-  readonly routes: readonly RouteView[]
-}
+/** What is known of the requests on one route. */
+export const routeView = z
+  .object({
+    name: z
+      .string()
+      .describe("`GET /users/*`, or the name of a rule; the empty name is for all that belong to no other."),
+    rate: z.number().describe("Requests per second of late."),
+    demand: z.array(demandView).describe("In the order of the resources."),
+  })
+  .meta({ id: "Route" })
+
+const trouble = z.object({
+  tone: z.enum(["warn", "bad"]),
+  words: z.string().describe("One sentence without its full stop: what is wrong, and with which backend."),
+})
+
+const verdict = z
+  .object({
+    tone: z.enum(["good", "warn", "bad", "empty"]),
+    words: z.string().describe("One sentence without its full stop."),
+    troubles: z.array(trouble).describe("All that is wrong, worst first; the first is what `words` says."),
+  })
+  .meta({ id: "Verdict" })
+
+/** Everything that the page shows, sent whole about twice per second on `/api/v1/events` and by `/api/v1/state`. */
+export const stateView = z
+  .object({
+    name: z.literal("linebacker"),
+    version: z.string(),
+    at: z.string().meta({ format: "date-time", description: "Wall-clock time of the state." }),
+    uptimeMs: z.number(),
+    policy: z.string().describe("Of the whole balancer."),
+    policies: z
+      .array(currentPolicy)
+      .describe("The policy of the whole balancer, then those of pools that have their own."),
+    demandMode: z.enum(["simulation", "declared"]),
+    verdict: verdict.describe("How everything is: what the page says on top."),
+    workers: count.describe("Data-plane threads that are alive."),
+    faults: z
+      .object({
+        bugs: count.describe("Those that ended a data-plane thread included; the log has their stacks."),
+        threadsDied: count.describe("Data-plane threads that died; each was replaced."),
+        threadsStill: count.describe("Data-plane threads that stood still; each was replaced."),
+        linesLost: count.describe("Lines of the log and the output that could not be written."),
+      })
+      .describe("What went wrong in the balancer itself since it started."),
+    listeners: z.object({
+      traffic: z.string(),
+      tls: z.string().optional(),
+      registration: z.string(),
+      admin: z.string(),
+    }),
+    resources: z.array(z.object({ name: z.string(), kind: z.enum(["rate", "space"]) })),
+    totals: z.object({
+      backends: count,
+      eligible: count,
+      requests: count,
+      requestsPerSecond: z.number(),
+      inFlight: z.int(),
+      connections: z.int().describe("Open client connections."),
+      errors: z
+        .record(z.string(), count)
+        .describe("Responses that the balancer itself had to make, by error code."),
+      capacity: namedAmounts,
+      reserved: namedAmounts,
+      total: namedAmounts,
+    }),
+    backends: z.array(backendView).describe("In order of registration."),
+    routes: z
+      .array(routeView)
+      .describe("The empty name first, then those of the configuration in order, then the learned."),
+  })
+  .meta({ id: "State" })
+
+export type BackendView = Immutable<z.infer<typeof backendView>>
+export type DemandView = Immutable<z.infer<typeof demandView>>
+export type RouteView = Immutable<z.infer<typeof routeView>>
+export type Trouble = Immutable<z.infer<typeof trouble>>
+export type Verdict = Immutable<z.infer<typeof verdict>>
+export type StateView = Immutable<z.infer<typeof stateView>>

@@ -3,23 +3,7 @@
  *
  * Words change only when something does, in coarse steps, because a screen reader announces them.
  */
-import type { BackendView, StateView } from "./state-view.ts"
-
-export type Tone = "good" | "warn" | "bad" | "empty"
-
-export interface Trouble {
-  readonly tone: "warn" | "bad"
-  /** One sentence without its full stop: what is wrong, and with which backend. */
-  readonly words: string
-}
-
-export interface Verdict {
-  readonly tone: Tone
-  /** One sentence without its full stop. */
-  readonly words: string
-  /** All that is wrong, worst first; the first is what `words` says. */
-  readonly troubles: readonly Trouble[]
-}
+import type { BackendView, StateView, Trouble, Verdict } from "./state-view.ts"
 
 /** What came of late, as `Recent` counts it. */
 export interface RecentTraffic {

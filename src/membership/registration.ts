@@ -60,13 +60,13 @@ export const registrationLimits = {
   inFlightMax: 2_147_483_647,
 } as const
 
-type Refusal = Result<never, RegistryError>
+type Refusal = Result<never, RegistryError<"invalid_body">>
 
 /** The id of a registration that is within all limits, or the first that it breaks. */
 export function checkRegistration(
   table: ResourceTable,
   registration: Registration,
-): Result<BackendId, RegistryError> {
+): Result<BackendId, RegistryError<"invalid_id" | "invalid_body">> {
   const id = parseBackendId(registration.id)
   if (id === undefined) {
     return fail({

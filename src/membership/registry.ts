@@ -12,7 +12,7 @@ import {
   serverNameLabel,
 } from "./registration.ts"
 import { LostBackends } from "./lost-backends.ts"
-import type { RegistryError } from "./registry-errors.ts"
+import type { NotHeld, NotRegistered, RegistryError } from "./registry-errors.ts"
 import type { Slots } from "./slots.ts"
 import { emptySnapshot, type Member, type MemberState, type Snapshot } from "./snapshot.ts"
 
@@ -166,26 +166,22 @@ export class Registry {
    * A backend announces itself. From the same incarnation at the same address this is a renewal, with whatever
    * else changed; anything else is a new generation, which serves again even when the old one was draining. It
    * is probed anew when the address, the scheme or the incarnation is another, and keeps the health otherwise.
-   *
-   * Errors: invalid_id, invalid_body, stale_incarnation, too_many_backends.
    */
-  register(registration: Registration, now: Millis): Result<Lease, RegistryError> {
+  register(registration: Registration, now: Millis): Result<Lease, NotRegistered> {
     return this.#register(registration, "renewals", now)
   }
 
   /**
    * A backend of the seed announces itself, once and before it listens, from `host`. Announcing again replaces;
    * when its checks were failing meanwhile it has restarted, so it is probed anew with a fresh grace.
-   *
-   * Errors: as `register`.
    */
-  announce(host: string, capacity: NamedAmounts, now: Millis): Result<Lease, RegistryError> {
+  announce(host: string, capacity: NamedAmounts, now: Millis): Result<Lease, NotRegistered> {
     const address = { host, port: this.#options.legacyPort }
     return this.#register({ id: `seed-${host.replace("%", "-")}`, address, capacity }, "ping-acks", now)
   }
 
-  /** Errors: unknown_backend, stale_generation, invalid_body. */
-  renew(id: string, report: Report, now: Millis): Result<Lease, RegistryError> {
+  /** The holder is still there, and says how it is. */
+  renew(id: string, report: Report, now: Millis): Result<Lease, NotHeld | RegistryError<"invalid_body">> {
     const found = this.#find(id, report.generation)
     if (!found.ok) return found
     const entry = found.value
@@ -202,8 +198,8 @@ export class Registry {
     return ok(this.#lease(entry, false))
   }
 
-  /** It gets nothing new and finishes what it has. Errors: unknown_backend, stale_generation. */
-  drain(id: string, generation: number | undefined, now: Millis): Result<Lease, RegistryError> {
+  /** It gets nothing new and finishes what it has. */
+  drain(id: string, generation: number | undefined, now: Millis): Result<Lease, NotHeld> {
     const found = this.#find(id, generation)
     if (!found.ok) return found
     found.value.drainingSince ??= now
@@ -211,8 +207,8 @@ export class Registry {
     return ok(this.#lease(found.value, false))
   }
 
-  /** Takes a `drain` back. Errors: unknown_backend, stale_generation. */
-  undrain(id: string, generation?: number): Result<Lease, RegistryError> {
+  /** Takes a `drain` back. */
+  undrain(id: string, generation?: number): Result<Lease, NotHeld> {
     const found = this.#find(id, generation)
     if (!found.ok) return found
     found.value.drainingSince = undefined
@@ -220,8 +216,8 @@ export class Registry {
     return ok(this.#lease(found.value, false))
   }
 
-  /** It leaves at once; what it works on may finish. Errors: unknown_backend, stale_generation. */
-  remove(id: string, generation?: number): Result<undefined, RegistryError> {
+  /** It leaves at once; what it works on may finish. */
+  remove(id: string, generation?: number): Result<undefined, NotHeld> {
     const found = this.#find(id, generation)
     if (!found.ok) return found
     this.#drop(found.value)
@@ -302,7 +298,7 @@ export class Registry {
     }
   }
 
-  #register(registration: Registration, keptBy: Member["keptBy"], now: Millis): Result<Lease, RegistryError> {
+  #register(registration: Registration, keptBy: Member["keptBy"], now: Millis): Result<Lease, NotRegistered> {
     const checked = checkRegistration(this.#options.resources, registration)
     if (!checked.ok) return checked
     const id = checked.value
@@ -364,7 +360,7 @@ export class Registry {
     holder: Entry | undefined,
     incarnation: number | undefined,
     now: Millis,
-  ): Result<never, RegistryError> | undefined {
+  ): Result<never, NotRegistered> | undefined {
     const held = holder?.member.incarnation
     if (holder === undefined || held === undefined || incarnation === undefined || incarnation >= held) {
       return undefined
@@ -386,7 +382,7 @@ export class Registry {
     return this.#entries.size < this.#options.membersMax ? this.#options.slots.allocate() : undefined
   }
 
-  #find(id: string, generation: number | undefined): Result<Entry, RegistryError> {
+  #find(id: string, generation: number | undefined): Result<Entry, NotHeld> {
     const entry = this.#entries.get(id as BackendId)
     if (entry === undefined) {
       return fail({ code: "unknown_backend", message: `no member has the id ${JSON.stringify(id)}` })

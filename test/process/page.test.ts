@@ -4,8 +4,10 @@ import { after, before, test } from "node:test"
 import { type Browser, chromium, type Page } from "playwright-core"
 import { resourcesDefault } from "../../src/core/resources.ts"
 import { fail, ok } from "../../src/core/result.ts"
-import { type Admin, type AdminOptions, startAdmin } from "../../src/control/admin/admin-api.ts"
-import { type PolicyChange, policyViews } from "../../src/control/policy-desk.ts"
+import { type AdminOptions, startAdmin } from "../../src/control/admin/admin-api.ts"
+import type { ApiListener } from "../../src/control/api/kernel.ts"
+import { policyViews } from "../../src/control/policy-desk.ts"
+import type { PolicyChange } from "../../src/control/policy-view.ts"
 import type { BackendView, RouteView, StateView } from "../../src/control/state-view.ts"
 import { systemTimers } from "../../src/system.ts"
 import { backendView, stateView } from "../support/state-views.ts"
@@ -38,7 +40,7 @@ function stateOf(backends: readonly BackendView[], requests = 0): StateView {
 async function showing(
   width: number,
   state: () => StateView,
-  act: (page: Page, admin: Admin) => Promise<void>,
+  act: (page: Page, admin: ApiListener) => Promise<void>,
   change: Partial<AdminOptions> = {},
 ): Promise<void> {
   const admin = await startAdmin({

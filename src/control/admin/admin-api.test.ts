@@ -7,9 +7,13 @@ import { setTimeout as delay } from "node:timers/promises"
 import { fail, ok, type Result } from "../../core/result.ts"
 import { backendView, stateView } from "../../../test/support/state-views.ts"
 import type { Timers } from "../../system.ts"
-import { type Admin, type AdminErrorCode, adminErrors, type AdminOptions, startAdmin } from "./admin-api.ts"
-import { loadPageAssets, matchesTag } from "./page-assets.ts"
-import type { CurrentPolicy, PolicyChange, PolicyChangeError, PolicyView } from "../policy-desk.ts"
+import { type ApiErrorCode, apiErrors } from "../api/api-errors.ts"
+import type { ApiListener } from "../api/kernel.ts"
+import { type AdminOptions, startAdmin } from "./admin-api.ts"
+import { loadPageAssets } from "./page-assets.ts"
+import { matchesTag } from "./page-files.ts"
+import type { PolicyChangeError } from "../policy-desk.ts"
+import type { CurrentPolicy, PolicyChange, PolicyView } from "../policy-view.ts"
 import type { BackendView, StateView } from "../state-view.ts"
 
 /** The admin listener over real sockets, with states from a script and time that only passes when told to. */
@@ -54,7 +58,10 @@ const price: PolicyView = {
   unsuitable: undefined,
 }
 
-async function started(t: TestContext, change: Partial<AdminOptions> = {}): Promise<Admin & { hand: Hand }> {
+async function started(
+  t: TestContext,
+  change: Partial<AdminOptions> = {},
+): Promise<ApiListener & { hand: Hand }> {
   const hand = new Hand()
   const admin = await startAdmin({
     host: "127.0.0.1",
@@ -77,7 +84,7 @@ interface Answer {
 }
 
 function ask(
-  { address }: Admin,
+  { address }: ApiListener,
   path: string,
   headers: Readonly<Record<string, string>> = {},
   method = "GET",
@@ -96,10 +103,10 @@ function ask(
   })
 }
 
-function refused(answer: Answer, code: AdminErrorCode): void {
+function refused(answer: Answer, code: ApiErrorCode): void {
   const parsed = JSON.parse(answer.body) as { error: { code: string; message: string } }
   assert.equal(parsed.error.code, code)
-  assert.equal(answer.status, adminErrors[code].status)
+  assert.equal(answer.status, apiErrors[code].status)
   assert.notEqual(parsed.error.message, "")
 }
 
@@ -108,7 +115,7 @@ class Reader {
   readonly socket: Socket
   text = ""
 
-  constructor({ address }: Admin) {
+  constructor({ address }: ApiListener) {
     this.socket = connect(address.port, address.host)
     this.socket.setEncoding("utf8")
     this.socket.on("data", (text: string) => (this.text += text))
@@ -429,7 +436,7 @@ test("closing it twice, at once or later, is closing it once", async (t) => {
 
 test("bytes that are no request, and heads without end, get an answer", async (t) => {
   const admin = await started(t, { limits: { headBytesMax: 1_024 } })
-  const cases: readonly (readonly [bytes: string, code: AdminErrorCode])[] = [
+  const cases: readonly (readonly [bytes: string, code: ApiErrorCode])[] = [
     ["NONSENSE\r\n\r\n", "malformed_request"],
     [`GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ${"x".repeat(4_096)}\r\n\r\n`, "head_too_large"],
     ["GET / HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n", "malformed_request"],
@@ -440,7 +447,7 @@ test("bytes that are no request, and heads without end, get an answer", async (t
     socket.setEncoding("utf8").on("data", (more: string) => (text += more))
     socket.write(bytes)
     await once(socket, "close")
-    assert.match(text, new RegExp(`^HTTP/1.1 ${adminErrors[code].status} `), bytes.slice(0, 20))
+    assert.match(text, new RegExp(`^HTTP/1.1 ${apiErrors[code].status} `), bytes.slice(0, 20))
     assert.ok(text.includes(`"code":"${code}"`), text)
   }
 })

@@ -9,19 +9,7 @@ import { readFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { leaveGoneFolder } from "../../net/folder.ts"
-
-export interface PageAsset {
-  readonly type: string
-  readonly bytes: Uint8Array
-  /** Strong, with its quotes. */
-  readonly etag: string
-}
-
-/** By absolute path on the listener. */
-export type PageAssets = ReadonlyMap<string, PageAsset>
-
-/** Closed: nothing else of the folder is ever served. `page` goes by the name `page.js`, which the HTML asks for. */
-const scripts = ["page", "card", "dom", "policy", "routes", "trail", "words"] as const
+import { type PageAsset, type PageAssets, scriptLanguage, scripts, servedName } from "./page-files.ts"
 
 /** The most that the erased scripts may be together. */
 const scriptBytesMax = 4 * 1024 * 1024
@@ -37,7 +25,7 @@ process.stdout.write(JSON.stringify(erased))
 /** Reads the page from the folder beside, erasing types where there are any. */
 export async function loadPageAssets(
   folder: URL = new URL("../../dashboard/", import.meta.url),
-  language: "ts" | "js" = import.meta.url.endsWith(".ts") ? "ts" : "js",
+  language: "ts" | "js" = scriptLanguage,
 ): Promise<PageAssets> {
   const paths = scripts.map((name) => fileURLToPath(new URL(`${name}.${language}`, folder)))
   const [html, css, sources] = await Promise.all([
@@ -50,17 +38,12 @@ export async function loadPageAssets(
     ["/page.css", asset("text/css; charset=utf-8", css)],
   ])
   for (const [index, name] of scripts.entries()) {
-    const path = name === "page" ? "/page.js" : `/${name}.${language}`
-    assets.set(path, asset("text/javascript; charset=utf-8", Buffer.from(sources[index] ?? "")))
+    assets.set(
+      `/${servedName(name, language)}`,
+      asset("text/javascript; charset=utf-8", Buffer.from(sources[index] ?? "")),
+    )
   }
   return assets
-}
-
-/** Whether an `If-None-Match` names this entity tag (RFC 9110 13.1.2: the comparison is weak). */
-export function matchesTag(ifNoneMatch: string | undefined, etag: string): boolean {
-  if (ifNoneMatch === undefined) return false
-  const tags = ifNoneMatch.split(",").map((tag) => tag.trim().replace(/^W\//, ""))
-  return tags.includes("*") || tags.includes(etag)
 }
 
 async function erase(paths: readonly string[]): Promise<readonly string[]> {

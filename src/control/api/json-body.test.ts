@@ -4,7 +4,8 @@ import { createServer, type IncomingMessage } from "node:http"
 import { type AddressInfo, connect } from "node:net"
 import { test, type TestContext } from "node:test"
 import { ok, type Result } from "../../core/result.ts"
-import { type BodyError, readJsonBody } from "./json-body.ts"
+import type { ApiError } from "./api-errors.ts"
+import { BodyBudget, readJsonBody } from "./json-body.ts"
 
 const bytesMax = 1_000
 
@@ -14,7 +15,7 @@ async function read(
   fields: string,
   bytes: string,
   leaves = false,
-): Promise<Result<unknown, BodyError>> {
+): Promise<Result<unknown, ApiError>> {
   const server = createServer()
   server.listen(0, "127.0.0.1")
   await once(server, "listening")
@@ -26,7 +27,7 @@ async function read(
   socket.write(`PUT / HTTP/1.1\r\nHost: a\r\n${fields}\r\n\r\n${bytes}`)
   const [request] = (await once(server, "request")) as [IncomingMessage]
   if (leaves) socket.destroy()
-  return readJsonBody(request, bytesMax)
+  return readJsonBody(request, bytesMax, new BodyBudget(bytesMax))
 }
 
 const json = "Content-Type: application/json\r\n"

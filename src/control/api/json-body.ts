@@ -1,20 +1,20 @@
 /** The bodies of the control plane's calls: JSON, small, whole and in time. */
 import type { IncomingMessage } from "node:http"
-import { fail, ok, type Result } from "../../core/result.ts"
+import { ok, type Result } from "../../core/result.ts"
 import { KeptBytes } from "../../http1/kept-bytes.ts"
+import { type ApiError, refuse } from "./api-errors.ts"
 import { parseJson, shapeFault } from "./json.ts"
 
-export interface BodyError {
-  readonly code:
-    | "body_too_large"
-    | "request_timeout"
-    | "unsupported_media_type"
-    | "invalid_json"
-    | "invalid_body"
+/** What a body is refused with, whatever it says. */
+export const bodyErrors = [
+  "body_too_large",
+  "request_timeout",
+  "unsupported_media_type",
+  "invalid_json",
+  "invalid_body",
+] as const
 
-  /** For a person: what was found and what is allowed. */
-  readonly message: string
-}
+type BodyError = ApiError<(typeof bodyErrors)[number]>
 
 /**
  * The bytes of all bodies that are under way on one listener, bounded together. Where one more does not fit, the one
@@ -56,43 +56,59 @@ export class BodyBudget {
 export async function readJsonBody(
   request: IncomingMessage,
   bytesMax: number,
-  budget: BodyBudget = new BodyBudget(bytesMax),
+  budget: BodyBudget,
 ): Promise<Result<unknown, BodyError>> {
-  const { headers } = request
-  const tooLarge = refused("body_too_large", `a body has at most ${bytesMax} bytes`)
-  if (Number(headers["content-length"] ?? 0) > bytesMax) return tooLarge
   const kept = new KeptBytes()
-  let bytes = 0
-  try {
-    // Of a request that is destroyed nobody sees any more that the rest of it is still to come.
-    const pieces = request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>
-    for await (const chunk of pieces) {
-      bytes += chunk.length
-      if (bytes > bytesMax) return tooLarge
-      budget.take(request, chunk.length)
-      kept.add(chunk)
-    }
-  } catch {
-    return refused("request_timeout", "The request did not arrive whole in time.")
-  } finally {
-    budget.release(request)
-  }
-  if (bytes === 0) return ok(undefined)
+  const arrived = await read(request, bytesMax, (chunk) => {
+    budget.take(request, chunk.length)
+    kept.add(chunk)
+  })
+  budget.release(request)
+  if (arrived === "too large") return refuse("body_too_large", `a body has at most ${bytesMax} bytes`)
+  if (arrived === "cut") return refuse("request_timeout")
+  const whole = Buffer.concat(kept.pieces)
+  if (whole.length === 0) return ok(undefined)
+  const { headers } = request
   const type = headers["content-type"]
   if (!/^application\/json\s*(;|$)/i.test(type ?? "") || headers["content-encoding"] !== undefined) {
     const found = type ?? "no Content-Type"
-    return refused(
+    return refuse(
       "unsupported_media_type",
       `a body must be application/json without a content coding; found ${found}`,
     )
   }
-  const whole = Buffer.concat(kept.pieces)
   const json = parseJson(whole)
-  if (!json.ok) return refused("invalid_json", `the body is not JSON: ${json.error}`)
+  if (!json.ok) return refuse("invalid_json", `the body is not JSON: ${json.error}`)
   const fault = shapeFault(whole.toString())
-  return fault === undefined ? json : refused("invalid_body", `the body ${fault}`)
+  return fault === undefined ? json : refuse("invalid_body", `the body ${fault}`)
 }
 
-function refused(code: BodyError["code"], message: string): Result<never, BodyError> {
-  return fail({ code, message })
+/**
+ * Passes over the body of a request that is not for it: behind it comes the next request. One of more bytes than these
+ * is left where it is. Never rejects.
+ */
+export async function skipBody(request: IncomingMessage, bytesMax: number): Promise<void> {
+  await read(request, bytesMax, () => {})
+}
+
+/** Reads a body whole, unless it has more bytes than these or ends before it is whole. Never rejects. */
+async function read(
+  request: IncomingMessage,
+  bytesMax: number,
+  take: (chunk: Buffer) => void,
+): Promise<"whole" | "too large" | "cut"> {
+  if (Number(request.headers["content-length"] ?? 0) > bytesMax) return "too large"
+  let bytes = 0
+  try {
+    // A request that is destroyed no longer shows that the rest of it is still to come.
+    const pieces = request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>
+    for await (const chunk of pieces) {
+      bytes += chunk.length
+      if (bytes > bytesMax) return "too large"
+      take(chunk)
+    }
+    return "whole"
+  } catch {
+    return "cut"
+  }
 }

@@ -6,14 +6,12 @@ import { isOpen } from "../../../test/support/processes.ts"
 import { listening, serverOf } from "./node-listener.ts"
 
 const limits = { headBytesMax: 4_096, requestMs: 5_000, connectionsMax: 10 }
-const refusal = { status: 400, meaning: "no" }
-const errors = { head_too_large: refusal, request_timeout: refusal, malformed_request: refusal }
 
 test(
   "at localhost a server listens at both families, and at none once it closes",
   { skip: noIpv6 },
   async (t) => {
-    const server = serverOf(limits, errors, (_request, response) => response.end("here"))
+    const server = serverOf(limits, (_request, response) => response.end("here"))
     t.after(() => server.close())
     const { host, port } = await listening(server, { host: "localhost", port: 0 })
     assert.equal(host, "127.0.0.1")

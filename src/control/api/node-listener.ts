@@ -1,4 +1,4 @@
-/** What the listeners of the control plane share: opening, and answers to bytes that are no request. */
+/** What the listeners of the control plane share: opening, closing, and responses to bytes that are no request. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import { type AddressInfo, createServer as createNetServer, type Server as NetServer } from "node:net"
 import type { Duplex } from "node:stream"
@@ -7,10 +7,12 @@ import type { Millis } from "../../core/clock.ts"
 import type { Endpoint } from "../../core/endpoint.ts"
 import { keepAliveMs } from "../../net/keep-alive.ts"
 import { openAll, type Opened, type Place } from "../../net/listen-addresses.ts"
+import type { Timers } from "../../system.ts"
+import { apiErrors } from "./api-errors.ts"
 
 /** The refusals that come before there is a request. */
-type BytesErrorCode = "head_too_large" | "request_timeout" | "malformed_request"
-type BytesErrors = Readonly<Record<BytesErrorCode, { readonly status: number; readonly meaning: string }>>
+export const bytesErrors = ["head_too_large", "request_timeout", "malformed_request"] as const
+type BytesErrorCode = (typeof bytesErrors)[number]
 
 /** How long a connection may be silent between two requests; a backend that renews each 2 s keeps one. */
 const idleMs: Millis = 5_000
@@ -23,11 +25,10 @@ export interface ListenerLimits {
   readonly connectionsMax: number
 }
 
-/** A server that is not open yet. Bytes that are no request, or do not come in time, are refused by these errors. */
+/** A server that is not open yet. Bytes that are no request, or do not come in time, are refused. */
 export function serverOf(
   limits: ListenerLimits,
-  errors: BytesErrors,
-  answer: (request: IncomingMessage, response: ServerResponse) => void,
+  serve: (request: IncomingMessage, response: ServerResponse) => void,
 ): Server {
   const { headBytesMax, requestMs, connectionsMax } = limits
   const server = createServer(
@@ -46,7 +47,7 @@ export function serverOf(
       // The first of several Authorization or Origin fields counts; of Host there may be one only (web-pages.ts).
       joinDuplicateHeaders: false,
     },
-    answer,
+    serve,
   )
   // Node.js takes 2,000 fields and drops those beyond in silence, Origin among them; headBytesMax is bound enough.
   server.maxHeadersCount = 0
@@ -54,7 +55,7 @@ export function serverOf(
   server.timeout = 0
   server.maxRequestsPerSocket = 0
   boundCrowd(server, connectionsMax)
-  server.on("clientError", refusingBytes(errors))
+  server.on("clientError", refuseBytes)
   return server
 }
 
@@ -75,6 +76,25 @@ export async function listening(server: Server, endpoint: Endpoint): Promise<End
     return { ...first, close }
   })
   return { host, port }
+}
+
+/**
+ * Closes the listener and resolves when the last connection is gone: those that are idle go at once, what is still
+ * being served after `patience`, or without it at once too.
+ */
+export function closed(
+  server: Server,
+  patience?: { readonly timers: Timers; readonly ms: Millis },
+): Promise<void> {
+  return new Promise((resolve) => {
+    const giveUp = patience?.timers.set(patience.ms, () => server.closeAllConnections(), { unref: true })
+    server.close(() => {
+      giveUp?.()
+      resolve()
+    })
+    if (patience === undefined) server.closeAllConnections()
+    else server.closeIdleConnections()
+  })
 }
 
 interface Open extends Opened {
@@ -109,26 +129,24 @@ function feeding(server: Server): NetServer {
 }
 
 /**
- * A handler of `clientError`: answers what is not HTTP, or did not come in time, on what is left of the connection.
+ * A handler of `clientError`: refuses what is not HTTP, or did not come in time, on what is left of the connection.
  *
- * Ending the answer closes only our half of the connection, and no timer of the server watches it any more: without
+ * Ending the response closes only our half of the connection, and no timer of the server watches it any more: without
  * `destroy` a peer that never closes its own half would keep it.
  */
-function refusingBytes(errors: BytesErrors): (error: NodeJS.ErrnoException, socket: Duplex) => void {
-  return (error, socket) => {
-    if (!socket.writable || error.code === "ECONNRESET") {
-      socket.destroy()
-      return
-    }
-    const code = bytesErrorOf(error)
-    const { status, meaning } = errors[code]
-    const body = JSON.stringify({ error: { code, message: meaning } })
-    socket.end(
-      `HTTP/1.1 ${status} Refused\r\nContent-Type: application/json\r\n` +
-        `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-      () => socket.destroy(),
-    )
+function refuseBytes(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable || error.code === "ECONNRESET") {
+    socket.destroy()
+    return
   }
+  const code = bytesErrorOf(error)
+  const { status, meaning } = apiErrors[code]
+  const body = JSON.stringify({ error: { code, message: meaning } })
+  socket.end(
+    `HTTP/1.1 ${status} Refused\r\nContent-Type: application/json\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    () => socket.destroy(),
+  )
 }
 
 function bytesErrorOf(error: NodeJS.ErrnoException): BytesErrorCode {

@@ -1,12 +1,12 @@
 /** Where an announcement may have requests sent. */
 import { isIP } from "node:net"
 import { addressExpected, formatAddress, isBelow, parseAddress } from "../../membership/address.ts"
-import type { RegistryError } from "../../membership/registry-errors.ts"
 import type { Address, TcpAddress, UnixAddress } from "../../membership/snapshot.ts"
 import { isLoopback, plainIp } from "../../core/endpoint.ts"
-import { fail, ok, type Result } from "../../core/result.ts"
+import { ok, type Result } from "../../core/result.ts"
 import { shown } from "../../text/issue.ts"
 import { rangesOf } from "../../net/ip-ranges.ts"
+import { type ApiError, refuse } from "../api/api-errors.ts"
 
 export interface AddressRules {
   /** Whether a peer may announce an address that is not its own. */
@@ -20,34 +20,37 @@ export interface AddressRules {
   readonly isOwnListener?: (host: string, port: number) => boolean
 }
 
+/** What an address is refused with, besides `invalid_body`. */
+export const addressErrors = ["address_not_allowed", "own_listener"] as const
+
+type AddressError = ApiError<(typeof addressErrors)[number]>
+
 /**
- * The address that `text` announces, from a peer with this IP address. Unless it is allowed, nobody may send traffic
- * to somebody else.
- *
- * Errors: invalid_body, address_not_allowed, own_listener.
+ * The address that `text` announces, from a peer with this IP address. Unless it is allowed, a peer may not have
+ * traffic sent to others.
  */
 export function announcedAddress(
   text: string,
   peer: string,
   rules: AddressRules,
-): Result<Address, RegistryError> {
+): Result<Address, AddressError | ApiError<"invalid_body">> {
   const address = parseAddress(text)
   if (address !== undefined)
     return "path" in address ? unixAddress(address, peer, rules) : tcpAddress(address, peer, rules)
   const message = `address: expected ${addressExpected}, found ${shown(text)}`
-  return fail({ code: "invalid_body", message, path: "address" })
+  return refuse("invalid_body", message, "address")
 }
 
 function tcpAddress(
   { host, port }: TcpAddress,
   peer: string,
   rules: AddressRules,
-): Result<Address, RegistryError> {
+): Result<Address, AddressError> {
   if (host === "") return elsewhere({ host: peer, port }, rules)
   const announced = plainIp(host)
   const isOfPeer = isSameIp(announced, peer) || (isLoopback(announced) && isLoopback(peer))
   if (isOfPeer || rules.allowForeignAddresses) return elsewhere({ host: announced, port }, rules)
-  return refused(
+  return notAllowed(
     `${announced} is not the peer's own ${peer}; announce ":${port}", or set registration.allowForeignAddresses`,
   )
 }
@@ -59,30 +62,30 @@ function tcpAddress(
 export function elsewhere(
   address: TcpAddress,
   { isOwnListener }: AddressRules,
-): Result<TcpAddress, RegistryError> {
+): Result<TcpAddress, ApiError<"own_listener">> {
   if (isOwnListener?.(address.host, address.port) !== true) return ok(address)
   const message = `address: the balancer itself listens at ${formatAddress(address)}`
-  return fail({ code: "own_listener", message, path: "address" })
+  return refuse("own_listener", message, "address")
 }
 
 /**
- * A Unix socket has no peer address that could be compared, and it is opened with the balancer's rights: whoever
- * could announce any path could have requests sent to, say, a container engine. So it has to be on the same machine
+ * A Unix socket has no peer address that could be compared, and it is opened with the balancer's rights: a peer
+ * that could announce any path could have requests sent to, say, a container engine. So it has to be on the same machine
  * and in a folder that the operator has set aside for it.
  */
 function unixAddress(
   address: UnixAddress,
   peer: string,
   { allowForeignAddresses, unixFolders = [] }: AddressRules,
-): Result<Address, RegistryError> {
+): Result<Address, AddressError> {
   if (!isLoopback(peer) && !allowForeignAddresses)
-    return refused(`a Unix socket is on the balancer's machine, and ${peer} is not`)
+    return notAllowed(`a Unix socket is on the balancer's machine, and ${peer} is not`)
   if (unixFolders.some((folder) => isBelow(folder, address.path))) return ok(address)
-  return refused(`${address.path} is in none of the folders of registration.unixFolders`)
+  return notAllowed(`${address.path} is in none of the folders of registration.unixFolders`)
 }
 
-function refused(message: string): Result<never, RegistryError> {
-  return fail({ code: "address_not_allowed", message: `address: ${message}`, path: "address" })
+function notAllowed(message: string): Result<never, AddressError> {
+  return refuse("address_not_allowed", `address: ${message}`, "address")
 }
 
 /** Whether both are the same IP address, however IPv6 is written. */

@@ -2,11 +2,14 @@ import assert from "node:assert/strict"
 import { createConnection, type Socket } from "node:net"
 import { Agent, request as httpRequest } from "node:http"
 import { after, test, type TestContext } from "node:test"
-import { registrationErrors } from "../../membership/registry-errors.ts"
+import { apiErrors } from "../api/api-errors.ts"
+import type { ApiListener } from "../api/kernel.ts"
+import { errorsOf, errorsOfAny } from "../api/openapi.ts"
 import { Registry, type RegistryOptions } from "../../membership/registry.ts"
 import type { Member } from "../../membership/snapshot.ts"
 import { resourcesDefault } from "../../core/resources.ts"
-import { startRegistration, type RegistrationListener, type RegistrationOptions } from "./registration-api.ts"
+import { startRegistration, type RegistrationOptions } from "./registration-api.ts"
+import { registrationApi } from "./registration-calls.ts"
 import { until } from "../../../test/support/until.ts"
 
 test("an announcement is answered with the lease, 201 when it is new and 200 when it renews", async (t) => {
@@ -652,13 +655,14 @@ test("a head that is too large is refused", async (t) => {
   assert.match(answer, /^HTTP\/1\.1 431 [^]*"head_too_large"/)
 })
 
-function listed(listener: RegistrationListener, fields: string): Promise<string> {
+function listed(listener: ApiListener, fields: string): Promise<string> {
   return raw(listener, `GET /v1/backends HTTP/1.1\r\n${fields}\r\nConnection: close\r\n\r\n`)
 }
 
 after(() => {
-  // Every error of the table was an answer above, with the status that the table has for it.
-  assert.deepEqual([...provoked].sort(), Object.keys(registrationErrors).sort())
+  // Every error that the API documents was a response above, with the status that the table has for it.
+  const documented = registrationApi.calls.flatMap((call) => errorsOf(call, registrationApi.access))
+  assert.deepEqual([...provoked].sort(), [...new Set([...errorsOfAny, ...documented])].sort())
 })
 
 const announcement = { address: ":8080", capacity: { compute: 20, storage: 13 } }
@@ -684,7 +688,7 @@ interface CallOptions {
 }
 
 interface Started {
-  readonly listener: RegistrationListener
+  readonly listener: ApiListener
   readonly registry: Registry
   readonly call: (method: string, path: string, body?: unknown, options?: CallOptions) => Promise<Answer>
   readonly put: (id: string, body: unknown, options?: CallOptions) => Promise<Answer>
@@ -761,7 +765,7 @@ function send(
 }
 
 /** Sends the parts one after the other and resolves with all that came back when the listener has closed. */
-async function raw({ address }: RegistrationListener, ...parts: string[]): Promise<string> {
+async function raw({ address }: ApiListener, ...parts: string[]): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>()
   // It never closes its own side first, so that the listener has to.
   const socket = createConnection({ ...address, allowHalfOpen: true })
@@ -787,7 +791,7 @@ async function raw({ address }: RegistrationListener, ...parts: string[]): Promi
 function notice(status: number, answer: string): void {
   const code = /^(?:HTTP(?:(?!HTTP)[^])*)?\{"error":\{"code":"(\w+)"/.exec(answer)?.[1]
   if (code === undefined) return
-  assert.equal(registrationErrors[code as keyof typeof registrationErrors].status, status)
+  assert.equal(apiErrors[code as keyof typeof apiErrors].status, status)
   provoked.add(code)
 }
 

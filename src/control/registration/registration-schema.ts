@@ -1,71 +1,130 @@
-/** The shapes of what backends send. Bounds and names of resources are the registry's matter. */
+/** The shapes of what backends send and get. Bounds and names of resources are the registry's matter. */
 import * as z from "zod"
-import { addressExpected } from "../../membership/address.ts"
-import { fail, ok, type Result } from "../../core/result.ts"
-import { didYouMean } from "../../text/suggest.ts"
-import type { RegistryError } from "../../membership/registry-errors.ts"
-import { shown } from "../../text/issue.ts"
+import { addressExpected, formatAddress } from "../../membership/address.ts"
+import type { Lease } from "../../membership/registry.ts"
+import { registrationLimits } from "../../membership/registration.ts"
+import type { Member } from "../../membership/snapshot.ts"
+import { jsonObject } from "../api/body-shape.ts"
+import type { Immutable } from "../api/call.ts"
+import { backendId, keptBy, memberFacts, memberState } from "../state-view.ts"
+
+const { weightMin, weightMax, ttlMsMin, ttlMsMax, utilizationMax, inFlightMax, textCharsMax, labelsMax } =
+  registrationLimits
 
 const amount = z.number({ error: "a finite number" })
-const amounts = z.record(z.string(), amount, { error: 'amounts by resource, like {"compute": 20}' })
+const amounts = z.record(z.string(), amount.meta({ minimum: 0 }), {
+  error: 'amounts by resource, like {"compute": 20}',
+})
 const whole = z.int({ error: "a whole number" })
-const generation = whole.optional()
+const text = z.string({ error: "text" }).meta({ minLength: 1, maxLength: textCharsMax })
+const generation = whole
+  .optional()
+  .describe("Which registration is meant, as its lease says it; any without it.")
 
-export const registrationBody = z.strictObject({
-  address: z.string({ error: addressExpected }),
-  capacity: amounts,
-  scheme: z.enum(["http", "https"], { error: '"http" or "https"' }).optional(),
-  zone: z.string({ error: "text" }).optional(),
-  version: z.string({ error: "text" }).optional(),
-  labels: z.record(z.string(), z.string({ error: "text" }), { error: "texts by name" }).optional(),
-  weight: amount.optional(),
-  incarnation: whole.optional(),
-  ttlMs: whole.optional(),
+export const registrationBody = jsonObject({
+  address: z
+    .string({ error: addressExpected })
+    .describe("Where the backend takes requests: host:port, :port at the peer's own address, or unix:/path."),
+  capacity: amounts.describe("One amount for every resource, at least one of them above 0."),
+  scheme: z.enum(["http", "https"], { error: '"http" or "https"' }).optional().meta({ default: "http" }),
+  zone: text.optional(),
+  version: text.optional(),
+  labels: z
+    .record(z.string(), z.string({ error: "text" }), { error: "texts by name" })
+    .optional()
+    .meta({ maxProperties: labelsMax }),
+  weight: amount.optional().meta({ minimum: weightMin, maximum: weightMax, default: 1 }),
+  incarnation: whole.optional().meta({
+    minimum: 0,
+    description: "Which process of this backend it is. It grows with every restart; a start time does.",
+  }),
+  ttlMs: whole.optional().meta({
+    minimum: ttlMsMin,
+    maximum: ttlMsMax,
+    description: "How long the lease lasts without a renewal; registration.ttl without it.",
+  }),
+}).meta({
+  id: "Registration",
+  examples: [{ address: ":8080", capacity: { compute: 20, storage: 13 }, zone: "a" }],
 })
 
-export const renewalBody = z.strictObject({
+export const renewalBody = jsonObject({
   generation,
-  utilization: amounts.optional(),
-  capacity: amounts.optional(),
-  inFlight: whole.optional(),
-})
+  utilization: z
+    .record(z.string(), amount.meta({ minimum: 0, maximum: utilizationMax }), {
+      error: 'amounts by resource, like {"compute": 20}',
+    })
+    .optional()
+    .describe("Share of each resource in use now, 1 is all of it; may name some resources only."),
+  capacity: amounts.optional().describe("New capacities; those that are not named stay."),
+  inFlight: whole.optional().meta({
+    minimum: 0,
+    maximum: inFlightMax,
+    description: "Requests that the backend works on now, from all balancers.",
+  }),
+}).meta({ id: "Renewal", examples: [{ generation: 100, utilization: { compute: 0.4 } }] })
 
-export const generationBody = z.strictObject({ generation })
+export const generationBody = jsonObject({ generation }).meta({
+  id: "Generation",
+  examples: [{ generation: 100 }],
+})
 
 /** What the seed's backends announce; they know no other keys. */
-export const seedBody = z.strictObject({ "Compute-Vector": amount, "Storage-Vector": amount })
+export const seedBody = jsonObject(
+  { "Compute-Vector": amount.meta({ minimum: 0 }), "Storage-Vector": amount.meta({ minimum: 0 }) },
+  '{"Compute-Vector": 20, "Storage-Vector": 13}, or PUT /v1/backends/{id}',
+).meta({ id: "SeedAnnouncement", examples: [{ "Compute-Vector": 20, "Storage-Vector": 13 }] })
 
-const keyCharsMax = 60
-
-/** The body, or its first mistake with the dotted path to it, what is allowed and what was found. */
-export function readBody<T extends z.ZodType>(schema: T, body: unknown): Result<z.output<T>, RegistryError> {
-  const result = schema.safeParse(body)
-  if (result.success) return ok(result.data)
-  const { issues } = result.error
-  // A mistyped key is usually also a missing one, and says more.
-  const issue = issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0]!
-  if (issue.code === "unrecognized_keys") {
-    // As much of it as a message can show.
-    const key = issue.keys[0]!.slice(0, keyCharsMax)
-    const known = schema instanceof z.ZodObject ? Object.keys(schema.shape) : []
-    const path = [...issue.path, key].join(".")
-    return fail({
-      code: "invalid_body",
-      message: `${path}: unknown key; allowed are ${known.join(", ")}${didYouMean(key, known)}`,
-      path,
-    })
-  }
-  const path = issue.path.join(".")
-  const found = issue.path.reduce<unknown>(
-    (value, key) =>
-      typeof value === "object" && value !== null ? (value as Record<PropertyKey, unknown>)[key] : undefined,
-    body,
-  )
-  const expected = issue.path.length === 0 ? "a JSON object" : issue.message
-  const what = found === undefined ? "it is missing" : `found ${shown(found)}`
-  return fail({
-    code: "invalid_body",
-    message: `${path === "" ? "the body" : path}: expected ${expected}, ${what}`,
-    ...(path === "" ? {} : { path }),
+export const lease = z
+  .object({
+    id: backendId,
+    generation: z.int().describe("Which registration this is; it grows with each."),
+    ttlMs: z.number().describe("How long the lease lasts without a renewal."),
+    renewMs: z.number().describe("How often to renew it."),
+    state: memberState,
   })
+  .meta({
+    id: "Lease",
+    examples: [{ id: "app-1", generation: 100, ttlMs: 10_000, renewMs: 2_000, state: "probing" }],
+  })
+
+/** A lease as its holder sees it. */
+export function leaseView({ id, generation, ttlMs, renewMs, state }: Lease): z.input<typeof lease> {
+  return { id, generation, ttlMs, renewMs, state }
+}
+
+export const member = z
+  .object({
+    ...memberFacts,
+    lease: z.object({
+      keptBy,
+      expiresInMs: z
+        .number()
+        .min(0)
+        .optional()
+        .describe("How long until it lapses; absent where ping-acks keep it."),
+    }),
+  })
+  .meta({ id: "Member" })
+
+export function memberView(
+  { id, generation, address, scheme, state, reason, capacity, weight, ...more }: Member,
+  expiresInMs: number | undefined,
+): Immutable<z.input<typeof member>> {
+  const { zone, version, labels, incarnation, keptBy } = more
+  return {
+    id,
+    generation,
+    address: formatAddress(address),
+    scheme,
+    state,
+    reason,
+    capacity,
+    weight,
+    zone,
+    version,
+    labels,
+    incarnation,
+    lease: { keptBy, expiresInMs },
+  }
 }
