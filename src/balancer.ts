@@ -17,7 +17,7 @@ import type { ApiListener } from "./control/api/kernel.ts"
 import { Bugs } from "./control/bugs.ts"
 import { type CertificatesRead, inAll } from "./control/tls/certificate-store.ts"
 import { BackendTlsKeeper } from "./control/tls/backend-tls-keeper.ts"
-import { Checker } from "./control/checks.ts"
+import { Checker, probeOf } from "./control/checks.ts"
 import { readTextFile } from "./config/config-file.ts"
 import type { Config, TlsConfig } from "./config/config.ts"
 import {
@@ -252,8 +252,7 @@ class RunningBalancer implements Balancer {
       })
     this.#checker = new Checker({
       registry: this.#registry,
-      check: checks,
-      dialer: this.#dialer,
+      probe: probeOf(checks, this.#dialer),
       clock: systemClock,
       rng: systemRng(),
       timers: this.#timers,

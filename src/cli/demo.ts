@@ -3,7 +3,6 @@ import { availableParallelism } from "node:os"
 import { type Balancer, createBalancer, StartError } from "../balancer.ts"
 import type { Config } from "../config/config.ts"
 import { formatEndpoint } from "../core/endpoint.ts"
-import type { NamedAmounts } from "../core/resources.ts"
 import { seeded } from "../core/rng.ts"
 import { ratePerSecondMax } from "../load/rate.ts"
 import { type SpamRun, startSpam } from "../load/spam.ts"
@@ -12,6 +11,7 @@ import { type Command, type Given, UsageError } from "./command.ts"
 import type { Io } from "../text/io.ts"
 import { balancerOptions, configOf } from "./config-source.ts"
 import { DemonstrationFleet, untilReady } from "../live/demonstration-fleet.ts"
+import { demoLoad, demoRate, demoRatePerCore } from "../live/pace.ts"
 import { integerOf, numberOf } from "./numbers.ts"
 import { endBy, outliveBugs } from "./last-resort.ts"
 import { explainStartError } from "./start-error.ts"
@@ -20,13 +20,6 @@ import { onStop } from "./signals.ts"
 /** Draws three fleets that differ visibly; any other whole number does as well. */
 const seedDefault = 54
 const backendsMax = 64
-/** Of `--spam`: the part of what the fleet carries, and the most requests per second for each core. */
-const demoLoad = 0.6
-const demoRatePerCore = 100
-/** What simulated requests need of each resource on average: uniform on 1..10. */
-const demandMean = 5.5
-/** The backends' own. */
-const speedDefault = 50
 /** Longer than any demonstration runs; within what a timer can wait. */
 const foreverMs = 14 * 24 * 3_600_000
 
@@ -88,7 +81,9 @@ export const demo: Command = {
           return 1
         }
         if (!isAsked) {
-          const loadRate = spams ? (rate ?? demoRate(balancer.state().backends)) : undefined
+          const loadRate = spams
+            ? (rate ?? demoRate(balancer.state().backends, availableParallelism()))
+            : undefined
           if (loadRate !== undefined) load = startLoad(balancer, loadRate, seed, io)
           io.say(welcome(balancer, seed, loadRate, token))
         }
@@ -139,24 +134,6 @@ async function startFleet(
     if (isAsked()) return true
   }
   return untilReady(() => isAsked() || balancer.state().totals.eligible >= count, fleet)
-}
-
-/**
- * The rate at which `--spam` loads the demonstration: six tenths of what the fleet carries at most (of each resource
- * the capacities at the backends' speed over the mean demand; the scarcest counts), so that queues form and vanish on
- * the page, and at most 100 requests per second for each core. One request costs up to 1.7 ms of CPU of backends,
- * balancer and generator together (measured on two slow cores), so that is a sixth of the machine at most.
- */
-export function demoRate(
-  backends: readonly { readonly capacity: NamedAmounts }[],
-  cores: number = availableParallelism(),
-): number {
-  const names = Object.keys(backends[0]?.capacity ?? {})
-  const carried = names.map(
-    (name) =>
-      (backends.reduce((sum, { capacity }) => sum + (capacity[name] ?? 0), 0) * speedDefault) / demandMean,
-  )
-  return Math.max(1, Math.round(Math.min(demoLoad * Math.min(...carried), demoRatePerCore * cores)))
 }
 
 function rateOf(given: Given, spams: boolean): number | undefined {

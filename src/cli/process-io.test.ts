@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { Writable } from "node:stream"
 import { test } from "node:test"
-import { LineWriter } from "./process-io.ts"
+import { processIo } from "./process-io.ts"
 
 /** An output that fails as long as it is told to, or takes nothing. */
 class Output extends Writable {
@@ -37,43 +37,43 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 
 test("a line that cannot be written is lost and counted, and the next that can be says how many there were", async () => {
   const output = new Output()
-  const log = new LineWriter(output)
-  log.write("one\n")
+  const io = processIo({ stdout: new Output(), stderr: output })
+  io.err("one\n")
   for (const failure of ["EPIPE", "ENOSPC"]) {
     output.failure = failure
-    log.write("two\nthree\n")
+    io.err("two\nthree\n")
     await turn()
-    log.write("four\n")
+    io.err("four\n")
     await turn()
   }
-  assert.equal(log.lost, 6)
+  assert.equal(io.linesLost(), 6)
   output.failure = undefined
-  log.write("five\n")
-  log.write("six\n")
+  io.err("five\n")
+  io.err("six\n")
   await turn()
   assert.equal(output.text, "one\n(6 lines before this could not be written)\nfive\nsix\n")
-  assert.equal(log.lost, 6)
+  assert.equal(io.linesLost(), 6)
   output.failure = "EIO"
-  log.write("seven\n")
+  io.err("seven\n")
   await turn()
   output.failure = undefined
-  log.write("eight\n")
+  io.err("eight\n")
   await turn()
   assert.ok(output.text.endsWith("six\n(1 line before this could not be written)\neight\n"), output.text)
 })
 
 test("for a reader that stands still a bounded part is kept, and it goes on where the reader does", async () => {
   const output = new Output()
-  const log = new LineWriter(output)
+  const io = processIo({ stdout: new Output(), stderr: output })
   output.stands = true
   const line = `${"x".repeat(1_023)}\n`
-  for (let i = 0; i < 4_000; i++) log.write(line)
+  for (let i = 0; i < 4_000; i++) io.err(line)
   assert.ok(output.writableLength < 1.1 * 1024 * 1024, `${output.writableLength} bytes are kept`)
-  assert.ok(log.lost > 2_900 && log.lost < 3_000, `${log.lost} are lost`)
-  const { lost } = log
+  assert.ok(io.linesLost() > 2_900 && io.linesLost() < 3_000, `${io.linesLost()} are lost`)
+  const lost = io.linesLost()
   output.goOn()
   await turn()
-  log.write("on\n")
+  io.err("on\n")
   await turn()
   assert.ok(output.text.endsWith(`\n(${lost} lines before this could not be written)\non\n`))
 })

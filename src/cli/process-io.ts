@@ -12,7 +12,7 @@ const lastLinesMs = 500
  * Lines for people. One that cannot be written is lost: its reader has gone or stands still, or the disk is full. It is
  * counted, the next line that can be written says how many there were, and nothing else happens.
  */
-export class LineWriter {
+class LossyLines {
   readonly #stream: Writable
   #lost = 0
   /** Those that no line has told of yet. */
@@ -51,17 +51,21 @@ function countOf(lines: number): string {
   return lines === 1 ? "1 line before this" : `${lines} lines before this`
 }
 
+interface Outputs {
+  readonly stdout: Writable
+  readonly stderr: Writable
+}
+
 export interface ProcessIo extends Io {
   /** The command is done: the process ends, also when a reader stands still. Data is written to its end first. */
   readonly end: (code: number) => void
 }
 
 /** The outputs as commands use them. To be made once in a process. */
-export function processIo(): ProcessIo {
-  const { stdout, stderr } = process
+export function processIo({ stdout, stderr }: Outputs = process): ProcessIo {
   let hasData = false
-  const log = new LineWriter(stderr)
-  const said = new LineWriter(stdout)
+  const log = new LossyLines(stderr)
+  const said = new LossyLines(stdout)
   return {
     out: (text) => {
       hasData = true
@@ -80,7 +84,7 @@ export function processIo(): ProcessIo {
 }
 
 /** Data that cannot be written is what the command was for: it ends. */
-function endWithOutput({ code, message }: NodeJS.ErrnoException, log: LineWriter): void {
+function endWithOutput({ code, message }: NodeJS.ErrnoException, log: LossyLines): void {
   if (code !== "EPIPE") {
     log.write(`linebacker: the output cannot be written: ${message}\n`)
     process.exit(1)

@@ -42,12 +42,10 @@ import { scenarioOf } from "./sim-source.ts"
 import { durationOf, integerOf, loadMax, loadsOf, numberOf } from "./numbers.ts"
 import { explainStartError } from "./start-error.ts"
 import { onStop } from "./signals.ts"
+import { speedFor } from "../live/pace.ts"
 import { liveBackendsMax, LiveStage, StageError, stagePlan } from "../live/live-run.ts"
 
 const scenarioDefault: BuiltInName = "dozen"
-/** Requests a second at load 1 for each core, where no speed is given: backends, balancer and generator share it. */
-export const ratePerCore = 200
-export const speedMax = 50
 export const loadDefault = 0.7
 export const loadsDefault = [0.3, 0.5, 0.7, 0.8, 0.9, 1] as const
 const durationDefaultMs = 15_000
@@ -273,7 +271,8 @@ async function askedOf(given: Given, written: Scenario, seed: number): Promise<A
   }
   const bounds = await fluidBounds(scenario)
   const isComparing = text(given, "compare") !== undefined
-  const speed = numberOf(given, "speed", { from: 0.01, to: 1_000 }) ?? speedFor(bounds.thetaStar)
+  const speed =
+    numberOf(given, "speed", { from: 0.01, to: 1_000 }) ?? speedFor(bounds.thetaStar, availableParallelism())
   const loads = loadsOf(given, { from: 0.01, to: loadMax }) ?? (isComparing ? loadsDefault : [loadDefault])
   const rateAt = (load: number): number => load * bounds.thetaStar * speed
   const fixed = integerOf(given, "requests", 1, requestsMax)
@@ -289,14 +288,6 @@ async function askedOf(given: Given, written: Scenario, seed: number): Promise<A
     requestsAt: (load) =>
       Math.min(requestsMax, Math.max(1, Math.round(fixed ?? (rateAt(load) * durationMs) / 1_000))),
   }
-}
-
-/**
- * So that load 1 is about 200 requests per second for each core, and the scenario is not more than 50 times as fast.
- */
-export function speedFor(thetaStar: number): number {
-  const speed = (ratePerCore * availableParallelism()) / thetaStar
-  return Number(Math.min(speedMax, speed).toPrecision(3))
 }
 
 /** How long one load is played, real ms: long enough for all that happens to the fleet. */

@@ -5,8 +5,6 @@ import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import { test, type TestContext } from "node:test"
 import { run, type Said, scratch } from "../../test/support/house/command-line.ts"
-import { demoRate } from "./demo.ts"
-import { speedFor } from "./spam-scenario.ts"
 
 const { folder, file } = scratch()
 const spam = (...words: readonly string[]): Promise<Said> => run("spam", ...words)
@@ -212,17 +210,4 @@ test("a report that can no longer be written is exit code 1, behind the result",
   assert.equal(code, 1)
   assert.match(err, /cannot write to .*broken: the system says EISDIR/)
   assert.match(out, /1 with a response/)
-})
-
-test("a scenario is played as fast as the machine's cores allow, and not more than fifty times", () => {
-  assert.equal(speedFor(0.001), 50)
-  assert.ok(speedFor(1e6) < 0.1)
-})
-
-test("the demonstration is loaded with six tenths of what it carries, and less on a small machine", () => {
-  const backends = [{ capacity: { compute: 20, storage: 10 } }, { capacity: { compute: 20, storage: 1 } }]
-  // Storage is scarcest: 11 · 50 units per second at 5.5 per request are 100 per second.
-  assert.equal(demoRate(backends, 64), 60)
-  assert.equal(demoRate([{ capacity: { compute: 2_000, storage: 2_000 } }], 2), 200)
-  assert.equal(demoRate([{ capacity: { compute: 0, storage: 1 } }], 2), 1)
 })

@@ -12,6 +12,7 @@ import { formatAddress } from "../membership/address.ts"
 import { checkTimesDefault, type CheckTimes } from "../membership/health.ts"
 import { Registry, type CheckOutcome } from "../membership/registry.ts"
 import type { Address, TcpAddress } from "../membership/snapshot.ts"
+import type { StatusRange } from "../config/config.ts"
 import type { BackendId } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
 import { resourcesDefault } from "../core/resources.ts"
@@ -19,7 +20,7 @@ import type { Rng } from "../core/rng.ts"
 import type { Timers } from "../system.ts"
 import { type Destination, destinationOf, Dialer } from "../proxy/backends/dial.ts"
 import { systemTimers } from "../system.ts"
-import { Checker, type HttpCheck, probeHttp, probeTcp } from "./checks.ts"
+import { Checker, type Probe, probeOf } from "./checks.ts"
 
 const concurrentMax = 256
 
@@ -171,8 +172,8 @@ test("a change is told after the registry has it", async () => {
 })
 
 test("connecting passes when something listens and fails with the cause when nothing does", async (t) => {
-  assert.deepEqual(await probeTcp(dialer, await listening(t, createTcpServer()), 2_000, never), passed)
-  assert.deepEqual(await probeTcp(dialer, await freeAddress(), 2_000, never), refused)
+  assert.deepEqual(await connecting(await listening(t, createTcpServer()), 2_000, never), passed)
+  assert.deepEqual(await connecting(await freeAddress(), 2_000, never), refused)
 })
 
 test("asking for a path passes with 2xx, and a redirect is neither followed nor passed", async (t) => {
@@ -181,15 +182,11 @@ test("asking for a path passes with 2xx, and a redirect is neither followed nor 
   })
   const address = await listening(t, server)
   for (const status of [200, 204, 299]) {
-    assert.deepEqual(
-      await probeHttp(dialer, address, asking(`/${status}`), 2_000, never),
-      passed,
-      String(status),
-    )
+    assert.deepEqual(await getting(`/${status}`)(address, 2_000, never), passed, String(status))
   }
   for (const status of [300, 302, 308, 399, 400, 404, 500, 503]) {
     const error = `GET /${status} returned ${status}`
-    assert.deepEqual(await probeHttp(dialer, address, asking(`/${status}`), 2_000, never), {
+    assert.deepEqual(await getting(`/${status}`)(address, 2_000, never), {
       passed: false,
       error,
     })
@@ -214,7 +211,7 @@ test("a check passes with the statuses that are configured, and with no other", 
     [401, true],
     [402, false],
   ]) {
-    const outcome = await probeHttp(dialer, address, { path: `/${status}`, statuses }, 2_000, never)
+    const outcome = await getting(`/${status}`, statuses)(address, 2_000, never)
     assert.equal(outcome?.passed, passes, String(status))
   }
 })
@@ -226,7 +223,7 @@ test("it names its agent, names the backend as host, and asks on a connection of
     response.end()
   })
   const destination = await listening(t, server)
-  await probeHttp(dialer, destination, asking("/"), 2_000, never)
+  await getting("/")(destination, 2_000, never)
   assert.deepEqual(seen, ["GET", formatAddress(destination.address), "linebacker-check", "close"])
 })
 
@@ -238,7 +235,7 @@ test("a body without an end is not waited for", async (t) => {
     response.on("drain", more)
     more()
   })
-  assert.deepEqual(await probeHttp(dialer, await listening(t, server), asking("/"), 2_000, never), passed)
+  assert.deepEqual(await getting("/")(await listening(t, server), 2_000, never), passed)
 })
 
 test("garbage, an endless head and an early end fail", async (t) => {
@@ -247,7 +244,7 @@ test("garbage, an endless head and an early end fail", async (t) => {
       socket.on("error", () => undefined)
       socket.end(answer)
     })
-    const outcome = await probeHttp(dialer, await listening(t, server), asking("/"), 2_000, never)
+    const outcome = await getting("/")(await listening(t, server), 2_000, never)
     assert.equal(outcome?.passed, false, answer.slice(0, 20))
   }
 })
@@ -262,7 +259,7 @@ test(
       socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
       socket.resume()
     })
-    const outcome = await probeHttp(dialer, await listening(t, server), asking("/"), 2_000, never)
+    const outcome = await getting("/")(await listening(t, server), 2_000, never)
     assert.deepEqual(outcome, { passed: false, error: "GET / returned 101" })
     await ended
   },
@@ -277,7 +274,7 @@ test("what this machine could not ask says nothing about the backend", async () 
     },
   }
   const destination = plainly({ host: "127.0.0.1", port: 80 })
-  assert.equal(await probeHttp(exhausted as Dialer, destination, asking("/"), 2_000, never), undefined)
+  assert.equal(await getting("/", success, exhausted as Dialer)(destination, 2_000, never), undefined)
 })
 
 test("a probe without a response ends when its time is up, or when it is told to", async (t) => {
@@ -285,18 +282,18 @@ test("a probe without a response ends when its time is up, or when it is told to
     t,
     createServer(() => undefined),
   )
-  assert.deepEqual(await probeHttp(dialer, silent, asking("/"), 20, never), {
+  assert.deepEqual(await getting("/")(silent, 20, never), {
     passed: false,
     error: "no response within 20 ms",
   })
   const controller = new AbortController()
-  const probe = probeHttp(dialer, silent, asking("/"), 600_000, controller.signal)
+  const probe = getting("/")(silent, 600_000, controller.signal)
   controller.abort()
   assert.equal((await probe)?.passed, false)
 })
 
-function asking(path: string): HttpCheck {
-  return { path, statuses: [{ from: 200, to: 299 }] }
+function getting(path: string, statuses: readonly StatusRange[] = success, by: Dialer = dialer): Probe {
+  return probeOf({ kind: "http", path, statuses }, by)
 }
 
 const never: AbortSignal = new AbortController().signal
@@ -327,8 +324,6 @@ class World implements Timers {
     })
     this.checker = new Checker({
       registry: this.registry,
-      check: { kind: "tcp" },
-      dialer,
       probe: ({ address }, _timeoutMs, signal) => this.#probe(address, signal),
       clock: { now: () => this.#now },
       rng: middle,
@@ -420,6 +415,9 @@ class World implements Timers {
 }
 
 const dialer = new Dialer(plainBackends, { now: () => 0 }, { timers: systemTimers })
+
+const connecting = probeOf({ kind: "tcp" }, dialer)
+const success: readonly StatusRange[] = [{ from: 200, to: 299 }]
 
 const middle: Rng = { next: () => 0.5, below: () => 0 }
 

@@ -9,13 +9,14 @@ import type { BackendId } from "../core/backend.ts"
 import type { Clock, Millis } from "../core/clock.ts"
 import type { StatusRange } from "../config/config.ts"
 import type { Rng } from "../core/rng.ts"
-import { type Destination, type Dialer, isLocalShortage } from "../proxy/backends/dial.ts"
+import { type Destination, type Dialer } from "../proxy/backends/dial.ts"
+import { isLocalShortage } from "../proxy/backends/dial-errors.ts"
 import type { Timers } from "../system.ts"
 import { ask, reasonOf } from "./ask.ts"
 import { type Watch, Watches } from "./watches.ts"
 
 /** A GET of `path` passes when the status of its response is in one of the ranges. */
-export interface HttpCheck {
+interface HttpCheck {
   readonly path: string
   readonly statuses: readonly StatusRange[]
 }
@@ -35,16 +36,13 @@ export type Probe = (
 
 export interface CheckerOptions {
   readonly registry: Registry
-  readonly check: CheckKind
-  /** Connects as the exchanges do. */
-  readonly dialer: Dialer
+  /** How one member is asked: `probeOf` in the product. */
+  readonly probe: Probe
   readonly clock: Clock
   readonly rng: Rng
   readonly timers: Timers
   /** Checks at one time, when they are to be fewer than `concurrentMax`. */
   readonly concurrentMax?: number
-  /** Another way to ask, for tests. */
-  readonly probe?: Probe
   /** The registry may have a new snapshot. */
   onChange(): void
   /** Told of failures that are bugs. Checks go on. */
@@ -63,8 +61,7 @@ export class Checker {
   readonly #watches: Watches<CheckOutcome | undefined>
 
   constructor(options: CheckerOptions) {
-    const { check, clock, dialer, registry, timers } = options
-    const probe = options.probe ?? probeOf(check, dialer)
+    const { clock, probe, registry, timers } = options
     this.#options = options
     this.#times = registry.checkTimes
     this.#watches = new Watches(
@@ -114,14 +111,15 @@ export class Checker {
   }
 }
 
-function probeOf(check: CheckKind, dialer: Dialer): Probe {
+/** Asks by this check, over connections that the dialer makes as it makes those of the exchanges. */
+export function probeOf(check: CheckKind, dialer: Dialer): Probe {
   return check.kind === "tcp"
     ? (destination, ms, signal) => probeTcp(dialer, destination, ms, signal)
     : (destination, ms, signal) => probeHttp(dialer, destination, check, ms, signal)
 }
 
 /** Whether a connection opens, its TLS handshake included where there is one. Nothing is asked on it. */
-export function probeTcp(
+function probeTcp(
   dialer: Dialer,
   destination: Destination,
   timeoutMs: Millis,
@@ -150,7 +148,7 @@ export function probeTcp(
 /**
  * Whether the response to a GET comes in time, with a whole head and a status that passes. A redirect is not followed.
  */
-export async function probeHttp(
+async function probeHttp(
   dialer: Dialer,
   destination: Destination,
   { path, statuses }: HttpCheck,

@@ -1,7 +1,8 @@
 /** A comparison as one page that needs nothing from elsewhere, its figure as a file, the numbers as JSON. */
 import { duration, percent, rate } from "../text/human.ts"
 import { pageOf } from "../sim/report/report-page.ts"
-import { type Axis, escapeXml, type Line, linePlot, type Mark, standalone } from "../sim/report/svg.ts"
+import type { Axis } from "../sim/report/axis.ts"
+import { escapeXml, type Line, linePlot, type Mark, standalone } from "../sim/report/svg.ts"
 import { agrees, compared, type Comparison, type ComparedRun, objective, type Side } from "./comparison.ts"
 import { carriedText, shownSpeed } from "./comparison-text.ts"
 

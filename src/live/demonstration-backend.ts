@@ -15,6 +15,7 @@ import { systemClock, systemRng, systemTimers, type Timers } from "../system.ts"
 import { announce, type AnnounceOptions, type Announcement } from "../announce/announce.ts"
 import { AssemblyLine, type Job } from "./assembly-line.ts"
 import { WaitingRoom } from "./waiting-room.ts"
+import { speedDefault } from "./pace.ts"
 
 export interface DemonstrationOptions {
   readonly id: string
@@ -99,7 +100,6 @@ export interface DemonstrationBackend {
   close(): Promise<void>
 }
 
-const speedDefault = 50
 /** The most work a request may ask of one resource. */
 const workMax = 1_000_000
 const drainMsMax = 10_000

@@ -148,7 +148,7 @@ export function demandOf(resources: readonly string[], amounts: ArrayLike<number
 }
 
 /** A request as it goes over the wire. */
-export function requestBytes(request: RequestClass, host: string): Buffer {
+function requestBytes(request: RequestClass, host: string): Buffer {
   return joined(headLines(request, host), request.body)
 }
 

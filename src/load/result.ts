@@ -226,7 +226,7 @@ function known(value: number): number | undefined {
   return Number.isNaN(value) ? undefined : value
 }
 
-export function summaryOf(dump: HistogramDump): LatencySummary {
+function summaryOf(dump: HistogramDump): LatencySummary {
   const histogram = Histogram.from(dump)
   const at = (part: number): number | undefined => known(histogram.quantile(part))
   return {

@@ -1,7 +1,8 @@
 /** A run of the load generator as one page that needs nothing from elsewhere, its figures as files, the numbers as JSON. */
 import { duration, percent, plural, rate } from "../text/human.ts"
 import { pageOf } from "../sim/report/report-page.ts"
-import { type Axis, barPlot, escapeXml, linePlot, standalone } from "../sim/report/svg.ts"
+import type { Axis } from "../sim/report/axis.ts"
+import { barPlot, escapeXml, linePlot, standalone } from "../sim/report/svg.ts"
 import type { LatencySummary, SpamResult } from "./result.ts"
 import { summaryText } from "./summary.ts"
 

@@ -3,7 +3,7 @@ import { test } from "node:test"
 import { resourcesOf } from "../../test/support/backends.ts"
 import { group, kind, scenario, threeTypes, threeTypesThetaStar } from "../../test/support/scenarios.ts"
 import { plainPolicy } from "../policies/index.ts"
-import { capacityOf, interval95 } from "./capacity.ts"
+import { capacityOf } from "./capacity.ts"
 import { unloadedP99 } from "./unloaded.ts"
 
 test("one sharing backend keeps its objective up to the load that theory says", () => {
@@ -101,12 +101,4 @@ test("it matters where a request is alone: on the fastest for it, or where θ* s
     [0.5, 0.5],
   ]
   assert.equal(unloadedP99(two, wrong), Infinity)
-})
-
-test("the interval is Student's", () => {
-  assert.deepEqual(interval95([0.5]), { mean: 0.5, halfWidth: Infinity })
-  // Mean 2, deviation 1, three values: 4.303 · 1 / √3.
-  const { halfWidth, mean } = interval95([1, 2, 3])
-  assert.equal(mean, 2)
-  assert.ok(Math.abs(halfWidth - 4.303 / Math.sqrt(3)) < 1e-12)
 })

@@ -3,7 +3,8 @@ import { test } from "node:test"
 import type { NamedAmounts, ResourceTable } from "../core/resources.ts"
 import { resourcesDefault } from "../core/resources.ts"
 import { resourcesOf } from "../../test/support/backends.ts"
-import { fluidBounds, solveFluid } from "./fluid.ts"
+import { fluidBounds } from "./fluid.ts"
+import { solveFluid } from "./fluid-program.ts"
 import type { BackendGroup, RequestClass, Scenario } from "./scenario/scenario.ts"
 
 function group(

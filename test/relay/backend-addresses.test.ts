@@ -5,7 +5,7 @@ import { type AddressInfo, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { test, type TestContext } from "node:test"
-import { probeHttp, probeTcp } from "../../src/control/checks.ts"
+import { probeOf } from "../../src/control/checks.ts"
 import { destinationOf, Dialer } from "../../src/proxy/backends/dial.ts"
 import { systemTimers } from "../../src/system.ts"
 import type { Resolve } from "../../src/net/name-cache.ts"
@@ -138,16 +138,15 @@ test("the checks reach a Unix socket too, and say when it is not there", async (
   const path = join(folder(t), "app.sock")
   const wires = await playing(t, createServer({ allowHalfOpen: true }), "connection", answer, { path })
   const dialer = new Dialer(plainBackends, { now: () => 0 }, { timers: systemTimers })
+  const connecting = probeOf({ kind: "tcp" }, dialer)
+  const getting = probeOf({ kind: "http", path: "/healthz", statuses: [{ from: 200, to: 299 }] }, dialer)
   const never = new AbortController().signal
   const to = destinationOf({ address: { path }, scheme: "http", labels: {} })
-  assert.deepEqual(await probeTcp(dialer, to, 2_000, never), { passed: true })
-  assert.deepEqual(
-    await probeHttp(dialer, to, { path: "/healthz", statuses: [{ from: 200, to: 299 }] }, 2_000, never),
-    { passed: true },
-  )
+  assert.deepEqual(await connecting(to, 2_000, never), { passed: true })
+  assert.deepEqual(await getting(to, 2_000, never), { passed: true })
   assert.match(wires.at(-1)!.text, /^GET \/healthz HTTP\/1\.1\r\nHost: localhost\r\n/)
   const nowhere = destinationOf({ address: { path: `${path}x` }, scheme: "http", labels: {} })
-  assert.deepEqual(await probeTcp(dialer, nowhere, 2_000, never), { passed: false, error: "no such socket" })
+  assert.deepEqual(await connecting(nowhere, 2_000, never), { passed: false, error: "no such socket" })
 })
 
 function folder(t: TestContext): string {

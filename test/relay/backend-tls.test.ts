@@ -3,7 +3,7 @@ import assert from "node:assert/strict"
 import { type AddressInfo, createServer as createTcpServer } from "node:net"
 import { test, type TestContext } from "node:test"
 import { createServer, type TLSSocket, type TlsOptions } from "node:tls"
-import { probeHttp, probeTcp } from "../../src/control/checks.ts"
+import { probeOf } from "../../src/control/checks.ts"
 import { parseConfig } from "../../src/config/config-parse.ts"
 import { fail, ok } from "../../src/core/result.ts"
 import { destinationOf, Dialer } from "../../src/proxy/backends/dial.ts"
@@ -255,6 +255,11 @@ test("the checks shake hands as the exchanges do, and say what is wrong with a c
     { now: () => 0 },
     { resolve, timers: systemTimers },
   )
+  const statuses = [{ from: 200, to: 299 }]
+  const probes = [
+    probeOf({ kind: "tcp" }, dialer),
+    probeOf({ kind: "http", path: "/healthz", statuses }, dialer),
+  ]
   const never = new AbortController().signal
   const cases = [
     [right, undefined],
@@ -264,11 +269,7 @@ test("the checks shake hands as the exchanges do, and say what is wrong with a c
   for (const [{ port }, error] of cases) {
     const to = destinationOf({ address: { host: "a.test", port }, scheme: "https", labels: {} })
     const expected = error === undefined ? { passed: true } : { passed: false, error }
-    assert.deepEqual(await probeTcp(dialer, to, 5_000, never), expected)
-    assert.deepEqual(
-      await probeHttp(dialer, to, { path: "/healthz", statuses: [{ from: 200, to: 299 }] }, 5_000, never),
-      expected,
-    )
+    for (const probe of probes) assert.deepEqual(await probe(to, 5_000, never), expected)
   }
   const asks = right.wires.map(({ text }) => text).find((text) => text !== "")
   assert.match(asks ?? "", new RegExp(`^GET /healthz HTTP/1\\.1\\r\\nHost: a\\.test:${right.port}\\r\\n`))
@@ -281,7 +282,7 @@ test("a check of a backend that accepts and says nothing ends in time", async (t
   const { backends } = trusting(undefined)
   const dialer = new Dialer({ ...plainBackends, ...backends }, { now: () => 0 }, { timers: systemTimers })
   const to = destinationOf({ address: { host: "127.0.0.1", port }, scheme: "https", labels: {} })
-  const outcome = await probeTcp(dialer, to, 50, new AbortController().signal)
+  const outcome = await probeOf({ kind: "tcp" }, dialer)(to, 50, new AbortController().signal)
   assert.deepEqual(outcome, { passed: false, error: "no connection within 50 ms" })
 })
 

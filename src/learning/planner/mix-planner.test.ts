@@ -3,7 +3,7 @@ import { test } from "node:test"
 import type { Mix, RouteKnowledge } from "../../core/knowledge.ts"
 import type { ResourceTable } from "../../core/resources.ts"
 import { fleet, ofCapacity, resourcesOf, type FakeBackend } from "../../../test/support/backends.ts"
-import { solveFluid } from "../../sim/fluid.ts"
+import { solveFluid } from "../../sim/fluid-program.ts"
 import { MixPlanner } from "./mix-planner.ts"
 
 const rates = resourcesOf("rate", "rate")

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import * as fc from "fast-check"
-import { solveFluid } from "../../sim/fluid.ts"
+import { solveFluid } from "../../sim/fluid-program.ts"
 import { solveMix, type MixProblem, type MixSolution } from "./mix-solver.ts"
 
 const f = (...amounts: readonly number[]): Float64Array => Float64Array.from(amounts)

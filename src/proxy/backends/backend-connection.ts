@@ -26,7 +26,7 @@ import type { BackendPool } from "./backend-pool.ts"
 import { BoundedWrites } from "../../net/bounded-writes.ts"
 import type { Context } from "../context.ts"
 import { type Limited, never, sweepMs, type Tick } from "../../net/deadlines.ts"
-import { isCertificateRefusal } from "./dial.ts"
+import { isCertificateRefusal } from "./dial-errors.ts"
 import type { Origin } from "./origin.ts"
 import { outliveWriteErrors } from "../../net/write-errors.ts"
 

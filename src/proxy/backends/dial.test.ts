@@ -8,14 +8,8 @@ import { opened, plainBackends } from "../../../test/support/backend-options.ts"
 import { blackHole } from "../../../test/support/black-hole.ts"
 import { HandTimers } from "../../../test/support/hand-timers.ts"
 import type { Resolve } from "../../net/name-cache.ts"
-import {
-  destinationOf,
-  dialError,
-  Dialer,
-  isCertificateRefusal,
-  isSameDestination,
-  ownListenerCode,
-} from "./dial.ts"
+import { destinationOf, Dialer, isSameDestination } from "./dial.ts"
+import { ownListenerCode } from "./dial-errors.ts"
 import { OwnListeners } from "./own-listeners.ts"
 import { systemTimers } from "../../system.ts"
 
@@ -134,26 +128,6 @@ test("destinations are the same when address, TLS and announced name are", () =>
   }
 })
 
-test("why a connection was not made has a name: the name, the way there, or TLS", () => {
-  assert.equal(dialError(named("ENOTFOUND"), "resolving"), "resolve_failed")
-  assert.equal(dialError(named("ECONNREFUSED"), "connecting"), "connect_failed")
-  assert.equal(dialError(named("ECONNRESET"), "securing"), "backend_tls_failed")
-  assert.equal(dialError(named("EMFILE"), "resolving"), "local_shortage")
-  assert.equal(dialError(named("EADDRNOTAVAIL"), "connecting"), "local_shortage")
-})
-
-test("a refusal of our certificate is told from every other alert, which may come when work is done", () => {
-  const refusals = [
-    "TLSV13_ALERT_CERTIFICATE_REQUIRED",
-    "SSLV3_ALERT_BAD_CERTIFICATE",
-    "TLSV1_ALERT_UNKNOWN_CA",
-  ]
-  for (const code of refusals) assert.ok(isCertificateRefusal(named(`ERR_SSL_${code}`)), code)
-  for (const code of ["TLSV1_ALERT_INTERNAL_ERROR", "SSLV3_ALERT_BAD_RECORD_MAC", "WRONG_VERSION_NUMBER"])
-    assert.ok(!isCertificateRefusal(named(`ERR_SSL_${code}`)), code)
-  assert.ok(!isCertificateRefusal(named("ECONNRESET")))
-})
-
 test("what leads to a listener of the balancer itself is not dialled, also by a name that comes to lead there", async (t) => {
   const server = createTcpServer((socket) => socket.on("error", () => {}).end("it"))
   await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve))
@@ -197,10 +171,6 @@ test("of several addresses of a name only those that are not the balancer's own 
   assert.equal(socket.remoteAddress, "127.0.0.1")
   socket.destroy()
 })
-
-function named(code: string): NodeJS.ErrnoException {
-  return Object.assign(new Error(code), { code })
-}
 
 /** The port of a TLS server that shakes hands and no more. */
 async function shakingHands(

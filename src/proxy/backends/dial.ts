@@ -2,6 +2,7 @@
  * How a connection to a backend is made: by address, name or Unix socket, in the clear or within TLS. The exchanges
  * and the checks dial alike, so that a check that passes means that requests get through.
  */
+import { dialError, leadsHere } from "./dial-errors.ts"
 import { connect, isIP, type NetConnectOpts, type OnReadOpts, type Socket } from "node:net"
 import {
   checkServerIdentity,
@@ -337,50 +338,6 @@ function securing(socket: TLSSocket, address: string, dialling: Dialling): () =>
     stop()
     socket.destroy()
   }
-}
-
-/** The code of the error when all addresses of a destination are listeners of this balancer. */
-export const ownListenerCode = "OWN_LISTENER"
-
-function leadsHere(addresses: readonly string[]): NodeJS.ErrnoException {
-  const message = `the balancer itself listens at ${addresses.join(", ")}`
-  return Object.assign(new Error(message), { code: ownListenerCode, syscall: "connect" })
-}
-
-const shortages: ReadonlySet<string> = new Set([
-  "EMFILE",
-  "ENFILE",
-  "ENOBUFS",
-  "ENOMEM",
-  "EADDRNOTAVAIL",
-  "EAGAIN",
-])
-
-/** Whether it is this machine that lacked something, so that the error says nothing of the backend. */
-export function isLocalShortage({ code = "" }: NodeJS.ErrnoException): boolean {
-  return shortages.has(code)
-}
-
-/** What it is called that a connection was not made, by how far it had come. */
-export function dialError(
-  error: NodeJS.ErrnoException,
-  during: "resolving" | "connecting" | "securing",
-): ErrorCode {
-  if (isLocalShortage(error)) return "local_shortage"
-  const codes = {
-    resolving: "resolve_failed",
-    connecting: "connect_failed",
-    securing: "backend_tls_failed",
-  } as const
-  return codes[during]
-}
-
-/**
- * Whether an error on an open connection is the other side's refusal of our certificate or of its absence. In TLS
- * 1.3 it comes when we have long sent the request (RFC 8446 4.4.2.4): nothing of that was read.
- */
-export function isCertificateRefusal({ code = "" }: NodeJS.ErrnoException): boolean {
-  return /^ERR_SSL_.*ALERT_.*(CERTIFICATE|UNKNOWN_CA)/.test(code)
 }
 
 /** For a TLS socket over another socket, which knows no `onread`. */

@@ -4,7 +4,8 @@ import { duration, percent, tickDuration } from "../../text/human.ts"
 import type { Rehearsal } from "./rehearsal.ts"
 import type { ClassResult, RunResult } from "./results.ts"
 import type { BackendGroup } from "../scenario/scenario.ts"
-import { type Axis, barPlot, linePlot, type Mark, stackedPlot } from "./svg.ts"
+import type { Axis } from "./axis.ts"
+import { barPlot, linePlot, type Mark, stackedPlot } from "./svg.ts"
 
 /** A policy that lost more than this part of its requests has no latency worth a point. */
 const lostMax = 0.01

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { type Axis, barPlot, escapeXml, linePlot, plotCss, stackedPlot, standalone, ticks } from "./svg.ts"
+import type { Axis } from "./axis.ts"
+import { barPlot, escapeXml, linePlot, plotCss, stackedPlot, standalone } from "./svg.ts"
 
 const x: Axis = { label: "load", min: 0, max: 1, scale: "linear", format: String }
 const y: Axis = { label: "p99", min: 1, max: 100, scale: "log", format: String }
@@ -32,13 +33,6 @@ function width(value: number): number {
   const svg = barPlot({ title: "t", x, rows: [{ label: "a", isStrong: true, bars }], legend: [], marks: [] })
   return Number(/fill" x="190" y="[\d.]+" width="([\d.]+)"/.exec(svg)?.[1])
 }
-
-test("ticks are round numbers within the bounds", () => {
-  assert.deepEqual(ticks({ min: 0.48, max: 1.02, scale: "linear" }), [0.5, 0.6, 0.7, 0.8, 0.9, 1])
-  assert.deepEqual(ticks({ min: 0, max: 1, scale: "linear" }), [0, 0.2, 0.4, 0.6, 0.8, 1])
-  assert.deepEqual(ticks({ min: 3, max: 180, scale: "log" }), [5, 10, 20, 50, 100])
-  assert.deepEqual(ticks({ min: 0.5, max: 90_000, scale: "log" }), [1, 10, 100, 1_000, 10_000])
-})
 
 test("equal factors are equal distances on a log axis", () => {
   const [d] = curves(

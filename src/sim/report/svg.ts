@@ -2,19 +2,11 @@
  * Plots as SVG: lines, bars, stacked bars. The same data gives the same bytes. Colours are CSS variables, so that one
  * figure suits light and dark; `plotCss` goes once into a page that holds figures, `standalone` puts it into one.
  */
+import { type Axis, isWithin, ticks } from "./axis.ts"
 
 export interface Point {
   readonly x: number
   readonly y: number
-}
-
-export interface Axis {
-  readonly label: string
-  readonly min: number
-  readonly max: number
-  readonly scale: "linear" | "log"
-  /** A tick's number as a person reads it. */
-  format(this: void, value: number): string
 }
 
 export interface Line {
@@ -211,12 +203,6 @@ function edgeOf({ min, max }: Axis, value: number): number {
   return Math.min(Math.max(value, min), max)
 }
 
-/** Whether the axis has the value, but for what rounding adds or takes away. */
-function isWithin({ min, max }: Pick<Axis, "min" | "max">, value: number): boolean {
-  const slack = 1e-9 * Math.max(Math.abs(min), Math.abs(max))
-  return value >= min - slack && value <= max + slack
-}
-
 /** Rows of bars with what they say behind them. */
 export function barPlot({ title, x, rows, legend, marks }: BarPlot): string {
   const left = 190
@@ -318,27 +304,6 @@ export function escapeXml(text: string): string {
     .replaceAll(">", "&gt;")
     .replaceAll('"', "&quot;")
     .replaceAll("'", "&#39;")
-}
-
-/** Ticks at round numbers: 1, 2, 5 times powers of ten, about six of them. Of a log axis at least the decades. */
-export function ticks({ min, max, scale }: Pick<Axis, "min" | "max" | "scale">): number[] {
-  if (scale === "log") {
-    const all: number[] = []
-    for (let power = Math.floor(Math.log10(min)); power <= Math.log10(max); power++) {
-      for (const digit of [1, 2, 5]) {
-        const value = Number(`${digit}e${power}`)
-        if (isWithin({ min, max }, value)) all.push(value)
-      }
-    }
-    const decades = all.filter((value) => Number.isInteger(Math.log10(value)))
-    return all.length > 9 && decades.length > 1 ? decades : all
-  }
-  const rough = (max - min) / 6
-  const power = 10 ** Math.floor(Math.log10(rough))
-  const step = ([1, 2, 5, 10].find((factor) => factor * power >= rough * 0.999) ?? 10) * power
-  const first = Math.ceil(min / step - 1e-9)
-  const last = Math.floor(max / step + 1e-9)
-  return Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)))
 }
 
 type Scaled = (value: number) => number
