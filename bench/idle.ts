@@ -57,7 +57,7 @@ async function openAll(port: number, connections: number): Promise<Socket[]> {
 function askOnce(socket: Socket, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const late = setTimeout(
-      () => reject(new Error("an idle connection got no answer within 20 s")),
+      () => reject(new Error("an idle connection got no response within 20 s")),
       answerMsMax,
     )
     let text = ""

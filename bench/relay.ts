@@ -21,7 +21,7 @@ import { type Finding, textOf, withFindings } from "./measuring/report.ts"
 import { scenarioNamed, scenarios } from "./measuring/scenarios.ts"
 import { findingOf, tryOut } from "./measuring/trial.ts"
 
-/** What is needed whoever is compared. */
+/** What is needed whichever peers are compared. */
 const needed = [
   ["nginx", ["-v"], "apt-get install nginx"],
   ["wrk", ["-v"], "apt-get install wrk"],

@@ -1,8 +1,8 @@
 /**
- * How fast the simulator is: requests a second of CPU time, ten backends of three types, two rates, three classes of
- * requests of 11 ms of work each, at 0.9 of the bound: 7 700 requests a second of virtual time. What is learned is learned
- * once a second of that, so slow requests make learning dear: with 1.1 s of work it costs a hundred times as much each.
- * `npm run bench:sim`, or `… -- price,least-connections` for other policies.
+ * How fast the simulator is: requests per second of CPU time, ten backends of three types, two rates, three classes of
+ * requests of 11 ms of work each, at 0.9 of the bound: 7 700 requests per second of virtual time. What is learned is
+ * learned once per second of that, so slow requests make learning dear: with 1.1 s of work it costs a hundred times as
+ * much each. `npm run bench:sim`, or `… -- price,least-connections` for other policies.
  *
  * CPU time of the whole process, so that neither neighbours on the machine nor a helping thread flatter or harm. The
  * best of several runs in one process: the first teaches the compiler.
@@ -78,7 +78,7 @@ function scenarioOf(mode: Mode): Scenario {
   }
 }
 
-/** Requests a second of CPU time, the best of the rounds. */
+/** Requests per second of CPU time, the best of the rounds. */
 function measure(policy: PolicyName, mode: Mode): number {
   let best = 0
   for (let round = 0; round < rounds; round++) {
@@ -108,7 +108,7 @@ async function main(): Promise<void> {
   const names = (process.argv[2] ?? "price,least-connections,round-robin").split(",")
   const wrong = names.find((name) => !isPolicyName(name))
   if (wrong !== undefined) throw new Error(`there is no policy ${wrong}`)
-  console.log(`simulated requests a second of CPU time; Node ${process.version}, ${cpus()[0]?.model ?? ""}`)
+  console.log(`simulated requests per second of CPU time; Node ${process.version}, ${cpus()[0]?.model ?? ""}`)
   for (const name of names as PolicyName[]) {
     for (const mode of Object.keys(modes) as Mode[]) {
       const perSecond = await inOwnProcess(name, mode)

@@ -1,6 +1,6 @@
 /**
  * The backends: one nginx on two ports, which serves a fixed text, files of the page cache, and reads uploads.
- * It runs where the load does, and its CPU time counts for nobody.
+ * It runs where the load does, and its CPU time is counted for no peer.
  */
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -36,8 +36,8 @@ function backendsText(folder: string, ports: readonly number[]): string {
     location = /echo {
       return 200 "$server_port|$http_host|$http_x_forwarded_for|$http_x_forwarded_proto|$http_x_forwarded_host|$http_via\\n";
     }
-    # A location that only answers would do so before the body has come. This one reads it all into memory,
-    # and then asks for the answer elsewhere, without the body.
+    # A location that only responds would do so before the body has come. This one reads it all into memory,
+    # and then asks for the response elsewhere, without the body.
     location = /upload {
       client_max_body_size 2m;
       client_body_buffer_size 2m;

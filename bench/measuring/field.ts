@@ -1,4 +1,4 @@
-/** Everybody who is compared, started and checked: the field of one run. */
+/** All peers that are compared, started and checked: the field of one run. */
 import { mkdtempSync } from "node:fs"
 import { join } from "node:path"
 import { checkRelay } from "./check-relay.ts"
@@ -46,7 +46,7 @@ export interface Ground {
   readonly certificate: Certificate
 }
 
-/** Starts a peer, or answers undefined when it is not installed. Rejects when it does not do what all must do. */
+/** Starts a peer, or returns undefined when it is not installed. Rejects when it does not do what all must do. */
 export async function enter(
   peer: Peer,
   ground: Ground,

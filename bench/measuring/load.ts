@@ -5,7 +5,7 @@ import { join } from "node:path"
 import type { Scenario } from "./scenarios.ts"
 import { parseWrk, type WrkResult } from "./wrk-output.ts"
 
-/** No answer within this is counted as a fault. */
+/** No response within this is counted as a fault. */
 const answerSecondsMax = 20
 
 export interface Load {

@@ -22,7 +22,7 @@ export interface Measurement {
 /**
  * CPU time is read right before wrk starts and right after it has ended, so whatever the peer does for these
  * requests is in it: connections, garbage, its own housekeeping. What wrk no longer counts are the requests under
- * way at its end, at most one a connection; with tens of thousands of requests a run they are below a per mille.
+ * way at its end, at most one per connection; with tens of thousands of requests per run they are below a per mille.
  */
 export async function measure(pid: number, load: Load): Promise<Measurement> {
   const before = cpuTimeOf(pid)
@@ -41,6 +41,6 @@ export async function measure(pid: number, load: Load): Promise<Measurement> {
     systemUs: cpu.systemUs / requests,
     busy: cpu.totalUs / elapsedUs,
     ...memoryOf(pid),
-    faults: requests === 0 ? [...faults, "no request was answered"] : faults,
+    faults: requests === 0 ? [...faults, "no request got a response"] : faults,
   }
 }

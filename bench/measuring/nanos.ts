@@ -6,10 +6,10 @@ const warmUpMs = 200
 const roundMs = 40
 const rounds = 9
 
-/** Every answer ends up here, or the compiler might leave out the work that it came from. */
+/** Every result ends up here, or the compiler might leave out the work that it came from. */
 let kept = 0
 
-/** Nanoseconds of one call over several rounds. The subject answers a number that depends on what it did. */
+/** Nanoseconds of one call over several rounds. The subject returns a number that depends on what it did. */
 export function nanosPerCall(subject: () => number): Spread {
   let calls = 1
   let tookMs = 0
@@ -20,7 +20,7 @@ export function nanosPerCall(subject: () => number): Spread {
   }
   const perRound = Math.max(1, Math.round((calls * roundMs) / tookMs))
   const nanos = Array.from({ length: rounds }, () => (timed(subject, perRound) * 1e6) / perRound)
-  if (!Number.isFinite(kept)) throw new Error("a subject answered no number")
+  if (!Number.isFinite(kept)) throw new Error("a subject returned no number")
   return spreadOf(nanos)
 }
 

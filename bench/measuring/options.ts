@@ -57,7 +57,7 @@ export const help = `npm run bench -- [options]
   --markdown FILE      replaces the tables of what was measured between their markers in this file
 `
 
-/** Answers `undefined` when help is asked for; throws a TypeError with a sentence on wrong use. */
+/** Returns `undefined` when help is asked for; throws a TypeError with a sentence on wrong use. */
 export function parseOptions(args: readonly string[]): BenchOptions | undefined {
   const { values } = parseArgs({ args: [...args], options: flags, allowPositionals: false })
   if (values.help) return undefined

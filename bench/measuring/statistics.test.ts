@@ -7,7 +7,7 @@ test("one disturbed round moves the maximum, not the median", () => {
 })
 
 test("ratios are taken round by round: what slows a whole round down cancels", () => {
-  // The second round took everybody twice as long; the ratio of medians would be 1.5.
+  // In the second round all took twice as long; the ratio of medians would be 1.5.
   assert.deepEqual(ratiosOf([20, 40], [10, 20]), { median: 2, min: 2, max: 2 })
 })
 

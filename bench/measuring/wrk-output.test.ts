@@ -28,7 +28,7 @@ test("requests, time, rate and percentiles are read, each unit as milliseconds o
   })
 })
 
-test("socket errors and refusing answers are faults, in wrk's own words", () => {
+test("socket errors and refusing responses are faults, in wrk's own words", () => {
   const more = "  Socket errors: connect 0, read 3, write 0, timeout 12\n  Non-2xx or 3xx responses: 5\n"
   assert.deepEqual(parseWrk(output(more)).faults, [
     "Socket errors: connect 0, read 3, write 0, timeout 12",

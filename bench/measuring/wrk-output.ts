@@ -6,7 +6,7 @@ export interface WrkResult {
   readonly perSecond: number
   readonly p50Ms: number
   readonly p99Ms: number
-  /** What makes the figures worthless, in wrk's own words: answers that are not 2xx or 3xx, socket errors. */
+  /** What makes the figures worthless, in wrk's own words: responses that are not 2xx or 3xx, socket errors. */
   readonly faults: readonly string[]
 }
 

@@ -27,7 +27,7 @@ function configText({ port, tlsPort, backends, certificate }: Site): string {
   return `
 global
   nbthread 1
-  # It asks for two descriptors a connection, and ends when it does not get them.
+  # It asks for two descriptors per connection, and ends when it does not get them.
   no strict-limits
   maxconn ${connectionsMax}
   ssl-default-bind-options ssl-min-ver TLSv1.2

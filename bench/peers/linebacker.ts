@@ -92,7 +92,7 @@ async function allServing(registration: number, count: number): Promise<void> {
   throw new Error("the backends were not found serving within 10 s")
 }
 
-/** Announces a backend, which goes on renewing its lease from here; the answer ends the lease. */
+/** Announces a backend, which goes on renewing its lease from here; the result ends the lease. */
 function member(registration: number, port: number): Promise<() => Promise<void>> {
   return new Promise((resolve, reject) => {
     const late = setTimeout(

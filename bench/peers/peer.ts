@@ -1,4 +1,4 @@
-/** What the benchmark asks of everybody it compares. */
+/** What the benchmark asks of every peer that it compares. */
 import type { Program } from "../measuring/processes.ts"
 
 /** Where a peer is started. */
@@ -36,13 +36,13 @@ export interface Peer {
   version(modules: string): string | undefined
   /** Writes its configuration and says how to run it. */
   program(site: Site): Promise<Program> | Program
-  /** What has to be done once it runs; the answer ends that again. */
+  /** What has to be done once it runs; the result ends that again. */
   afterStart?(site: Site): Promise<() => Promise<void>>
 }
 
-/** Idle connections that everybody may keep to one backend, so that none has to open new ones under load. */
+/** Idle connections that every peer may keep to one backend, so that none has to open new ones under load. */
 export const idlePerBackend = 512
-/** Client connections that everybody must be able to hold. */
+/** Client connections that every peer must be able to hold. */
 export const connectionsMax = 20_000
-/** Seconds that everybody keeps an idle client connection. */
+/** Seconds that every peer keeps an idle client connection. */
 export const clientIdleSeconds = 600

@@ -21,7 +21,7 @@ interface Undici {
     origin: string,
     options: { readonly connections: number },
   ) => {
-    /** Writes the body of the answer to what the factory returns. */
+    /** Writes the body of the response to what the factory returns. */
     stream(request: Request, factory: (answer: Answer) => Writable): Promise<unknown>
   }
 }

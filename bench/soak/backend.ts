@@ -1,5 +1,5 @@
 /**
- * The backend of the soaks, a process of its own: `backend.ts SEED`. Says its port, and answers by path.
+ * The backend of the soaks, a process of its own: `backend.ts SEED`. Says its port, and responds by path.
  *
  *     /small                  two bytes
  *     /down/FRAMING/BYTES     a body made on the way

@@ -38,7 +38,7 @@ export async function bodies({ bytes, slowBytes }: BodiesSize, seed: number): Pr
   }
 }
 
-/** `move` answers what is wrong; "" when nothing is. */
+/** `move` returns what is wrong; "" when nothing is. */
 async function watched(bed: Bed, what: string, bytes: number, move: () => Promise<string>): Promise<Finding> {
   const before = bed.memory
   let peak = before

@@ -20,7 +20,7 @@ export function framingField(framing: Framing, bytes: number): string {
   return framing === "chunked" ? "Transfer-Encoding: chunked\r\n" : ""
 }
 
-/** Writes a body as fast as the other side takes it; answers its checksum. Stops when the connection is gone. */
+/** Writes a body as fast as the other side takes it; returns its checksum. Stops when the connection is gone. */
 export async function sendBody(socket: Socket, framing: Framing, bytes: number): Promise<number> {
   let sum = 0
   for (let sent = 0; sent < bytes && !socket.destroyed;) {

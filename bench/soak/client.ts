@@ -1,4 +1,4 @@
-/** A client in raw bytes: just enough of HTTP to know where answers end. */
+/** A client in raw bytes: just enough of HTTP to know where responses end. */
 import { connect, type Socket } from "node:net"
 import { BodyTaker } from "./body.ts"
 
@@ -31,10 +31,10 @@ export class Client {
       this.#settle()
     })
     this.socket.on("error", (error) => this.#reject?.(error))
-    this.socket.on("close", () => this.#reject?.(new Error("closed before the answer was complete")))
+    this.socket.on("close", () => this.#reject?.(new Error("closed before the response was complete")))
   }
 
-  /** The answer to what has been sent; rejects when it is cut. One at a time. */
+  /** The response to what has been sent; rejects when it is cut. One at a time. */
   answer(): Promise<Answer> {
     return new Promise((resolve, reject) => {
       this.#resolve = resolve
@@ -85,7 +85,7 @@ export class Client {
     const body = this.#body
     if (body === undefined || !body.isComplete) return
     this.#body = undefined
-    // An interim answer is no answer.
+    // An interim response is not the final one.
     if (this.#status < 200) return
     const resolve = this.#resolve
     this.#resolve = undefined

@@ -1,6 +1,6 @@
 /**
  * Loaded into the balancer's process before the program, in every thread: collects garbage when the soak asks for it,
- * so that what is measured is what is held. V8 leaves garbage lying for minutes when nobody allocates.
+ * so that what is measured is what is held. V8 leaves garbage lying for minutes when no code allocates.
  */
 import { BroadcastChannel, isMainThread } from "node:worker_threads"
 

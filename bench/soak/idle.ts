@@ -15,9 +15,9 @@ export interface IdleSize {
 }
 
 /**
- * Memory is the growth of what the balancer's process has between two moments at which nobody asks and every thread
+ * Memory is the growth of what the balancer's process has between two moments without requests, at which every thread
  * has collected its garbage: with the busy connections alone, after they have worked once; and with the idle ones
- * too, each of which has been answered once, after the busy ones have worked again. Kernel memory of sockets is not
+ * too, each of which has had one response, after the busy ones have worked again. Kernel memory of sockets is not
  * in it.
  */
 export async function idle(size: IdleSize, seed: number): Promise<Finding[]> {
@@ -50,7 +50,7 @@ export async function idle(size: IdleSize, seed: number): Promise<Finding[]> {
         holds: lost === 0 && connections === size.idle + size.busy,
       },
       {
-        text: `${first.answered + second.answered} answers on ${size.busy} busy connections, ${failed} wrong`,
+        text: `${first.answered + second.answered} responses on ${size.busy} busy connections, ${failed} wrong`,
         holds: failed === 0 && second.answered > size.busy,
       },
       {
@@ -65,7 +65,7 @@ export async function idle(size: IdleSize, seed: number): Promise<Finding[]> {
   }
 }
 
-/** Connections of which each has been answered once. */
+/** Connections of which each has had one response. */
 async function opened(bed: Bed, count: number, all: Client[]): Promise<Client[]> {
   const clients: Client[] = []
   while (clients.length < count) {

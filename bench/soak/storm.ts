@@ -86,10 +86,10 @@ export async function storm({ ms, clients }: StormSize, seed: number): Promise<F
     const counted = Object.entries(errors).map((one) => one.join(" "))
     return [
       {
-        text: `${lives} clients, ${requests} requests answered; ${counted.join(", ")}`,
+        text: `${lives} clients, ${requests} requests with a response; ${counted.join(", ")}`,
         holds: requests > lives / 10,
       },
-      { text: `after the storm ${answer?.status ?? "no answer"}`, holds: answer?.text === "ok" },
+      { text: `after the storm ${answer?.status ?? "no response"}`, holds: answer?.text === "ok" },
       { text: `${await left()} connections are left`, holds: (await left()) === 0 },
       await bed.settled(),
     ]

@@ -1,4 +1,6 @@
-/** Many WebSockets at once that echo: everything comes back in order, and whoever closes, both ends hear of it. */
+/**
+ * Many WebSockets at once that echo: everything comes back in order, and whichever side closes, both ends hear of it.
+ */
 import { randomBytes } from "node:crypto"
 import { connect, type Socket } from "node:net"
 import { type Rng, seeded } from "../../src/core/rng.ts"
@@ -47,7 +49,7 @@ export async function tunnels({ tunnels, messages }: TunnelsSize, seed: number):
 
 class Tunnel {
   readonly socket: Socket
-  /** The status that the Upgrade was answered with; 0 when it was not. */
+  /** The status of the response to the Upgrade; 0 when there was none. */
   readonly opened: Promise<number>
   echoed = 0
   readonly #rng: Rng
@@ -77,7 +79,7 @@ class Tunnel {
     this.socket.on("error", (error) => (this.#wrong ||= error.message))
   }
 
-  /** Sends so many messages and waits for their echoes, then closes or has it closed; answers what was wrong. */
+  /** Sends so many messages and waits for their echoes, then closes or has it closed; returns what was wrong. */
   async run(messages: number, closer: "client" | "backend"): Promise<string> {
     for (let i = 0; i < messages; i++) {
       this.#send(randomBytes(this.#rng.below(this.#rng.below(10) === 0 ? messageBytesMax : 300) + 1))

@@ -9,7 +9,7 @@ export interface Frame {
   readonly payload: Buffer
 }
 
-/** RFC 6455 4.2.2: what the server answers to Sec-WebSocket-Key. */
+/** RFC 6455 4.2.2: what the server returns for Sec-WebSocket-Key. */
 export function acceptOf(key: string): string {
   return createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64")
 }

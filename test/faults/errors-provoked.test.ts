@@ -28,7 +28,7 @@ import {
 import { tlsOptions } from "../support/tls-options.ts"
 import { until } from "../support/until.ts"
 
-/** `cut`: the response had begun and was broken off. `gone`: nobody is there to be told. */
+/** `cut`: the response had begun and was broken off. `gone`: there is no client any more. */
 type Told = Message | "cut" | "gone"
 
 interface Provoked {
@@ -218,7 +218,7 @@ for (const code of errorCodes) {
     }
     assert.deepEqual(attempts, source === "backend" ? attemptsOf[retry] : undefined)
     const failures = plane.members.reduce((sum, { slot }) => sum + plane.counters.failures(slot), 0)
-    assert.equal(failures, attempts === undefined ? 0 : attempts[0] + attempts[1], "who is blamed")
+    assert.equal(failures, attempts === undefined ? 0 : attempts[0] + attempts[1], "failures of backends")
     await until("nothing is held", () => plane.members.every(({ slot }) => plane.table.isIdle(slot)))
     for (const { slot } of plane.members) assert.equal(plane.table.inFlight(slot), 0)
   })
@@ -242,7 +242,7 @@ function head(fields: string): string {
   return `POST / HTTP/1.1\r\nHost: a\r\n${fields}\r\n\r\n`
 }
 
-/** What a client is told who sends this, and nothing more. */
+/** What a client is told that sends this, and nothing more. */
 async function told({ client }: Relay, bytes: string): Promise<Told> {
   return toldOn(await client(), bytes)
 }
@@ -256,7 +256,7 @@ async function toldOn(wire: Wire, bytes: string | Buffer): Promise<Told> {
   }
 }
 
-/** A client that is wrong itself, before a backend that would answer whatever comes. */
+/** A client that is wrong itself, before a backend that would respond to anything. */
 function asking(bytes: string, change: RelayChange = {}): Scenario {
   return async (t) => {
     const backend = await answering(t, () => ok)

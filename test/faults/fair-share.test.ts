@@ -104,7 +104,7 @@ test("nothing is taken while a connection is free, or while no request waits", (
   assert.ok(share(groupOf(full), all).every((became) => became === undefined))
 })
 
-test("those who hold least are served first", () => {
+test("clients that hold least are served first", () => {
   const group = groupOf(full)
   const all = [
     ...[1, 2, 3].map((since) => holding("a", since)),

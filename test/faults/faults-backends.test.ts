@@ -9,7 +9,7 @@ import { codeOf, get, ok, pathOf } from "../support/wire/messages.ts"
 import { answering, pause, relay, scripted, Wire } from "../support/relay.ts"
 import { until } from "../support/until.ts"
 
-// ── before an answer ──────────────────────────────────────────────────────────────────────────────────────────
+// ── before a response ─────────────────────────────────────────────────────────────────────────────────────────
 
 for (const method of ["GET", "POST"]) {
   test(`a ${method} whose backend is a black hole goes to another, and those after it go there at once`, async (t) => {
@@ -38,7 +38,7 @@ test("a client waits for a black hole no longer than it takes, whatever it sends
 
 for (const stage of ["without a byte", "in mid-head"] as const) {
   for (const how of ["end", "reset"] as const) {
-    test(`a backend that closes ${stage} by ${how} is 502 for a POST; a GET is answered by another`, async (t) => {
+    test(`a backend that closes ${stage} by ${how} is 502 for a POST; a GET gets its response from another`, async (t) => {
       const bad = await scripted(t, async (wire) => {
         await wire.request()
         if (stage === "in mid-head") wire.send("HTTP/1.1 200 OK\r\nContent-Le")
@@ -55,7 +55,7 @@ for (const stage of ["without a byte", "in mid-head"] as const) {
         const response = await wire.response()
         told.push(response.status === 200 ? response.body.toString() : codeOf(response))
       }
-      // Something did come back in mid-head: what the backend did of the request, nobody knows.
+      // Something did come back in mid-head: what the backend did of the request is not known.
       assert.deepEqual(counters.failures(1), 0)
       const errors = told.filter((one) => one === "backend_reset").length
       assert.equal(told.filter((one) => one === "good").length + errors, 4, told.join())
@@ -209,9 +209,9 @@ test("a backend that resets after an interim response leaves its client with 502
   assert.equal(backend.wires.length, 1)
 })
 
-// ── answers that nobody asked for ─────────────────────────────────────────────────────────────────────────────
+// ── responses without a request ───────────────────────────────────────────────────────────────────────────────
 
-test("a backend that speaks before it is asked is left, and its word reaches nobody", async (t) => {
+test("a backend that speaks before it is asked is left, and its bytes reach no client", async (t) => {
   const backend = await scripted(t, async (wire, nth) => {
     if (nth === 0) wire.send(ok("unasked"))
     for (;;) wire.send(ok(pathOf(await wire.request())))
@@ -225,9 +225,9 @@ test("a backend that speaks before it is asked is left, and its word reaches nob
   }
 })
 
-// A second answer that comes once its connection carries the next request cannot be told from that one's answer;
+// A second response that comes once its connection carries the next request looks like the response to that one;
 // everything that is there before is.
-test("a backend that answers twice answers no second client", async (t) => {
+test("a backend that responds twice responds to no second client", async (t) => {
   const backend = await scripted(t, async (wire) => {
     for (;;) wire.send(ok(pathOf(await wire.request())) + ok("again"))
   })
@@ -262,7 +262,7 @@ test("an idle connection that its backend fills with noise or ends is not used a
   assert.deepEqual([backend.wires.length, counters.errors(), counters.failures(0)], [9, {}, 0])
 })
 
-// ── answers before the request is whole ───────────────────────────────────────────────────────────────────────
+// ── responses before the request is whole ─────────────────────────────────────────────────────────────────────
 
 const refusal = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 60000\r\n\r\n" + "x".repeat(60_000)
 
@@ -301,7 +301,7 @@ for (const [how, ending] of [
   })
 }
 
-test("an early answer that only the end delimits never looks complete when that end is a reset", async (t) => {
+test("an early response that only the end delimits never looks complete when that end is a reset", async (t) => {
   const backend = await scripted(t, async (wire) => {
     await wire.head()
     wire.send("HTTP/1.1 200 OK\r\n\r\nhalf")
@@ -365,7 +365,7 @@ test("under load a backend that comes and goes costs no idempotent request, whil
   const flaps = await flapping(t, 40)
   const { client, counters } = await relay(t, [flaps, good])
   const answers = new Map<string, number>()
-  // One that refuses is left alone for a second, so how often it is asked while it is there is chance.
+  // One that refuses is left alone for one second, so how often it is asked while it is there is chance.
   const enough = (): boolean => flaps.flaps() >= 40 && answers.has("flap") && counters.failures(0) > 0
   const endsAt = performance.now() + 60_000
   await Promise.all(

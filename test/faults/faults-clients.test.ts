@@ -10,7 +10,7 @@ import { until } from "../support/until.ts"
 
 // ── in numbers ────────────────────────────────────────────────────────────────────────────────────────────────
 
-test("200 slow heads and 200 slow bodies at once are all told 408, and cost nobody else an answer", async (t) => {
+test("200 slow heads and 200 slow bodies at once are all told 408, and cost no other client a response", async (t) => {
   const backend = await answering(t, (request) => ok(pathOf(request)))
   const { client, counters } = await relay(t, [backend], {
     timeouts: { clientHeadMs: 600, clientBodyMs: 600 },
@@ -24,7 +24,7 @@ test("200 slow heads and 200 slow bodies at once are all told 408, and cost nobo
       i % 2 === 0 ? "GET / HTTP/1.1\r\nHo" : "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx",
     )
   }
-  // Who drips is as slow as who stands still.
+  // A client that drips is as slow as one that stands still.
   const drip = setInterval(() => {
     for (let i = 0; i < 400; i += 4) if (!slow[i]!.gone) slow[i]!.send("s")
   }, 50)
@@ -46,10 +46,10 @@ test("200 slow heads and 200 slow bodies at once are all told 408, and cost nobo
   for (const wire of slow) assert.equal((await wire.response()).status, 408)
   assert.deepEqual(counters.errors(), { head_timeout: 200, body_timeout: 200 })
   assert.deepEqual(counters.failures(0), 0)
-  assert.ok(answered > 8, `${answered} answers meanwhile`)
+  assert.ok(answered > 8, `${answered} responses meanwhile`)
 })
 
-test("100 readers that take nothing hold nobody else up", async (t) => {
+test("100 readers that take nothing hold no other client up", async (t) => {
   const big = ok("x".repeat(2_000_000))
   const backend = await answering(t, (request) => (pathOf(request) === "/big" ? big : ok("small")))
   const { client, counters } = await relay(t, [backend], { limits: { connectionsPerBackendMax: 200 } })
@@ -75,8 +75,8 @@ const stages: readonly (readonly [when: string, bytes: string, isRequest: boolea
   ["within its head", "GET / HTTP/1.1\r\nHos", false],
   ["behind its head", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n", true],
   ["within a chunk", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nbod", true],
-  ["before the answer", get("/never"), true],
-  ["within the answer", get("/half"), true],
+  ["before the response", get("/never"), true],
+  ["within the response", get("/half"), true],
 ]
 
 for (const [when, bytes, isRequest] of stages) {
@@ -90,7 +90,7 @@ for (const [when, bytes, isRequest] of stages) {
       if (bytes !== "") wire.send(bytes)
       if (isRequest) await until("it is at the backend", () => (backend.wires[i]?.received ?? 0) > 0)
       else await pause(20)
-      if (bytes === get("/half")) await until("half the answer", () => wire.text.endsWith("whol"))
+      if (bytes === get("/half")) await until("half the response", () => wire.text.endsWith("whol"))
       wire.reset()
       await until("it is gone", () => counters.total("closed") === i + 1)
       assert.ok(table.isIdle(0))
@@ -121,7 +121,7 @@ test("a client that vanishes with requests unread is noticed when it is answered
 
 // ── half-closes ───────────────────────────────────────────────────────────────────────────────────────────────
 
-test("a half-close before the request is whole is the end of it; behind it, the answer still comes", async (t) => {
+test("a half-close before the request is whole is the end of it; behind it, the response still comes", async (t) => {
   const backend = await answering(t, async (request) => {
     await pause(30)
     return ok(request.body.toString())
@@ -140,7 +140,7 @@ test("a half-close before the request is whole is the end of it; behind it, the 
   assert.deepEqual(counters.errors(), { client_gone: 1 })
 })
 
-test("a backend that half-closes behind its answer is done with, and one that does so before it has failed", async (t) => {
+test("a backend that half-closes behind its response is done with, and one that does so before it has failed", async (t) => {
   const backend = await scripted(t, async (wire, nth) => {
     await wire.request()
     if (nth % 2 === 0) wire.send(ok("last"))
@@ -264,7 +264,7 @@ test("what is sent behind a request that was refused is not taken for another on
   assert.equal(counters.failures(0), 0)
 })
 
-test("behind an error of a backend's the connection lives on, and the pipeline is answered in order", async (t) => {
+test("behind an error of a backend's the connection lives on, and the pipelined requests get their responses in order", async (t) => {
   const backend = await scripted(t, async (wire) => {
     for (;;) {
       const path = pathOf(await wire.request())
@@ -284,12 +284,13 @@ test("behind an error of a backend's the connection lives on, and the pipeline i
   assert.deepEqual(told, ["/1", "invalid_response", "/2", "backend_reset", "/3"])
 })
 
-// ── who does not take the answer ──────────────────────────────────────────────────────────────────────────────
+// ── clients that do not take the response
+// ──────────────────────────────────────────────────────────────────────────────
 
-// More than both kernels together keep for a connection.
+// More than both kernels together keep for one connection.
 const huge = "x".repeat(32 * 1024 * 1024)
 
-test("a client that never takes the end of its answer is not kept for ever between two requests", async (t) => {
+test("a client that never takes the end of its response is not kept for ever between two requests", async (t) => {
   // Just what the kernels do not take: the rest stays with us after the backend is done.
   const backend = await answering(t, () => ok("x".repeat(60_000)))
   const { client, counters } = await relay(t, [backend], {
@@ -299,7 +300,7 @@ test("a client that never takes the end of its answer is not kept for ever betwe
   wire.socket.pause()
   for (let i = 0; i < 300; i++) wire.send(get())
   await until("the connection is given up", () => counters.total("closed") === 1)
-  // Had anybody still held its answers, they would all come now.
+  // If its responses had still been held, they would all come now.
   wire.socket.resume()
   assert.equal(await wire.closed, "broken")
 })
@@ -324,7 +325,7 @@ for (const [how, change] of [
   })
 }
 
-test("a client of HTTP/1.0 whose backend trickles sees that a stop has cut its answer", async (t) => {
+test("a client of HTTP/1.0 whose backend trickles sees that a stop has cut its response", async (t) => {
   const backend = await scripted(t, async (wire) => {
     await wire.request()
     wire.send("HTTP/1.0 200 OK\r\n\r\nhalf")
@@ -337,7 +338,7 @@ test("a client of HTTP/1.0 whose backend trickles sees that a stop has cut its a
   assert.equal(await wire.closed, "broken")
 })
 
-test("an end in the middle of a head costs a slow reader nothing of the answers before", async (t) => {
+test("an end in the middle of a head costs a slow reader nothing of the responses before", async (t) => {
   const backend = await answering(t, () => ok("x".repeat(20_000)))
   const { client, port } = await relay(t, [backend])
   const wire = await client()

@@ -72,7 +72,7 @@ test("a backend that is killed in mid-request: GET goes to another, POST is 502,
   held.send(get("/held"))
   posted.send(post)
   half.send(get("/half"))
-  await until("half an answer", () => half.text.endsWith("half"))
+  await until("half a response", () => half.text.endsWith("half"))
   await until("all are there", () => table.inFlight(0) === 3)
   await pause(50)
   apply(members)
@@ -139,7 +139,7 @@ async function program(cleaner: Cleaner, descriptors: number, backend: TcpAddres
   return { port: Number(traffic), state }
 }
 
-test("out of descriptors, the program serves whom it has, and everybody again once some have left", async (t) => {
+test("out of descriptors, the program serves the clients that it has, and all again once some have left", async (t) => {
   const backend = await answering(t, () => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
   const { port, state } = await program(t, 100, backend)
   const early = await dial(port)

@@ -84,7 +84,7 @@ test("the time in which the backend takes nothing does not count against the cli
   assert.equal((await wire.response()).status, 200)
 })
 
-test("an exchange that takes too long before its answer is 504, and the connection lives on", async (t) => {
+test("an exchange that takes too long before its response is 504, and the connection lives on", async (t) => {
   let requests = 0
   const backend = await scripted(t, async (wire) => {
     await wire.request()
@@ -99,10 +99,10 @@ test("an exchange that takes too long before its answer is 504, and the connecti
   wire.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
   assert.equal((await wire.response()).status, 200)
   assert.deepEqual(counters.errors(), { exchange_timeout: 1 })
-  assert.equal(counters.failures(0), 0, "nobody is blamed")
+  assert.equal(counters.failures(0), 0, "no failure is counted")
 })
 
-test("an exchange that takes too long in its answer is cut, although bytes keep coming", async (t) => {
+test("an exchange that takes too long in its response is cut, although bytes keep coming", async (t) => {
   const backend = await scripted(t, async (wire) => {
     await wire.request()
     wire.send("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")

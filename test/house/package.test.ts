@@ -1,4 +1,4 @@
-/** What `npm pack` makes of a clean checkout works for those who install it, and changes nothing else of theirs. */
+/** What `npm pack` makes of a clean checkout works where it is installed, and changes nothing else there. */
 import assert from "node:assert/strict"
 import { execFileSync, spawnSync, type SpawnSyncReturns } from "node:child_process"
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"

@@ -1,5 +1,5 @@
 /**
- * What a machine can check of how the house is kept: who may import whom, one clock, no dead files, papers that
+ * What a machine can check of how the house is kept: which room may import which, one clock, no dead files, papers that
  * name what is there. Each failure is a list of `file:line: what is wrong`.
  */
 
@@ -98,7 +98,7 @@ const openRooms: readonly string[] = ["live", "cli"]
 /** More files than this, tests included, and a folder is a drawer. */
 const folderMax = 30
 
-/** Where real time and real chance come in; everybody else is given both, and sees at most their types. */
+/** Where real time and real chance come in; all others are given both, and see at most their types. */
 const systemUsers =
   /^src\/(balancer\.ts|cli\/.*|live\/.*|announce\/.*|proxy\/threads\/worker\.ts|load\/(worker|spam)\.ts)$/
 
@@ -479,7 +479,7 @@ function documents(): { readonly path: string; readonly lines: readonly Line[] }
     })
 }
 
-/** Lines that begin with neither npm nor the launcher are somebody else's commands. */
+/** Lines that begin with neither npm nor the launcher are the commands of other programs. */
 function isKnownCommand(words: readonly string[], scripts: Readonly<Record<string, string>>): boolean {
   const [program, command, script] = words
   if (program === "npm") {

@@ -61,7 +61,7 @@ async function backendOf(admin: number, id: string): Promise<BackendView | undef
   return (await stateOf(admin)).backends.find((backend) => backend.id === id)
 }
 
-/** Exactly nothing is held; a client may have read an answer's end a moment before its thread has settled it. */
+/** Exactly nothing is held; a client may have read a response's end a moment before its thread has settled it. */
 async function assertIdle(admin: number): Promise<void> {
   const idle = { inFlight: 0, reserved: { compute: 0, storage: 0 } }
   const held = async (): Promise<unknown[]> =>
@@ -87,7 +87,7 @@ test("the demonstration, from its start to Ctrl-C", async (t) => {
   const demo = await demonstration({ after: (clean) => t.after(clean) })
   const { traffic, registration, admin } = demo
 
-  await t.test("300 requests are answered by all three, and both sides count the same", async () => {
+  await t.test("300 requests are served by all three, and both sides count the same", async () => {
     const answers = await askMany(traffic, agent, 300, 16)
     assert.equal(answers.length, 300)
     assertAllAnswered(answers)
@@ -325,7 +325,7 @@ response: {backendHeader: true}
   assertAllAnswered(answers)
   assert.deepEqual([...new Set(answers.map(({ backend }) => backend))], [id])
   assert.equal(seed.received.length, 20)
-  // The answer has left before it is counted, by another process than this one.
+  // The response has left before it is counted, by another process than this one.
   await until("all 20 are counted", async () => (await backendOf(admin, id))?.requests === 20)
   const { total } = (await backendOf(admin, id))!
   const sums = { compute: 0, storage: 0 }

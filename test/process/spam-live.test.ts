@@ -33,7 +33,7 @@ test("a server that stands still for a second is seen as it is: requests that we
   await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve))
   t.after(() => server.close())
   const { port } = server.address() as AddressInfo
-  // One connection: whoever counts from when a request was really sent sees one slow request and no more.
+  // One connection: counted from when each request was really sent there is one slow request and no more.
   const words = ["--rate", "100", "--duration", "5s", "--connections", "1", "--no-spin", "--json"]
   const started = linebacker(t, "spam", `http://127.0.0.1:${port}/`, ...words)
   assert.equal(await started.ended, 0, started.said())

@@ -58,21 +58,21 @@ test("a backend at an IPv6 address is relayed to", { skip: noIpv6 }, async (t) =
   assert.deepEqual(await asked(await client(), get()), [200, "here"])
 })
 
-test("a name is resolved by the system, and the address that answers is used", async (t) => {
-  // localhost is ::1 too on most machines, where nobody listens.
+test("a name is resolved by the system, and the address that responds is used", async (t) => {
+  // localhost is ::1 too on most machines, where no program listens.
   const { port } = await answering(t, () => ok("here"))
   const { client } = await relay(t, [{ host: "localhost", port }])
   assert.deepEqual(await asked(await client(), get()), [200, "here"])
 })
 
-test("of several addresses of a name the one that answers is used, whichever it is", async (t) => {
+test("of several addresses of a name the one that responds is used, whichever it is", async (t) => {
   const { port } = await answering(t, () => ok("here"))
   const { client, counters } = await relay(t, [{ host: "app.test", port }], { resolve: toThree })
   assert.deepEqual(await asked(await client(), get()), [200, "here"])
   assert.equal(counters.failures(0), 0)
 })
 
-test("a name that cannot be resolved is 502 resolve_failed, also for POST when nobody else is there", async (t) => {
+test("a name that cannot be resolved is 502 resolve_failed, also for POST when no other backend is there", async (t) => {
   const there = await answering(t, () => ok("here"))
   const nobody = { host: "nobody.test", port: 80 }
   const { client, counters, apply, members } = await relay(t, [nobody, there], { resolve: toNone })
@@ -89,7 +89,7 @@ test("a name that cannot be resolved is 502 resolve_failed, also for POST when n
   assert.deepEqual(counters.errors(), { resolve_failed: 1 })
 })
 
-test("a name server that does not answer is 504 connect_timeout, and others are not held up", async (t) => {
+test("a name server that does not respond is 504 connect_timeout, and others are not held up", async (t) => {
   const there = await answering(t, () => ok("here"))
   const { client, counters, apply, members } = await relay(t, [{ host: "app.test", port: 80 }, there], {
     resolve: silent,

@@ -43,7 +43,7 @@ test("when all backends are full requests wait for a connection, in turn, and us
   assert.equal(backend.wires.length, 1)
 })
 
-test("who waits for a connection in vain is told queue_timeout", async (t) => {
+test("a request that waits for a connection in vain is told queue_timeout", async (t) => {
   const { release, backend } = await held(t)
   const { client } = await relay(t, [backend], { ...bounded, timeouts: { queueMs: 50 } })
   const first = await client()
@@ -55,7 +55,7 @@ test("who waits for a connection in vain is told queue_timeout", async (t) => {
 })
 
 for (const ending of ["closed by the backend", "not kept", "left by its client"] as const) {
-  test(`a connection ${ending} makes room for whoever waits`, async (t) => {
+  test(`a connection ${ending} makes room for a request that waits`, async (t) => {
     const { promise: ends, resolve: end } = Promise.withResolvers<void>()
     const backend = await scripted(t, async (wire, nth) => {
       await wire.request()
@@ -272,7 +272,7 @@ test("an end that crosses a POST is told to the client: it may have been taken, 
   assert.equal(response.status, 502)
   assert.match(response.body.toString(), /"backend_reset"/)
   assert.deepEqual([backend.wires.length, other.wires.length], [1, 0])
-  // It is nobody's failure: backends may end idle connections whenever they like.
+  // It is no failure: backends may end idle connections whenever they like.
   assert.equal(counters.failures(0), 0)
   assert.deepEqual(counters.errors(), { backend_reset: 1 })
 })
@@ -314,7 +314,7 @@ test("a connection whose end has been seen is never used, not even for a POST", 
   }
 })
 
-test("when a backend has ended all its idle connections every request is answered all the same", async (t) => {
+test("when a backend has ended all its idle connections every request gets its response all the same", async (t) => {
   const backend = await answering(t, () => ok("fine"))
   const { client, counters } = await relay(t, [backend])
   const wires = await Promise.all(Array.from({ length: 8 }, client))
@@ -398,7 +398,7 @@ function crossing(client: Wire, request: string, backend: Wire, how: "an end" | 
   else backend.socket.resetAndDestroy()
 }
 
-/** A backend that answers with the path, once `release` has been called. */
+/** A backend that responds with the path, once `release` has been called. */
 async function held(t: Parameters<typeof scripted>[0]) {
   const { promise: released, resolve: release } = Promise.withResolvers<void>()
   const backend = await answering(t, async (request) => {

@@ -24,7 +24,7 @@ interface Backend {
   readonly told: readonly Told[]
 }
 
-/** A backend that wants a header first, and then answers with the port that the header says the client has. */
+/** A backend that wants a header first, and then responds with the port that the header says the client has. */
 async function told(t: TestContext, tls?: Issued): Promise<Backend> {
   const connections: Told[] = []
   const server = createServer()

@@ -1,4 +1,4 @@
-/** TLS between the balancer and its backends: whom it trusts, what it shows, and what it says when that fails. */
+/** TLS between the balancer and its backends: what it trusts, what it shows, and what it says when that fails. */
 import assert from "node:assert/strict"
 import { type AddressInfo, createServer as createTcpServer } from "node:net"
 import { test, type TestContext } from "node:test"
@@ -137,7 +137,7 @@ for (const [why, names, days, code] of [
   })
 }
 
-test("an authority that nobody knows is not trusted, whatever the name", async (t) => {
+test("an unknown authority is not trusted, whatever the name", async (t) => {
   const backend = await secured(t, authority(t).issue(["DNS:a.test"]))
   const address = { host: "a.test", port: backend.port }
   for (const trusted of [authority(t), undefined]) {

@@ -87,8 +87,8 @@ async function run(t: TestContext): Promise<Run> {
       if (response.statusCode === 200) answered++
     })
   }
-  // 100 a second, as a Poisson process. Which part of them is heavy changes every two seconds, from a sixth to two thirds:
-  // of a mix that never changes only the sum could be known, and the standard error would say so.
+  // 100 per second, as a Poisson process. Which part of them is heavy changes every two seconds, from a sixth to two
+  // thirds: of a mix that never changes only the sum could be known, and the standard error would say so.
   const rng = seeded(7)
   const start = systemClock.now()
   let lateMs = 0
@@ -100,7 +100,7 @@ async function run(t: TestContext): Promise<Run> {
     const heavySixths = (dueAt - start) % 4_000 < 2_000 ? 1 : 4
     ask(rng.below(6) < heavySixths ? "heavy" : "light")
   }
-  await until("all are answered", () => answered === 2_000)
+  await until("all have their response", () => answered === 2_000)
   await pause(1_500)
   return { balancer, lateMs }
 }

@@ -68,7 +68,7 @@ test("requests one after the other share one connection on both sides", async (t
   assert.equal(counters.total("accepted"), 1)
 })
 
-test("pipelined requests, some with bodies, are answered in order", async (t) => {
+test("pipelined requests, some with bodies, get their responses in order", async (t) => {
   const backend = await answering(t, async (request) => {
     const path = pathOf(request)
     await pause(path === "/0" ? 40 : 1)
@@ -85,7 +85,7 @@ test("pipelined requests, some with bodies, are answered in order", async (t) =>
   }
 })
 
-test("answers to HEAD, 204 and 304 have no body, and the connection lives on", async (t) => {
+test("responses to HEAD, 204 and 304 have no body, and the connection lives on", async (t) => {
   const heads: Readonly<Record<string, string>> = {
     "/head": "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n",
     "/chunked": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -215,7 +215,7 @@ test("in simulation every request gets a drawn demand of its own, whatever the c
   )
 })
 
-test("100 Continue and 103 Early Hints are relayed before the answer", async (t) => {
+test("100 Continue and 103 Early Hints are relayed before the response", async (t) => {
   const backend = await scripted(t, async (wire) => {
     assert.match(await wire.head(), /^Expect: 100-continue\r$/im)
     wire.send("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")
@@ -252,7 +252,7 @@ for (const [why, bytes, detail] of [
   ["a head without end", `HTTP/1.1 200 OK\r\n${"A: b\r\n".repeat(6_000)}`, /too_many_fields|head_too_large/],
   ["a flood of interim responses", "HTTP/1.1 102 Processing\r\n\r\n".repeat(50_000), /1xx/],
 ] as const) {
-  test(`${why} is answered with 502 that names the code`, async (t) => {
+  test(`${why} gets a 502 that names the code`, async (t) => {
     const backend = await answering(t, () => bytes)
     const { client, counters } = await relay(t, [backend], { limits: { interimBytesPerSecondMax: 1_024 } })
     const wire = await client()
@@ -336,7 +336,7 @@ for (const method of ["GET", "POST"]) {
   })
 }
 
-test("a reset before the answer sends GET elsewhere, and POST nowhere", async (t) => {
+test("a reset before the response sends GET elsewhere, and POST nowhere", async (t) => {
   let posts = 0
   let gets = 0
   const resets: Script = async (wire) => {
@@ -365,7 +365,7 @@ test("a reset before the answer sends GET elsewhere, and POST nowhere", async (t
   assert.ok(failed > 0 && gets > 0)
 })
 
-test("when nobody can be reached, the answer is 502 connect_failed, after as many tries as allowed", async (t) => {
+test("when no backend can be reached, the response is 502 connect_failed, after as many tries as allowed", async (t) => {
   const { client, counters } = await relay(t, [await refusing(), await refusing()])
   const wire = await client()
   wire.send(get())
@@ -374,7 +374,7 @@ test("when nobody can be reached, the answer is 502 connect_failed, after as man
   assert.deepEqual([counters.failures(0), counters.failures(1)], [1, 1])
 })
 
-test("without a backend the answer is 503 no_backend, with when to come back, and the connection lives on", async (t) => {
+test("without a backend the response is 503 no_backend, with when to come back, and the connection lives on", async (t) => {
   const { client } = await relay(t, [])
   const wire = await client()
   for (let i = 0; i < 3; i++) {
@@ -388,7 +388,7 @@ test("without a backend the answer is 503 no_backend, with when to come back, an
 })
 
 for (const method of ["GET", "POST"]) {
-  test(`a backend that does not answer a ${method} in time is 504, and it is not tried again`, async (t) => {
+  test(`a backend that does not respond to a ${method} in time is 504, and it is not tried again`, async (t) => {
     const backend = await scripted(t, () => {})
     const { client, counters } = await relay(t, [backend], { timeouts: { responseHeadMs: 50 } })
     const wire = await client()
@@ -431,7 +431,7 @@ test("a client that takes nothing is to blame itself, not the backend", async (t
   assert.deepEqual([counters.errors(), counters.failures(0)], [{ client_gone: 1 }, 0])
 })
 
-test("a backend that takes no more of a body and does not answer is 504, not for ever", async (t) => {
+test("a backend that takes no more of a body and does not respond is 504, not for ever", async (t) => {
   const backend = await scripted(t, (wire) => void wire.socket.pause())
   const { client, counters } = await relay(t, [backend], { timeouts: { responseHeadMs: 100 } })
   const wire = await client()
@@ -448,7 +448,7 @@ for (const [when, request] of [
   ["in mid-request", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf"],
 ] as const) {
   for (const how of ["reset", "destroy"] as const) {
-    test(`a ${how} by the client ${when} closes the backend's connection and blames nobody`, async (t) => {
+    test(`a ${how} by the client ${when} closes the backend's connection and counts no failure`, async (t) => {
       const backend = await scripted(t, async (wire) => {
         await wire.head()
         if (when === "in mid-request") return
@@ -465,7 +465,7 @@ for (const [when, request] of [
       const wire = await client()
       wire.send(request)
       await until("the request", () => (backend.wires[0]?.received ?? 0) > 0)
-      if (when === "in mid-response") await until("half the answer", () => wire.text.includes("half"))
+      if (when === "in mid-response") await until("half the response", () => wire.text.includes("half"))
       if (how === "reset") wire.reset()
       else wire.socket.destroy()
       await until("the end at the backend", () => backend.wires[0]!.gone)
@@ -500,7 +500,7 @@ test("a client that does not read holds the backend back, and gets every byte wh
   await until("all of it", () => wire.received >= total)
 })
 
-test("a client that pipelines and reads no answers is served no further", async (t) => {
+test("a client that pipelines and reads no responses is served no further", async (t) => {
   const body = "x".repeat(30_000)
   let served = 0
   const backend = await answering(t, () => {
@@ -517,13 +517,13 @@ test("a client that pipelines and reads no answers is served no further", async 
     await Promise.race([pause(2), until("served", () => served > before).catch(() => {})])
     if (i > 100 && served === before && served < i - 20) break
   }
-  assert.ok(served * body.length < 12_000_000, `${served} answers lie about`)
+  assert.ok(served * body.length < 12_000_000, `${served} responses lie about`)
   const before = wire.received
   wire.socket.resume()
   await until("the rest", () => wire.received > before)
 })
 
-test("a slow reader that asked for the end of the connection gets the whole answer first", async (t) => {
+test("a slow reader that asked for the end of the connection gets the whole response first", async (t) => {
   const size = 20_000_000
   const backend = await answering(t, () => ok("x".repeat(size)))
   for (const halfCloses of [false, true]) {
@@ -543,12 +543,12 @@ test("a slow reader that asked for the end of the connection gets the whole answ
   }
 })
 
-test("a client that floods requests and reads no answers of ours costs a bounded number of them", async (t) => {
+test("a client that floods requests and reads no responses of ours costs a bounded number of them", async (t) => {
   const { client, counters } = await relay(t, [], { limits: { requestsPerConnectionMax: 1_000_000 } })
   const wire = await client()
   wire.socket.pause()
   const flood = Buffer.from(get().repeat(1_000))
-  // 200_000 answers would be 60 MB. It is done when the balancer has stopped to read.
+  // 200_000 responses would be 60 MB. It is done when the balancer has stopped to read.
   let sent = 0
   while (sent < 200 && wire.send(flood)) sent++
   for (let before = -1; before !== counters.total("requests"); await pause(100)) {
@@ -558,7 +558,7 @@ test("a client that floods requests and reads no answers of ours costs a bounded
       sent++
     }
   }
-  assert.ok(counters.total("requests") < 100_000, `${counters.total("requests")} were answered`)
+  assert.ok(counters.total("requests") < 100_000, `${counters.total("requests")} got a response`)
 })
 
 test("a head that drips in too slowly is 408, and a connection that says nothing is closed", async (t) => {
@@ -598,7 +598,7 @@ test("an error in a later request is said with a body, although the one before w
   }
 })
 
-test("an answer that comes before the whole request reaches the client, which is then let go", async (t) => {
+test("a response that comes before the whole request reaches the client, which is then let go", async (t) => {
   const backend = await scripted(t, async (wire) => {
     await wire.head()
     wire.send("HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno")
@@ -615,7 +615,7 @@ test("an answer that comes before the whole request reaches the client, which is
   assert.equal(await wire.closed, "end")
 })
 
-test("a client that has closed its sending side still gets every answer it asked for", async (t) => {
+test("a client that has closed its sending side still gets every response it asked for", async (t) => {
   const backend = await answering(t, async (request) => {
     await pause(20)
     return ok(pathOf(request))
@@ -650,7 +650,7 @@ test("requests for room that is taken are served in the order they came", async 
   assert.deepEqual(order, paths)
 })
 
-test("who waits for too long is told queue_timeout, who finds the queue full queue_full, both 503", async (t) => {
+test("a request that waits for too long gets queue_timeout, one that finds the queue full queue_full, both 503", async (t) => {
   const backend = await scripted(t, () => {})
   const { client, table, counters } = await relay(t, [backend], {
     ...oneSlot,
@@ -672,7 +672,7 @@ test("who waits for too long is told queue_timeout, who finds the queue full que
   assert.deepEqual(counters.errors(), { queue_full: 1, queue_timeout: 1, client_gone: 1 })
 })
 
-test("who left the queue takes no place in it", async (t) => {
+test("a request that left the queue takes no place in it", async (t) => {
   const backend = await scripted(t, () => {})
   const { client, table, counters } = await relay(t, [backend], { ...oneSlot, limits: { queueMax: 2 } })
   const holder = await client()
@@ -711,7 +711,7 @@ test("a response that runs finishes although its backend leaves, and the next re
   assert.equal((await wire.response()).body.toString(), "other")
 })
 
-test("a stop lets what runs finish, sends those that wait away, and lets nobody in", async (t) => {
+test("a stop lets what runs finish, sends those that wait away, and lets no client in", async (t) => {
   const backend = await scripted(t, async (wire) => {
     await wire.request()
     await pause(150)
@@ -731,7 +731,7 @@ test("a stop lets what runs finish, sends those that wait away, and lets nobody 
   await idle.closed
   const late = await client()
   await late.closed
-  assert.equal(late.received, 0, `somebody still answers on ${port}`)
+  assert.equal(late.received, 0, `a program still responds on ${port}`)
 })
 
 test("just after the start requests wait for the first backend, and are served once it is there", async (t) => {

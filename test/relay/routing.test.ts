@@ -24,7 +24,7 @@ import {
 } from "../support/relay.ts"
 import { until } from "../support/until.ts"
 
-/** Backends that answer at once with whatever `fields` says. */
+/** Backends that respond at once with whatever `fields` says. */
 function plain(t: TestContext, count: number, fields = ""): Promise<ScriptedBackend[]> {
   return Promise.all(Array.from({ length: count }, () => answering(t, () => ok("here", fields))))
 }
@@ -41,7 +41,7 @@ function only(id: string): PoolMatch {
   return { labels: {}, zone: undefined, ids: [id] }
 }
 
-/** Answers only when `release` is called. */
+/** Responds only when `release` is called. */
 async function holding(t: TestContext): Promise<{ backend: ScriptedBackend; release: () => void }> {
   const waiting: (() => void)[] = []
   const backend = await answering(t, () => new Promise((resolve) => waiting.push(() => resolve(ok("late")))))
@@ -172,7 +172,7 @@ test("what is declared is at most eight times what was learned, and at least an 
   assert.deepEqual(await heldBy(t, trusting, declares("/any", 500, 0), release), [500, 0])
 })
 
-test("each request is answered once while members, policies and knowledge change under requests that wait", async (t) => {
+test("each request gets one response while members, policies and knowledge change under requests that wait", async (t) => {
   const resources: ResourceTable = [
     { name: "compute", kind: "rate", resolution: 1 / 1024 },
     { name: "memory", kind: "space", resolution: 1 / 1024 },
@@ -355,7 +355,7 @@ test("where the length of a body tells what it needs, a request of known length 
   )
 })
 
-test("a rate keeps nobody out, however much of it is declared", async (t) => {
+test("a rate keeps no request out, however much of it is declared", async (t) => {
   const { backend, release } = await holding(t)
   const at = await relay(t, [backend], { trustedDemand: ["127.0.0.0/8"] })
   const clients = [await at.client(), await at.client(), await at.client()]
@@ -371,7 +371,7 @@ test("a rate keeps nobody out, however much of it is declared", async (t) => {
   })
 })
 
-test("more space than any backend has is refused at once and holds up nobody; what is only believed is cut to it", async (t) => {
+test("more space than any backend has is refused at once and holds up no other; what is only believed is cut to it", async (t) => {
   const { backend, release } = await holding(t)
   const resources: ResourceTable = [{ name: "memory", kind: "space", resolution: 1 / 1024 }]
   const routes = [routeOf("/ruled", { demand: Float64Array.of(9) }), routeOf("/believed")]
@@ -396,7 +396,7 @@ test("more space than any backend has is refused at once and holds up nobody; wh
   await until("it has the backend to itself", () => at.table.inFlight(0) === 1)
   second.send(get("/"))
   assert.match(await at.ask(declared), refusal)
-  await until("both are answered", () => {
+  await until("both have their response", () => {
     release()
     return first.received > 0 && second.received > 0
   })
@@ -423,7 +423,7 @@ test("a rule's requests go to its pool; a pool without members has no backend, a
   at.apply(members)
   const served = async (path: string): Promise<string[]> => {
     const by = new Set<string>()
-    for (let i = 0; i < 6; i++) by.add((await servedBy(at, get(path))) ?? "nobody")
+    for (let i = 0; i < 6; i++) by.add((await servedBy(at, get(path))) ?? "none")
     return [...by].toSorted()
   }
   assert.deepEqual(await served("/all"), ["b0", "b1", "b2"])
@@ -432,7 +432,7 @@ test("a rule's requests go to its pool; a pool without members has no backend, a
   assert.deepEqual(await served("/ids?x=1"), ["b0", "b2"])
   const answer = await at.ask(get("/nobody", "Connection: close\r\n"))
   assert.match(answer, /^HTTP\/1\.1 503 [^]*"no_backend"/)
-  // As everywhere, suspects serve where nobody else does.
+  // As everywhere, suspects serve where no other member does.
   const suspect = { ...members[0]!, state: "suspect" as const }
   at.plane.apply({ version: 9, members: [suspect, members[1]!, b2!], eligible: [members[1]!, b2!] })
   assert.deepEqual(await served("/zone/1"), ["b0"])
@@ -458,7 +458,7 @@ test("a request that waits for one pool does not hold up those of another", asyn
   second.send(get("/slow"))
   assert.equal(await servedBy(at, get("/quick")), "b1")
   assert.equal(second.received, 0)
-  await until("both are answered", () => {
+  await until("both have their response", () => {
     release()
     return first.received > 0 && second.received > 0
   })
@@ -494,7 +494,7 @@ test("a cookie binds a client to its backend, says nothing of it, and is given a
   assert.equal((await ask(`Cookie: a=b\r\nCookie: ${pair}\r\n`)).backend, backend, "in a field of its own")
   const others = new Set<string | undefined>()
   for (let i = 0; i < 3; i++) others.add((await ask("Cookie: lb=AAAAAAAAAAAAAAAAAAAAAA; xlb=1\r\n")).backend)
-  assert.equal(others.size, 3, "what we never gave binds nobody")
+  assert.equal(others.size, 3, "what we never gave binds no client")
   assert.match((await ask("X-Forwarded-Proto: https\r\n")).cookie ?? "", /; Secure$/)
   const stale = "lb=AAAAAAAAAAAAAAAAAAAAAA"
   for (const fields of [

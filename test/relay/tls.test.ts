@@ -1,6 +1,6 @@
 /**
- * The client side from outside: TLS, PROXY headers, redirects and whom the backend is told about, each over real
- * connections. What the parts do by themselves is tested beside them.
+ * The client side from outside: TLS, PROXY headers, redirects and which client the backend is told about, each over
+ * real connections. What the parts do by themselves is tested beside them.
  */
 import assert from "node:assert/strict"
 import { randomBytes } from "node:crypto"
@@ -43,7 +43,7 @@ interface TlsWire extends Wire {
   readonly tls: TLSSocket
 }
 
-/** A data plane with a TLS listener before a backend that answers with the head it got. */
+/** A data plane with a TLS listener before a backend that responds with the head it got. */
 async function secure(
   t: TestContext,
   change: Omit<RelayChange, "tls"> & {
@@ -81,7 +81,7 @@ async function secure(
 
 function dialTls(port: number, options: ConnectionOptions = {}, sockets: Socket[] = []): Promise<TlsWire> {
   return new Promise((resolve, reject) => {
-    // What is served is looked at by the tests; nobody signs these certificates.
+    // What is served is looked at by the tests; these certificates are signed by no authority.
     const socket = connect({ host: "127.0.0.1", port, rejectUnauthorized: false, ...options })
     sockets.push(socket)
     socket.once("error", reject)
@@ -199,7 +199,7 @@ test("plain HTTP on the TLS port is told so, and other bytes end the connection"
   assert.deepEqual(counters.errors(), { tls_handshake_failed: 3, tls_expected: 1 })
 })
 
-test("who only looks whether the port is open is no error", { skip }, async (t) => {
+test("a client that only looks whether the port is open is no error", { skip }, async (t) => {
   const { tlsPort, counters } = await secure(t)
   const wire = new Wire(connectPlain({ port: tlsPort, host: "127.0.0.1", allowHalfOpen: true }))
   await until("it is open", () => counters.total("accepted") === 1)
@@ -243,18 +243,22 @@ async function isResumed(
 }
 
 for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
-  test(`a session of ${maxVersion} is resumed by whoever has the same ticket key`, { skip }, async (t) => {
-    const one = await secure(t)
-    const other = await secure(t, { material: one.material })
-    const stranger = await secure(t, { material: { ...one.material, ticketKeys: [randomBytes(48)] } })
-    for (const servername of ["a.example", "x.b.example", "nobody.example"]) {
-      const options = { maxVersion, servername }
-      const session = await sessionOf(one.dial, options)
-      assert.equal(await isResumed(one.dial, options, session), true, `${servername} by itself`)
-      assert.equal(await isResumed(other.dial, options, session), true, `${servername} by the other`)
-      assert.equal(await isResumed(stranger.dial, options, session), false, `${servername} by a stranger`)
-    }
-  })
+  test(
+    `a session of ${maxVersion} is resumed by every server that has the same ticket key`,
+    { skip },
+    async (t) => {
+      const one = await secure(t)
+      const other = await secure(t, { material: one.material })
+      const stranger = await secure(t, { material: { ...one.material, ticketKeys: [randomBytes(48)] } })
+      for (const servername of ["a.example", "x.b.example", "nobody.example"]) {
+        const options = { maxVersion, servername }
+        const session = await sessionOf(one.dial, options)
+        assert.equal(await isResumed(one.dial, options, session), true, `${servername} by itself`)
+        assert.equal(await isResumed(other.dial, options, session), true, `${servername} by the other`)
+        assert.equal(await isResumed(stranger.dial, options, session), false, `${servername} by a stranger`)
+      }
+    },
+  )
 
   test(`a ticket of ${maxVersion} outlives one rotation of the key, and no second`, { skip }, async (t) => {
     const { dial, plane, material } = await secure(t)
@@ -417,7 +421,7 @@ test("a connection that is closed between requests ends with a farewell too", { 
   await until("both are closed", () => counters.total("closed") === 2)
 })
 
-test("a client that has said all it will still gets its answer", { skip }, async (t) => {
+test("a client that has said all it will still gets its response", { skip }, async (t) => {
   const late = await answering(t, async () => {
     await pause(50)
     return "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate"
@@ -781,7 +785,7 @@ test("a connection that owes a PROXY header and has none is closed without a wor
   assert.deepEqual(counters.errors(), { invalid_proxy_header: 4, head_timeout: 1 })
 })
 
-test("a PROXY header from anybody else is no HTTP", { skip }, async (t) => {
+test("a PROXY header from any other address is no HTTP", { skip }, async (t) => {
   const { ask, counters, tlsPort } = await secure(t, { proxyProtocol: ["192.0.2.0/24"] })
   for (const version of [1, 2] as const) {
     const answer = await ask(
@@ -794,7 +798,7 @@ test("a PROXY header from anybody else is no HTTP", { skip }, async (t) => {
   assert.equal(counters.errors()["tls_handshake_failed"], 1)
 })
 
-test("a check that says who it is and goes is no error", { skip }, async (t) => {
+test("a check that names itself and goes is no error", { skip }, async (t) => {
   const { port, tlsPort, counters } = await secure(t, { proxyProtocol: loopback })
   for (const to of [port, tlsPort]) {
     for (const version of [1, 2] as const) {
@@ -828,11 +832,15 @@ test(
   },
 )
 
-test("trust is for the client that the PROXY header names, not for who sent it", { skip }, async (t) => {
-  const { ask } = await secure(t, { proxyProtocol: loopback, trustedProxies: ["203.0.113.0/24"] })
-  const request = getAndClose.replace("\r\n\r\n", "\r\nX-Forwarded-For: 1.1.1.1\r\n\r\n")
-  const from = (host: string) =>
-    ask(Buffer.concat([writeProxyHeader(2, { host, port: 1 }, destination), Buffer.from(request)]))
-  assert.match(await from("203.0.113.5"), /^X-Forwarded-For: 1\.1\.1\.1, 203\.0\.113\.5$/m)
-  assert.match(await from("127.0.0.1"), /^X-Forwarded-For: 127\.0\.0\.1$/m)
-})
+test(
+  "trust is for the client that the PROXY header names, not for the peer that sent it",
+  { skip },
+  async (t) => {
+    const { ask } = await secure(t, { proxyProtocol: loopback, trustedProxies: ["203.0.113.0/24"] })
+    const request = getAndClose.replace("\r\n\r\n", "\r\nX-Forwarded-For: 1.1.1.1\r\n\r\n")
+    const from = (host: string) =>
+      ask(Buffer.concat([writeProxyHeader(2, { host, port: 1 }, destination), Buffer.from(request)]))
+    assert.match(await from("203.0.113.5"), /^X-Forwarded-For: 1\.1\.1\.1, 203\.0\.113\.5$/m)
+    assert.match(await from("127.0.0.1"), /^X-Forwarded-For: 127\.0\.0\.1$/m)
+  },
+)

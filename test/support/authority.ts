@@ -18,7 +18,7 @@ export interface Authority {
   readonly issue: (names: readonly string[], days?: number) => Issued
 }
 
-/** A certificate authority that nobody knows. */
+/** A certificate authority that no program knows. */
 export function authority(t: TestContext): Authority {
   const folder = mkdtempSync(join(tmpdir(), "linebacker-authority-"))
   t.after(() => rmSync(folder, { recursive: true, force: true }))

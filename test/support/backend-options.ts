@@ -2,7 +2,7 @@ import type { Socket } from "node:net"
 import type { Destination, Dialer } from "../../src/proxy/backends/dial.ts"
 import type { BackendOptions } from "../../src/proxy/options.ts"
 
-/** How backends are spoken to in tests: by the defaults, but for names that are asked for again after a second. */
+/** How backends are spoken to in tests: by the defaults, but for names that are asked for again after one second. */
 export const plainBackends: BackendOptions = {
   nameTtlMs: 1_000,
   nameKeepMs: 3_600_000,

@@ -72,7 +72,7 @@ export function ofWeight(...weights: readonly number[]): FakeBackend[] {
   return fleet(...weights.map((weight) => ({ weight })))
 }
 
-/** A request with this demand, 1 of two resources unless told, that admits everybody unless told. */
+/** A request with this demand, 1 of two resources unless told, that admits every backend unless told. */
 export function request(
   demand: readonly number[] = [1, 1],
   admits: (backend: Backend) => boolean = () => true,

@@ -17,7 +17,7 @@ const listener = `
 
 /**
  * Fills the queue of a listener that accepts no connection: from then on the kernel drops new ones without a word.
- * From `wake` on all are accepted that try again, as the system does after a second.
+ * From `wake` on all are accepted that try again, as the system does after one second.
  */
 export async function blackHole(cleaner: Cleaner): Promise<TcpAddress & { readonly wake: () => void }> {
   const bell = new Int32Array(new SharedArrayBuffer(4))
@@ -39,5 +39,5 @@ export async function blackHole(cleaner: Cleaner): Promise<TcpAddress & { readon
     const taken = await Promise.race([once(socket, "connect").then(() => true), pause(100).then(() => false)])
     if (!taken) return address
   }
-  throw new Error("the kernel takes connections although nobody accepts them")
+  throw new Error("the kernel takes connections although no program accepts them")
 }

@@ -43,7 +43,7 @@ export class FakeRegistration {
   readonly calls: RegistrationCall[] = []
   /** Generations of the members by id. */
   readonly members: Map<string, number> = new Map()
-  /** Answers before the contract does: `undefined` lets it answer, "silence" never does. */
+  /** Responds before the contract does: `undefined` lets it respond, "silence" never does. */
   intercept: (call: RegistrationCall) => FakeAnswer | "silence" | undefined = () => undefined
   readonly #options: FakeRegistrationOptions
   readonly #server: Server = createServer((request, response) => void this.#answer(request, response))

@@ -1,4 +1,4 @@
-// A small fleet in virtual time that is learned from: requests in, reports and answers out. No sockets, no real time.
+// A small fleet in virtual time that is learned from: requests in, reports and responses out. No sockets, no real time.
 import type { Knowledge } from "../../src/core/knowledge.ts"
 import { seeded, type Rng } from "../../src/core/rng.ts"
 import { Learner, type Planner } from "../../src/learning/learner.ts"
@@ -14,7 +14,9 @@ export interface FleetOptions {
   /** Registered capacity, one row a backend; and what it really has where that is something else. */
   readonly capacities: readonly (readonly number[])[]
   readonly actual?: (backend: number, now: number) => readonly number[]
-  /** Requests of these kinds, each a route from 1 on: mean demand, its coefficient of variation, requests a second. */
+  /**
+   * Requests of these kinds, each a route from 1 on: mean demand, its coefficient of variation, requests per second.
+   */
   readonly classes: readonly {
     readonly mean: readonly number[]
     readonly cv?: number
@@ -24,11 +26,11 @@ export interface FleetOptions {
   }[]
   readonly seconds: number
   readonly seed?: number
-  /** When utilization is reported: with each response, once a second, or never. */
+  /** When utilization is reported: with each response, once per second, or never. */
   readonly reports?: "responses" | "renewals" | "never"
   /** Reported costs are this many times the work in units of capacity seconds. */
   readonly unit?: number
-  /** What somebody else uses of each backend, 0 to 1, at this time. */
+  /** What another program uses of each backend, 0 to 1, at this time. */
   readonly background?: (backend: number, now: number) => number
   /** Standard deviation of reported utilization around the truth. */
   readonly noise?: number
@@ -62,7 +64,7 @@ export function snapshotOf(capacities: readonly (readonly number[])[]): Snapshot
   return { version: 1, members, eligible: members }
 }
 
-/** Runs the fleet and learns from it once a second. */
+/** Runs the fleet and learns from it once per second. */
 export function rehearse(options: FleetOptions): Rehearsed {
   const { capacities, classes, seconds, seed = 1, unit = 1, noise = 0 } = options
   const count = capacities[0]!.length

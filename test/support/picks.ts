@@ -5,7 +5,7 @@ import { request } from "./backends.ts"
 
 type Admits = (backend: Backend) => boolean
 
-/** The ids of so many picks in a row, `-` for nobody. */
+/** The ids of so many picks in a row, `-` for none. */
 export function order(policy: Policy, count: number, admits?: Admits): string {
   const asked = request([1, 1], admits)
   return Array.from({ length: count }, () => policy.pick(asked)?.id ?? "-").join("")

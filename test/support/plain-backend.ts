@@ -1,4 +1,4 @@
-/** A backend in a process of its own, to be frozen or killed: says its port, and answers `/held` never. */
+/** A backend in a process of its own, to be frozen or killed: says its port, and never responds to `/held`. */
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 

@@ -1,4 +1,4 @@
-// The program as somebody starts it: processes that end with the test, ports of their own, and load on them.
+// The program as a user starts it: processes that end with the test, ports of their own, and load on them.
 import { type ChildProcess, spawn, type SpawnOptions } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
 import { type Agent, get } from "node:http"
@@ -61,7 +61,7 @@ export async function freeListeners(): Promise<Listeners> {
   return { traffic, registration, admin, words }
 }
 
-/** Whether somebody takes connections there. */
+/** Whether a program takes connections there. */
 export function isOpen(port: number, host = "127.0.0.1"): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ port, host })
@@ -107,7 +107,7 @@ export interface Answer {
   readonly backend: string
 }
 
-/** One GET, whose answer is read to its end. */
+/** One GET, whose response is read to its end. */
 export function ask(port: number, agent: Agent): Promise<Answer> {
   return new Promise((resolve) => {
     get({ host: "127.0.0.1", port, agent }, (response) => {
@@ -131,11 +131,11 @@ export async function askMany(port: number, agent: Agent, count: number, atOnce:
 }
 
 export interface OpenLoop {
-  /** Sends no more, and answers with all that was answered. */
+  /** Sends no more, and returns all responses that came. */
   stop(): Promise<Answer[]>
 }
 
-/** GETs at this rate whether or not those before have been answered: a slow answer holds nobody back. */
+/** GETs at this rate whether earlier ones have their response or not: a slow response holds no other back. */
 export function openLoop(port: number, agent: Agent, perSecond: number): OpenLoop {
   const startedAt = performance.now()
   const answers: Promise<Answer>[] = []

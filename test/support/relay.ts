@@ -61,7 +61,7 @@ export interface Relay {
   /** From now on these are the members. */
   readonly apply: (members: readonly Member[]) => void
   readonly client: () => Promise<Wire>
-  /** Sends the bytes on a connection of their own, and answers with all that comes until that ends. */
+  /** Sends the bytes on a connection of their own, and returns all that comes until that ends. */
   readonly ask: (bytes: string | Buffer) => Promise<string>
 }
 
@@ -252,14 +252,14 @@ export async function playing(
   return wires
 }
 
-/** A backend that answers every request in turn. */
+/** A backend that responds to every request in turn. */
 export function answering(t: TestContext, answer: Answer): Promise<ScriptedBackend> {
   return scripted(t, answers(answer))
 }
 
 export type Answer = (request: Message, wire: Wire) => string | Buffer | Promise<string | Buffer>
 
-/** The script of a backend that answers every request in turn. */
+/** The script of a backend that responds to every request in turn. */
 export function answers(answer: Answer): Script {
   return async (wire) => {
     for (;;) {
@@ -269,7 +269,7 @@ export function answers(answer: Answer): Script {
   }
 }
 
-/** An address where nobody listens. */
+/** An address where no program listens. */
 export async function refusing(): Promise<TcpAddress> {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
@@ -357,7 +357,7 @@ export class Wire {
     return this.#next(false)
   }
 
-  /** The next response, interim ones too. `bodiless`: it answers HEAD. */
+  /** The next response, interim ones too. `bodiless`: it responds to HEAD. */
   response(bodiless = false): Promise<Message> {
     return this.#next(true, bodiless)
   }
@@ -473,7 +473,7 @@ export function chunked(data: Buffer, size: number): Buffer {
   return Buffer.concat([...parts, Buffer.from("0\r\n\r\n")])
 }
 
-/** Sends so many bytes, as fast as they are taken; answers how many have been handed over so far. */
+/** Sends so many bytes, as fast as they are taken; returns how many have been handed over so far. */
 export function offering(wire: Wire, total: number): () => number {
   const block = randomBytes(64 * 1024)
   let offered = 0

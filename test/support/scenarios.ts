@@ -23,7 +23,7 @@ export function group(more: Partial<BackendGroup> = {}): BackendGroup {
   }
 }
 
-/** Requests with exponential demands of these means, one a resource. */
+/** Requests with exponential demands of these means, one per resource. */
 export function kind(means: readonly number[], more: Partial<RequestClass> = {}): RequestClass {
   const demand = Object.fromEntries(means.map((mean, r) => [`r${r}`, exponentialOf(mean)]))
   return {
@@ -81,7 +81,7 @@ export const threeTypes: Scenario = scenario({
 })
 
 /**
- * θ* of `threeTypes`, requests a second. Every request needs 0.54 of each rate on average and the fleet has 140 of
+ * θ* of `threeTypes`, requests per second. Every request needs 0.54 of each rate on average and the fleet has 140 of
  * each, so no more than 140 / 0.54 can be carried. That can be: with the first class on the compute backends, the
  * second on the storage backends and the rest in between, the linear program reaches it.
  */

@@ -17,7 +17,7 @@ const proof = /^(?:Proxy-)?Authorization: \S+ (first|proof-of-(\w+)|(\w+))/im
 /** A backend that says for which user it takes the client, on which of its connections. */
 function knowing(challenge = ""): Parameters<typeof scripted>[1] {
   return async (wire, nth) => {
-    let user = "nobody"
+    let user = "anonymous"
     let challenged = false
     await answers(({ fields }) => {
       const said = proof.exec(fields.map(([name, value]) => `${name}: ${value}`).join("\n"))
@@ -52,14 +52,14 @@ for (const [name, scheme] of [
     const { client } = await relay(t, [backend])
     const [ann, ben] = [await client(), await client()]
     // The connection has carried others' requests before.
-    assert.deepEqual(await asked(ben, get()), [200, "nobody on 0"])
+    assert.deepEqual(await asked(ben, get()), [200, "anonymous on 0"])
     assert.deepEqual(await asked(ann, identify(scheme, "ann", name)), [200, "ann on 0"])
-    assert.deepEqual(await asked(ben, get()), [200, "nobody on 1"])
+    assert.deepEqual(await asked(ben, get()), [200, "anonymous on 1"])
     assert.deepEqual(await asked(ann, get()), [200, "ann on 0"])
-    assert.deepEqual(await asked(ben, get()), [200, "nobody on 1"])
+    assert.deepEqual(await asked(ben, get()), [200, "anonymous on 1"])
     ann.socket.end()
     await until("her connection is closed", () => backend.wires[0]!.gone)
-    assert.deepEqual(await asked(ben, get()), [200, "nobody on 1"])
+    assert.deepEqual(await asked(ben, get()), [200, "anonymous on 1"])
   })
 }
 
@@ -75,8 +75,8 @@ for (const challenge of [
     const { client } = await relay(t, [backend])
     const [ann, ben] = [await client(), await client()]
     for (let i = 0; i < 2; i++) {
-      assert.deepEqual(await asked(ann, get()), [200, "nobody on 0"])
-      assert.deepEqual(await asked(ben, get()), [200, "nobody on 1"])
+      assert.deepEqual(await asked(ann, get()), [200, "anonymous on 0"])
+      assert.deepEqual(await asked(ben, get()), [200, "anonymous on 1"])
     }
   })
 }
@@ -118,9 +118,9 @@ test("once its connection has been closed by the backend, a client is unknown th
   assert.deepEqual(await asked(ann, identify("NTLM")), [200, "ann on 0"])
   backend.wires[0]!.socket.destroy()
   await until("it is closed", () => backend.wires[0]!.gone)
-  assert.deepEqual(await asked(ann, get()), [200, "nobody on 1"])
+  assert.deepEqual(await asked(ann, get()), [200, "anonymous on 1"])
   // Nothing was proved on this one.
-  assert.deepEqual(await asked(ben, get()), [200, "nobody on 1"])
+  assert.deepEqual(await asked(ben, get()), [200, "anonymous on 1"])
 })
 
 for (const how of ["destroy", "resetAndDestroy"] as const) {
@@ -132,7 +132,7 @@ for (const how of ["destroy", "resetAndDestroy"] as const) {
     assert.deepEqual(await asked(ben, identify("NTLM", "ben")), [200, "ben on 1"])
     ann.send(get())
     backend.wires[0]!.socket[how]()
-    assert.equal((await ann.response()).body.toString(), "nobody on 2")
+    assert.equal((await ann.response()).body.toString(), "anonymous on 2")
   })
 }
 
@@ -144,7 +144,7 @@ test("credentials that go out again after a dead connection belong to the fresh 
   ann.send(identify("Negotiate"))
   backend.wires[0]!.socket.destroy()
   assert.equal((await ann.response()).body.toString(), "ann on 1")
-  assert.deepEqual(await asked(ben, get()), [200, "nobody on 2"])
+  assert.deepEqual(await asked(ben, get()), [200, "anonymous on 2"])
   assert.deepEqual(await asked(ann, get()), [200, "ann on 1"])
 })
 
@@ -159,7 +159,7 @@ test("a response that is cut ends the connection with what was proved on it", as
   const ann = await client()
   ann.send(identify("NTLM"))
   await ann.closed
-  assert.deepEqual(await asked(await client(), get()), [200, "nobody on 1"])
+  assert.deepEqual(await asked(await client(), get()), [200, "anonymous on 1"])
 })
 
 test("a client of HTTP/1.0 takes its connection with it after its one response", async (t) => {
@@ -167,7 +167,7 @@ test("a client of HTTP/1.0 takes its connection with it after its one response",
   const { client, ask } = await relay(t, [backend])
   assert.match(await ask("GET / HTTP/1.0\r\nAuthorization: NTLM ann\r\n\r\n"), /ann on 0$/)
   await until("it is closed", () => backend.wires[0]!.gone)
-  assert.deepEqual(await asked(await client(), get()), [200, "nobody on 1"])
+  assert.deepEqual(await asked(await client(), get()), [200, "anonymous on 1"])
 })
 
 test("where others are written together, credentials travel alone", async (t) => {
@@ -179,10 +179,10 @@ test("where others are written together, credentials travel alone", async (t) =>
   const said = await Promise.all(wires.map(async (wire) => (await wire.response()).body.toString()))
   assert.deepEqual(
     said.map((text) => text.split(" ")[0]),
-    ["nobody", "ann", "nobody", "nobody"],
+    ["anonymous", "ann", "anonymous", "anonymous"],
   )
   for (const [i, wire] of wires.entries())
-    assert.match((await asked(wire, get()))[1], i === 1 ? /^ann/ : /^nobody/)
+    assert.match((await asked(wire, get()))[1], i === 1 ? /^ann/ : /^anonymous/)
 })
 
 test("a challenge among responses that were asked for together closes their connection behind the last", async (t) => {
@@ -195,7 +195,7 @@ test("a challenge among responses that were asked for together closes their conn
     said.map(({ status }) => status),
     [200, 200, 200],
   )
-  for (const wire of wires) assert.match((await asked(wire, get()))[1], /^nobody/)
+  for (const wire of wires) assert.match((await asked(wire, get()))[1], /^anonymous/)
 })
 
 test("an idle connection of one client gives way to a request of another where there is no room for both", async (t) => {
@@ -203,8 +203,8 @@ test("an idle connection of one client gives way to a request of another where t
   const { client } = await relay(t, [backend], { limits: { connectionsPerBackendMax: 1 } })
   const [ann, ben] = [await client(), await client()]
   assert.deepEqual(await asked(ann, identify("NTLM")), [200, "ann on 0"])
-  assert.deepEqual(await asked(ben, get()), [200, "nobody on 1"])
-  assert.deepEqual(await asked(ann, get()), [200, "nobody on 1"])
+  assert.deepEqual(await asked(ben, get()), [200, "anonymous on 1"])
+  assert.deepEqual(await asked(ann, get()), [200, "anonymous on 1"])
   assert.ok(backend.wires[0]!.gone)
 })
 
@@ -223,10 +223,10 @@ test("a backend that may be used no more is left, and what was proved to it coun
   const ann = await client()
   assert.deepEqual(await asked(ann, identify("NTLM")), [200, "ann on 0"])
   apply([members[1]!])
-  assert.deepEqual(await asked(ann, get()), [200, "nobody on 0"])
+  assert.deepEqual(await asked(ann, get()), [200, "anonymous on 0"])
   await until("the first is left", () => backends[0]!.wires[0]!.gone)
   apply(members)
-  for (let i = 0; i < 4; i++) assert.match((await asked(ann, get()))[1], /^nobody/)
+  for (let i = 0; i < 4; i++) assert.match((await asked(ann, get()))[1], /^anonymous/)
 })
 
 test("an upgrade leaves on the client's own connection", async (t) => {
@@ -256,6 +256,6 @@ test("within TLS it is the same", async (t) => {
   })
   const [ann, ben] = [await client(), await client()]
   assert.deepEqual(await asked(ann, identify("Negotiate")), [200, "ann on 0"])
-  assert.deepEqual(await asked(ben, get()), [200, "nobody on 1"])
+  assert.deepEqual(await asked(ben, get()), [200, "anonymous on 1"])
   assert.deepEqual(await asked(ann, get()), [200, "ann on 0"])
 })

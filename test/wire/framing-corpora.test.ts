@@ -141,7 +141,7 @@ test(`no gadget of smuggler's reaches an origin with two meanings`, { skip: with
   )
 })
 
-/** What the balancer answers to the bytes on a connection of their own. */
+/** What the balancer responds to the bytes on a connection of their own. */
 function exchanged(port: number, text: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: "127.0.0.1", port })

@@ -116,7 +116,7 @@ test("the version that goes on is ours", async (t) => {
   }
 })
 
-test("an expectation of HTTP/1.0 reaches nobody", async (t) => {
+test("an expectation of HTTP/1.0 reaches no backend", async (t) => {
   const backend = await answering(t, () => "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
   const { ask } = await relay(t, [backend])
   await ask("GET /a HTTP/1.0\r\nExpect: 100-continue\r\n\r\n")

@@ -1,4 +1,7 @@
-/** Pipelining to backends in bad weather: whatever backends and clients do, an answer is its own request's or none. */
+/**
+ * Pipelining to backends in bad weather: whatever backends and clients do, a response belongs to its own request or
+ * does not come.
+ */
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { pathOf } from "../support/wire/messages.ts"
@@ -6,7 +9,7 @@ import { chunked, type Message, pause, relay, type Script, scripted, type Wire }
 import { storm } from "../support/storm.ts"
 import { until } from "../support/until.ts"
 
-/** An answer that names its request, in one of three framings. */
+/** A response that names its request, in one of three framings. */
 function answerTo(request: Message, draw: number): Buffer {
   const isHead = request.start.startsWith("HEAD")
   const body = Buffer.from(pathOf(request).repeat(draw % 5 === 0 ? 2_000 : 1))
@@ -19,7 +22,7 @@ function answerTo(request: Message, draw: number): Buffer {
   ])
 }
 
-test("in a storm over pipelined connections every answer names the request it came for", async (t) => {
+test("in a storm over pipelined connections every response names the request it came for", async (t) => {
   const { seed, rng, chance, uncaught } = storm(t)
 
   /** As it is, in two pieces, or byte by byte where it is short. */
@@ -41,7 +44,7 @@ test("in a storm over pipelined connections every answer names the request it ca
       const before = gathered
       const answer = answerTo(request, rng.below(1_000))
       if (chance(0.05)) await pause(rng.below(20))
-      // Several answers in one segment, as those that read pipelined requests at once give them.
+      // Several responses in one segment, as servers send them that read pipelined requests at once.
       gathered = Buffer.concat([gathered, answer])
       const more = next.then(
         () => true,
@@ -107,7 +110,7 @@ test("in a storm over pipelined connections every answer names the request it ca
         let response: Message | undefined
         do response = await wire.response(isHead).catch(() => undefined)
         while (response !== undefined && response.status < 200)
-        // A cut answer ends the connection: nothing may follow it.
+        // A cut response ends the connection: nothing may follow it.
         if (response === undefined) return
         check(response, path, isHead)
       }

@@ -1,4 +1,4 @@
-/** Pipelining to backends, where it is on: several clients' requests on one connection, and nobody notices. */
+/** Pipelining to backends, where it is on: several clients' requests on one connection, and no client notices. */
 import assert from "node:assert/strict"
 import { test, type TestContext } from "node:test"
 import { get } from "../support/wire/messages.ts"
@@ -37,7 +37,7 @@ function pipelining(t: TestContext, script: Parameters<typeof scripted>[1], chan
   }))
 }
 
-/** Reads requests and answers each; `special` may answer instead. */
+/** Reads requests and responds to each; `special` may respond instead. */
 async function serve(
   wire: Wire,
   special: (request: Message) => string | undefined | Promise<string | undefined> = () => undefined,
@@ -49,7 +49,7 @@ async function serve(
   }
 }
 
-test("requests of one turn go out on one connection, and everybody gets the own answer", async (t) => {
+test("requests of one turn go out on one connection, and each client gets its own response", async (t) => {
   const { backend, plane } = await pipelining(t, (wire) => serve(wire))
   const paths = Array.from({ length: 6 }, (_, i) => `/${"x".repeat(i)}${i}`)
   const clients = await together(
@@ -62,7 +62,7 @@ test("requests of one turn go out on one connection, and everybody gets the own 
   assert.deepEqual(plane.counters.errors(), {})
 })
 
-test("HEAD, 204 and chunked answers among others keep their places", async (t) => {
+test("HEAD, 204 and chunked responses among others keep their places", async (t) => {
   const { plane } = await pipelining(t, (wire) =>
     serve(wire, ({ start }) => {
       if (start.includes("/none")) return "HTTP/1.1 204 No Content\r\n\r\n"
@@ -91,7 +91,7 @@ test("HEAD, 204 and chunked answers among others keep their places", async (t) =
   assert.equal((await z.response()).body.toString(), "/z")
 })
 
-test("a connection that dies after the first answer costs those behind it nothing", async (t) => {
+test("a connection that dies after the first response costs those behind it nothing", async (t) => {
   const { backend, plane } = await pipelining(t, async (wire, nth) => {
     if (nth > 0) return serve(wire)
     return serve(wire, (request) => {
@@ -115,7 +115,7 @@ test("a connection that dies after the first answer costs those behind it nothin
   assert.deepEqual(others, {})
 })
 
-test("an answer with Connection: close sends those behind it elsewhere", async (t) => {
+test("a response with Connection: close sends those behind it elsewhere", async (t) => {
   const { plane } = await pipelining(t, (wire) =>
     serve(wire, (request) =>
       request.start.includes("/1") ? answerTo(request, "Connection: close\r\n") : undefined,
@@ -131,7 +131,7 @@ test("an answer with Connection: close sends those behind it elsewhere", async (
   assert.equal(plane.counters.failures(0), 0)
 })
 
-test("nobody waits behind a slow answer for long", async (t) => {
+test("no request waits behind a slow response for long", async (t) => {
   const { promise: slow, resolve: finish } = Promise.withResolvers<void>()
   const { plane } = await pipelining(t, (wire) =>
     serve(wire, async (request) => {
@@ -150,7 +150,7 @@ test("nobody waits behind a slow answer for long", async (t) => {
   assert.deepEqual(plane.counters.errors(), {})
 })
 
-test("nobody waits behind a client that does not read", async (t) => {
+test("no request waits behind a client that does not read", async (t) => {
   const size = 32 * 1024 * 1024
   const { plane } = await pipelining(t, (wire) =>
     serve(wire, (request) => {
@@ -165,10 +165,10 @@ test("nobody waits behind a client that does not read", async (t) => {
   assert.equal((await clients[1]!.response()).body.toString(), "/2")
   assert.equal((await clients[2]!.response()).body.toString(), "/3")
   clients[0]!.socket.resume()
-  await until("the large answer", () => clients[0]!.received >= size)
+  await until("the large response", () => clients[0]!.received >= size)
 })
 
-test("a client that leaves takes nobody's answer with it", async (t) => {
+test("a client that leaves takes no other client's response with it", async (t) => {
   const { plane } = await pipelining(t, (wire) =>
     serve(wire, async () => {
       await pause(30)
@@ -210,7 +210,7 @@ test("it goes no deeper than it may", async (t) => {
   assert.ok(backend.wires.length >= 2, "one connection was not enough")
 })
 
-test("nobody waits behind an answer of unknown size that goes on and on", async (t) => {
+test("no request waits behind a response of unknown size that goes on and on", async (t) => {
   const drips: NodeJS.Timeout[] = []
   t.after(() => drips.forEach((drip) => clearInterval(drip)))
   for (const piece of [1, 30_000]) {
@@ -225,13 +225,13 @@ test("nobody waits behind an answer of unknown size that goes on and on", async 
     )
     const clients = await together(plane, [get("/drip"), get("/2"), get("/3")])
     for (const i of [1, 2]) {
-      await until(`answer ${i} behind pieces of ${piece}`, () => clients[i]!.text.endsWith(`/${i + 1}`))
+      await until(`response ${i} behind pieces of ${piece}`, () => clients[i]!.text.endsWith(`/${i + 1}`))
     }
     clients[0]!.reset()
   }
 })
 
-test("an endless answer that nobody waits for any longer is not read on", async (t) => {
+test("an endless response that no request waits for any longer is not read on", async (t) => {
   const { promise: first, resolve: finish } = Promise.withResolvers<void>()
   const drips: NodeJS.Timeout[] = []
   const { backend, plane } = await pipelining(t, (wire) =>

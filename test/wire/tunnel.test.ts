@@ -131,7 +131,7 @@ test("a client that vanishes takes the tunnel with it", async (t) => {
 })
 
 for (const [why, request] of [
-  ["nobody asked for", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"],
+  ["the client did not ask for", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"],
   ["HTTP/1.0 cannot ask for", "GET / HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"],
   [
     "h2c, which would carry requests past us,",
@@ -177,7 +177,7 @@ test("a tunnel that stands still is closed on both sides", async (t) => {
   assert.deepEqual(counters.errors(), { tunnel_timeout: 1 })
 })
 
-test("who does not read holds the other side of the tunnel back, in both directions", async (t) => {
+test("a side that does not read holds the other side of the tunnel back, in both directions", async (t) => {
   const flood = Buffer.alloc(64 * 1024, "x")
   const total = 48 * 1024 * 1024
   const stallsWhenFlooded = async (wire: Wire): Promise<number> => {

@@ -11,7 +11,7 @@ export interface Said {
   readonly err: string
 }
 
-/** Runs a command line as the launcher does, and answers what it said. */
+/** Runs a command line as the launcher does, and returns what it said. */
 export async function run(...words: readonly string[]): Promise<Said> {
   const said = { out: "", err: "" }
   const code = await main(words, {
@@ -23,7 +23,7 @@ export async function run(...words: readonly string[]): Promise<Said> {
   return { code, ...said }
 }
 
-/** A folder that is gone when the tests are over, and a way to write a file into it, which answers its path. */
+/** A folder that is gone when the tests are over, and a way to write a file into it, which returns its path. */
 export function scratch(): {
   readonly folder: string
   readonly file: (name: string, text: string) => string

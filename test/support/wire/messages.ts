@@ -19,12 +19,12 @@ export function pathOf({ start }: Message): string {
   return start.split(" ")[1] ?? ""
 }
 
-/** The code of an answer that the balancer itself has made. */
+/** The code of a response that the balancer itself has made. */
 export function codeOf(response: Message): string {
   return (JSON.parse(response.body.toString()) as { readonly error: { readonly code: string } }).error.code
 }
 
-/** Sends the request and answers with the status and the body, or the code of the error. */
+/** Sends the request and returns the status and the body, or the code of the error. */
 export async function asked(wire: Wire, request: string): Promise<readonly [number, string]> {
   wire.send(request)
   const response = await wire.response()

@@ -37,7 +37,7 @@ export function wireCases(): WireCase[] {
     .flatMap((file) => casesOf(file, readFileSync(join(wireFolder, file), "utf8")))
 }
 
-/** The cases of one document. Whatever is written wrong in it fails: a case that nobody runs would be a lie. */
+/** The cases of one document. Any mistake in its notation fails: a case that is not run would be a lie. */
 export function casesOf(file: string, text: string): WireCase[] {
   const cases: WireCase[] = []
   let heading = ""

@@ -15,7 +15,7 @@ export type Side = "request" | "response"
 
 export interface ReadOptions {
   readonly limits?: HeadLimits
-  /** Responses answer HEAD. */
+  /** Responses are those to HEAD. */
   readonly toHead?: boolean
   /** The trailer section goes on. */
   readonly trailers?: boolean
@@ -117,7 +117,7 @@ export class WireReader {
     else message.state = "cut"
   }
 
-  /** Answers where the head ends, or something negative. */
+  /** Returns where the head ends, or something negative. */
   #readHead(bytes: Buffer): number {
     const head = this.#head
     const parse = this.#side === "request" ? parseRequestHead : parseResponseHead
