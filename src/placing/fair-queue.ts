@@ -8,11 +8,13 @@ import { type Heaped, IndexedHeap } from "./indexed-heap.ts"
 /** So many requests may be served past one that does not fit before all wait for it. */
 const passedMaxDefault = 64
 
-/** A place in the queue. For whoever waits it is only a name for it. */
+/** A place in the queue. For what waits it is only a name for it. */
 export class Place<T> implements Heaped {
   /** In the heap of deadlines. */
   at = -1
+  readonly queue: FairQueue<T>
   readonly item: T
+  readonly key: string
   readonly route: Route<T>
   readonly demand: Readonly<ResourceVector>
   readonly until: Millis
@@ -24,8 +26,18 @@ export class Place<T> implements Heaped {
   passedSince: number | undefined = undefined
 
   /** For `FairQueue.push` only. */
-  constructor(item: T, route: Route<T>, demand: Readonly<ResourceVector>, until: Millis, order: number) {
+  constructor(
+    queue: FairQueue<T>,
+    item: T,
+    key: string,
+    route: Route<T>,
+    demand: Readonly<ResourceVector>,
+    until: Millis,
+    order: number,
+  ) {
+    this.queue = queue
     this.item = item
+    this.key = key
     this.route = route
     this.demand = demand
     this.until = until
@@ -96,6 +108,10 @@ export class FairQueue<T> {
   /** What the members have in all; in each 0 for the resources of the other kind. */
   readonly #spaces: ResourceVector
   readonly #rates: ResourceVector
+  /** How many places each client has. */
+  readonly #counts = new Map<string, number>()
+  /** Requests have their turns just now, one after the other. Written by the caller that gives them. */
+  isServing = false
   #pushed = 0
   #served = 0
   #virtualTime = 0
@@ -150,12 +166,22 @@ export class FairQueue<T> {
     this.#share(route)
   }
 
-  /** Undefined when the queue is full. `demand` must stay as it is while it waits. Allocates its place. */
-  push(item: T, number: number, demand: Readonly<ResourceVector>, until: Millis): Place<T> | undefined {
+  /**
+   * Undefined when the queue is full. `demand` must stay as it is while it waits; `key` is its client's, see
+   * `lastOfRichest`. Allocates its place.
+   */
+  push(
+    item: T,
+    number: number,
+    demand: Readonly<ResourceVector>,
+    until: Millis,
+    key = "",
+  ): Place<T> | undefined {
     if (this.length >= this.#lengthMax) return undefined
     const route = this.#routeOf(number)
-    const place = new Place(item, route, demand, until, this.#pushed++)
+    const place = new Place(this, item, key, route, demand, until, this.#pushed++)
     this.#deadlines.add(place)
+    this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1)
     place.previous = route.tail
     if (route.tail !== undefined) route.tail.next = place
     route.tail = place
@@ -215,6 +241,7 @@ export class FairQueue<T> {
   remove(place: Place<T>): void {
     if (!place.isWaiting) return
     this.#deadlines.remove(place)
+    this.#uncount(place.key)
     if (place === this.#holder) this.#holder = undefined
     const { route, previous, next } = place
     if (next === undefined) route.tail = previous
@@ -239,6 +266,37 @@ export class FairQueue<T> {
   /** The one that leaves first by its deadline, whatever the time. For emptying the queue. */
   get first(): Place<T> | undefined {
     return this.#deadlines.first
+  }
+
+  /**
+   * Cold, for a full queue: the last place of the client that has most, if a client with this key would still have fewer
+   * with one more. Undefined when none has so many.
+   */
+  lastOfRichest(key: string): Place<T> | undefined {
+    let most = (this.#counts.get(key) ?? 0) + 1
+    let richest: string | undefined
+    for (const [other, count] of this.#counts) {
+      if (count <= most) continue
+      most = count
+      richest = other
+    }
+    return richest === undefined ? undefined : this.#lastOf(richest)
+  }
+
+  #lastOf(key: string): Place<T> | undefined {
+    let last: Place<T> | undefined
+    for (const route of this.#routes) {
+      for (let place = route?.head; place !== undefined; place = place.next) {
+        if (place.key === key && (last === undefined || place.order > last.order)) last = place
+      }
+    }
+    return last
+  }
+
+  #uncount(key: string): void {
+    const count = this.#counts.get(key)! - 1
+    if (count === 0) this.#counts.delete(key)
+    else this.#counts.set(key, count)
   }
 
   #routeOf(number: number): Route<T> {

@@ -57,8 +57,9 @@ export class WaitingQueue {
    */
   push(waiting: Waiting, until: Millis, route = 0, demand: Readonly<ResourceVector> = nothing): boolean {
     const key = waiting.clientKey
-    let place = this.#queue.push(waiting, route, demand, until)
-    if (place === undefined && this.#displaceFor(key)) place = this.#queue.push(waiting, route, demand, until)
+    let place = this.#queue.push(waiting, route, demand, until, key)
+    if (place === undefined && this.#displaceFor(key))
+      place = this.#queue.push(waiting, route, demand, until, key)
     if (place === undefined) return false
     this.#places.set(waiting, place)
     this.#keys.set(place, key)

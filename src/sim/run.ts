@@ -257,7 +257,7 @@ function classResults(
  */
 function learnedOf(scenario: Scenario, engine: Engine): (NamedAmounts | undefined)[] {
   if (scenario.knowledge.demand === "known") return []
-  const { routes } = engine.balancers[0]!.knowledge
+  const { routes } = engine.balancers[0]!.placer.knowledge
   return scenario.classes.map((_, index) => {
     const route = routes[index + 1]
     return route?.isLearned === true ? namedOf(scenario.resources, route.mean) : undefined

@@ -11,13 +11,18 @@
  * completions come first, then the others, then arrivals. A request is a number and costs no allocation but the
  * attempt of production. Everything that is drawn has a stream of its own. Benchmark: bench/sim.ts.
  */
-import type { Attempt } from "../../placing/attempts.ts"
+import type { Demand } from "../../placing/demand.ts"
+import type { PlacedBackend } from "../../placing/placed-backend.ts"
+import { type GivenUp, type Owner, Placement } from "../../placing/placement.ts"
+import type { Ending, Verdict } from "../../placing/placer.ts"
 import type { Snapshot } from "../../membership/snapshot.ts"
+import type { Backend, BackendId } from "../../core/backend.ts"
 import type { Millis } from "../../core/clock.ts"
 import type { ResourceKind, ResourceTable } from "../../core/resources.ts"
 import { mix32, type Rng } from "../../core/rng.ts"
-import type { AttemptResult, Policy, Prober } from "../../policies/policy.ts"
+import type { Policy, Prober } from "../../policies/policy.ts"
 import { ArrivalProcess, streamOf } from "./arrivals.ts"
+import { Balancer, type SimulatedProcess } from "./balancer.ts"
 import { type Sampler, samplerOf } from "./distributions.ts"
 import { EventHeap } from "./event-heap.ts"
 import { aloneMsOn, backendsOf, checkFaults, Condition, firstOfEach, type FleetBackend } from "./fleet.ts"
@@ -27,7 +32,6 @@ import { Reporting } from "./reporting.ts"
 import { phases, Requests } from "./requests.ts"
 import { Rooms } from "./rooms.ts"
 import type { Fault, RequestClass, Scenario } from "../scenario/scenario.ts"
-import { type SeenBackend, SimulatedBalancer } from "./simulated-balancer.ts"
 import { Stations } from "./stations.ts"
 
 export interface EngineLimits {
@@ -54,11 +58,9 @@ export const engineDefaults: EngineLimits = {
   clients: 1_000,
 }
 
-/** Why a request ended without its answer. */
+/** Why a request ended without its response. */
 export type Failure =
-  | "no_backend"
-  | "no_backend_fits"
-  | "queue_full"
+  | Exclude<Verdict, "placed" | "waits">
   | "queue_timeout"
   | "backend_failed"
   | "backend_error"
@@ -122,7 +124,7 @@ export class Engine {
   /** Virtual time, from 0 on. */
   now: Millis = 0
   readonly backends: readonly FleetBackend[]
-  readonly balancers: readonly SimulatedBalancer[]
+  readonly balancers: readonly Balancer[]
   readonly stations: Stations
   readonly rooms: Rooms | undefined
   readonly #limits: EngineLimits
@@ -131,6 +133,8 @@ export class Engine {
   readonly #arrivals: ArrivalProcess
   readonly #requestCount: number
   readonly #requests: Requests
+  /** By request: how far its balancer is with it. */
+  readonly #placements: Placement<SimulatedProcess>[] = []
   readonly #events = new EventHeap()
   readonly #membership: Membership
   readonly #reporting: Reporting
@@ -156,8 +160,6 @@ export class Engine {
   #arrived = 0
   #nextArrivalAt: Millis = Infinity
   #stopped = false
-  /** By balancer: its queue is being served. */
-  readonly #serving: Uint8Array
 
   /** @throws RangeError when a number of the scenario makes no sense. */
   constructor(options: EngineOptions) {
@@ -178,7 +180,7 @@ export class Engine {
     this.#tellsCosts = knowledge.reports === "costs"
     this.#declaring =
       knowledge.demand === "declared" ? new Declaring(classes, streamOf(seed, "errors")) : undefined
-    this.#requests = new Requests(resources.length, this.#limits.attemptsMax, this.#declaring !== undefined)
+    this.#requests = new Requests(resources.length, this.#declaring !== undefined)
 
     const spaces = indicesOf(resources, "space")
     this.#rates = Int32Array.from(indicesOf(resources, "rate"))
@@ -206,25 +208,24 @@ export class Engine {
 
     // Backends that come back get another row where requests of their former life have not settled yet.
     const slots = 2 * this.backends.length + 16
-    const indexOf = new Map(this.backends.map(({ name }, index) => [name, index]))
-    const tiers = this.backends.map(({ group }) => group.tier)
-    this.balancers = Array.from({ length: balancers }, (_, balancer) => {
-      const prober: Prober = { probe: (backend, answer) => this.#probe(backend as SeenBackend, answer) }
-      return new SimulatedBalancer({
-        resources,
-        slots,
-        policy: makePolicy(streamOf(seed, "policies", balancer), prober),
-        indexOf,
-        tiers,
-        prior: priorOf(resources),
-        routes: classes.length + 1,
-        queueMax: this.#limits.queueMax,
-      })
-    })
-    this.#serving = new Uint8Array(balancers)
+    const indexOf = new Map(this.backends.map(({ name }, index) => [name as BackendId, index]))
     const isKnown = knowledge.demand === "known"
     this.#known = isKnown ? new Known(scenario, rate, balancers) : undefined
-    this.#learning = isKnown ? [] : this.balancers.map(() => new Learning(scenario, slots))
+    this.#learning = isKnown ? [] : Array.from({ length: balancers }, () => new Learning(scenario, slots))
+    const prober: Prober = { probe: (backend, answer) => this.#probe(backend, answer) }
+    this.balancers = Array.from({ length: balancers }, (_, index) => {
+      return new Balancer({
+        resources,
+        slots,
+        policy: makePolicy(streamOf(seed, "policies", index), prober),
+        indexOf,
+        prior: priorOf(resources),
+        routes: classes.length + 1,
+        limits: this.#limits,
+        queueMs: this.#limits.queueMs,
+        observer: this.#learning[index]?.observer,
+      })
+    })
     const tables = this.balancers.map(({ table }) => table)
     this.#membership = new Membership(
       resources,
@@ -291,15 +292,11 @@ export class Engine {
       alone = Math.min(alone, aloneMsOn(this.#kinds[k]!, arrivals.work, arrivals.holdMs))
     }
     requests.aloneMs[request] = alone
-    requests.attempts[request] = 0
-    requests.triedCount[request] = 0
-    requests.hasWaited[request] = 0
     requests.backend[request] = -1
-    requests.client[request] = this.#clientRng.below(this.#limits.clients)
-    const balancers = this.balancers.length
-    const balancer = this.#balancerRng.below(balancers)
+    const client = this.#clientRng.below(this.#limits.clients)
+    const balancer = this.#balancerRng.below(this.balancers.length)
     requests.balancer[request] = balancer
-    if (this.#declaring !== undefined) this.#declare(request)
+    const placement = this.#present(request, client)
 
     this.#stopped = this.#recorder.arrived(this.#arrived, requests.active - 1, now)
     this.#arrived++
@@ -308,92 +305,80 @@ export class Engine {
       this.#nextArrivalAt = arrivals.at
     } else this.#nextArrivalAt = Infinity
 
-    const { queue } = this.balancers[balancer]!
-    if (queue.length === 0) {
-      this.#place(request, undefined)
-      return
-    }
-    if (!this.#couldHold(request)) {
-      this.#fail(request, "no_backend_fits")
-      return
-    }
-    // Small requests would keep a large one waiting for ever: whether this one may pass, the queue says.
-    if (!this.#wait(request)) this.#serveNew(balancer)
+    const verdict = this.balancers[balancer]!.placer.arrive(placement, now)
+    if (verdict === "waits") this.#events.push(placement.waitsUntil, kinds.queue, balancer, 0)
+    else this.#follow(request, verdict)
+  }
+
+  /** What the balancer sees of the request that has just arrived. */
+  #present(request: number, client: number): Placement<SimulatedProcess> {
+    const requests = this.#requests
+    const balancer = this.#balancerOf(request)
+    const { group } = balancer
+    if (this.#declaring !== undefined) this.#declare(request)
+    const demand = this.#demandOf(request)
+    const placement = (this.#placements[request] ??= new Placement(
+      this.#scenario.resources,
+      new Turn(this, request),
+      group,
+      demand,
+    ))
+    placement.begin(requests.classOf[request]! + 1, group, demand)
+    placement.affinityHash = mix32(client + 1)
+    placement.clientAddress = addressOf(client, placement.clientAddress)
+    return placement
+  }
+
+  /** What it is believed to need: as it says itself, or as its balancer knows now. */
+  #demandOf(request: number): Demand {
+    const requests = this.#requests
+    if (this.#declaring !== undefined) return requests.declared[request]!
+    return this.#balancerOf(request).demandOf(requests.classOf[request]! + 1)
   }
 
   #declare(request: number): void {
     const requests = this.#requests
-    const demand = requests.declared[request]!
-    this.#declaring!.declare(requests.classOf[request]!, this.#arrivals.work, demand)
-    this.balancers[requests.balancer[request]!]!.toUnits(demand, requests.declaredUnits[request]!)
+    const declared = requests.declared[request]!
+    this.#declaring!.declare(requests.classOf[request]!, this.#arrivals.work, declared.vector)
+    this.#balancerOf(request).table.toUnits(declared.vector, declared.units)
   }
 
-  /**
-   * Finds a backend, or a place in the queue, or ends the request; false when it is still in the queue. `after` is
-   * what ended the attempt before, if there was one.
-   */
-  #place(request: number, after: Failure | undefined): boolean {
-    const requests = this.#requests
-    const balancer = this.balancers[requests.balancer[request]!]!
-    const { choice } = balancer
-    let failure = after
-    for (;;) {
-      this.#fill(request, balancer)
-      const attempt = balancer.place(this.#unitsOf(request))
-      if (attempt === undefined) {
-        if (failure === undefined && balancer.isFull) {
-          if (this.#couldHold(request)) return this.#wait(request)
-          failure = "no_backend_fits"
-        }
-        this.#fail(request, failure ?? "no_backend")
-        return true
-      }
-      requests.phase[request] = phases.ended
-      requests.attempt[request] = attempt
-      requests.demand[request] = choice.demand
-      requests.attempts[request]!++
-      requests.begunAt[request] = this.now
-      requests.firstByteAt[request] = NaN
-      const { index } = attempt.backend as SeenBackend
-      requests.backend[request] = index
-      this.#reporting.begun(index, this.now)
-      const failed = this.#start(request, index)
-      if (failed === undefined) return true
-      if (!this.#failAttempt(request, failed)) return true
-      failure = failed
+  /** Goes on as the balancer says: at a backend, or not at all. */
+  #follow(request: number, verdict: Exclude<Verdict, "waits">): void {
+    if (verdict === "placed") this.#retry(request, this.#start(request))
+    else this.#fail(request, verdict)
+  }
+
+  /** Ends the attempt, if it failed, and begins another where that may be. */
+  #retry(request: number, after: Failure | undefined): void {
+    for (let failure = after; failure !== undefined; failure = this.#start(request)) {
+      if (!this.#failAttempt(request, failure)) return
+      if (this.#place(request) === "placed") continue
+      this.#fail(request, failure)
+      return
     }
   }
 
-  /** What the request is believed to need, in units of the load table. */
-  #unitsOf(request: number): Int32Array {
-    const requests = this.#requests
-    if (this.#declaring !== undefined) return requests.declaredUnits[request]!
-    return this.balancers[requests.balancer[request]!]!.unitsOf(requests.classOf[request]! + 1)
+  /**
+   * One that has waited or failed is placed by what is known by now. In the product it is by what was known when it came:
+   * what a client declares, or the length of its body tells, is read once, with its head.
+   */
+  #place(request: number): Verdict {
+    const placement = this.#placements[request]!
+    placement.needs(this.#demandOf(request))
+    return this.#balancerOf(request).placer.place(placement, this.now)
   }
 
-  #couldHold(request: number): boolean {
-    return this.balancers[this.#requests.balancer[request]!]!.couldHold(this.#unitsOf(request))
-  }
-
-  /** Who chooses reads `choice`. */
-  #fill(request: number, balancer: SimulatedBalancer): void {
-    const requests = this.#requests
-    const { choice } = balancer
-    const route = requests.classOf[request]! + 1
-    const client = requests.client[request]!
-    choice.now = this.now
-    choice.route = route
-    choice.demand = this.#declaring === undefined ? balancer.demandOf(route) : requests.declared[request]!
-    choice.affinityHash = mix32(client + 1)
-    choice.setClient(client)
-    choice.tried = requests.tried
-    choice.triedFrom = request * requests.attemptsMax
-    choice.triedCount = requests.triedCount[request]!
+  #balancerOf(request: number): Balancer {
+    return this.balancers[this.#requests.balancer[request]!]!
   }
 
   /** The attempt reaches its backend. Why it failed at once, where it did. */
-  #start(request: number, backend: number): Failure | undefined {
+  #start(request: number): Failure | undefined {
     const requests = this.#requests
+    const backend = this.#placements[request]!.backend!.site.index
+    requests.backend[request] = backend
+    this.#reporting.begun(backend, this.now)
     const condition = this.#conditions[backend]!
     if (condition.isDown) return "backend_failed"
     if (condition.failing > 0 && this.#faultRng.next() < condition.failing) return "backend_error"
@@ -425,7 +410,7 @@ export class Engine {
       this.stations.arrive(backend * rates.length + stage, request, work, this.now)
       return
     }
-    requests.firstByteAt[request] = this.now
+    this.#placements[request]!.responded(200, this.now)
     const hold = requests.holdMs[request]!
     if (hold > 0) {
       requests.phase[request] = phases.holding
@@ -436,67 +421,50 @@ export class Engine {
   #complete(request: number): void {
     const requests = this.#requests
     const backend = requests.backend[request]!
-    const ms = this.now - requests.begunAt[request]!
+    const ms = this.now - this.#placements[request]!.begunAt
     if (this.#tellsCosts) this.#tellCost(request, backend)
-    this.#settle(request, "success", 200)
+    this.#settle(request, "complete")
     this.#reporting.completed(backend, ms, this.now)
     const latency = this.now - requests.arrivedAt[request]!
     this.#recorder.completed(this.#describe(request), latency, requests.aloneMs[request]!)
-    const balancer = requests.balancer[request]!
+    const { placer } = this.#balancerOf(request)
     requests.give(request)
     if (this.rooms !== undefined) this.#admit(backend)
-    this.#serveQueue(balancer)
+    placer.serve(this.now)
   }
 
   /** Ends the attempt, which failed; whether another may follow. Otherwise the request has ended. */
   #failAttempt(request: number, failure: Failure): boolean {
     const requests = this.#requests
     const backend = requests.backend[request]!
-    const isAnswer = failure === "backend_error"
-    if (failure === "backend_failed" && requests.phase[request] === phases.ended) {
+    const placement = this.#placements[request]!
+    const { placer } = this.#balancerOf(request)
+    const isResponse = failure === "backend_error"
+    if (failure === "backend_failed" && requests.phase[request] === phases.away) {
       // It could not even connect.
-      const seen = requests.attempt[request]!.backend as SeenBackend
-      this.balancers[requests.balancer[request]!]!.avoid(seen, this.now)
+      placer.refused(placement, this.now)
       this.#membership.suspect(backend, this.now)
       this.#scheduleMembership()
     }
-    // One that fails behind its head has shown a status, as it has to the exchange.
-    const status = isAnswer ? 500 : requests.firstByteAt[request]! >= 0 ? 200 : 0
-    this.#settle(request, "failure", status)
+    // An error comes whole. One that fails behind its head has shown the status that it has begun with.
+    if (isResponse) placement.responded(500, this.now)
+    // Only silence is tried again.
+    const retries = !isResponse && placer.retry(placement)
+    this.#settle(request, isResponse ? "complete" : "failure")
     this.#reporting.failed(backend, this.now)
-    // An answer is an answer, also one that says that something went wrong: only silence is tried again.
-    if (isAnswer || requests.attempts[request]! >= this.#limits.attemptsMax) {
-      this.#fail(request, failure)
-      return false
-    }
-    const tried = requests.triedCount[request]!++
-    requests.tried[request * requests.attemptsMax + tried] = backend
-    return true
+    if (!retries) this.#fail(request, failure)
+    return retries
   }
 
-  #settle(request: number, result: AttemptResult, status: number): void {
+  #settle(request: number, ending: Ending): void {
     const requests = this.#requests
-    const balancer = this.balancers[requests.balancer[request]!]!
-    const attempt: Attempt = requests.attempt[request]!
     const backend = requests.backend[request]!
-    const { outcome } = balancer
-    const begunAt = requests.begunAt[request]!
-    outcome.result = result
-    outcome.status = status
-    outcome.totalMs = this.now - begunAt
-    // An error comes whole.
-    outcome.firstByteMs = status === 500 ? outcome.totalMs : requests.firstByteAt[request]! - begunAt
-    outcome.route = requests.classOf[request]! + 1
     if (this.rooms !== undefined && requests.phase[request]! >= phases.working) {
       this.rooms.leave(backend, request, this.now)
     }
-    const seen = attempt.backend as SeenBackend
-    const learning = this.#learning[requests.balancer[request]!]
-    learning?.observer.settled(seen.slot, outcome.route, outcome)
-    requests.attempt[request] = undefined
-    requests.phase[request] = phases.ended
+    requests.phase[request] = phases.away
     requests.epoch[request]!++
-    balancer.settle(attempt, requests.demand[request]!, this.now)
+    this.#balancerOf(request).placer.settle(this.#placements[request]!, ending, this.now)
     if (--this.#reporting.inFlight[backend]! === 0 && this.#membership.isDraining(backend)) {
       this.#membership.leave(backend)
       this.#takeSnapshot()
@@ -504,20 +472,21 @@ export class Engine {
   }
 
   #fail(request: number, failure: Failure): void {
-    const balancer = this.#requests.balancer[request]!
+    const { placer } = this.#balancerOf(request)
     this.#recorder.failed(this.#describe(request), failure)
     this.#requests.give(request)
-    this.#serveQueue(balancer)
+    placer.serve(this.now)
   }
 
   #describe(request: number): EndedRequest {
     const requests = this.#requests
+    const placement = this.#placements[request]!
     const ended = this.#ended
     ended.index = requests.index[request]!
     ended.class = requests.classOf[request]!
     ended.backend = requests.backend[request]!
-    ended.attempts = requests.attempts[request]!
-    ended.hasWaited = requests.hasWaited[request] === 1
+    ended.attempts = placement.attempts
+    ended.hasWaited = placement.hasWaited
     return ended
   }
 
@@ -533,48 +502,16 @@ export class Engine {
 
   // ── the balancers' queues ─────────────────────────────────────────────────────────────────────────────────────
 
-  /** True when it has ended instead, because the queue is full. */
-  #wait(request: number): boolean {
-    const requests = this.#requests
-    if (requests.phase[request] === phases.queued) return false
-    const balancer = this.balancers[requests.balancer[request]!]!
-    const until = this.now + this.#limits.queueMs
-    this.#fill(request, balancer)
-    const { demand, route } = balancer.choice
-    if (balancer.queue.push(request, route, demand, until) === undefined) {
-      this.#fail(request, "queue_full")
-      return true
-    }
-    requests.phase[request] = phases.queued
-    requests.hasWaited[request] = 1
-    this.#events.push(until, kinds.queue, requests.balancer[request]!, 0)
-    return false
+  /** It has its turn in the queue of its balancer; false when it waits on. */
+  retryQueued(request: number): boolean {
+    const verdict = this.#place(request)
+    if (verdict === "waits") return false
+    this.#follow(request, verdict)
+    return true
   }
 
-  /** There may be room: gives it to those who are next as long as they fit; gives up those whose time is over. */
-  #serveQueue(index: number): void {
-    const { queue } = this.balancers[index]!
-    if (queue.length === 0 || this.#serving[index] === 1) return
-    this.#serving[index] = 1
-    for (let late = queue.expired(this.now); late !== undefined; late = queue.expired(this.now)) {
-      queue.remove(late)
-      this.#fail(late.item, "queue_timeout")
-    }
-    this.#serving[index] = 0
-    queue.roomFreed()
-    this.#serveNew(index)
-  }
-
-  /** Asks those in the queue that have not been asked since there was room. */
-  #serveNew(index: number): void {
-    const { queue } = this.balancers[index]!
-    if (this.#serving[index] === 1) return
-    this.#serving[index] = 1
-    for (let place = queue.next(); place !== undefined; place = queue.next()) {
-      if (this.#place(place.item, undefined)) queue.take(place)
-      else queue.refuse(place)
-    }
-    this.#serving[index] = 0
+  giveUpQueued(request: number, code: Exclude<GivenUp, "shutting_down">): void {
+    this.#fail(request, code)
   }
 
   // ── everything else that happens ──────────────────────────────────────────────────────────────────────────────
@@ -592,7 +529,7 @@ export class Engine {
     this.#takeSnapshot()
     if (this.#learning.length > 0) this.#events.push(this.#limits.learnMs, kinds.learn, 0, 0)
     if (knowledge.reports !== "none") this.#events.push(knowledge.reportEveryMs, kinds.report, 0, 0)
-    if (this.balancers.some(({ policy }) => policy.tick !== undefined)) {
+    if (this.balancers.some(({ group }) => group.policy.tick !== undefined)) {
       this.#events.push(this.#limits.tickMs, kinds.tick, 0, 0)
     }
     this.#arrivals.next()
@@ -624,7 +561,7 @@ export class Engine {
         this.#passMembership()
         break
       case kinds.tick:
-        for (const { policy } of this.balancers) policy.tick?.(this.now)
+        for (const { placer } of this.balancers) placer.tick(this.now)
         this.#events.push(this.now + this.#limits.tickMs, kinds.tick, 0, 0)
         break
       case kinds.learn:
@@ -643,7 +580,7 @@ export class Engine {
         this.#answerProbe(subject)
         break
       case kinds.queue:
-        this.#serveQueue(subject)
+        this.balancers[subject]!.placer.serve(this.now)
         break
     }
   }
@@ -659,7 +596,7 @@ export class Engine {
       balancer.apply(snapshot, this.now)
       if (this.#known !== undefined) balancer.learn(this.#known.with(snapshot, index))
     }
-    for (let b = 0; b < this.balancers.length; b++) this.#serveQueue(b)
+    for (const { placer } of this.balancers) placer.serve(this.now)
   }
 
   #scheduleMembership(): void {
@@ -756,22 +693,14 @@ export class Engine {
     for (const request of failed) this.#retry(request, failure)
   }
 
-  #retry(request: number, failure: Failure): void {
-    if (this.#failAttempt(request, failure)) this.#place(request, failure)
-  }
-
   // ── what backends tell ────────────────────────────────────────────────────────────────────────────────────────
 
   #tellCost(request: number, backend: number): void {
     const requests = this.#requests
-    const balancer = this.balancers[requests.balancer[request]!]!
-    const { policy } = balancer
-    const learning = this.#learning[requests.balancer[request]!]
-    if (policy.onReport === undefined && learning === undefined) return
+    const { group, placer } = this.#balancerOf(request)
+    if (group.policy.onReport === undefined && this.#learning.length === 0) return
     const report = this.#reporting.costOf(backend, requests.work, request * this.#resources)
-    const seen = requests.attempt[request]!.backend as SeenBackend
-    policy.onReport?.(seen, report, this.now)
-    learning?.observer.reported(seen.slot, requests.classOf[request]! + 1, report, 0)
+    placer.report(this.#placements[request]!, report, this.now)
   }
 
   #report(): void {
@@ -783,22 +712,25 @@ export class Engine {
 
   #tellReports(): void {
     const reports = this.#reporting.arrive()
-    for (const [index, { eligible, policy }] of this.balancers.entries()) {
-      // Where every answer tells how busy its backend is the learner has heard it.
+    for (const [index, { group }] of this.balancers.entries()) {
+      // Where every response tells how busy its backend is the learner has heard it.
       const learning = this.#tellsCosts ? undefined : this.#learning[index]
-      for (const backend of eligible) {
-        const report = reports[backend.index]
+      for (const backend of group.eligible) {
+        const report = reports[backend.site.index]
         if (report === undefined) continue
-        policy.onReport?.(backend, report, this.now)
+        // In the product only the learner, on another thread, hears of a report that comes without a response.
+        group.policy.onReport?.(backend, report, this.now)
         learning?.report(backend.id, report, this.now)
       }
     }
   }
 
-  #probe(backend: SeenBackend, answer: Probe["answer"]): void {
+  /** Only here can policies ask: in the product there is no prober. */
+  #probe(backend: Backend, answer: Probe["answer"]): void {
     let place = this.#probes.indexOf(undefined)
     if (place === -1) place = this.#probes.length
-    this.#probes[place] = { backend: backend.index, answer }
+    const { index } = (backend as PlacedBackend<SimulatedProcess>).site
+    this.#probes[place] = { backend: index, answer }
     this.#events.push(this.now + this.#limits.probeMs, kinds.probed, place, 0)
   }
 
@@ -838,6 +770,37 @@ export class Declaring {
       declared[r] = work[r]! * this.#biases[kind]! * factor
     }
   }
+}
+
+/** A request in the queue of its balancer. */
+class Turn implements Owner {
+  /** In a full queue clients do not make room for each other: they are drawn evenly, so none of them is greedy. */
+  readonly clientKey = ""
+  readonly #engine: Engine
+  readonly #request: number
+
+  constructor(engine: Engine, request: number) {
+    this.#engine = engine
+    this.#request = request
+  }
+
+  retryQueued(): boolean {
+    return this.#engine.retryQueued(this.#request)
+  }
+
+  giveUpQueued(code: GivenUp): void {
+    // A run ends with its last request: nothing shuts down.
+    if (code !== "shutting_down") this.#engine.giveUpQueued(this.#request, code)
+  }
+}
+
+/** The address of this client, 10.x.x.x, into `address` where there is one. */
+function addressOf(client: number, address: Uint8Array = new Uint8Array(4)): Uint8Array {
+  address[0] = 10
+  address[1] = client >>> 16
+  address[2] = client >>> 8
+  address[3] = client
+  return address
 }
 
 function indicesOf(resources: ResourceTable, kind: ResourceKind): number[] {

@@ -82,6 +82,7 @@ export class Membership {
         capacity: registered,
         weight: group.weight,
         zone: group.zone,
+        labels: { tier: `${group.tier}` },
         incarnation: standing.incarnation,
       },
       now,

@@ -3,17 +3,19 @@
  * out again, so the arrays are as long as the most that were ever there at once. Fields are arrays, not objects: a
  * request costs no allocation.
  */
-import type { Attempt } from "../../placing/attempts.ts"
+import type { Demand } from "../../placing/demand.ts"
 import type { ResourceVector } from "../../core/resources.ts"
 
-const nothing: Readonly<ResourceVector> = new Float64Array(0)
+/** `away`: at no backend. `room`: waits at its backend for space. `working`: at a station. `holding`: its work is done. */
+export const phases = { away: 0, room: 1, working: 2, holding: 3 } as const
 
-/** `ended`: the number is free. `room`: waits at its backend for space. `working`: at a station. `holding`: its work is done. */
-export const phases = { ended: 0, queued: 1, room: 2, working: 3, holding: 4 } as const
+/** What a request says that it needs; written anew for each request of this number. */
+export interface Declared extends Demand {
+  readonly vector: ResourceVector
+}
 
 export class Requests {
   readonly resources: number
-  readonly attemptsMax: number
   size = 0
   /** Which arrival of the run it is. */
   index = new Float64Array(0)
@@ -25,18 +27,10 @@ export class Requests {
   work = new Float64Array(0)
   classOf = new Int32Array(0)
   balancer = new Int32Array(0)
-  /** Number of its client, for what sticks. */
-  client = new Int32Array(0)
   /** The backend that its attempt is on, by number in the fleet; −1 while there is none. */
   backend = new Int32Array(0)
   /** The next resource of its backend that it has to visit. */
   stage = new Int32Array(0)
-  begunAt = new Float64Array(0)
-  firstByteAt = new Float64Array(0)
-  attempts = new Int32Array(0)
-  /** Backends that have failed it, `attemptsMax` places a request, `triedCount` of them used. */
-  tried = new Int32Array(0)
-  triedCount = new Int32Array(0)
   /** Where it stands: `phases`. */
   phase = new Uint8Array(0)
   /** Changes whenever an attempt ends, so that an event meant for it can tell that it comes too late. */
@@ -44,21 +38,14 @@ export class Requests {
   /** The virtual time at which its station completes it, and where in the heap of that station it is. */
   finish = new Float64Array(0)
   order = new Float64Array(0)
-  /** Whether it has ever waited for room at the balancer. */
-  hasWaited = new Uint8Array(0)
   /** Where requests say what they need: as they say it. */
-  readonly declared: Float64Array[] = []
-  readonly declaredUnits: Int32Array[] = []
-  readonly attempt: (Attempt | undefined)[] = []
-  /** What is reserved for the attempt, in the resources' own units. */
-  readonly demand: Readonly<ResourceVector>[] = []
+  readonly declared: Declared[] = []
   readonly #declares: boolean
   #free = new Int32Array(0)
   #freeCount = 0
 
-  constructor(resources: number, attemptsMax: number, declares: boolean) {
+  constructor(resources: number, declares: boolean) {
     this.resources = resources
-    this.attemptsMax = attemptsMax
     this.#declares = declares
   }
 
@@ -75,12 +62,12 @@ export class Requests {
 
   give(request: number): void {
     this.epoch[request]!++
-    this.phase[request] = phases.ended
+    this.phase[request] = phases.away
     this.#free[this.#freeCount++] = request
   }
 
   #grow(): void {
-    const { attemptsMax, resources } = this
+    const { resources } = this
     const before = this.size
     const size = before === 0 ? 256 : 2 * before
     this.index = floats(this.index, size)
@@ -90,25 +77,14 @@ export class Requests {
     this.work = floats(this.work, size * resources)
     this.classOf = ints(this.classOf, size)
     this.balancer = ints(this.balancer, size)
-    this.client = ints(this.client, size)
     this.backend = ints(this.backend, size).fill(-1, before)
     this.stage = ints(this.stage, size)
-    this.begunAt = floats(this.begunAt, size)
-    this.firstByteAt = floats(this.firstByteAt, size)
-    this.attempts = ints(this.attempts, size)
-    this.tried = ints(this.tried, size * attemptsMax)
-    this.triedCount = ints(this.triedCount, size)
     this.epoch = ints(this.epoch, size)
     this.finish = floats(this.finish, size)
     this.order = floats(this.order, size)
-    this.hasWaited = bytes(this.hasWaited, size)
     this.phase = bytes(this.phase, size)
-    for (let request = before; request < size; request++) {
-      this.attempt.push(undefined)
-      this.demand.push(nothing)
-      if (!this.#declares) continue
-      this.declared.push(new Float64Array(resources))
-      this.declaredUnits.push(new Int32Array(resources))
+    for (let request = before; this.#declares && request < size; request++) {
+      this.declared.push({ vector: new Float64Array(resources), units: new Int32Array(resources) })
     }
     this.#free = new Int32Array(size)
     // The lowest number is given out first.

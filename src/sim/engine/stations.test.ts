@@ -15,7 +15,7 @@ function run(
   traits: StationTraits,
   jobs: readonly Job[],
 ): { readonly ends: number[]; readonly busyMs: number } {
-  const requests = new Requests(1, 1, false)
+  const requests = new Requests(1, false)
   const stations = new Stations([traits], requests)
   const jobOf = new Map<number, number>()
   const ends: number[] = jobs.map(() => NaN)
@@ -87,7 +87,7 @@ test("first come, first served: each takes the first free server, for as long as
 })
 
 test("what is slowed takes longer from then on, and what is cleared comes back to nobody", () => {
-  const requests = new Requests(1, 1, false)
+  const requests = new Requests(1, false)
   const stations = new Stations(
     [
       { capacity: 10, lane: Infinity, discipline: "sharing" },
@@ -113,7 +113,7 @@ test("what is slowed takes longer from then on, and what is cleared comes back t
 })
 
 test("a lane is as fast as before while a neighbour leaves enough for it", () => {
-  const requests = new Requests(1, 1, false)
+  const requests = new Requests(1, false)
   const stations = new Stations([{ capacity: 4, lane: 1, discipline: "sharing" }], requests)
   stations.setSpeed(0, 1, 0.75, 0)
   stations.arrive(0, requests.take(), 1, 0)
