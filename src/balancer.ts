@@ -10,7 +10,7 @@ import { LoadTable, SlotAllocator } from "./placing/load-table.ts"
 import { type Endpoint, formatEndpoint } from "./core/endpoint.ts"
 import type { BackendId } from "./core/backend.ts"
 import { loadReport } from "./learning/load-report.ts"
-import { type NamedAmounts, type ResourceVector, vectorOf } from "./core/resources.ts"
+import { amountsOf, type NamedAmounts } from "./core/resources.ts"
 import { ok, type Result } from "./core/result.ts"
 import { adminLimitsDefault, startAdmin } from "./control/admin/admin-api.ts"
 import type { ApiListener } from "./control/api/kernel.ts"
@@ -39,7 +39,7 @@ import { ticketKeyBytes } from "./control/tls/ticket-keys.ts"
 import { TlsKeeper } from "./control/tls/tls-keeper.ts"
 import { Counters } from "./metrics/counters.ts"
 import { MixPlanner } from "./learning/planner/mix-planner.ts"
-import type { DataPlaneOptions, RoutingOptions } from "./proxy/options.ts"
+import { dataPlaneSettings } from "./proxy/options.ts"
 import { Dialer } from "./proxy/backends/dial.ts"
 import { fileStamp } from "./net/file-stamp.ts"
 import { OwnListeners } from "./proxy/backends/own-listeners.ts"
@@ -190,20 +190,14 @@ class RunningBalancer implements Balancer {
     this.#counters = Counters.create(rows, lanes, resources.length)
     this.#slots = new SlotAllocator(this.#table, (slot) => this.#counters.clear(slot))
     this.#registry = new Registry({
+      ...registration,
       resources,
       slots: this.#slots,
       firstGeneration: wallClock(),
-      ttlMs: registration.ttlMs,
-      renewMs: registration.renewMs,
-      suspectMs: registration.suspectMs,
       membersMax: registration.backendsMax,
-      legacyPort: registration.legacyPort,
       checkTimes: {
-        intervalMs: checks.intervalMs,
+        ...checks,
         fastIntervalMs: Math.min(checkTimesDefault.fastIntervalMs, checks.intervalMs),
-        timeoutMs: checks.timeoutMs,
-        fall: checks.fall,
-        rise: checks.rise,
       },
     })
     this.#dialer = new Dialer(config.backends, systemClock, {
@@ -221,7 +215,7 @@ class RunningBalancer implements Balancer {
     this.#learning = new Learning(
       {
         resources,
-        prior: demandDefault(config),
+        prior: amountsOf(resources, config.demand.default, 0),
         rules: this.#desk.routing.routes.map(({ rule }) => rule),
         routesMax: config.learning.routesMax,
         planner: {
@@ -317,7 +311,10 @@ class RunningBalancer implements Balancer {
     this.#log(memoryLine(memory, this.#workers))
     this.#tls = tls && this.#keepTls(tls)
     const options = {
-      ...dataPlaneOptions(this.#config, this.#desk.routing, this.seed),
+      ...dataPlaneSettings(this.#config),
+      worker: 0,
+      routing: this.#desk.routing,
+      seed: this.seed,
       cookieKey: this.#cookieKey,
       tls: this.#tls?.options,
     }
@@ -514,7 +511,7 @@ class RunningBalancer implements Balancer {
 
   #onUtilization(id: BackendId, utilization: NamedAmounts): void {
     const { resources } = this.#config
-    const vector = Float64Array.from(resources, ({ name }) => utilization[name] ?? NaN)
+    const vector = amountsOf(resources, utilization, NaN)
     this.#learning.reported(id, loadReport(resources, { utilization: vector }), systemClock.now())
   }
 
@@ -592,44 +589,4 @@ function descriptorBudget({ limits }: Config, threads: number): DescriptorBudget
 
 function atMost(usual: number, budget: number | undefined): number {
   return Math.min(usual, budget ?? usual)
-}
-
-/** What a request is believed to need before anything is known. */
-function demandDefault({ resources, demand }: Config): ResourceVector {
-  const vector = vectorOf(resources, demand.default)
-  if (!vector.ok) throw new RangeError(`demand.default: ${vector.error.message}`)
-  return vector.value
-}
-
-function dataPlaneOptions(
-  config: Config,
-  routing: RoutingOptions,
-  seed: number,
-): Omit<DataPlaneOptions, "cookieKey"> {
-  const { name, listen, resources, demand, limits, timeouts, requests, response, backends } = config
-  return {
-    name,
-    host: listen.host,
-    port: listen.port,
-    proxyProtocol: config.proxyProtocol.accept,
-    trustedProxies: config.trustedProxies,
-    forwarded: config.forwarded,
-    tls: undefined,
-    worker: 0,
-    resources,
-    routing,
-    seed,
-    demand: { mode: demand.mode, default: demandDefault(config) },
-    trustedDemand: demand.trusted,
-    loadReports: { ask: backends.askLoadReports, pass: response.loadReports === "pass" },
-    via: config.via,
-    hostDefault: requests.host,
-    lenientHeads: backends.lenientHeads,
-    trailers: { ofRequests: requests.trailers === "pass", ofResponses: response.trailers === "pass" },
-    limits: { ...limits, underscores: requests.underscores, hostConflicts: requests.hostConflicts },
-    timeouts,
-    backends,
-    upgrade: requests.upgrade,
-    backendHeader: response.backendHeader,
-  }
 }

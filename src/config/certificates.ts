@@ -3,7 +3,7 @@ import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto"
 import { createSecureContext } from "node:tls"
 import { normalHost } from "../core/host.ts"
 import { fail, ok, type Result } from "../core/result.ts"
-import type { BackendOptions, TlsCertificate } from "../proxy/options.ts"
+import type { ConfigDraft } from "./config-schema.ts"
 import type { CertificateFiles } from "./config.ts"
 
 /** One mistake, by the setting whose file it is in. */
@@ -13,7 +13,17 @@ export interface CertificateFault {
   readonly message: string
 }
 
-/** A certificate that can be served, and until when. */
+/** A certificate that can be served: what its files hold. */
+export interface TlsCertificate {
+  /** PEM: the certificate, then those that lead from it to its root. */
+  readonly cert: string
+  /** PEM. */
+  readonly key: string
+  /** The host names it is for: `a.example` or `*.example`. */
+  readonly names: readonly string[]
+}
+
+/** The same, and until when. */
 export interface ReadCertificate extends TlsCertificate {
   readonly validFrom: Date
   readonly validTo: Date
@@ -55,21 +65,14 @@ export function readAuthorities(
   return first.ok ? ok(text.value) : fail(`expected ${first.error} in the file "${path}"`)
 }
 
-/** The files of `backends.tls`. */
-export interface BackendTlsFiles {
-  readonly ca: string | undefined
-  readonly cert: string | undefined
-  readonly key: string | undefined
-}
+/** The files of `backends.tls`: paths, or what they hold. */
+export type BackendTlsFiles = Pick<ConfigDraft["backends"]["tls"], "ca" | "cert" | "key">
 
 /** Reads those that there are; returns everything that is wrong with them. A certificate counts with its key only. */
 export function readBackendTls(
   files: BackendTlsFiles,
   readFile: (path: string) => Result<string, string>,
-): Result<
-  Pick<BackendOptions["tls"], "ca" | "cert" | "key">,
-  readonly { readonly setting: keyof BackendTlsFiles; readonly message: string }[]
-> {
+): Result<BackendTlsFiles, readonly { readonly setting: keyof BackendTlsFiles; readonly message: string }[]> {
   const { ca, cert, key } = files
   const authorities = ca === undefined ? ok(undefined) : readAuthorities(ca, readFile)
   const own =

@@ -1,15 +1,23 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { noAffinity } from "../../test/support/relay.ts"
 import { configJsonSchema } from "./config-schema.ts"
 import { parseConfig } from "./config-parse.ts"
 import { durationPattern, parseDuration } from "../text/duration.ts"
 import { fail } from "../core/result.ts"
 import { xxhash32 } from "../core/hash.ts"
 import { plainPolicy } from "../policies/index.ts"
-import type { CookieOptions } from "../proxy/options.ts"
+import type { CookieOptions } from "./config.ts"
 
 const context = { policies: { auto: {}, price: {} }, readFile: () => fail("there are no files here") }
+
+const cookieDefault: CookieOptions = {
+  sameSite: "Lax",
+  secure: false,
+  partitioned: false,
+  maxAgeSeconds: 0,
+  domain: "",
+  path: "/",
+}
 
 test("these are the defaults", () => {
   const config = parseConfig({}, context)
@@ -34,7 +42,7 @@ test("these are the defaults", () => {
     },
     pools: [],
     routes: [],
-    affinity: noAffinity,
+    affinity: { kind: "none", name: "", caching: "private", cookie: cookieDefault },
     cookieKey: undefined,
     learning: { routesMax: 64 },
     seed: undefined,
@@ -260,15 +268,15 @@ test("every setting of the sections says what it is", () => {
 })
 
 test("the cookie of affinity is as browsers will take it: Secure with SameSite=None, Partitioned or such a name", () => {
-  assert.deepEqual(cookieOf({}), noAffinity.cookie)
+  assert.deepEqual(cookieOf({}), cookieDefault)
   for (const sameSite of ["none", "None"])
-    assert.deepEqual(cookieOf({ sameSite }), { ...noAffinity.cookie, sameSite: "None", secure: true })
-  assert.deepEqual(cookieOf({ sameSite: "Strict" }), { ...noAffinity.cookie, sameSite: "Strict" })
-  assert.deepEqual(cookieOf({ secure: "always" }), { ...noAffinity.cookie, secure: true })
-  assert.deepEqual(cookieOf({ partitioned: true }), { ...noAffinity.cookie, secure: true, partitioned: true })
-  assert.deepEqual(cookieOf({ name: "__Secure-lb" }), { ...noAffinity.cookie, secure: true })
+    assert.deepEqual(cookieOf({ sameSite }), { ...cookieDefault, sameSite: "None", secure: true })
+  assert.deepEqual(cookieOf({ sameSite: "Strict" }), { ...cookieDefault, sameSite: "Strict" })
+  assert.deepEqual(cookieOf({ secure: "always" }), { ...cookieDefault, secure: true })
+  assert.deepEqual(cookieOf({ partitioned: true }), { ...cookieDefault, secure: true, partitioned: true })
+  assert.deepEqual(cookieOf({ name: "__Secure-lb" }), { ...cookieDefault, secure: true })
   assert.deepEqual(cookieOf({ maxAge: "1h", domain: "A.example.", path: "/app" }), {
-    ...noAffinity.cookie,
+    ...cookieDefault,
     maxAgeSeconds: 3_600,
     domain: "a.example",
     path: "/app",

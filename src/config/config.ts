@@ -15,8 +15,18 @@ export type PoolConfig = Config["pools"][number]
 /** What is special about some requests. Pool undefined: all backends. Policy undefined: that of the pool. */
 export type RouteConfig = Config["routes"][number]
 
-/** What keeps requests together: a cookie that names the backend, or a key whose hash the hashing policies go by. */
-export type AffinityConfig = Config["affinity"]
+/** Which backends belong to a pool: those that fit everything that is given here. */
+export type PoolMatch = PoolConfig["match"]
+
+/**
+ * What keeps requests together. `cookie`: the balancer sets a cookie that names the backend, and follows it. The others
+ * give a key whose hash the hashing policies go by: a header field's value, the client's address, the path without
+ * its query, a parameter of the query.
+ */
+export type AffinityOptions = Config["affinity"]
+
+/** How the cookie is to be kept and sent by browsers. */
+export type CookieOptions = AffinityOptions["cookie"]
 
 /** The listener that speaks TLS. */
 export type TlsConfig = NonNullable<Config["tls"]>
@@ -25,7 +35,7 @@ export type TlsConfig = NonNullable<Config["tls"]>
 export type CertificateFiles = NonNullable<ConfigDraft["tls"]>["certificates"][number]
 
 /** How backends are spoken to; certificates as PEM. */
-export type BackendConfig = Config["backends"]
+export type BackendOptions = Config["backends"]
 
 /** A range of status codes, both ends included. */
 export type StatusRange = Config["checks"]["statuses"][number]

@@ -1,20 +1,12 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { fileURLToPath } from "node:url"
-import { noAffinity } from "../../test/support/relay.ts"
-import { fail } from "../core/result.ts"
 import { policies } from "../policies/index.ts"
 import { loadConfig } from "../config/config-file.ts"
-import { parseConfig } from "../config/config-parse.ts"
-import type { Config } from "../config/config.ts"
+import type { Settings } from "../config/config-schema.ts"
+import { configOf, defaults } from "../../test/support/settings.ts"
 import { PolicyDesk, policyViews } from "./policy-desk.ts"
 import { routingOf } from "./routing.ts"
-
-function configOf(input: unknown): Config {
-  const config = parseConfig(input, { policies, readFile: () => fail("there are no files here") })
-  assert.ok(config.ok, JSON.stringify(config))
-  return config.value
-}
 
 const pools = [
   { name: "static", match: { labels: { role: "static" } } },
@@ -24,7 +16,7 @@ const pools = [
 test("without pools and routes there is one group of all backends", () => {
   const { groups, routes, affinity } = routingOf(configOf({ policy: "price", choosing: { tiers: {} } }))
   assert.deepEqual(routes, [])
-  assert.deepEqual(affinity, noAffinity)
+  assert.deepEqual(affinity, defaults.affinity)
   assert.equal(groups.length, 1)
   assert.deepEqual(groups[0]!.choosing.policy, { name: "price", parameters: {} })
   assert.equal(groups[0]!.choosing.tiers?.overprovisioning, 1.4)
@@ -59,7 +51,7 @@ test("a group binds where one of its routes has a cookie, and names fields in lo
     { path: "/a", pool: "static" },
     { path: "/b", pool: "static", affinity: { kind: "cookie" } },
     { path: "/c", pool: "llm", affinity: { kind: "header", name: "X-User" } },
-  ]
+  ] as const satisfies Settings["routes"]
   const routing = routingOf(configOf({ pools, routes }))
   assert.deepEqual(
     routing.groups.map(({ choosing }) => choosing.bind === true),

@@ -2,7 +2,7 @@
 import type { ChoosingSpec } from "../policies/around/chooser.ts"
 import type { PolicySpec } from "../policies/index.ts"
 import type { GroupOptions, RouteOptions, RoutingOptions } from "../proxy/options.ts"
-import type { NamedAmounts, ResourceTable } from "../core/resources.ts"
+import { amountsOf, type ResourceTable } from "../core/resources.ts"
 import type { Config, RouteConfig } from "../config/config.ts"
 
 /** What of the configuration says where requests go. */
@@ -56,9 +56,5 @@ function isSame(a: GroupOptions, b: GroupOptions): boolean {
 
 function demandOf({ demand }: RouteConfig, resources: ResourceTable): Float64Array | undefined {
   if (demand === undefined || Object.keys(demand).length === 0) return undefined
-  return Float64Array.from(resources, ({ name }) => amountIn(demand, name))
-}
-
-function amountIn(demand: NamedAmounts, name: string): number {
-  return Object.hasOwn(demand, name) ? demand[name]! : NaN
+  return amountsOf(resources, demand, NaN)
 }

@@ -10,7 +10,7 @@ const host = "127.0.0.1"
 
 async function isBusy(port: number, tls?: { readonly host: string; readonly port: number }): Promise<string> {
   try {
-    const taken = await takePorts({ host, port, tls })
+    const taken = await takePorts({ host, port }, tls)
     taken.release()
     return "free"
   } catch (error) {
@@ -20,11 +20,11 @@ async function isBusy(port: number, tls?: { readonly host: string; readonly port
 }
 
 test("ports that the system chooses are two, and stay those that were given", async () => {
-  const taken = await takePorts({ host, port: 0, tls: { host, port: 0 } })
+  const taken = await takePorts({ host, port: 0 }, { host, port: 0 })
   assert.ok(taken.port > 0 && taken.tlsPort! > 0 && taken.port !== taken.tlsPort)
   taken.release()
   const [one, two] = (await freePorts(2)) as [number, number]
-  const { port, tlsPort, release } = await takePorts({ host, port: two, tls: { host, port: one } })
+  const { port, tlsPort, release } = await takePorts({ host, port: two }, { host, port: one })
   release()
   assert.deepEqual([port, tlsPort], [two, one])
 })
@@ -45,9 +45,9 @@ test("a port that is taken, wanted twice or no address of the machine is refused
 
 test("while one has its turn another waits, whatever the order of its ports, and looks only then", async () => {
   const [one, two] = (await freePorts(2)) as [number, number]
-  const first = await takePorts({ host, port: one, tls: { host, port: two } })
+  const first = await takePorts({ host, port: one }, { host, port: two })
   let looked = false
-  const second = takePorts({ host, port: two, tls: { host, port: one } }).finally(() => (looked = true))
+  const second = takePorts({ host, port: two }, { host, port: one }).finally(() => (looked = true))
   await new Promise((resolve) => setTimeout(resolve, 50))
   assert.equal(looked, false)
   const server = createServer().listen(one, host)

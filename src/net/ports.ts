@@ -22,13 +22,6 @@ export class ListenError extends Error {
   }
 }
 
-/** Where the data plane listens: the ports given, or free ones for 0. */
-interface Places {
-  readonly host: string
-  readonly port: number
-  readonly tls: (Endpoint & { readonly port: number }) | undefined
-}
-
 export interface TakenPorts {
   readonly port: number
   readonly tlsPort: number | undefined
@@ -39,10 +32,11 @@ export interface TakenPorts {
 /**
  * Finds that both ports are free, and keeps other balancers from looking at them until `release`.
  *
+ * @param plain where the data plane listens: the port given, or a free one for 0; and where TLS is spoken
  * @throws ListenError when one is not to be had.
  */
-export async function takePorts({ host, port, tls }: Places): Promise<TakenPorts> {
-  const chosen = await probed([{ host, port }, ...(tls === undefined ? [] : [tls])])
+export async function takePorts(plain: Endpoint, tls?: Endpoint): Promise<TakenPorts> {
+  const chosen = await probed([plain, ...(tls === undefined ? [] : [tls])])
   const turns: Turn[] = []
   const release = (): void => {
     for (const turn of turns) turn.end()

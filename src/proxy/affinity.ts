@@ -10,7 +10,7 @@ import type { BackendId } from "../core/backend.ts"
 import { xxhash32 } from "../core/hash.ts"
 import { equals, fields } from "../http1/field-names.ts"
 import type { Head } from "../http1/head.ts"
-import type { AffinityOptions, CookieOptions } from "./options.ts"
+import type { AffinityOptions, CookieOptions } from "../config/config.ts"
 
 const tokenLength = 22
 

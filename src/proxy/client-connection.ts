@@ -391,13 +391,13 @@ export class ClientConnection implements ClientSide, Limited {
 
   /** True when a whole head was taken. */
   #parse(bytes: Buffer): boolean {
-    const { options, names, requestHead: head, deadlines } = this.#owner
+    const { options, headLimits, names, requestHead: head, deadlines } = this.#owner
     if (this.#state === "idle") {
       this.#state = "head"
       this.#isHead = false
       this.deadlineAt = deadlines.after(options.timeouts.clientHeadMs)
     }
-    const end = parseRequestHead(head, bytes, 0, bytes.length, options.limits, names)
+    const end = parseRequestHead(head, bytes, 0, bytes.length, headLimits, names)
     if (end === invalid) {
       this.#isHead = head.method === "HEAD"
       this.#refuse(head.error)
@@ -485,7 +485,7 @@ export class ClientConnection implements ClientSide, Limited {
     this.#isBodyOpen = !ended
     if (!ended) {
       this.#reader ??= new BodyReader(options.limits)
-      const trailers = head.chunked && options.trailers.ofRequests ? passTrailers(head) : undefined
+      const trailers = head.chunked && options.requests.trailers === "pass" ? passTrailers(head) : undefined
       this.#reader.begin(head.chunked ? "chunked" : "length", head.contentLength, false, trailers)
     }
     const { exchangeMs } = options.timeouts

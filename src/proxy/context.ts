@@ -6,11 +6,14 @@ import type { FieldNames } from "../http1/field-names.ts"
 import type { Descriptors } from "./threads/descriptors.ts"
 import type { Dialer } from "./backends/dial.ts"
 import type { Deadlines } from "../net/deadlines.ts"
+import type { HeadLimits } from "../http1/limits.ts"
 import type { DataPlaneOptions } from "./options.ts"
 
 /** What everything in one data-plane thread shares. */
 export interface Context {
   readonly options: DataPlaneOptions
+  /** What of `limits` and `requests` is about heads. */
+  readonly headLimits: HeadLimits
   /** Which thread this is: its row in the load table and the counters. */
   readonly worker: number
   readonly clock: Clock

@@ -14,7 +14,7 @@ import type { Clock } from "../core/clock.ts"
 import { type Endpoint, plainIp } from "../core/endpoint.ts"
 import type { ErrorCode } from "../core/errors.ts"
 import type { Knowledge } from "../core/knowledge.ts"
-import { demandHeader } from "../core/resources.ts"
+import { amountsOf, demandHeader } from "../core/resources.ts"
 import type { Rng } from "../core/rng.ts"
 import { FieldNames } from "../http1/field-names.ts"
 import { Head } from "../http1/head.ts"
@@ -35,7 +35,8 @@ import { contains, rangesOf } from "../net/ip-ranges.ts"
 import { Listener } from "./entrance/listener.ts"
 import type { Timers } from "../system.ts"
 import type { Resolve } from "../net/name-cache.ts"
-import type { BackendOptions, DataPlaneOptions, RoutingOptions, TlsMaterial } from "./options.ts"
+import type { BackendOptions } from "../config/config.ts"
+import type { DataPlaneOptions, RoutingOptions, TlsMaterial } from "./options.ts"
 import { OwnListeners } from "./backends/own-listeners.ts"
 import { RequestIds } from "./entrance/request-ids.ts"
 import { RouteTable } from "./route-table.ts"
@@ -100,9 +101,11 @@ export class DataPlane {
     this.#ownListeners.replace(options.ownListeners ?? [])
     this.#parts = parts
     const simulates = options.demand.mode === "simulation"
+    const headLimits = { ...options.limits, ...options.requests }
     const resourceFields = simulates ? options.resources.map((resource) => demandHeader(resource.name)) : []
     const context = {
       options,
+      headLimits,
       worker: options.worker,
       clock,
       counters,
@@ -111,13 +114,13 @@ export class DataPlane {
       deadlines: new Deadlines(clock.now()),
       dialer: new Dialer(options.backends, clock, { ...parts, ownListeners: this.#ownListeners }),
       names: new FieldNames(resourceFields),
-      requestHead: new Head(options.limits),
-      responseHead: new Head(options.limits),
+      requestHead: new Head(headLimits),
+      responseHead: new Head(headLimits),
       onConnectFailed: parts.onConnectFailed,
       httpDate: () => this.#httpDate(),
     }
-    const hostDefault =
-      options.hostDefault === undefined ? undefined : Buffer.from(options.hostDefault, "latin1")
+    const { host } = options.requests
+    const hostDefault = host === undefined ? undefined : Buffer.from(host, "latin1")
     const attempts = new Attempts(table, options.worker, options.resources.length, () => this.#serveQueues())
     this.#deadlines = context.deadlines
     this.#fleet = new Fleet(context, table, attempts, rng)
@@ -125,7 +128,7 @@ export class DataPlane {
     this.#routes = new RouteTable(
       this.#fleet,
       this.#finder,
-      options.demand.default,
+      amountsOf(options.resources, options.demand.default, 0),
       options.routing,
       hostDefault,
     )
@@ -133,7 +136,7 @@ export class DataPlane {
     this.#bindings = new Bindings(options.cookieKey)
 
     const prefix = `${Math.floor(rng.next() * 2 ** 32).toString(16)}-${options.worker.toString(16)}`
-    const { loadReports } = options
+    const { askLoadReports } = options.backends
     this.#owner = {
       ...context,
       fleet: this.#fleet,
@@ -141,10 +144,10 @@ export class DataPlane {
       routes: this.#routes,
       observer: this.#observer,
       outcome: new SettledAttempt(),
-      demandTrust: new DemandTrust(options.trustedDemand),
+      demandTrust: new DemandTrust(options.demand.trusted),
       bindings: this.#bindings,
       budget: new Budget(options.limits.collectedBytesTotalMax),
-      askLine: loadReports.ask === "none" ? "" : `endpoint-load-metrics-format: ${loadReports.ask}\r\n`,
+      askLine: askLoadReports === "none" ? "" : `endpoint-load-metrics-format: ${askLoadReports}\r\n`,
       demandLines: resourceFields.map((name) => `${name}: `),
       hostDefault,
       requestIds: new RequestIds(prefix),
@@ -155,9 +158,9 @@ export class DataPlane {
       isStopping: false,
       onClientClosed: (client) => this.#onClientClosed(client),
     }
-    const dropsReportFormat = loadReports.ask !== "none" || !loadReports.pass
+    const dropsReportFormat = askLoadReports !== "none" || options.response.loadReports === "strip"
     this.#forwarding = new ForwardingRules({ ...options, dropsReportFormat })
-    this.#proxyPeers = rangesOf(options.proxyProtocol, "proxyProtocol.accept")
+    this.#proxyPeers = rangesOf(options.proxyProtocol.accept, "proxyProtocol.accept")
     this.#entranceOwner = {
       deadlines: context.deadlines,
       timeouts: options.timeouts,
@@ -193,8 +196,8 @@ export class DataPlane {
   async listen(): Promise<number> {
     const { options } = this.#parts
     // The plain listener comes last: its redirects name the port of the other.
-    if (options.tls !== undefined) await this.#secure?.listener.listen(options.tls)
-    return this.#plain.listen(options)
+    if (options.tls !== undefined) await this.#secure?.listener.listen(options.tls.listen)
+    return this.#plain.listen(options.listen)
   }
 
   /** The port where TLS is spoken, once it listens. */
@@ -318,7 +321,9 @@ export class DataPlane {
     counters.count(options.worker, "accepted")
     const peer = socket.remoteAddress
     const owesHeader =
-      options.proxyProtocol.length > 0 && peer !== undefined && contains(this.#proxyPeers, plainIp(peer))
+      options.proxyProtocol.accept.length > 0 &&
+      peer !== undefined &&
+      contains(this.#proxyPeers, plainIp(peer))
     if (!owesHeader && tls === undefined) {
       this.#admit({ socket, transport: socket, peer, ends: undefined, isTls: false })
       return

@@ -13,7 +13,8 @@ import { noAffinity, type RelayChange, routingOf } from "../../test/support/rela
 import { group, kind, scenario } from "../../test/support/scenarios.ts"
 import { spy } from "../../test/support/simulated-policies.ts"
 import { VirtualClock } from "../../test/support/virtual-clock.ts"
-import type { PoolMatch, RoutingOptions } from "./options.ts"
+import type { PoolMatch } from "../config/config.ts"
+import type { RoutingOptions } from "./options.ts"
 
 // ── what is recorded of an attempt ────────────────────────────────────────────────────────────────────────────
 

@@ -56,7 +56,7 @@ import { clientKeyOf, type Contender } from "./fair-share.ts"
 import type { DemandTrust } from "./demand-trust.ts"
 import type { Demand, Fleet, FleetBackend, Group, Placement } from "./fleet.ts"
 import type { Forwarding } from "./entrance/forwarding.ts"
-import type { AffinityOptions, BackendOptions } from "./options.ts"
+import type { AffinityOptions, BackendOptions } from "../config/config.ts"
 import { openingOf, Origin } from "./backends/origin.ts"
 import type { ProxyEnds } from "../net/proxy-protocol.ts"
 import type { Route, RouteTable } from "./route-table.ts"
@@ -217,7 +217,7 @@ export class Exchange implements BackendSide, Contender, Waiting {
     this.#client = client
     this.#route = context.routes.at(0)
     this.#demand = this.#route.demand
-    this.#drops = context.options.loadReports.pass ? passing : stripping
+    this.#drops = context.options.response.loadReports === "pass" ? passing : stripping
     this.#origin = originOf(context.options.backends, client)
   }
 
@@ -245,9 +245,10 @@ export class Exchange implements BackendSide, Contender, Waiting {
     this.isHead = head.method === "HEAD"
     this.decodesChunked = head.minor === 0
     // Only a request that has ended can leave its connection to another protocol.
-    if (head.upgrade && !(ended && context.options.upgrade && isTunnelProtocol(head))) head.upgrade = false
+    if (head.upgrade && !(ended && context.options.requests.upgrade && isTunnelProtocol(head)))
+      head.upgrade = false
     this.upgrades = head.upgrade
-    this.takesTrailers = head.teTrailers || (head.minor === 1 && context.options.trailers.ofResponses)
+    this.takesTrailers = head.teTrailers || (head.minor === 1 && context.options.response.trailers === "pass")
     this.#idempotent = isIdempotent(head.method)
     this.#safe = ended && !head.upgrade && isSafe(head.method)
     this.#expectsContinue = head.expectsContinue
@@ -784,7 +785,7 @@ export class Exchange implements BackendSide, Contender, Waiting {
     if (head.status === 429 || head.status === 503) this.#retryAfterMs = retryAfterIn(head)
     if (affinity?.kind === "cookie") added += this.#bindingLines(affinity)
     added += this.#context.viaLines[head.minor]
-    if (options.backendHeader) added += `X-Linebacker-Backend: ${this.#attempt!.backend.id}\r\n`
+    if (options.response.backendHeader) added += `X-Linebacker-Backend: ${this.#attempt!.backend.id}\r\n`
     if (head.upgradeField !== -1 && head.status !== 101) head.upgrade = this.#advertises(head)
     const drops = head.status === 204 || head.status < 200 ? this.#drops.noLength : this.#drops.usual
     const closes = !this.#keepAlive && head.status !== 101
@@ -797,7 +798,7 @@ export class Exchange implements BackendSide, Contender, Waiting {
    */
   #advertises(head: Head): boolean {
     if (head.status === 426) return true
-    return head.upgrade && this.#context.options.upgrade && isTunnelProtocol(head)
+    return head.upgrade && this.#context.options.requests.upgrade && isTunnelProtocol(head)
   }
 
   /**

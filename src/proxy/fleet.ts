@@ -22,7 +22,8 @@ import type { Policy } from "../policies/policy.ts"
 import { BackendPool } from "./backends/backend-pool.ts"
 import type { Context } from "./context.ts"
 import { destinationOf, isSameDestination } from "./backends/dial.ts"
-import type { GroupOptions, PoolMatch } from "./options.ts"
+import type { PoolMatch } from "../config/config.ts"
+import type { GroupOptions } from "./options.ts"
 import { WaitingQueue } from "../placing/waiting-queue.ts"
 
 export class FleetBackend implements PlacedBackend {

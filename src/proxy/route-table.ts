@@ -7,7 +7,8 @@ import { type Knowledge, nothingKnown, type RouteKnowledge, type SizeHint } from
 import type { ResourceVector } from "../core/resources.ts"
 import type { Head } from "../http1/head.ts"
 import type { Demand, Fleet, Group } from "./fleet.ts"
-import type { AffinityOptions, RouteOptions, RoutingOptions } from "./options.ts"
+import type { AffinityOptions } from "../config/config.ts"
+import type { RouteOptions, RoutingOptions } from "./options.ts"
 
 /** How many times less or more than what was measured a client may declare. */
 const clampFactor = 8

@@ -54,7 +54,7 @@ const scenarios = {
   malformed_field: asking(head("Na me: 1")),
   bare_line_ending: asking("GET / HTTP/1.1\nHost: a\r\n\r\n"),
   folded_field: asking(head("A: 1\r\n 2")),
-  underscore_field: asking(head("A_B: 1"), { limits: { underscores: "reject" } }),
+  underscore_field: asking(head("A_B: 1"), { requests: { underscores: "reject" } }),
   unsupported_version: asking("GET / HTTP/2.0\r\nHost: a\r\n\r\n"),
   target_too_long: asking(`GET /${"x".repeat(300)} HTTP/1.1\r\n`, { limits: { targetBytesMax: 200 } }),
   head_too_large: asking(head("A: 1\r\n".repeat(90)), { limits: { headBytesMax: 500 } }),
@@ -82,7 +82,7 @@ const scenarios = {
   head_timeout: asking("GET / HTTP/1.1\r\nHo", { timeouts: { clientHeadMs: 20 } }),
   body_timeout: asking(post.slice(0, -2), { timeouts: { clientBodyMs: 20 } }),
 
-  invalid_proxy_header: asking(get, { proxyProtocol: ["127.0.0.0/8"] }),
+  invalid_proxy_header: asking(get, { proxyProtocol: { accept: ["127.0.0.0/8"] } }),
   tls_handshake_failed: handshaking("16 03 01 00 04 02 00 00 00"),
   tls_handshake_timeout: handshaking("16 03 01", { timeouts: { tlsHandshakeMs: 20 } }),
   tls_expected: handshaking(get),
@@ -151,9 +151,9 @@ const scenarios = {
   async no_backend_fits(t) {
     const resources = [{ name: "memory", kind: "space", resolution: 1 }] as const
     const capacity = { memory: 4 }
-    const trustedDemand = ["127.0.0.0/8"]
+    const demand = { trusted: ["127.0.0.0/8"] }
     const backend = await after(t, (wire) => void wire.send(ok))
-    const plane = await relay(t, [backend], { resources, capacity, trustedDemand })
+    const plane = await relay(t, [backend], { resources, capacity, demand })
     const greedy = get.replace("\r\n\r\n", "\r\nLinebacker-Demand: memory=5\r\n\r\n")
     return { relay: plane, told: [await told(plane, greedy)] }
   },

@@ -59,10 +59,11 @@ const rooms: Readonly<Record<string, Room>> = {
   learning: { imports: ["core", "policies", "routing"], types: ["membership"] },
   proxy: {
     imports: ["core", "net", "http1", "metrics", "policies", "routing", "membership", "placing", "learning"],
+    types: ["config"],
     node: true,
   },
   config: {
-    imports: ["core", "text", "http1", "policies", "routing", "membership", "proxy"],
+    imports: ["core", "text", "http1", "policies", "routing", "membership"],
     packages: ["zod", "yaml"],
     node: true,
   },

@@ -198,7 +198,7 @@ test("in simulation every request gets a drawn demand of its own, whatever the c
     return ok("")
   })
   const { client, counters } = await relay(t, [backend], {
-    demand: { mode: "simulation", default: new Float64Array(2) },
+    demand: { mode: "simulation" },
   })
   const wire = await client()
   for (let i = 0; i < 50; i++) {

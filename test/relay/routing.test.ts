@@ -11,7 +11,8 @@ import { seeded } from "../../src/core/rng.ts"
 import { plainPolicy, policies, policyNames, type PolicyName } from "../../src/policies/index.ts"
 import { MixPlanner } from "../../src/learning/planner/mix-planner.ts"
 import type { PolicyEntry } from "../../src/policies/policy.ts"
-import type { AffinityOptions, PoolMatch, RouteOptions, RoutingOptions } from "../../src/proxy/options.ts"
+import type { AffinityOptions, PoolMatch } from "../../src/config/config.ts"
+import type { RouteOptions, RoutingOptions } from "../../src/proxy/options.ts"
 import { get, ok } from "../support/wire/messages.ts"
 import {
   answering,
@@ -167,7 +168,7 @@ test("what is declared is at most eight times what was learned, and at least an 
   // What the route has never been seen to need is measured by all requests.
   assert.deepEqual(await heldBy(t, at, declares("/no-storage", 4, 500), release), [4, 16])
 
-  const trusting = await relay(t, [backend], { routing, capacity, trustedDemand: ["127.0.0.0/8"] })
+  const trusting = await relay(t, [backend], { routing, capacity, demand: { trusted: ["127.0.0.0/8"] } })
   learn(trusting, known([2, 2], [4, 4], [4, 4], [4, 0]), routes)
   assert.deepEqual(await heldBy(t, trusting, declares("/any", 500, 0), release), [500, 0])
 })
@@ -186,7 +187,6 @@ test("each request gets one response while members, policies and knowledge chang
       }),
     ),
   )
-  const demand = { mode: "declared", default: Float64Array.of(1, 1) } as const
   const names = policyNames.filter((name) => {
     const entry: PolicyEntry = policies[name]
     return entry.unsuitable?.(resources) === undefined
@@ -196,7 +196,6 @@ test("each request gets one response while members, policies and knowledge chang
   const capacity = { compute: 4, memory: 3.3 }
   const at = await relay(t, backends, {
     resources,
-    demand,
     capacity,
     routing: of("price"),
     limits: { queueMax: 100 },
@@ -316,10 +315,8 @@ test("what a request does not name is as if it had declared nothing, also where 
 test("a client that is not trusted cannot fill a space that backends have not measured", async (t) => {
   const { backend, release } = await holding(t)
   const resources: ResourceTable = [{ name: "memory", kind: "space", resolution: 1 / 1024 }]
-  const demand = { mode: "declared", default: Float64Array.of(1) } as const
   const at = await relay(t, [backend], {
     resources,
-    demand,
     routing: routingOf("price"),
     capacity: { memory: 4 },
   })
@@ -357,7 +354,7 @@ test("where the length of a body tells what it needs, a request of known length 
 
 test("a rate keeps no request out, however much of it is declared", async (t) => {
   const { backend, release } = await holding(t)
-  const at = await relay(t, [backend], { trustedDemand: ["127.0.0.0/8"] })
+  const at = await relay(t, [backend], { demand: { trusted: ["127.0.0.0/8"] } })
   const clients = [await at.client(), await at.client(), await at.client()]
   for (const [index, wire] of clients.entries()) {
     wire.send(index === 2 ? get("/modest") : declares("/", 1_048_576, 0))
@@ -376,9 +373,8 @@ test("more space than any backend has is refused at once and holds up no other; 
   const resources: ResourceTable = [{ name: "memory", kind: "space", resolution: 1 / 1024 }]
   const routes = [routeOf("/ruled", { demand: Float64Array.of(9) }), routeOf("/believed")]
   const routing = { ...routingOf("price"), routes }
-  const demand = { mode: "declared", default: Float64Array.of(1) } as const
   // A capacity that is no multiple of the resolution: all of it is a little less.
-  const at = await relay(t, [backend], { resources, routing, demand, capacity: { memory: 4.3 } })
+  const at = await relay(t, [backend], { resources, routing, capacity: { memory: 4.3 } })
   const believed = Float64Array.of(50)
   const route = { name: "", mean: believed, rate: 1, isLearned: true }
   learn(
@@ -468,12 +464,7 @@ test("a cookie binds a client to its backend, says nothing of it, and is given a
   const backends = await plain(t, 3)
   const base = routingOf("round-robin")
   const choosing = { policy: plainPolicy("round-robin"), bind: true }
-  const affinity: AffinityOptions = {
-    kind: "cookie",
-    name: "lb",
-    caching: "private",
-    cookie: noAffinity.cookie,
-  }
+  const affinity: AffinityOptions = { ...noAffinity, kind: "cookie", name: "lb" }
   const routing = { ...base, affinity, groups: [{ ...base.groups[0]!, choosing }] }
   const at = await relay(t, backends, { routing, trustedProxies: ["127.0.0.1"] })
   const ask = async (
@@ -544,7 +535,7 @@ test("a response that sets the cookie is for one client alone, also for caches t
     ["private", ["public, max-age=60", "private"]],
     ["keep", ["public, max-age=60"]],
   ] as const) {
-    const affinity: AffinityOptions = { kind: "cookie", name: "lb", caching, cookie: noAffinity.cookie }
+    const affinity: AffinityOptions = { ...noAffinity, kind: "cookie", name: "lb", caching }
     const at = await relay(t, backends, {
       routing: { ...base, affinity, groups: [{ ...base.groups[0]!, choosing }] },
     })
@@ -564,22 +555,10 @@ test("a response that sets the cookie is for one client alone, also for caches t
 test("requests of one key go to one backend, and many keys to all of them", async (t) => {
   const backends = await plain(t, 3)
   const kinds: readonly (readonly [AffinityOptions, (key: string) => string])[] = [
-    [
-      { kind: "header", name: "x-user", caching: "private", cookie: noAffinity.cookie },
-      (key) => get("/", `X-User: ${key}\r\n`),
-    ],
-    [
-      { kind: "query", name: "user", caching: "private", cookie: noAffinity.cookie },
-      (key) => get(`/?a=1&user=${key}&b=2`),
-    ],
-    [
-      { kind: "path", name: "", caching: "private", cookie: noAffinity.cookie },
-      (key) => get(`/${key}?x=${Math.random()}`),
-    ],
-    [
-      { kind: "address", name: "", caching: "private", cookie: noAffinity.cookie },
-      (key) => get("/", `X-Forwarded-For: 10.0.0.${key}\r\n`),
-    ],
+    [{ ...noAffinity, kind: "header", name: "x-user" }, (key) => get("/", `X-User: ${key}\r\n`)],
+    [{ ...noAffinity, kind: "query", name: "user" }, (key) => get(`/?a=1&user=${key}&b=2`)],
+    [{ ...noAffinity, kind: "path" }, (key) => get(`/${key}?x=${Math.random()}`)],
+    [{ ...noAffinity, kind: "address" }, (key) => get("/", `X-Forwarded-For: 10.0.0.${key}\r\n`)],
   ]
   for (const [affinity, request] of kinds) {
     const at = await relay(t, backends, {
@@ -611,7 +590,10 @@ test("reports in the head and in the trailer section are heard, and reach the cl
     for (const ask of ["none", "TEXT", "JSON"] as const) {
       for (const backend of [inHead!, trailing]) {
         const asked: (string | undefined)[] = []
-        const at = await relay(t, [backend], { loadReports: { ask, pass } })
+        const at = await relay(t, [backend], {
+          backends: { askLoadReports: ask },
+          response: { loadReports: pass ? "pass" : "strip" },
+        })
         const wire = await at.client()
         wire.send(get("/", "endpoint-load-metrics-format: BIN\r\n"))
         const response = await wire.response()
@@ -716,13 +698,16 @@ test("backends are asked for reports in the form that is wanted, and not in the 
     )
     return ok("here")
   })
-  for (const loadReports of [
-    { ask: "none", pass: false },
-    { ask: "TEXT", pass: false },
-    { ask: "JSON", pass: true },
-    { ask: "none", pass: true },
+  for (const { ask, pass } of [
+    { ask: "none", pass: "strip" },
+    { ask: "TEXT", pass: "strip" },
+    { ask: "JSON", pass: "pass" },
+    { ask: "none", pass: "pass" },
   ] as const) {
-    const at = await relay(t, [backend], { loadReports })
+    const at = await relay(t, [backend], {
+      backends: { askLoadReports: ask },
+      response: { loadReports: pass },
+    })
     await servedBy(at, get("/", "Endpoint-Load-Metrics-Format: BIN\r\n"))
   }
   assert.deepEqual(forms, ["", "TEXT", "JSON", "BIN"])

@@ -569,7 +569,7 @@ test(
     t.diagnostic(`seed ${seed}`)
     const rng = seeded(seed)
     const { port, tlsPort, counters, plane, material } = await secure(t, {
-      proxyProtocol: loopback,
+      proxyProtocol: { accept: loopback },
       timeouts: { tlsHandshakeMs: 300, clientHeadMs: 300 },
       limits: { queueMax: 200 },
       capacity: { compute: 1_000, storage: 1_000 },
@@ -709,7 +709,7 @@ for (const version of [1, 2] as const) {
     `the client that a PROXY header of version ${version} names is the one the backend is told of`,
     { skip },
     async (t) => {
-      const { client: plain, tlsPort } = await secure(t, { proxyProtocol: loopback })
+      const { client: plain, tlsPort } = await secure(t, { proxyProtocol: { accept: loopback } })
       const header = writeProxyHeader(version, client, destination)
       // In one piece with the request, before it, and byte by byte.
       for (const pieces of [
@@ -748,7 +748,7 @@ for (const version of [1, 2] as const) {
 }
 
 test("LOCAL and UNKNOWN leave the connection's own address", { skip }, async (t) => {
-  const { ask } = await secure(t, { proxyProtocol: loopback })
+  const { ask } = await secure(t, { proxyProtocol: { accept: loopback } })
   for (const version of [1, 2] as const) {
     const header = writeProxyHeader(version, undefined, undefined)
     assert.match(
@@ -767,7 +767,7 @@ test("a connection that owes a PROXY header and has none is closed without a wor
     counters,
     client: plain,
   } = await secure(t, {
-    proxyProtocol: loopback,
+    proxyProtocol: { accept: loopback },
     timeouts: { clientHeadMs: 100 },
   })
   assert.equal(await ask(get), "")
@@ -786,7 +786,7 @@ test("a connection that owes a PROXY header and has none is closed without a wor
 })
 
 test("a PROXY header from any other address is no HTTP", { skip }, async (t) => {
-  const { ask, counters, tlsPort } = await secure(t, { proxyProtocol: ["192.0.2.0/24"] })
+  const { ask, counters, tlsPort } = await secure(t, { proxyProtocol: { accept: ["192.0.2.0/24"] } })
   for (const version of [1, 2] as const) {
     const answer = await ask(
       Buffer.concat([writeProxyHeader(version, client, destination), Buffer.from(get)]),
@@ -799,7 +799,7 @@ test("a PROXY header from any other address is no HTTP", { skip }, async (t) => 
 })
 
 test("a check that names itself and goes is no error", { skip }, async (t) => {
-  const { port, tlsPort, counters } = await secure(t, { proxyProtocol: loopback })
+  const { port, tlsPort, counters } = await secure(t, { proxyProtocol: { accept: loopback } })
   for (const to of [port, tlsPort]) {
     for (const version of [1, 2] as const) {
       const wire = new Wire(connectPlain({ port: to, host: "127.0.0.1", allowHalfOpen: true }))
@@ -836,7 +836,10 @@ test(
   "trust is for the client that the PROXY header names, not for the peer that sent it",
   { skip },
   async (t) => {
-    const { ask } = await secure(t, { proxyProtocol: loopback, trustedProxies: ["203.0.113.0/24"] })
+    const { ask } = await secure(t, {
+      proxyProtocol: { accept: loopback },
+      trustedProxies: ["203.0.113.0/24"],
+    })
     const request = getAndClose.replace("\r\n\r\n", "\r\nX-Forwarded-For: 1.1.1.1\r\n\r\n")
     const from = (host: string) =>
       ask(Buffer.concat([writeProxyHeader(2, { host, port: 1 }, destination), Buffer.from(request)]))

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import type { TlsCertificate } from "../../src/proxy/options.ts"
+import type { TlsCertificate } from "../../src/config/certificates.ts"
 import type { Cleaner } from "./processes.ts"
 
 /** Why there are no certificates, for `skip`; false when there can be. */

@@ -8,7 +8,7 @@ import { LoadTable } from "../../src/placing/load-table.ts"
 import { Observer } from "../../src/learning/observer.ts"
 import { RouteFinder } from "../../src/routing/routes.ts"
 import type { Clock } from "../../src/core/clock.ts"
-import { resourcesDefault } from "../../src/core/resources.ts"
+import { amountsOf, resourcesDefault } from "../../src/core/resources.ts"
 import { seeded } from "../../src/core/rng.ts"
 import { FieldNames } from "../../src/http1/field-names.ts"
 import { Head } from "../../src/http1/head.ts"
@@ -131,8 +131,10 @@ export function exchangeWorld(
   const counters = Counters.create(slots, 1, resources.length)
   const deadlines = new Deadlines(clock.now())
   const busy: FakeBackendConnection[] = []
+  const headLimits = { ...options.limits, ...options.requests }
   const context = {
     options,
+    headLimits,
     worker: 0,
     clock,
     counters,
@@ -141,14 +143,20 @@ export function exchangeWorld(
     descriptors: Descriptors.create(1),
     dialer: dialerInto(busy),
     names: new FieldNames([]),
-    requestHead: new Head(options.limits),
-    responseHead: new Head(options.limits),
+    requestHead: new Head(headLimits),
+    responseHead: new Head(headLimits),
     onConnectFailed: () => {},
     httpDate: () => "",
   }
   const attempts = new Attempts(table, 0, resources.length, () => {})
   const fleet = new Fleet(context, table, attempts, seeded(1))
-  const routes = new RouteTable(fleet, new RouteFinder(), options.demand.default, options.routing, undefined)
+  const routes = new RouteTable(
+    fleet,
+    new RouteFinder(),
+    amountsOf(resources, options.demand.default, 0),
+    options.routing,
+    undefined,
+  )
   const owner: ClientOwner = {
     ...context,
     fleet,

@@ -8,41 +8,33 @@ import { connect, createServer, type AddressInfo, type ListenOptions, type Serve
 import type { TestContext } from "node:test"
 import { LoadTable } from "../../src/placing/load-table.ts"
 import type { Address, Member, TcpAddress } from "../../src/membership/snapshot.ts"
-import { resourcesDefault } from "../../src/core/resources.ts"
+import { type NamedAmounts, resourcesDefault, type ResourceTable } from "../../src/core/resources.ts"
 import { seeded } from "../../src/core/rng.ts"
-import { bodyLimitsDefault } from "../../src/http1/body.ts"
-import { headLimitsDefault } from "../../src/http1/limits.ts"
 import { Counters } from "../../src/metrics/counters.ts"
 import { DataPlane } from "../../src/proxy/data-plane.ts"
 import type { Descriptors } from "../../src/proxy/threads/descriptors.ts"
 import type { Resolve } from "../../src/net/name-cache.ts"
 import { plainPolicy, type PolicyName } from "../../src/policies/index.ts"
-import type { AffinityOptions, DataPlaneOptions, RoutingOptions } from "../../src/proxy/options.ts"
+import type { AffinityOptions } from "../../src/config/config.ts"
+import { type DataPlaneOptions, dataPlaneSettings, type RoutingOptions } from "../../src/proxy/options.ts"
 import { systemClock, systemTimers, wallClock } from "../../src/system.ts"
 import { plainBackends } from "./backend-options.ts"
 import { memberAt } from "./members.ts"
+import { defaults } from "./settings.ts"
 
 const slots = 16
 
-export interface RelayChange {
-  readonly resources?: DataPlaneOptions["resources"]
+/** Sections of which a test says what differs from the usual. */
+type Sections = "demand" | "limits" | "timeouts" | "backends" | "requests" | "response"
+/** Options that a test gives whole. */
+type Wholes = "resources" | "tls" | "proxyProtocol" | "trustedProxies" | "forwarded" | "via" | "routing"
+
+export interface RelayChange
+  extends
+    Partial<Pick<DataPlaneOptions, Wholes>>,
+    Readonly<{ [K in Sections]?: Partial<DataPlaneOptions[K]> }> {
   /** What every backend has, by resource name. */
   readonly capacity?: Member["capacity"]
-  readonly demand?: DataPlaneOptions["demand"]
-  readonly limits?: Partial<DataPlaneOptions["limits"]>
-  readonly timeouts?: Partial<DataPlaneOptions["timeouts"]>
-  readonly backends?: Partial<DataPlaneOptions["backends"]>
-  readonly tls?: DataPlaneOptions["tls"]
-  readonly proxyProtocol?: DataPlaneOptions["proxyProtocol"]
-  readonly trustedProxies?: DataPlaneOptions["trustedProxies"]
-  readonly forwarded?: boolean
-  readonly via?: DataPlaneOptions["via"]
-  readonly hostDefault?: string
-  readonly trailers?: DataPlaneOptions["trailers"]
-  readonly lenientHeads?: boolean
-  readonly routing?: DataPlaneOptions["routing"]
-  readonly trustedDemand?: DataPlaneOptions["trustedDemand"]
-  readonly loadReports?: DataPlaneOptions["loadReports"]
   /** What every member speaks and says of itself. */
   readonly member?: Partial<Pick<Member, "scheme" | "labels">>
   readonly resolve?: Resolve
@@ -125,54 +117,36 @@ export function dataPlaneOptions(
   resources: DataPlaneOptions["resources"],
   change: RelayChange = {},
 ): DataPlaneOptions {
+  const { backends, demand, limits, requests, response, timeouts, ...wholes } = change
   return {
-    name: "linebacker",
-    host: "127.0.0.1",
-    port: 0,
-    proxyProtocol: change.proxyProtocol ?? [],
-    trustedProxies: change.trustedProxies ?? [],
-    via: change.via ?? { toBackends: true, toClients: false },
-    hostDefault: change.hostDefault,
-    lenientHeads: change.lenientHeads ?? false,
-    trailers: change.trailers ?? { ofRequests: false, ofResponses: false },
-    forwarded: change.forwarded ?? false,
-    tls: change.tls,
+    ...dataPlaneSettings(defaults),
+    listen: { host: "127.0.0.1", port: 0 },
+    tls: undefined,
     worker: 0,
-    resources,
-    routing: change.routing ?? routingOf("round-robin"),
+    routing: routingOf("round-robin"),
     cookieKey: "0123456789abcdef",
-    trustedDemand: change.trustedDemand ?? [],
-    loadReports: change.loadReports ?? { ask: "none", pass: false },
     seed: 1,
-    demand: change.demand ?? { mode: "declared", default: new Float64Array(resources.length).fill(1) },
-    upgrade: true,
-    backendHeader: true,
-    backends: {
-      ...plainBackends,
-      ...change.backends,
-    },
+    ...wholes,
+    resources,
+    demand: { ...defaults.demand, default: once(resources), ...demand },
+    backends: { ...plainBackends, ...backends },
+    requests: { ...defaults.requests, ...requests },
+    response: { ...defaults.response, backendHeader: true, ...response },
     limits: {
-      ...headLimitsDefault,
-      ...bodyLimitsDefault,
-      attemptsMax: 3,
-      replayBytesMax: 65_536,
+      ...defaults.limits,
       collectedBytesMax: 0,
       collectedBytesTotalMax: 1_048_576,
       connectionsMax: 1_000,
       connectionsPerBackendMax: 64,
-      pipelinedMax: 1,
       idlePerBackendMax: 8,
-      requestsPerConnectionMax: 1_000,
-      requestsPerBackendConnectionMax: 10_000,
-      interimBytesPerSecondMax: 1_048_576,
       queueMax: 4,
-      bodyBytesMax: Number.MAX_SAFE_INTEGER,
       bodyBytesPerSecondMin: 0,
       responseBytesPerSecondMin: 0,
-      ...change.limits,
+      ...limits,
     },
     // Longer than the busiest machine takes: a test of one of them sets its own.
     timeouts: {
+      ...defaults.timeouts,
       clientHeadMs: 120_000,
       tlsHandshakeMs: 120_000,
       clientIdleMs: 120_000,
@@ -184,15 +158,17 @@ export function dataPlaneOptions(
       responseHeadMs: 120_000,
       betweenBytesMs: 120_000,
       streamIdleMs: 120_000,
-      exchangeMs: 0,
       backendIdleMs: 120_000,
-      backendAgeMs: 600_000,
       queueMs: 120_000,
       firstMemberMs: 0,
       drainMs: 1_000,
-      ...change.timeouts,
+      ...timeouts,
     },
   }
+}
+
+function once(resources: ResourceTable): NamedAmounts {
+  return Object.fromEntries(resources.map(({ name }) => [name, 1]))
 }
 
 /** All backends in one group under this policy, without rules. */
@@ -201,19 +177,7 @@ export function routingOf(policy: PolicyName): RoutingOptions {
   return { groups: [{ pool: "", match: undefined, choosing }], routes: [], affinity: noAffinity }
 }
 
-export const noAffinity: AffinityOptions = {
-  kind: "none",
-  name: "",
-  caching: "private",
-  cookie: {
-    sameSite: "Lax",
-    secure: false,
-    partitioned: false,
-    maxAgeSeconds: 0,
-    domain: "",
-    path: "/",
-  },
-}
+export const noAffinity: AffinityOptions = defaults.affinity
 
 /** What a backend does with one connection; `nth` counts its connections from 0. */
 export type Script = (wire: Wire, nth: number) => void | Promise<void>

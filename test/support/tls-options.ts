@@ -6,11 +6,11 @@ import { Wire } from "./relay.ts"
 /** A TLS listener on a free port of this machine. */
 export function tlsOptions(material: TlsMaterial, change: Partial<TlsOptions> = {}): TlsOptions {
   return {
-    host: "127.0.0.1",
-    port: 0,
+    listen: { host: "127.0.0.1", port: 0 },
     minVersion: "TLSv1.2",
     redirect: false,
     redirectPort: undefined,
+    ticketRotationMs: 8 * 3_600_000,
     sessionSeconds: 300,
     material,
     ...change,

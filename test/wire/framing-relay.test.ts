@@ -131,7 +131,7 @@ test("underscores are dropped or refused where that is set, and framing is refus
     ["reject", 400, false],
   ] as const) {
     const before = backend.wires.length
-    const { ask } = await relay(t, [backend], { limits: { underscores } })
+    const { ask } = await relay(t, [backend], { requests: { underscores } })
     assert.match(await ask(withField("X_Y")), new RegExp(`^HTTP/1.1 ${status} `), underscores)
     const sent = backend.wires.slice(before).map(({ text }) => text)
     assert.equal(sent.join("").includes("X_Y"), arrives, underscores)
@@ -165,7 +165,7 @@ test("trailers of a response reach clients that ask, or all of HTTP/1.1, and Tra
   const silent = await told(t, response)
   assert.ok(silent.endsWith("\r\n\r\n1\r\na\r\n0\r\n\r\n"), silent)
   assert.doesNotMatch(silent, /trailer|grpc-status/i)
-  const passing = { trailers: { ofRequests: false, ofResponses: true } }
+  const passing = { response: { trailers: "pass" } } as const
   assert.match(await told(t, response, get, passing), withTrailers)
   const old = await told(t, response, "GET / HTTP/1.0\r\n\r\n", passing)
   assert.doesNotMatch(old, /trailer|grpc-status/i)
@@ -173,19 +173,20 @@ test("trailers of a response reach clients that ask, or all of HTTP/1.1, and Tra
 })
 
 test("trailers of a request reach the backend where that is set", async (t) => {
-  for (const ofRequests of [true, false]) {
+  for (const trailers of ["pass", "drop"] as const) {
+    const isPassed = trailers === "pass"
     const backend = await answering(t, () => "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-    const { ask } = await relay(t, [backend], { trailers: { ofRequests, ofResponses: false } })
+    const { ask } = await relay(t, [backend], { requests: { trailers } })
     await ask(`POST / HTTP/1.1\r\nHost: a\r\nConnection: close, x-hop\r\n${trailing}`)
     const { text } = backend.wires[0]!
-    assert.equal(/\r\nTrailer: Grpc-Status\r\n/.test(text), ofRequests)
-    assert.ok(text.endsWith(ofRequests ? "\r\n0\r\nGrpc-Status: 0\r\n\r\n" : "\r\n0\r\n\r\n"), text)
+    assert.equal(/\r\nTrailer: Grpc-Status\r\n/.test(text), isPassed)
+    assert.ok(text.endsWith(isPassed ? "\r\n0\r\nGrpc-Status: 0\r\n\r\n" : "\r\n0\r\n\r\n"), text)
   }
 })
 
 test("a Trailer that Connection names is for this hop", async (t) => {
   const response = `HTTP/1.1 200 OK\r\nConnection: trailer\r\n${trailing}`
-  const passing = { trailers: { ofRequests: false, ofResponses: true } }
+  const passing = { response: { trailers: "pass" } } as const
   assert.doesNotMatch(await told(t, response, get, passing), /\r\nTrailer:/)
 })
 
@@ -201,7 +202,7 @@ test("heads of old backends are put right where that is set, however they are cu
         if (step < bytes.length) await pause(0)
       }
     })
-    const { ask } = await relay(t, [backend], { lenientHeads: true })
+    const { ask } = await relay(t, [backend], { backends: { lenientHeads: true } })
     const text = await ask(get)
     assert.match(
       text,
@@ -211,7 +212,13 @@ test("heads of old backends are put right where that is set, however they are cu
   for (const bent of ["HTTP/1.1 200 OK\nA: b\n\n", "HTTP/1.1 200 OK\r\nA : b\r\n\r\n"])
     assert.match(await told(t, bent), /^HTTP\/1\.1 502 [^]*invalid_response/)
   for (const hopeless of ["HTTP/1.1 200 OK\n A: b\n\n", "HTTP/1.1 200 OK\nA\rb: c\n\n", "SSH-2.0-x\n"])
-    assert.match(await told(t, hopeless, get, { lenientHeads: true }), /^HTTP\/1\.1 502 [^]*invalid_response/)
+    assert.match(
+      await told(t, hopeless, get, { backends: { lenientHeads: true } }),
+      /^HTTP\/1\.1 502 [^]*invalid_response/,
+    )
   const endless = "HTTP/1.1 200 OK\nA: b\n".padEnd(40_000, "A: b\n")
-  assert.match(await told(t, endless, get, { lenientHeads: true }), /^HTTP\/1\.1 502 [^]*invalid_response/)
+  assert.match(
+    await told(t, endless, get, { backends: { lenientHeads: true } }),
+    /^HTTP\/1\.1 502 [^]*invalid_response/,
+  )
 })

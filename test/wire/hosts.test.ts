@@ -35,7 +35,7 @@ test("a Host that goes on is as it came", async (t) => {
 
 test("contradictions of target and Host are refused where that is set", async (t) => {
   const request = "GET http://b.example/x HTTP/1.1\r\nHost: a.example\r\n\r\n"
-  const { answer, head } = await told(t, request, { limits: { hostConflicts: "all" } })
+  const { answer, head } = await told(t, request, { requests: { hostConflicts: "all" } })
   assert.match(answer, /^HTTP\/1\.1 400 [^]*invalid_host/)
   assert.equal(head, "")
 })
@@ -44,9 +44,9 @@ test("a request of HTTP/1.0 without Host is for the address that it came to, or 
   const { head, port } = await told(t, "GET / HTTP/1.0\r\n\r\n")
   assert.match(head, new RegExp(`\r\nHost: 127\\.0\\.0\\.1:${port}\r\n`))
   assert.doesNotMatch(head, /X-Forwarded-Host/)
-  const configured = await told(t, "GET / HTTP/1.0\r\n\r\n", { hostDefault: "a.example:81" })
+  const configured = await told(t, "GET / HTTP/1.0\r\n\r\n", { requests: { host: "a.example:81" } })
   assert.match(configured.head, /\r\nHost: a\.example:81\r\n/)
-  const absolute = await told(t, "GET http://b.example HTTP/1.0\r\n\r\n", { hostDefault: "a.example" })
+  const absolute = await told(t, "GET http://b.example HTTP/1.0\r\n\r\n", { requests: { host: "a.example" } })
   assert.match(absolute.head, /^GET \/ HTTP\/1\.1\r\nHost: b\.example\r\n/)
 })
 
@@ -61,7 +61,7 @@ test("a route for the configured host holds for requests that name none", async 
   const route = { rule, group: 1, demand: undefined, isTrusted: false, affinity: noAffinity }
   const routing = { groups: [matching("b0"), matching("b1")], routes: [route], affinity }
   const backends = await Promise.all(["rest", "a"].map((name) => answering(t, () => ok(name))))
-  const { ask } = await relay(t, backends, { routing, hostDefault: "A.example.:81" })
+  const { ask } = await relay(t, backends, { routing, requests: { host: "A.example.:81" } })
   assert.match(await ask("GET / HTTP/1.0\r\n\r\n"), /\r\n\r\na$/)
   assert.match(await ask("GET / HTTP/1.0\r\nHost: b.example\r\n\r\n"), /\r\n\r\nrest$/)
   // The target counts, and not its Host.

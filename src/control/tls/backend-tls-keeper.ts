@@ -1,5 +1,5 @@
 import type { Result } from "../../core/result.ts"
-import type { BackendOptions } from "../../proxy/options.ts"
+import type { BackendOptions } from "../../config/config.ts"
 import type { Timers } from "../../system.ts"
 import type { CertificatesRead } from "./certificate-store.ts"
 import { type BackendTlsFiles, readBackendTls } from "../../config/certificates.ts"

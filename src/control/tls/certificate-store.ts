@@ -1,5 +1,5 @@
 import { fail, ok, type Result } from "../../core/result.ts"
-import type { TlsCertificate } from "../../proxy/options.ts"
+import type { TlsCertificate } from "../../config/certificates.ts"
 import type { Timers } from "../../system.ts"
 import { type ReadCertificate, readCertificate } from "../../config/certificates.ts"
 import type { CertificateFiles } from "../../config/config.ts"

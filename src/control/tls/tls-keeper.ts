@@ -44,9 +44,8 @@ export class TlsKeeper {
 
   /** What a data plane is told at its start. */
   get options(): TlsOptions {
-    const { listen, minVersion, redirect, redirectPort } = this.#config
     const sessionSeconds = Math.ceil(this.#sessionMs / 1_000)
-    return { ...listen, minVersion, redirect, redirectPort, sessionSeconds, material: this.#material }
+    return { ...this.#config, sessionSeconds, material: this.#material }
   }
 
   /** Reads the certificate files again. */

@@ -414,13 +414,13 @@ export class BackendConnection implements Limited {
   }
 
   #readHeads(exchange: BackendSide, received: Buffer, start: number, receivedTo: number): void {
-    const { options, names, responseHead: head } = this.#context
+    const { options, headLimits, names, responseHead: head } = this.#context
     let bytes = received
     let from = start
     let length = receivedTo
-    let isStraight = !options.lenientHeads
+    let isStraight = !options.backends.lenientHeads
     for (;;) {
-      let end = parseResponseHead(head, bytes, from, length, options.limits, names)
+      let end = parseResponseHead(head, bytes, from, length, headLimits, names)
       if (end === invalid && !isStraight && isBent(head)) {
         const straight = straightened(bytes, from, length)
         if (straight === undefined) end = incomplete
@@ -457,7 +457,7 @@ export class BackendConnection implements Limited {
       exchange.onInterim(head)
       if (this.#exchange !== exchange) return
       from = end
-      isStraight = !options.lenientHeads
+      isStraight = !options.backends.lenientHeads
     }
   }
 

@@ -13,7 +13,8 @@ import {
   type TLSSocket,
 } from "node:tls"
 import { normalHost } from "../../core/host.ts"
-import type { TlsCertificate, TlsMaterial, TlsOptions } from "../options.ts"
+import type { TlsCertificate } from "../../config/certificates.ts"
+import type { TlsMaterial, TlsOptions } from "../options.ts"
 import { offersTicketOf } from "../../net/tls-hello.ts"
 
 /**

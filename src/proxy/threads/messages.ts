@@ -7,7 +7,8 @@ import type { RouteList } from "../../routing/routes.ts"
 import type { Knowledge } from "../../core/knowledge.ts"
 import type { Observed } from "../data-plane.ts"
 import type { DescriptorsShape } from "./descriptors.ts"
-import type { BackendOptions, DataPlaneOptions, RoutingOptions, TlsMaterial } from "../options.ts"
+import type { BackendOptions } from "../../config/config.ts"
+import type { DataPlaneOptions, RoutingOptions, TlsMaterial } from "../options.ts"
 import type { PulsesShape } from "./pulses.ts"
 
 /** What a thread is born with. */

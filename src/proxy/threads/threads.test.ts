@@ -72,7 +72,7 @@ async function running(t: TestContext, port = 0, timeouts: RelayChange["timeouts
         limits: { queueMax: 2 },
         timeouts: { responseHeadMs: 20_000, ...timeouts },
       }),
-      port,
+      listen: { host: "127.0.0.1", port },
     },
     table,
     counters,

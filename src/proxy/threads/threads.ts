@@ -10,7 +10,8 @@ import type { Observed } from "../data-plane.ts"
 import { Descriptors } from "./descriptors.ts"
 import { leaveGoneFolder } from "../../net/folder.ts"
 import type { FromWorker, Learned, ToWorker, WorkerBirth } from "./messages.ts"
-import type { BackendOptions, DataPlaneOptions, RoutingOptions, TlsMaterial } from "../options.ts"
+import type { BackendOptions } from "../../config/config.ts"
+import type { DataPlaneOptions, RoutingOptions, TlsMaterial } from "../options.ts"
 import { ListenError, takePorts } from "../../net/ports.ts"
 import { lookMs, Pulses, Stillness } from "./pulses.ts"
 
@@ -134,9 +135,12 @@ export class Threads {
 
   static async #startOnce(settings: ThreadsOptions): Promise<Threads> {
     const { options } = settings
-    const { port, tlsPort, release } = await takePorts(options)
-    const tls = options.tls && { ...options.tls, port: tlsPort ?? options.tls.port }
-    const threads = new Threads(settings, { ...options, port, tls })
+    const { port, tlsPort, release } = await takePorts(options.listen, options.tls?.listen)
+    const threads = new Threads(settings, {
+      ...options,
+      listen: { ...options.listen, port },
+      tls: options.tls && { ...options.tls, listen: { ...options.tls.listen, port: tlsPort! } },
+    })
     try {
       await Promise.all(Array.from({ length: settings.workers }, (_, lane) => threads.#spawn(lane)))
     } catch (error) {
@@ -149,12 +153,12 @@ export class Threads {
   }
 
   get port(): number {
-    return this.#options.port
+    return this.#options.listen.port
   }
 
   /** Where TLS is spoken; undefined without such a listener. */
   get tlsPort(): number | undefined {
-    return this.#options.tls?.port
+    return this.#options.tls?.listen.port
   }
 
   /** Threads that are alive. */
@@ -286,7 +290,7 @@ export class Threads {
       worker.on("message", (message: FromWorker) => {
         if (message.kind === "listening") resolve()
         if (message.kind === "listen_failed") {
-          const listener = message.port === this.#options.tls?.port ? "tls" : "traffic"
+          const listener = message.port === this.#options.tls?.listen.port ? "tls" : "traffic"
           reject(new ListenError(message.code, message.message, listener))
         }
         this.#onMessage(thread, message)
@@ -396,7 +400,7 @@ function messageOf(reason: unknown): string {
 }
 
 /** Whether a listener that asked for any free port lost it before it listened. */
-function isTakenMeanwhile(error: unknown, { port, tls }: DataPlaneOptions): boolean {
+function isTakenMeanwhile(error: unknown, { listen, tls }: DataPlaneOptions): boolean {
   if (!(error instanceof ListenError) || error.code !== "EADDRINUSE") return false
-  return (error.listener === "tls" ? tls?.port : port) === 0
+  return (error.listener === "tls" ? tls?.listen : listen)?.port === 0
 }
