@@ -35,8 +35,8 @@ def call(method, path, body=None):
     if body is not None:
         data = json.dumps(body).encode()
         request.add_header("Content-Type", "application/json")
-    with urllib.request.urlopen(request, data=data, timeout=3) as answer:
-        text = answer.read()
+    with urllib.request.urlopen(request, data=data, timeout=3) as response:
+        text = response.read()
         return json.loads(text) if text else {}
 
 

@@ -8,7 +8,7 @@ export interface Finding {
   readonly head: readonly string[]
   /** A row of two cells is a peer with a remark in place of figures. */
   readonly rows: readonly (readonly string[])[]
-  /** Who did not take part and why, and what else a reader must know. */
+  /** Peers that did not take part and why, and what else a reader must know. */
   readonly remarks: readonly string[]
   readonly isValid: boolean
   /** Everything that was measured. */

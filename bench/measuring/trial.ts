@@ -17,7 +17,7 @@ export interface Trial {
   readonly scenario: Scenario
   readonly connections: number
   readonly entries: readonly Entry[]
-  /** Who did not take part, and why. */
+  /** Peers that did not take part, and why. */
   readonly skipped: readonly string[]
 }
 
@@ -66,7 +66,7 @@ function portOf({ port, tlsPort }: Contestant, scenario: Scenario): number {
   return scenario.tls ? tlsPort : port
 }
 
-/** Who the others are compared with. */
+/** The peer that the others are compared with. */
 const references = ["nginx", "haproxy"] as const
 
 const head = [

@@ -75,7 +75,7 @@ export async function storm({ ms, clients }: StormSize, seed: number): Promise<F
       }
     }
     await Promise.all(Array.from({ length: clients }, live))
-    // Who reads nothing may never have heard of its end.
+    // A client that reads nothing may never have heard of its end.
     for (const socket of sockets) socket.destroy()
     const left = async (): Promise<number> => (await bed.state()).totals.connections
     await holds("no connection is left", async () => (await left()) === 0).catch(() => {})

@@ -8,7 +8,7 @@ const throwing: Command = {
   positionalsMax: 1,
   options: {
     far: { type: "boolean", about: "Farther." },
-    to: { type: "string", short: "t", value: "WHOM", about: "Who catches it." },
+    to: { type: "string", short: "t", value: "NAME", about: "The player that catches it." },
   },
   run: async () => 0,
 }
@@ -57,7 +57,7 @@ Usage: linebacker throw [BALL]
 
 Options:
       --far      Farther.
-  -t, --to WHOM  Who catches it.
+  -t, --to NAME  The player that catches it.
   -h, --help     Show this.
 `,
   )

@@ -50,7 +50,7 @@ export const demo: Command = {
     const rate = rateOf(given, spams)
     const base = configOf(given, io)
     if (typeof base === "number") return base
-    // Whoever reads the terminal may change things.
+    // A person who reads the terminal may change things.
     const token = base.admin.token ?? randomBytes(9).toString("base64url")
     const config: Config = {
       ...base,
@@ -167,7 +167,7 @@ function startLoad(balancer: Balancer, rate: number, seed: number, io: Io): Spam
       threads: 1,
       durationMs: foreverMs,
       requestsMax: Infinity,
-      // Nobody reads what it records: it keeps no time series.
+      // What it records is not read: it keeps no time series.
       warmUpMs: foreverMs,
       timeoutMs: 60_000,
       failedFrom: Infinity,

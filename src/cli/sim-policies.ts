@@ -24,7 +24,7 @@ const policiesDefault: readonly PolicyName[] = policyNames.filter((name) =>
 
 export interface Lineup {
   readonly contestants: readonly Contestant[]
-  /** Who was not named one by one and cannot work with these resources. */
+  /** Policies that were not named one by one and cannot work with these resources. */
   readonly excluded: readonly { readonly policy: string; readonly reason: string }[]
 }
 

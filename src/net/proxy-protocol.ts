@@ -1,6 +1,7 @@
 /**
- * The PROXY protocol: how a balancer on layer 4 says for whom it connects, before the connection's own bytes. Bytes
- * in, values out; no sockets. Version 1 is a line of text, version 2 is binary with optional typed values (TLVs).
+ * The PROXY protocol: how a balancer on layer 4 names the client that it connects for, before the connection's own
+ * bytes. Bytes in, values out; no sockets. Version 1 is a line of text, version 2 is binary with optional typed values
+ * (TLVs).
  *
  * @see https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt
  */

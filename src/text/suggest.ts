@@ -7,7 +7,7 @@ import { editDistance } from "./edit-distance.ts"
  * quadratic in the lengths.
  */
 export function suggest(word: string, candidates: readonly string[]): string | undefined {
-  // Nobody mistypes a word this long; the bound keeps a hostile one from costing time.
+  // A word this long is no slip of the keyboard; the bound keeps a hostile one from costing time.
   if (word.length > 64) return undefined
   const lower = word.toLowerCase()
   const known = foreignWords

@@ -1,7 +1,7 @@
 /**
  * Every error of the table, provoked through a running data plane. An error without a scenario does not compile.
  *
- * Of each it is held: the status and code that the client is told, what is counted and against whom, how many
+ * Of each it is held: the status and code that the client is told, what is counted and against which side, how many
  * backends were tried, and that nothing is held afterwards.
  */
 import assert from "node:assert/strict"
@@ -101,7 +101,7 @@ const scenarios = {
 
   connect_failed: failing(() => refusing()),
   connect_timeout: failing(blackHole, { timeouts: { connectMs: 50 } }),
-  resolve_failed: failing(() => Promise.resolve({ host: "nobody.test", port: 80 }), {
+  resolve_failed: failing(() => Promise.resolve({ host: "unknown.test", port: 80 }), {
     resolve: (_name, found) =>
       found(Object.assign(new Error("no such name"), { code: "ENOTFOUND", syscall: "getaddrinfo" }), []),
   }),
@@ -138,7 +138,7 @@ const scenarios = {
     return { relay: plane, told: ["cut"] }
   },
   async local_shortage(t) {
-    const plane = await relay(t, [{ host: "nobody.test", port: 80 }], {
+    const plane = await relay(t, [{ host: "unknown.test", port: 80 }], {
       resolve: (_name, found) =>
         found(Object.assign(new Error("no descriptors"), { code: "EMFILE", syscall: "connect" }), []),
     })

@@ -21,7 +21,7 @@ for (const method of ["GET", "POST"]) {
       assert.equal((await wire.response()).body.toString(), "body")
     }
     assert.deepEqual(counters.errors(), {})
-    // Who did not let us in a moment ago is asked only when no other will do.
+    // A backend that refused the connection a moment ago is asked only when no other will do.
     assert.equal(counters.failures(0), 1)
   })
 }

@@ -339,6 +339,34 @@ test("nothing names a machine, a home folder or a package registry", () => {
   )
 })
 
+/** Words for persons. A program is *it*, or has a name: the client, the backend, another process. */
+const personal = /\b(?:whoever|whom|nobody|somebody|someone|anybody|anyone|everybody|everyone)\b/i
+/** Requests come *per* second. */
+const rate = /\b(?:requests|units|bytes|tokens|once|twice) an? (?:second|minute|hour)\b/i
+/** Texts that are quoted as they are. */
+const quoted = ["Nobody inspects the spammish repetition"]
+/** Folders that have still to be read through; the list only shortens. */
+const unread =
+  /^src\/(config|control\/(admin|api|registration)|net\/deadlines|placing|policies|proxy|sim\/engine)\b/
+
+test("programs are not called as persons are, and rates are per second", () => {
+  const spoken =
+    /^((src|test|bench|scripts|docs|examples|deploy|bin)\/.*|[^/]*)(\.(ts|c?js|md|ya?ml|sh|py|html|css)|\/linebacker|Dockerfile)$/
+  none(
+    files
+      .filter((path) => spoken.test(path) && !unread.test(path) && path !== "test/house/tidy.test.ts")
+      .flatMap((path) =>
+        read(path)
+          .split("\n")
+          .flatMap((text, index) => {
+            const found = personal.exec(text)?.[0] ?? rate.exec(text)?.[0]
+            const isQuoted = quoted.some((quotation) => text.includes(quotation))
+            return found === undefined || isQuoted ? [] : [`${path}:${index + 1}: "${found}"`]
+          }),
+      ),
+  )
+})
+
 test("the scanner sees imports and words, and is not fooled by what only looks like them", () => {
   const tokens = tokensOf(
     [
@@ -428,7 +456,7 @@ function wrongImport(path: string, name: string, room: Room, imported: Import): 
     const isAllowed = room.packages?.some((known) => specifier === known || specifier.startsWith(`${known}/`))
     return isAllowed ? undefined : `${name}/ does not import the package ${specifier}`
   }
-  // Who may use it as more than a type is another test.
+  // Which rooms may use it as more than a type is another test.
   if (target === "src/system.ts") return room.node ? undefined : `${name}/ knows no system`
   const other = roomOf(target)
   if (other === undefined) return `${name}/ does not import ${target}`

@@ -38,7 +38,7 @@ test("a backend behind a Unix socket is relayed to like any other", async (t) =>
 })
 
 test("a Unix socket that is not there fails to connect, and the request goes elsewhere", async (t) => {
-  const path = join(folder(t), "nobody.sock")
+  const path = join(folder(t), "unknown.sock")
   const { client, counters, apply, members } = await relay(t, [
     { path },
     await answering(t, () => ok("here")),
@@ -74,8 +74,8 @@ test("of several addresses of a name the one that responds is used, whichever it
 
 test("a name that cannot be resolved is 502 resolve_failed, also for POST when no other backend is there", async (t) => {
   const there = await answering(t, () => ok("here"))
-  const nobody = { host: "nobody.test", port: 80 }
-  const { client, counters, apply, members } = await relay(t, [nobody, there], { resolve: toNone })
+  const unknown = { host: "unknown.test", port: 80 }
+  const { client, counters, apply, members } = await relay(t, [unknown, there], { resolve: toNone })
   const wire = await client()
   // Nothing was sent, so another backend gets it, whatever the method.
   const posted = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"

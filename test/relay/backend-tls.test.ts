@@ -217,7 +217,7 @@ test("the name that a backend announces stands in for that of its address, and t
   const fleet = await secured(t, trusted.issue(["DNS:fleet.test"]))
   const { client: second } = await relay(t, [fleet], change)
   assert.deepEqual(await asked(await second(), get()), [200, "secret"])
-  // Whoever announces a name of its own choice must not get past the one that the operator has set.
+  // A backend that announces a name of its own choice must not get past the one that the operator has set.
   const { client: third } = await relay(t, [announced], change)
   await assertRefused(await third(), "ERR_TLS_CERT_ALTNAME_INVALID")
 })

@@ -409,9 +409,9 @@ test("a rule's requests go to its pool; a pool without members has no backend, a
       { pool: "zone", match: { ...match, zone: "a" }, choosing },
       { pool: "label", match: { ...match, labels: { role: "db" } }, choosing },
       { pool: "ids", match: { ...match, ids: ["b0", "b2"] }, choosing },
-      { pool: "nobody", match: { ...match, zone: "elsewhere" }, choosing },
+      { pool: "empty", match: { ...match, zone: "elsewhere" }, choosing },
     ],
-    routes: ["/all", "/zone/*", "/label", "/ids", "/nobody"].map((path, group) => routeOf(path, { group })),
+    routes: ["/all", "/zone/*", "/label", "/ids", "/empty"].map((path, group) => routeOf(path, { group })),
   }
   const at = await relay(t, backends, { routing })
   const [b0, b1, b2] = at.members
@@ -426,7 +426,7 @@ test("a rule's requests go to its pool; a pool without members has no backend, a
   assert.deepEqual(await served("/zone/1"), ["b0"])
   assert.deepEqual(await served("/label"), ["b1"])
   assert.deepEqual(await served("/ids?x=1"), ["b0", "b2"])
-  const answer = await at.ask(get("/nobody", "Connection: close\r\n"))
+  const answer = await at.ask(get("/empty", "Connection: close\r\n"))
   assert.match(answer, /^HTTP\/1\.1 503 [^]*"no_backend"/)
   // As everywhere, suspects serve where no other member does.
   const suspect = { ...members[0]!, state: "suspect" as const }
@@ -545,7 +545,7 @@ test("a response that sets the cookie is for one client alone, also for caches t
     const cacheControl = (lines: typeof fields): string[] =>
       lines.filter(([name]) => name.toLowerCase() === "cache-control").map(([, value]) => value)
     assert.deepEqual(cacheControl(fields), told, caching)
-    // Who is bound gets no cookie, so there is nothing that others should not have.
+    // A client that is bound gets no cookie, so there is nothing that others should not have.
     const cookie = fields.find(([name]) => name.toLowerCase() === "set-cookie")![1]
     wire.send(get("/", `Cookie: ${cookie.slice(0, cookie.indexOf(";"))}\r\n`))
     assert.deepEqual(cacheControl((await wire.response()).fields), ["public, max-age=60"])

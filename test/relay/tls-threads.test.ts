@@ -102,7 +102,7 @@ test(
   async (t) => {
     const folder = certificateFolder(t)
     const own = folder.make("backend", ["b.example"])
-    folder.make("ca", ["somebody.example"])
+    folder.make("ca", ["other.example"])
     const backend = createHttps(own, (_request, response) => response.end("here")).listen(0, "127.0.0.1")
     await once(backend, "listening")
     t.after(() => backend.close())

@@ -129,7 +129,7 @@ test("the certificate is that of the exact name, of a wildcard, or the first", {
     ["x.solo", "*.b.example"],
     ["solo", "default.example"],
     ["y.x.b.example", "default.example"],
-    ["nobody.example", "default.example"],
+    ["unknown.example", "default.example"],
     ["example", "default.example"],
     [undefined, "default.example"],
   ] as const) {
@@ -250,7 +250,7 @@ for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
       const one = await secure(t)
       const other = await secure(t, { material: one.material })
       const stranger = await secure(t, { material: { ...one.material, ticketKeys: [randomBytes(48)] } })
-      for (const servername of ["a.example", "x.b.example", "nobody.example"]) {
+      for (const servername of ["a.example", "x.b.example", "unknown.example"]) {
         const options = { maxVersion, servername }
         const session = await sessionOf(one.dial, options)
         assert.equal(await isResumed(one.dial, options, session), true, `${servername} by itself`)

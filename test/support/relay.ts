@@ -281,7 +281,7 @@ export class Wire {
     socket.on("end", () => {
       this.ended = true
       this.#wake()
-      // Whoever is told that no more comes goes too, once its own bytes are out.
+      // A client that is told that no more comes goes too, once its own bytes are out.
       if (!socket.writableEnded) socket.end()
     })
     socket.on("error", () => {})

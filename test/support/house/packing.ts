@@ -16,7 +16,7 @@ export const mirrored = {
 
 /**
  * Tasks placed, one row a user, one column a server. The user with the least global dominant share goes next, the
- * earlier one on ties; the policy chooses among the servers where the task fits; whoever fits nowhere is done.
+ * earlier one on ties; the policy chooses among the servers where the task fits; a user whose task fits nowhere is done.
  */
 export function packed(
   policy: Policy,

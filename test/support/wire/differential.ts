@@ -16,7 +16,7 @@ export interface Verdict {
 }
 
 /**
- * What we take and llhttp does not, each with the reason. Whoever adds to this list must be able to say why no
+ * What we take and llhttp does not, each with the reason. A line may be added here only with a reason why no
  * reader behind us can take it for something else.
  */
 const exceptions: readonly Exception[] = [
