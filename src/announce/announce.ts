@@ -37,7 +37,7 @@ export interface AnnouncementChange {
 }
 
 /** What a backend says of itself with each renewal. Entries that are not finite numbers are left out. */
-export interface LoadReport {
+export interface RenewalReport {
   /** Busy fraction of each resource, 0 to 1. */
   readonly utilization?: NamedAmounts
   /** Requests being served now. */
@@ -69,7 +69,7 @@ export interface AnnounceOptions {
   /** Which start of this backend it is: grows from one to the next. By default when the process started. */
   readonly incarnation?: number
   /** Asked before each renewal. */
-  readonly report?: () => LoadReport
+  readonly report?: () => RenewalReport
   /** Told of every change. Without it `refused` and `superseded` become process warnings. */
   readonly onState?: (change: AnnouncementChange) => void
   readonly fetch?: (url: string, init: RequestInit) => Promise<Response>
@@ -127,11 +127,11 @@ export function announce(options: AnnounceOptions): Announcement {
 }
 
 /** What a response means for what comes next. */
-type Outcome =
+type ResponseMeaning =
   | { readonly kind: "accepted"; readonly body: Readonly<Record<string, unknown>> }
   | { readonly kind: "unknown" | "superseded" | "refused" | "unreachable"; readonly reason: string }
 
-type Call = "announce" | "renew" | "drain" | "leave"
+type Operation = "announce" | "renew" | "drain" | "leave"
 
 class Announcer implements Announcement {
   readonly #options: AnnounceOptions
@@ -238,13 +238,13 @@ class Announcer implements Announcement {
     this.#plan(this.#settle(call, outcome))
   }
 
-  #nextCall(): Call | undefined {
+  #nextCall(): Operation | undefined {
     if (this.#generation === undefined) return this.#drain === "no" ? "announce" : undefined
     return this.#drain === "wished" ? "drain" : "renew"
   }
 
   /** Takes an outcome in; returns how long to wait until the next step. */
-  #settle(call: Call, outcome: Outcome): Millis {
+  #settle(call: Operation, outcome: ResponseMeaning): Millis {
     switch (outcome.kind) {
       case "accepted":
         this.#failures = 0
@@ -283,7 +283,7 @@ class Announcer implements Announcement {
    * Until the next try to take the lease over. One that is refused lost nothing, since a higher incarnation holds it.
    * One that had it and lost it may take it back by trying, and the other one likewise: they do so ever more seldom.
    */
-  #takeOverMs(call: Call): Millis {
+  #takeOverMs(call: Operation): Millis {
     const doublings = call === "announce" ? 0 : this.#losses++
     return (0.5 + this.#rng.next()) * Math.min(takeOverMsMax, takeOverMsBase * 2 ** doublings)
   }
@@ -300,7 +300,7 @@ class Announcer implements Announcement {
     }
   }
 
-  async #call(call: Call): Promise<Outcome> {
+  async #call(call: Operation): Promise<ResponseMeaning> {
     const controller = new AbortController()
     this.#abortCall = () => controller.abort()
     const cancel = this.#timers.set(callMsMax, this.#abortCall, { unref: true })
@@ -329,7 +329,7 @@ class Announcer implements Announcement {
     return token === undefined ? type : { ...type, authorization: `Bearer ${token}` }
   }
 
-  #body(call: Call): string {
+  #body(call: Operation): string {
     if (call === "announce") return this.#announcement
     const generation = this.#generation
     if (call !== "renew") return JSON.stringify({ generation })
@@ -357,14 +357,14 @@ class Announcer implements Announcement {
 }
 
 const methods = { announce: "PUT", renew: "POST", drain: "POST", leave: "DELETE" } as const satisfies Record<
-  Call,
+  Operation,
   string
 >
 
 /** Busy and broken balancers get better by themselves. */
 const passing = new Set([408, 425, 429])
 
-function judge(call: Call, status: number, text: string): Outcome {
+function judge(call: Operation, status: number, text: string): ResponseMeaning {
   const body = objectOf(text)
   const reason = `the balancer responded to ${call} with ${status}${said(body, text)}`
   if (status >= 200 && status < 300) {

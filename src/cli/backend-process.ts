@@ -2,7 +2,7 @@
  * Entry point of a demonstration backend that another process starts, and that ends when that one says so or has ended
  * itself. Words as behind `linebacker backend`.
  */
-import type { Condition } from "../live/demonstration-backend.ts"
+import type { Disturbance } from "../live/demonstration-backend.ts"
 import { backend, startBackend } from "./backend.ts"
 import { type ExitCode, parseCommandLine, UsageError } from "./command.ts"
 import { processIo } from "./process-io.ts"
@@ -19,7 +19,7 @@ try {
   const running = await startBackend(parseCommandLine(backend, process.argv.slice(2)), io)
   if (typeof running === "number") end(running)
   else {
-    process.on("message", (condition: Condition) => running.setCondition(condition))
+    process.on("message", (condition: Disturbance) => running.setCondition(condition))
     // However often: what is sent to the whole group is sent by the parent once more.
     process.on("SIGTERM", () => void running.shutdown().then(() => end(0)))
   }

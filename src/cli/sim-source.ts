@@ -13,7 +13,7 @@ import { withTraces } from "../sim/scenario/traced-scenario.ts"
 import { type ExitCode, UsageError } from "./command.ts"
 import type { Io } from "../text/io.ts"
 
-export const scenarioDefault: BuiltInName = "three-types"
+const scenarioDefault: BuiltInName = "three-types"
 /** For recorded requests, which need a fleet that has a space. */
 const scenarioOfRequests: BuiltInName = "llm"
 

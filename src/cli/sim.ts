@@ -122,7 +122,7 @@ function show(name: string | undefined, io: Io): ExitCode {
 }
 
 /** What was asked for, complete. */
-interface Asked {
+interface SimulationPlan {
   readonly scenario: Scenario
   readonly lineup: Lineup
   readonly loads: readonly number[]
@@ -185,7 +185,7 @@ async function askedOf(
   isCapacity: boolean,
   given: Given,
   io: Io,
-): Promise<Asked | ExitCode> {
+): Promise<SimulationPlan | ExitCode> {
   if (given.values["json"] === true && text(given, "report") !== undefined) {
     throw new UsageError("--json and --report: one of them; the report has the numbers in results.json")
   }

@@ -56,7 +56,7 @@ const practiceMs = 6_000
 /** Of the run, what is left behind the last thing that happens to the fleet. */
 const afterPart = 0.2
 
-interface Asked {
+interface LivePlan {
   readonly scenario: Scenario
   readonly bounds: FluidBounds
   readonly policies: readonly PolicySpec[]
@@ -138,7 +138,7 @@ export async function runScenarioLive(given: Given, io: Io): Promise<ExitCode> {
 }
 
 async function comparedRun(
-  asked: Asked,
+  asked: LivePlan,
   policy: PolicySpec,
   load: number,
   stage: LiveStage,
@@ -175,7 +175,7 @@ function failuresOf({ errors }: SpamResult): string[] {
 }
 
 /** The simulator with the same arrivals and sizes, several times: see `toleranceOf`. The first is the very same run. */
-function simulatedSides(asked: Asked, policy: PolicySpec, load: number, requests: number): Side[] {
+function simulatedSides(asked: LivePlan, policy: PolicySpec, load: number, requests: number): Side[] {
   const { bounds, scenario, seed, speed } = asked
   return Array.from({ length: twins }, (_, twin) =>
     simulatedSide(
@@ -211,7 +211,7 @@ function stretch(twin: number): number {
 }
 
 function comparisonOf(
-  { bounds, loads, policies: asked, remarks, scenario, seed, speed }: Asked,
+  { bounds, loads, policies: asked, remarks, scenario, seed, speed }: LivePlan,
   runs: readonly ComparedRun[],
   relayMs: Comparison["relayMs"],
   command: string,
@@ -257,7 +257,7 @@ function present(comparison: Comparison, given: Given, io: Io): boolean {
 
 // ── what was asked for ────────────────────────────────────────────────────────────────────────────────────────────
 
-async function askedOf(given: Given, written: Scenario, seed: number): Promise<Asked> {
+async function askedOf(given: Given, written: Scenario, seed: number): Promise<LivePlan> {
   const remarks: string[] = []
   if (written.balancers > 1) {
     remarks.push(`the scenario has ${written.balancers} balancers; it was played, and simulated, with one`)
@@ -309,7 +309,7 @@ function lengthOf(given: Given, scenario: Scenario, speed: number, remarks: stri
 }
 
 function stageFor(
-  { bounds, requestsAt, scenario, speed }: Asked,
+  { bounds, requestsAt, scenario, speed }: LivePlan,
   load: number,
 ): ReturnType<typeof stagePlan> {
   return stagePlan(scenario, (requestsAt(load) / (load * bounds.thetaStar)) * 1_000, speed)

@@ -12,7 +12,7 @@ import { recordedList } from "../load/recorded-list.ts"
 import { spamFiles } from "../load/spam-page.ts"
 import type { RequestTrace } from "../sim/scenario/trace.ts"
 import { traceOf } from "./sim-source.ts"
-import type { RequestClass } from "../load/requests.ts"
+import type { RequestTemplate } from "../load/requests.ts"
 import { Schedule } from "../load/schedule.ts"
 import { startSpam } from "../load/spam.ts"
 import { summaryText } from "../load/summary.ts"
@@ -248,7 +248,7 @@ function expectationsOf(given: Given): readonly Expectation[] {
   return expectations.value
 }
 
-function classesOf(given: Given, io: Io, path: string): readonly RequestClass[] | ExitCode {
+function classesOf(given: Given, io: Io, path: string): readonly RequestTemplate[] | ExitCode {
   const file = text(given, "mix")
   const single = ["method", "header", "body"].filter((flag) => given.values[flag] !== undefined)
   if (file === undefined) return [singleClass(given, path)]
@@ -264,7 +264,7 @@ function classesOf(given: Given, io: Io, path: string): readonly RequestClass[] 
   return 1
 }
 
-function singleClass(given: Given, path: string): RequestClass {
+function singleClass(given: Given, path: string): RequestTemplate {
   const fields = texts(given, "header").map((header): [string, string] => {
     const [, name, value] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):\s*([\t\x20-\x7e\x80-\xff]*)$/.exec(header) ?? []
     if (name === undefined) throw new UsageError(`--header: expected 'NAME: VALUE', found "${header}"`)
@@ -359,7 +359,7 @@ function paceOf(given: Given): Pace {
 function recordedPaceOf(
   given: Given,
   trace: RequestTrace,
-  classes: readonly RequestClass[],
+  classes: readonly RequestTemplate[],
   seed: number,
 ): Pace {
   const rate = numberOf(given, "rate", { above: 0, to: ratePerSecondMax })

@@ -2,7 +2,7 @@
 
 import { part, say } from "./dom.ts"
 
-interface Known {
+interface PolicyList {
   readonly current: string
   readonly policies: readonly {
     readonly name: string
@@ -38,7 +38,7 @@ export function preparePolicyPanel(panel: HTMLDetailsElement): void {
 
 async function fillIn(select: HTMLSelectElement, summaries: Map<string, string>): Promise<void> {
   const response = await fetch("api/v1/policies")
-  const { current, policies } = (await response.json()) as Known
+  const { current, policies } = (await response.json()) as PolicyList
   const replicas = document.createElement("optgroup")
   replicas.label = "Replicas, to compare with"
   for (const { name, summary, isReplica, unsuitable } of policies) {

@@ -2,7 +2,7 @@
 
 import type { BackendView, DemandView, StateView } from "../control/state-view.ts"
 
-type ResourceKind = StateView["resources"][number]["kind"]
+type KindOfResource = StateView["resources"][number]["kind"]
 
 /** Keeps a number and its unit on one line. */
 const nb = "\u00a0"
@@ -62,7 +62,7 @@ export function fillOf(reserved: number, capacity: number): Fill {
 }
 
 /** What a reservation means: `0.6 s of backlog` for work that drains, `60 % held` for room. */
-export function pressure(kind: ResourceKind, reserved: number, capacity: number): string {
+export function pressure(kind: KindOfResource, reserved: number, capacity: number): string {
   if (capacity <= 0) return reserved > 0 ? "without capacity" : "none here"
   if (reserved <= 0) return kind === "rate" ? "idle" : "empty"
   const share = reserved / capacity

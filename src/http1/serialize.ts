@@ -13,7 +13,7 @@ import type { Head } from "./head.ts"
  * X-Forwarded-Host is made from the request's host where it is `dropped`, and not where it is `replaced`.
  */
 export type DropTable = Uint8Array
-export const dropped = 1
+const dropped = 1
 export const replaced = 2
 
 /** Makes a drop table from names; `extra` also drops every operator-added name. */

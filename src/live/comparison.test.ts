@@ -11,7 +11,7 @@ import {
 } from "./comparison.ts"
 import { comparisonFiles } from "./comparison-page.ts"
 import { comparisonText } from "./comparison-text.ts"
-import { Recorder } from "../load/recorder.ts"
+import { LoadRecorder } from "../load/recorder.ts"
 
 const side = (ms: number): Side => ({
   requests: 1_000,
@@ -65,7 +65,7 @@ test("a side that served nothing never agrees", () => {
 })
 
 test("a live run is read in the scenario's time, and its failures are slower than everything else", () => {
-  const recorder = new Recorder({ classes: 2, warmUpMs: 10, sliceMs: 1_000, failedFrom: 500 })
+  const recorder = new LoadRecorder({ classes: 2, warmUpMs: 10, sliceMs: 1_000, failedFrom: 500 })
   for (let i = 0; i < 100; i++) {
     const kind = i % 2
     recorder.onSent(kind, i, 10, 0)

@@ -52,7 +52,7 @@ export interface DemonstrationOptions {
 export type LoadReports = "costs" | "utilization" | "none"
 
 /** How a backend does, from now on; what is not named stays as it is. For rehearsing what goes wrong. */
-export interface Condition {
+export interface Disturbance {
   /** By resource, the part of its speed at which it works; 0 stands still. */
   readonly speeds?: Readonly<Record<string, number>>
   /** By resource, the part that another program uses: of a rate what is left is as fast for one job as before. */
@@ -91,7 +91,7 @@ export interface DemonstrationBackend {
   readonly announcement: Announcement | undefined
   stats(): DemonstrationStats
   /** Makes it better or worse while it runs. Throws RangeError for a resource that it does not have. */
-  setCondition(condition: Condition): void
+  setCondition(condition: Disturbance): void
   /** Asks the balancer for no new requests and closes each connection with its next response. */
   drain(): Promise<void>
   /** The orderly end: drain, wait for the running jobs (10 s at most), leave the balancer, close. */
@@ -247,7 +247,7 @@ class Demonstration implements DemonstrationBackend {
     }
   }
 
-  setCondition(condition: Condition): void {
+  setCondition(condition: Disturbance): void {
     const { speeds = {}, taken = {}, failing, reportFactor, reportsFrozen } = condition
     checkNames("speeds", Object.keys(speeds), this.#names)
     checkNames("taken", Object.keys(taken), this.#names)

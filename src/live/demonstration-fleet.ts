@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
-import type { Condition } from "./demonstration-backend.ts"
+import type { Disturbance } from "./demonstration-backend.ts"
 import { leaveGoneFolder } from "../net/folder.ts"
 import { systemClock, systemTimers } from "../system.ts"
 import type { Io } from "../text/io.ts"
@@ -80,7 +80,7 @@ export class DemonstrationFleet {
   }
 
   /** From now on it does worse, or better. */
-  tell(id: string, condition: Condition): void {
+  tell(id: string, condition: Disturbance): void {
     const child = this.#children.get(id)
     if (child?.connected === true) child.send(condition)
   }

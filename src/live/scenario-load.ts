@@ -5,10 +5,10 @@ import { ArrivalProcess, streamOf } from "../sim/engine/arrivals.ts"
 import { Declaring } from "../sim/engine/engine.ts"
 import { meanOf } from "../sim/scenario/mean-of.ts"
 import type { Scenario } from "../sim/scenario/scenario.ts"
-import { demandOf, type RequestClass, type RequestList } from "../load/requests.ts"
+import { demandOf, type RequestTemplate, type RequestList } from "../load/requests.ts"
 
 export interface ScenarioLoad {
-  readonly classes: readonly RequestClass[]
+  readonly classes: readonly RequestTemplate[]
   readonly list: RequestList
   /** From here on requests count, real milliseconds from the start: when the first behind the warm-up is due. */
   readonly warmUpMs: Millis
@@ -56,7 +56,7 @@ export function scenarioLoad({ scenario, rate, requests, seed, speed }: Scenario
   }
   const names = resources.map(({ name }) => name)
   return {
-    classes: classes.map((each): RequestClass => {
+    classes: classes.map((each): RequestTemplate => {
       const means = names.map((name) => (each.demand[name] === undefined ? 0 : meanOf(each.demand[name])))
       const known = knowledge.demand === "known"
       return {

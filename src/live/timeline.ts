@@ -1,5 +1,5 @@
 /** What happens to the backends of a scenario, and when: its joins, leaves and faults as things to do to processes. */
-import type { Condition as Told } from "./demonstration-backend.ts"
+import type { Disturbance as Told } from "./demonstration-backend.ts"
 import type { Millis } from "../core/clock.ts"
 import type { NamedAmounts } from "../core/resources.ts"
 import { backendsOf, checkFaults, type FleetBackend } from "../sim/engine/fleet.ts"
@@ -54,13 +54,13 @@ export function timelineOf(scenario: Scenario, lengthMs: Millis, speed: number):
 }
 
 /** What a process has to be like. */
-interface Standing {
+interface ProcessState {
   readonly runs: boolean
   readonly isFrozen: boolean
   readonly told: Required<Told>
 }
 
-function standingOf(scenario: Scenario, { group }: FleetBackend, state: BackendState): Standing {
+function standingOf(scenario: Scenario, { group }: FleetBackend, state: BackendState): ProcessState {
   const { isDown, speed, taken, failing, lie, isStale } = state.condition
   const has = (name: string): boolean => Object.hasOwn(group.actual ?? group.capacity, name)
   const named = scenario.resources.map(({ name }) => name).filter(has)
@@ -75,7 +75,7 @@ function standingOf(scenario: Scenario, { group }: FleetBackend, state: BackendS
   }
 }
 
-function deedsOf(before: Standing, after: Standing, isLeaving: boolean): Deed[] {
+function deedsOf(before: ProcessState, after: ProcessState, isLeaving: boolean): Deed[] {
   const deeds: Deed[] = []
   const toldBefore = JSON.stringify(before.told)
   const told = JSON.stringify(after.told)

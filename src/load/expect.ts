@@ -8,19 +8,19 @@ export interface Expectation {
   /** As it was written. */
   readonly text: string
   readonly metric: Metric
-  readonly comparison: Comparison
+  readonly comparison: Relation
   /** Milliseconds, a part of 1, or a plain number: as the metric has it. */
   readonly bound: number
 }
 
-export interface Verdict {
+export interface ExpectationResult {
   readonly expectation: Expectation
   /** Undefined where nothing was measured; then it does not hold. */
   readonly actual: number | undefined
   readonly holds: boolean
 }
 
-type Comparison = "<" | "<=" | ">" | ">="
+type Relation = "<" | "<=" | ">" | ">="
 
 interface Row {
   readonly unit: "ms" | "part" | "number"
@@ -87,13 +87,13 @@ export function parseExpectations(text: string): Result<readonly Expectation[], 
     }
     const bound = boundOf(value, metrics[name].unit)
     if (bound === undefined) return fail(`${name}: expected ${allowed[metrics[name].unit]}, found "${value}"`)
-    expectations.push({ text: part.trim(), metric: name, comparison: comparison as Comparison, bound })
+    expectations.push({ text: part.trim(), metric: name, comparison: comparison as Relation, bound })
   }
   return ok(expectations)
 }
 
 /** Whether what was measured is what was expected, one by one. */
-export function verdictsOf(expectations: readonly Expectation[], result: SpamResult): Verdict[] {
+export function verdictsOf(expectations: readonly Expectation[], result: SpamResult): ExpectationResult[] {
   return expectations.map((expectation) => {
     const actual = metrics[expectation.metric].read(result)
     return { expectation, actual, holds: actual !== undefined && compares(actual, expectation) }
@@ -101,7 +101,7 @@ export function verdictsOf(expectations: readonly Expectation[], result: SpamRes
 }
 
 /** `p99 is 63.2 ms`, for a person. */
-export function shownVerdict({ expectation, actual, holds }: Verdict): string {
+export function shownVerdict({ expectation, actual, holds }: ExpectationResult): string {
   const { metric, text } = expectation
   return `${holds ? "holds" : "FAILS"}  ${text}   ${metric} is ${shownValue(actual, metrics[metric].unit)}`
 }

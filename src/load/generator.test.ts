@@ -5,7 +5,7 @@ import { Histogram } from "../metrics/histogram.ts"
 import { seeded } from "../core/rng.ts"
 import type { Channel, ChannelOwner, Dial, SpamError } from "./channel.ts"
 import { Generator, type GeneratorOptions } from "./generator.ts"
-import { Recorder, type Records } from "./recorder.ts"
+import { LoadRecorder, type Records } from "./recorder.ts"
 import { PreparedRequests } from "./requests.ts"
 import { type Phase, Schedule } from "./schedule.ts"
 
@@ -120,7 +120,7 @@ async function run(
   const target = new Target(options)
   const { clock } = target
   const { phases, poisson, warmUpMs = 0, stopAt, ...more } = given
-  const recorder = new Recorder({ classes: 1, warmUpMs, sliceMs: 1_000, failedFrom: Infinity })
+  const recorder = new LoadRecorder({ classes: 1, warmUpMs, sliceMs: 1_000, failedFrom: Infinity })
   const requests = new PreparedRequests(
     [{ name: "a", method: "GET", path: "/", fields: [], body: undefined, weight: 1 }],
     "x",

@@ -12,7 +12,7 @@
 import type { Clock, Millis } from "../core/clock.ts"
 import type { Timers } from "../system.ts"
 import type { Channel, ChannelOwner, Dial, SpamError } from "./channel.ts"
-import type { Recorder } from "./recorder.ts"
+import type { LoadRecorder } from "./recorder.ts"
 import type { RequestSource } from "./requests.ts"
 import type { DueTimes } from "./schedule.ts"
 
@@ -29,7 +29,7 @@ export interface GeneratorOptions {
   readonly pacer: Pacer
   readonly dial: Dial
   readonly requests: RequestSource
-  readonly recorder: Recorder
+  readonly recorder: LoadRecorder
   /** Connections at one time, at least 1. A closed loop opens all at once, an open loop as they are needed. */
   readonly connections: number
   /** The longest that one request may take once it is sent, and a connection to open. */
@@ -73,7 +73,7 @@ class Lane {
 }
 
 /** Requests that are due and have no connection, in order. */
-class Waiting {
+class DueRequests {
   readonly #kinds: number[] = []
   readonly #intended: Millis[] = []
   readonly #bytes: (Buffer | undefined)[] = []
@@ -116,7 +116,7 @@ export class Generator implements ChannelOwner<Channel> {
    * that has got a connection meanwhile is passed over, and one that may not be dialled yet comes back with a sweep.
    */
   readonly #unconnected: Lane[] = []
-  readonly #waiting = new Waiting()
+  readonly #waiting = new DueRequests()
   #startedAt: Millis = 0
   #drawn = 0
   #underWay = 0

@@ -3,7 +3,7 @@ import { test } from "node:test"
 import { seeded } from "../core/rng.ts"
 import { formatProblem } from "../text/problem.ts"
 import { readMix } from "./mix-file.ts"
-import { PreparedRequests, type RequestClass } from "./requests.ts"
+import { PreparedRequests, type RequestTemplate } from "./requests.ts"
 
 function problems(text: string): string[] {
   const read = readMix("mix.yaml", text)
@@ -11,7 +11,7 @@ function problems(text: string): string[] {
 }
 
 /** A request as it goes over the wire. */
-function sent(request: RequestClass, host: string): string {
+function sent(request: RequestTemplate, host: string): string {
   const requests = new PreparedRequests([request], host, seeded(1))
   requests.draw()
   return requests.bytes().toString()

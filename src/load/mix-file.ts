@@ -6,7 +6,7 @@ import { type ConfigProblem, inOrder, problemsIn } from "../text/problem.ts"
 import { issuesOf } from "../text/schema-issues.ts"
 import { mapping, matching } from "../text/schema-words.ts"
 import { readYaml } from "../text/yaml.ts"
-import { demandOf, type RequestClass } from "./requests.ts"
+import { demandOf, type RequestTemplate } from "./requests.ts"
 
 const classesMax = 256
 const bodyBytesMax = 1024 * 1024
@@ -65,7 +65,7 @@ const schema = mapping({
 export function readMix(
   file: string,
   text: string,
-): Result<readonly RequestClass[], readonly ConfigProblem[]> {
+): Result<readonly RequestTemplate[], readonly ConfigProblem[]> {
   const yaml = readYaml(text, {
     env: {},
     readFile: () => fail("a mix of requests takes nothing from elsewhere"),
@@ -85,9 +85,9 @@ export function readMix(
   return ok(Object.entries(parsed.data.requests).map(([name, one]) => classOf(name, one)))
 }
 
-type Written = z.infer<typeof requestSchema>
+type WrittenRequest = z.infer<typeof requestSchema>
 
-function crossIssues(requests: Readonly<Record<string, Written>>): ConfigIssue[] {
+function crossIssues(requests: Readonly<Record<string, WrittenRequest>>): ConfigIssue[] {
   const issues: ConfigIssue[] = []
   const names = Object.keys(requests)
   if (names.length === 0 || names.length > classesMax) {
@@ -138,7 +138,7 @@ function crossIssues(requests: Readonly<Record<string, Written>>): ConfigIssue[]
   return issues
 }
 
-function classOf(name: string, written: Written): RequestClass {
+function classOf(name: string, written: WrittenRequest): RequestTemplate {
   const { method, path, weight, headers, body, bodyBytes, demand } = written
   const fields = Object.entries(headers)
   if (demand !== undefined)

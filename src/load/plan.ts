@@ -1,7 +1,7 @@
 /** What a run of the load generator is told. Plain data: it travels to the threads as it is. */
 import type { Millis } from "../core/clock.ts"
 import type { Target } from "./connection.ts"
-import type { RequestClass, RequestList } from "./requests.ts"
+import type { RequestTemplate, RequestList } from "./requests.ts"
 import type { Phase } from "./schedule.ts"
 import type { Records } from "./recorder.ts"
 
@@ -9,7 +9,7 @@ export interface SpamPlan {
   readonly target: Target
   /** What the field Host says. */
   readonly host: string
-  readonly classes: readonly RequestClass[]
+  readonly classes: readonly RequestTemplate[]
   readonly load: ClosedLoad | OpenLoad | ListedLoad
   /** Connections of all threads together. */
   readonly connections: number

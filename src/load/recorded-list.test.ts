@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import type { RequestTrace } from "../sim/scenario/trace.ts"
 import { recordedList } from "./recorded-list.ts"
-import type { RequestClass } from "./requests.ts"
+import type { RequestTemplate } from "./requests.ts"
 
 const trace = (...at: number[]): RequestTrace => ({
   kind: "requests",
@@ -11,7 +11,7 @@ const trace = (...at: number[]): RequestTrace => ({
   context: [],
   generated: [],
 })
-const classOf = (name: string, weight: number): RequestClass => {
+const classOf = (name: string, weight: number): RequestTemplate => {
   return { name, method: "GET", path: "/", fields: [], body: undefined, weight }
 }
 

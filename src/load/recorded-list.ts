@@ -1,7 +1,7 @@
 /** Recorded requests as due times. */
 import { seeded } from "../core/rng.ts"
 import type { RequestTrace } from "../sim/scenario/trace.ts"
-import { PreparedRequests, type RequestClass, type RequestList } from "./requests.ts"
+import { PreparedRequests, type RequestTemplate, type RequestList } from "./requests.ts"
 
 /**
  * When the recorded requests are due, the first at 0: as they came, or stretched so that their mean rate is this one
@@ -13,7 +13,7 @@ import { PreparedRequests, type RequestClass, type RequestList } from "./request
  */
 export function recordedList(
   { at }: RequestTrace,
-  classes: readonly RequestClass[],
+  classes: readonly RequestTemplate[],
   rate: number | undefined,
   seed: number,
 ): RequestList {

@@ -64,7 +64,7 @@ export interface RecorderOptions {
   readonly failedFrom: number
 }
 
-export class Recorder {
+export class LoadRecorder {
   readonly #options: RecorderOptions
   readonly #fromIntended = new Histogram()
   readonly #fromSent = new Histogram()

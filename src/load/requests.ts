@@ -4,7 +4,7 @@ import type { Rng } from "../core/rng.ts"
 import type { DueTimes } from "./schedule.ts"
 
 /** One kind of request, complete. */
-export interface RequestClass {
+export interface RequestTemplate {
   /** What the results call it. */
   readonly name: string
   readonly method: string
@@ -37,7 +37,7 @@ export class PreparedRequests implements RequestSource {
   #drawn = 0
 
   /** @param classes at least one. */
-  constructor(classes: readonly RequestClass[], host: string, rng: Rng) {
+  constructor(classes: readonly RequestTemplate[], host: string, rng: Rng) {
     this.classes = classes.map(({ name }) => name)
     this.#bytes = classes.map((one) => requestBytes(one, host))
     this.#isHead = classes.map(({ method }) => method === "HEAD")
@@ -92,7 +92,7 @@ export class ListedRequests implements RequestSource, DueTimes {
 
   constructor(
     list: RequestList,
-    classes: readonly RequestClass[],
+    classes: readonly RequestTemplate[],
     host: string,
     index: number,
     threads: number,
@@ -148,7 +148,7 @@ export function demandOf(resources: readonly string[], amounts: ArrayLike<number
 }
 
 /** A request as it goes over the wire. */
-function requestBytes(request: RequestClass, host: string): Buffer {
+function requestBytes(request: RequestTemplate, host: string): Buffer {
   return joined(headLines(request, host), request.body)
 }
 
@@ -158,7 +158,7 @@ function joined(lines: string, body: Uint8Array | undefined): Buffer {
 }
 
 /** The lines of a head, without the empty one behind it. */
-function headLines({ method, path, fields, body }: RequestClass, host: string): string {
+function headLines({ method, path, fields, body }: RequestTemplate, host: string): string {
   const has = (name: string): boolean => fields.some(([field]) => field.toLowerCase() === name)
   const lines = [`${method} ${path} HTTP/1.1`]
   if (!has("host")) lines.push(`Host: ${host}`)

@@ -5,6 +5,7 @@ import type { Axis } from "../sim/report/axis.ts"
 import { barPlot, escapeXml, linePlot, standalone } from "../sim/report/svg.ts"
 import type { LatencySummary, SpamResult } from "./result.ts"
 import { summaryText } from "./summary.ts"
+import type { Figure } from "../sim/report/figures.ts"
 
 /** Files by name. `verdicts` are what was expected, as sentences. */
 export function spamFiles(result: SpamResult, verdicts: readonly string[]): ReadonlyMap<string, string> {
@@ -15,12 +16,6 @@ export function spamFiles(result: SpamResult, verdicts: readonly string[]): Read
   ])
   for (const { name, svg } of figures) files.set(`${name}.svg`, standalone(svg))
   return files
-}
-
-interface Figure {
-  readonly name: string
-  readonly svg: string
-  readonly caption: string
 }
 
 /** By percentile: of so many requests one is slower. Whole numbers, which 1 / (1 − 0.9999) is not. */

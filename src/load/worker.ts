@@ -7,7 +7,7 @@ import { dialerOf } from "./connection.ts"
 import { Generator } from "./generator.ts"
 import { SystemPacer } from "./pacer.ts"
 import type { FromSpamWorker, SpamBirth, SpamPlan, ToSpamWorker } from "./plan.ts"
-import { Recorder } from "./recorder.ts"
+import { LoadRecorder } from "./recorder.ts"
 import { ListedRequests, PreparedRequests } from "./requests.ts"
 import { Schedule } from "./schedule.ts"
 
@@ -25,7 +25,7 @@ const rngOf = (stream: number): ReturnType<typeof seeded> =>
 
 const listed =
   load.kind === "listed" ? new ListedRequests(load.list, plan.classes, plan.host, index, threads) : undefined
-const recorder = new Recorder({
+const recorder = new LoadRecorder({
   classes: plan.classes.length,
   warmUpMs: plan.warmUpMs,
   sliceMs: plan.sliceMs,

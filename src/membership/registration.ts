@@ -60,7 +60,7 @@ export const registrationLimits = {
   inFlightMax: 2_147_483_647,
 } as const
 
-type Refusal = Result<never, RegistryError<"invalid_body">>
+type InvalidBody = Result<never, RegistryError<"invalid_body">>
 
 /** The id of a registration that is within all limits, or the first that it breaks. */
 export function checkRegistration(
@@ -106,7 +106,7 @@ export function checkReport(
   table: ResourceTable,
   report: Report,
   capacity: NamedAmounts,
-): Refusal | undefined {
+): InvalidBody | undefined {
   if (report.capacity !== undefined) {
     const refusal = checkCapacity(table, { ...capacity, ...report.capacity })
     if (refusal !== undefined) return refusal
@@ -131,7 +131,7 @@ export function checkReport(
   return undefined
 }
 
-function checkAddress(address: Address): Refusal | undefined {
+function checkAddress(address: Address): InvalidBody | undefined {
   if (!("path" in address))
     return isPort(address.port) ? undefined : invalid("address", "the port must be 1 to 65535")
   if (isUnixPath(address.path)) return undefined
@@ -141,7 +141,7 @@ function checkAddress(address: Address): Refusal | undefined {
   )
 }
 
-function checkCapacity(table: ResourceTable, capacity: NamedAmounts): Refusal | undefined {
+function checkCapacity(table: ResourceTable, capacity: NamedAmounts): InvalidBody | undefined {
   const vector = vectorOf(table, capacity)
   if (!vector.ok) {
     const { name, message } = vector.error
@@ -153,12 +153,12 @@ function checkCapacity(table: ResourceTable, capacity: NamedAmounts): Refusal | 
   return undefined
 }
 
-function checkText(path: string, text: string, charsMax: number): Refusal | undefined {
+function checkText(path: string, text: string, charsMax: number): InvalidBody | undefined {
   if (text.length >= 1 && text.length <= charsMax) return undefined
   return invalid(path, `must be 1 to ${charsMax} characters long; found ${text.length}`)
 }
 
-function checkLabels(labels: Readonly<Record<string, string>>): Refusal | undefined {
+function checkLabels(labels: Readonly<Record<string, string>>): InvalidBody | undefined {
   const { labelsMax, labelNameCharsMax, labelValueCharsMax } = registrationLimits
   const entries = Object.entries(labels)
   if (entries.length > labelsMax) return invalid("labels", `at most ${labelsMax}; found ${entries.length}`)
@@ -192,6 +192,6 @@ function quoted(text: string): string {
   return JSON.stringify(text.length > 140 ? `${text.slice(0, 140)}…` : text)
 }
 
-function invalid(path: string, message: string): Refusal {
+function invalid(path: string, message: string): InvalidBody {
   return fail({ code: "invalid_body", message: `${path}: ${message}`, path })
 }

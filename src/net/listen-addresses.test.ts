@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { openAll, type Opened, type Place } from "./listen-addresses.ts"
+import { openAll, type Opened, type ListenAddress } from "./listen-addresses.ts"
 
 test("localhost is both families at one port, and an address or every interface is one listener", async () => {
   const world = new World()
@@ -33,10 +33,10 @@ test("a free port is one that is free at all addresses", async () => {
 /** Ports that are given out from 1 on. */
 class World {
   readonly listening = new Set<string>()
-  readonly #fault: (place: Place) => string | undefined
+  readonly #fault: (place: ListenAddress) => string | undefined
   #port = 0
 
-  constructor(fault: (place: Place) => string | undefined = () => undefined) {
+  constructor(fault: (place: ListenAddress) => string | undefined = () => undefined) {
     this.#fault = fault
   }
 
@@ -45,7 +45,7 @@ class World {
     return opened.map(({ name }) => name)
   }
 
-  #open({ host, port }: Place): Promise<Opened & { readonly name: string }> {
+  #open({ host, port }: ListenAddress): Promise<Opened & { readonly name: string }> {
     const chosen = port === 0 ? ++this.#port : port
     const code = this.#fault({ host, port: chosen })
     if (code !== undefined) return Promise.reject(Object.assign(new Error(code), { code }))

@@ -14,7 +14,7 @@ export interface Opened {
 }
 
 /** One address and the port to take there; host undefined is every interface, by IPv6 and IPv4. */
-export interface Place {
+export interface ListenAddress {
   readonly host: string | undefined
   readonly port: number
 }
@@ -37,7 +37,7 @@ const triesMax = 10
  */
 export async function openAll<T extends Opened>(
   { host, port }: Endpoint,
-  open: (place: Place) => Promise<T>,
+  open: (place: ListenAddress) => Promise<T>,
 ): Promise<readonly [T, ...T[]]> {
   const addresses = await addressesOf(host)
   for (let tries = 1; ; tries++) {
@@ -54,7 +54,7 @@ export async function openAll<T extends Opened>(
 async function openEach<T extends Opened>(
   addresses: readonly (string | undefined)[],
   port: number,
-  open: (place: Place) => Promise<T>,
+  open: (place: ListenAddress) => Promise<T>,
   opened: T[],
 ): Promise<readonly [T, ...T[]]> {
   let missing: unknown

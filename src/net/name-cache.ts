@@ -18,7 +18,7 @@ export type Resolve = (
 ) => void
 
 /** Gets the addresses in the order in which they are to be dialled, at least one; or why there are none. */
-export type Found = (error: NodeJS.ErrnoException | undefined, addresses: readonly string[]) => void
+export type OnAddresses = (error: NodeJS.ErrnoException | undefined, addresses: readonly string[]) => void
 
 export interface NameCacheOptions {
   readonly ttlMs: Millis
@@ -42,7 +42,7 @@ interface Name {
   askAt: Millis
   /** Since when it is being asked for; undefined when it is not. */
   askingSince: Millis | undefined
-  waiting: Found[]
+  waiting: OnAddresses[]
 }
 
 /** A name that could not be resolved is not asked for again for so long; nor is any because of open connections. */
@@ -68,7 +68,7 @@ export class NameCache {
   }
 
   /** The addresses of a name: at once, if they are known well enough, else when they are found. */
-  find(text: string, found: Found): void {
+  find(text: string, found: OnAddresses): void {
     const now = this.#options.clock.now()
     const name = this.#names.get(text) ?? this.#add(text, now)
     this.#expire(text, name, now)

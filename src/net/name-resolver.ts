@@ -58,7 +58,7 @@ export interface NameSystem {
   readonly hasIpv6: () => boolean
 }
 
-type Answer = Parameters<Resolve>[1]
+type Resolved = Parameters<Resolve>[1]
 
 export class NameResolver {
   readonly #system: NameSystem
@@ -97,7 +97,7 @@ export class NameResolver {
   #search(
     [name, ...rest]: readonly string[],
     failed: NodeJS.ErrnoException | undefined,
-    answer: Answer,
+    answer: Resolved,
   ): void {
     if (name === undefined) {
       answer(failed ?? noAddress(""), [])
@@ -110,7 +110,7 @@ export class NameResolver {
     })
   }
 
-  #askBoth(name: string, answer: Answer): void {
+  #askBoth(name: string, answer: Resolved): void {
     const { hasIpv6, query, timers } = this.#system
     const found: string[] = []
     let error: NodeJS.ErrnoException | undefined
@@ -168,7 +168,7 @@ export function nameSystem(timers: Timers): NameSystem & { readonly close: () =>
 }
 
 /** By getaddrinfo. In the order that it gives: that of RFC 6724. */
-export function askSystem(name: string, answer: Answer): void {
+export function askSystem(name: string, answer: Resolved): void {
   lookup(name, { all: true, order: "verbatim" }, (error, addresses) => answer(error, addresses ?? []))
 }
 

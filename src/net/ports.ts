@@ -5,7 +5,7 @@
  */
 import { connect, createServer, type ListenOptions, type Server, type Socket } from "node:net"
 import type { Endpoint } from "../core/endpoint.ts"
-import { openAll, type Opened, type Place, portOf } from "./listen-addresses.ts"
+import { openAll, type Opened, type ListenAddress, portOf } from "./listen-addresses.ts"
 
 /** The longest that another balancer may take to start on the same port; its threads need some seconds at most. */
 const turnMsMax = 30_000
@@ -37,7 +37,7 @@ export interface TakenPorts {
  */
 export async function takePorts(plain: Endpoint, tls?: Endpoint): Promise<TakenPorts> {
   const chosen = await probed([plain, ...(tls === undefined ? [] : [tls])])
-  const turns: Turn[] = []
+  const turns: PortLock[] = []
   const release = (): void => {
     for (const turn of turns) turn.end()
   }
@@ -74,7 +74,11 @@ async function probed(endpoints: readonly Endpoint[]): Promise<readonly Endpoint
   }
 }
 
-async function probe(place: Place, listener: ListenError["listener"], probes: Set<Server>): Promise<Opened> {
+async function probe(
+  place: ListenAddress,
+  listener: ListenError["listener"],
+  probes: Set<Server>,
+): Promise<Opened> {
   const server = await listening(place, listener)
   probes.add(server)
   return {
@@ -106,7 +110,7 @@ function listening(
 }
 
 /** The right to look for a port and to listen on it: at most one process of this network namespace has it. */
-interface Turn {
+interface PortLock {
   end(): void
 }
 
@@ -114,7 +118,7 @@ interface Turn {
  * The turn is a Unix socket in the abstract namespace (unix(7)): one process can have it, it belongs to the network
  * namespace as ports do, no file is left behind, and the system takes it back when its process dies.
  */
-async function takeTurn(port: number): Promise<Turn> {
+async function takeTurn(port: number): Promise<PortLock> {
   // Elsewhere there is no such namespace: ports are asked for alone, and two that start together may share one.
   if (process.platform !== "linux") return { end: () => {} }
   const path = `\0linebacker-starts-on-${port}`

@@ -73,7 +73,7 @@ export function runOneMachine(run: OneMachineRun): OneMachineResult {
 }
 
 /** Stretches of one rate: from when on, and how much is done a millisecond. */
-interface Stretch {
+interface RateSpan {
   readonly fromMs: Millis
   readonly rate: number
 }
@@ -85,7 +85,7 @@ interface Stretch {
  */
 class SharedMachine {
   active = 0
-  readonly #supply: readonly Stretch[]
+  readonly #supply: readonly RateSpan[]
   readonly #onEnd: (index: number, ms: Millis) => void
   readonly #ends = new EventHeap()
   readonly #arrivedAt: Millis[] = []
@@ -97,7 +97,7 @@ class SharedMachine {
   /** What all would do a millisecond at full speed. */
   #wanted = 0
 
-  constructor(supply: readonly Stretch[], onEnd: (index: number, ms: Millis) => void) {
+  constructor(supply: readonly RateSpan[], onEnd: (index: number, ms: Millis) => void) {
     this.#supply = supply
     this.#onEnd = onEnd
   }
@@ -162,13 +162,13 @@ function supplyOf(
   scenario: Scenario,
   prices: readonly (readonly number[])[],
   untilMs: Millis,
-): readonly Stretch[] {
+): readonly RateSpan[] {
   const { faults, resources } = scenario
   const backends = backendsOf(scenario)
   checkFaults(scenario, backends)
   const states = backends.map((backend) => stateAtStart(backend, resources))
   const rates = backends.map((backend, b) => rateOf(backend, states[b]!, prices, resources))
-  const stretchFrom = (fromMs: Millis): Stretch => ({
+  const stretchFrom = (fromMs: Millis): RateSpan => ({
     fromMs,
     rate: rates.reduce((sum, rate) => sum + rate, 0) / 1_000,
   })

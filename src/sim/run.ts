@@ -65,7 +65,7 @@ export function runScenario(input: RunInput): RunResult {
   check(scenario, balancers, requests, load)
   const first = Math.min(requests - 1, Math.floor(requests * scenario.warmUp))
 
-  let meter: Meter | undefined
+  let meter: UtilizationMeter | undefined
   let learned: readonly (NamedAmounts | undefined)[] = []
   const recording = new Recording(
     requests,
@@ -73,7 +73,7 @@ export function runScenario(input: RunInput): RunResult {
     scenario.classes.length,
     scenario.backends.reduce((sum, { count }) => sum + count, 0),
     input.hopeless,
-    () => (meter = new Meter(engine)),
+    () => (meter = new UtilizationMeter(engine)),
     () => {
       meter!.stop()
       learned = learnedOf(scenario, engine)
@@ -95,7 +95,7 @@ export function runScenario(input: RunInput): RunResult {
 }
 
 /** How busy everything was between two moments. */
-class Meter {
+class UtilizationMeter {
   readonly #engine: Engine
   readonly #startedAt: Millis
   readonly #before: Float64Array
@@ -134,7 +134,7 @@ function resultOf(
   balancers: number,
   engine: Engine,
   recording: Recording,
-  meter: Meter,
+  meter: UtilizationMeter,
   learned: readonly (NamedAmounts | undefined)[],
 ): RunResult {
   const { load, policy, scenario, seed } = input
@@ -182,7 +182,7 @@ function growthOf(recording: Recording): Pick<RunResult, "growth" | "isSteady"> 
   }
 }
 
-function fleetUtilization(resources: ResourceTable, engine: Engine, meter: Meter): NamedAmounts {
+function fleetUtilization(resources: ResourceTable, engine: Engine, meter: UtilizationMeter): NamedAmounts {
   return Object.fromEntries(
     resources.map(({ name }, r) => {
       let used = 0
@@ -198,7 +198,7 @@ function fleetUtilization(resources: ResourceTable, engine: Engine, meter: Meter
 }
 
 /** The utilization of the busiest resource of each backend that was there. */
-function dominantOf(engine: Engine, meter: Meter): number[] {
+function dominantOf(engine: Engine, meter: UtilizationMeter): number[] {
   const resources = meter.utilization.length / engine.backends.length
   return engine.backends.flatMap((_, backend) => {
     if (meter.presentMs(backend) === 0) return []
@@ -211,7 +211,7 @@ function backendResults(
   resources: ResourceTable,
   engine: Engine,
   { byClass, carried }: Recording,
-  { utilization }: Meter,
+  { utilization }: UtilizationMeter,
 ): BackendResult[] {
   const backends = engine.backends.length
   return engine.backends.map(({ group, name }, backend) => ({

@@ -8,14 +8,14 @@ import type { Document, Node, Pair, YAMLError } from "yaml"
 import { unresolved, type ConfigPath } from "./issue.ts"
 import { interpolate, type Substitutions } from "./interpolate.ts"
 
-export interface Place {
+export interface Position {
   readonly line: number
   readonly column: number
 }
 
 export interface YamlIssue {
   readonly path: ConfigPath
-  readonly place: Place
+  readonly place: Position
   readonly message: string
 }
 
@@ -28,7 +28,7 @@ export interface YamlTree {
   locate(
     path: ConfigPath,
     at: "key" | "value",
-  ): { readonly place: Place; readonly written: string | undefined }
+  ): { readonly place: Position; readonly written: string | undefined }
 }
 
 /** Values of a file, those behind aliases counted each time: more is a mistake or an attack. */
@@ -44,7 +44,7 @@ export function readYaml(text: string, substitutions: Substitutions): YamlTree {
     const issue = { path: [], place: { line: 1, column: 1 }, message: "nested too deeply to be read" }
     return broken([issue])
   }
-  const placeOf = (offset: number): Place => {
+  const placeOf = (offset: number): Position => {
     const { line, col } = lines.linePos(offset)
     return { line: Math.max(line, 1), column: Math.max(col, 1) }
   }
@@ -129,10 +129,14 @@ class TreeReader {
   readonly spots: Map<string, Spot> = new Map<string, Spot>()
   readonly #document: Document.Parsed
   readonly #substitutions: Substitutions
-  readonly #placeOf: (offset: number) => Place
+  readonly #placeOf: (offset: number) => Position
   #values = 0
 
-  constructor(document: Document.Parsed, substitutions: Substitutions, placeOf: (offset: number) => Place) {
+  constructor(
+    document: Document.Parsed,
+    substitutions: Substitutions,
+    placeOf: (offset: number) => Position,
+  ) {
     this.#document = document
     this.#substitutions = substitutions
     this.#placeOf = placeOf

@@ -10,12 +10,14 @@ import { basename, dirname, join, posix } from "node:path"
 import { test } from "node:test"
 import { commands } from "../../src/cli/commands.ts"
 import {
+  exportsOf,
   type Import,
   importsOf,
   isMark,
   linesOf,
   type Token,
   tokensOf,
+  typesOf,
 } from "../support/house/source-tokens.ts"
 
 const root = join(import.meta.dirname, "..", "..")
@@ -96,12 +98,46 @@ const rooms: Readonly<Record<string, Room>> = {
 /** May import anything below them. */
 const openRooms: readonly string[] = ["live", "cli"]
 
+/** What runs by itself or is imported by others: all that it exports is for them. */
+const entries: readonly string[] = [
+  "src/cli/main.ts",
+  "src/dashboard/page.ts",
+  ...Object.values(
+    (JSON.parse(read("package.json")) as { readonly exports: Readonly<Record<string, Entry>> }).exports,
+  ).map((entry) => posix.normalize(entry["linebacker-source"])),
+]
+
+interface Entry {
+  readonly "linebacker-source": string
+}
+
 /** More files than this, tests included, and a folder is a drawer. */
 const folderMax = 30
 
 /** Where real time and real chance come in; all others are given both, and see at most their types. */
 const systemUsers =
   /^src\/(balancer\.ts|cli\/.*|live\/.*|announce\/.*|proxy\/threads\/worker\.ts|load\/(worker|spam)\.ts)$/
+
+/** What only tests import and yet is exported, as `file name`, each with its reason. */
+const forTests: readonly string[] = [
+  // Of files that are still being rewritten.
+  "src/config/certificates.ts namesOf",
+  "src/config/certificates.ts readAuthorities",
+  "src/config/config-schema.ts Settings",
+  "src/config/config.ts PoolConfig",
+  "src/config/config.ts AffinityConfig",
+  "src/config/config.ts BackendConfig",
+  "src/control/api/openapi.ts errorsOf",
+  "src/control/api/openapi.ts errorsOfAny",
+  "src/control/state-view.ts demandView",
+  "src/control/state-view.ts namedAmounts",
+  "src/control/state-view.ts scheme",
+  "src/proxy/fleet.ts eligibleOf",
+  "src/text/problem.ts formatIssue",
+]
+
+/** Types that are still declared twice. */
+const declaredTwice: readonly string[] = ["FleetBackend", "Known", "Learning", "Place", "Probe", "Route"]
 
 test("every folder of src is a room that this test knows", () => {
   const folders = new Set(production.flatMap(({ path }) => roomOf(path) ?? []))
@@ -243,23 +279,69 @@ test("files are named in kebab-case after the one thing inside", () => {
 })
 
 test("no file is dead", () => {
-  const manifest = JSON.parse(read("package.json")) as {
-    readonly exports: Readonly<Record<string, { readonly "linebacker-source": string }>>
-  }
-  const entries = Object.values(manifest.exports).map((entry) => posix.normalize(entry["linebacker-source"]))
-  const reached = new Set<string>()
-  const pending = ["src/cli/main.ts", "src/dashboard/page.ts", ...entries]
-  for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
-    const source = production.find((candidate) => candidate.path === path)
-    if (source === undefined || reached.has(path)) continue
-    reached.add(path)
-    // Threads and child processes are named by strings: new URL("./worker.ts", import.meta.url).
-    for (const { kind, text } of source.tokens) {
-      const target = kind === "string" ? resolved(path, text) : undefined
-      if (target !== undefined) pending.push(target)
+  // Threads and child processes are named by strings: new URL("./worker.ts", import.meta.url).
+  const reached = reachedFrom(entries, ({ tokens }) =>
+    tokens.flatMap(({ kind, text }) => (kind === "string" ? text : [])),
+  )
+  none(production.filter(({ path }) => !reached.has(path)).map(({ path }) => `${path}: nothing leads here`))
+})
+
+test("no name is exported for tests alone", () => {
+  const used = new Set<string>()
+  for (const { path, imports } of sources.filter(
+    ({ path, isTest }) => !isTest && !path.startsWith("test/"),
+  )) {
+    for (const { specifier, names } of imports) {
+      for (const name of names) used.add(`${resolved(path, specifier)} ${name}`)
     }
   }
-  none(production.filter(({ path }) => !reached.has(path)).map(({ path }) => `${path}: nothing leads here`))
+  none(
+    production
+      .filter(({ path }) => !entries.includes(path) && !used.has(`${path} *`))
+      .flatMap(({ path, tokens }) =>
+        exportsOf(tokens)
+          .filter(({ name }) => !used.has(`${path} ${name}`) && !forTests.includes(`${path} ${name}`))
+          // A type may have a name for whoever calls what takes or returns it.
+          .filter(({ name, kind }) => !isType(kind) || !isUsedHere(tokens, name))
+          .map(({ name, line }) => `${path}:${line}: ${name} is exported for no file that is no test`),
+      ),
+  )
+})
+
+test("no type name is declared in two files", () => {
+  const places = new Map<string, string[]>()
+  for (const { path, tokens } of production) {
+    for (const { name, line } of typesOf(tokens)) {
+      places.set(name, [...(places.get(name) ?? []), `${path}:${line}`])
+    }
+  }
+  none(
+    [...places]
+      .filter(([name, found]) => found.length > 1 && !declaredTwice.includes(name))
+      .map(([name, found]) => `${name}: ${found.join(", ")}`),
+  )
+})
+
+test("the solver of linear programs is loaded only by what solves one", () => {
+  const program = "src/sim/fluid-program.ts"
+  const wrong = production.flatMap(({ path, imports }) =>
+    imports
+      .filter(
+        ({ specifier, typeOnly, lazy }) => specifier === "highs" && !typeOnly && !(lazy && path === program),
+      )
+      .map(({ line }) => `${path}:${line}: imports it`),
+  )
+  const withoutIt = ["serve", "validate", "demo", "backend", "policies"].map((name) => `src/cli/${name}.ts`)
+  const libraries = entries.filter((path) =>
+    /^src\/(balancer|index|announce\/.*|policies\/.*)\.ts$/.test(path),
+  )
+  for (const start of [...withoutIt, ...libraries]) {
+    const loaded = reachedFrom([start], ({ imports }) =>
+      imports.flatMap((one) => (one.typeOnly ? [] : one.specifier)),
+    )
+    if (loaded.has(program)) wrong.push(`${start} leads to it`)
+  }
+  none(wrong)
 })
 
 test("relative links in documents lead somewhere", () => {
@@ -410,6 +492,38 @@ test("the scanner sees imports and words, and is not fooled by what only looks l
   assert.deepEqual(linesOf(tokens, "Date . now"), [18])
 })
 
+test("the scanner sees what is imported, exported and declared by name", () => {
+  const tokens = tokensOf(
+    [
+      'import { a, type B as C, as } from "./a.ts"',
+      'import d, * as e from "./d.ts"',
+      'export { type F, g as h } from "./f.ts"',
+      'const { i, j: k } = await import("./i.ts")',
+      'const l = (await import("./l.ts")).m',
+      'type N = import("./n.ts").O',
+      'void import("./p.ts").then(({ q }) => q)',
+      "export const r = 1, type = { class: 2, interface: 3 }",
+      "export async function* s() {}",
+      "export abstract class T<U> extends V {}",
+      "interface W { type: string }",
+      "export type { W }",
+      "export type X = keyof typeof type",
+    ].join("\n"),
+  )
+  assert.deepEqual(
+    importsOf(tokens).map(({ names, lazy }) => `${names.join(" ")}${lazy ? " later" : ""}`),
+    ["a B as", "*", "F g", "i j later", "m later", "O later", "* later"],
+  )
+  assert.deepEqual(
+    exportsOf(tokens).map(({ name, kind }) => `${kind} ${name}`),
+    ["export F", "export h", "const r", "function s", "class T", "export W", "type X"],
+  )
+  assert.deepEqual(
+    typesOf(tokens).map(({ name, line }) => `${name} ${line}`),
+    ["N 6", "T 10", "W 11", "X 13"],
+  )
+})
+
 /** Everything that is or will be committed; without git, everything but what is installed or built. */
 function filesOfTheHouse(): string[] {
   try {
@@ -441,6 +555,29 @@ function none(wrong: readonly string[]): void {
 /** The folder under src/ that a file is in. */
 function roomOf(path: string): string | undefined {
   return /^src\/([^/]+)\//.exec(path)?.[1]
+}
+
+/** The files of src that these lead to, themselves included, by relative specifiers. */
+function reachedFrom(starts: readonly string[], leadsTo: (source: Source) => readonly string[]): Set<string> {
+  const reached = new Set<string>()
+  const pending = [...starts]
+  for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
+    const from = path
+    const source = production.find((candidate) => candidate.path === from)
+    if (source === undefined || reached.has(from)) continue
+    reached.add(from)
+    pending.push(...leadsTo(source).flatMap((specifier) => resolved(from, specifier) ?? []))
+  }
+  return reached
+}
+
+function isType(kind: string): boolean {
+  return kind === "interface" || kind === "type"
+}
+
+/** Whether a file says this name more often than once. */
+function isUsedHere(tokens: readonly Token[], name: string): boolean {
+  return tokens.filter(({ kind, text }) => kind === "word" && text === name).length > 1
 }
 
 /** The file that a relative specifier means. */

@@ -59,7 +59,7 @@ export function fileReply(
 }
 
 /** Whether an `If-None-Match` names this entity tag (RFC 9110 13.1.2: the comparison is weak). */
-export function matchesTag(ifNoneMatch: string | undefined, etag: string): boolean {
+function matchesTag(ifNoneMatch: string | undefined, etag: string): boolean {
   if (ifNoneMatch === undefined) return false
   const tags = ifNoneMatch.split(",").map((tag) => tag.trim().replace(/^W\//, ""))
   return tags.includes("*") || tags.includes(etag)

@@ -6,7 +6,7 @@ import { boundCrowd } from "./crowd.ts"
 import type { Millis } from "../../core/clock.ts"
 import type { Endpoint } from "../../core/endpoint.ts"
 import { keepAliveMs } from "../../net/keep-alive.ts"
-import { openAll, type Opened, type Place } from "../../net/listen-addresses.ts"
+import { openAll, type Opened, type ListenAddress } from "../../net/listen-addresses.ts"
 import type { Timers } from "../../system.ts"
 import { apiErrors } from "./api-errors.ts"
 
@@ -101,7 +101,7 @@ interface Open extends Opened {
   readonly host: string
 }
 
-function opened(server: NetServer, { host, port }: Place): Promise<Open> {
+function opened(server: NetServer, { host, port }: ListenAddress): Promise<Open> {
   return new Promise((resolve, reject) => {
     server.once("error", reject)
     server.listen({ port, host, backlog: 511 }, () => {

@@ -4,7 +4,7 @@ import { nothingKnown, type Knowledge } from "../../core/knowledge.ts"
 import type { Policy } from "../policy.ts"
 
 /** Members that one policy chooses among. */
-export interface Group<Key> {
+export interface Subgroup<Key> {
   readonly key: Key
   readonly members: readonly Backend[]
   readonly policy: Policy
@@ -25,9 +25,9 @@ export class Groups<Key> {
   readonly like: Policy
   readonly #make: () => Policy
   readonly #holders = new Map<BackendId, Policy>()
-  #groups = new Map<Key, Group<Key>>()
+  #groups = new Map<Key, Subgroup<Key>>()
   /** Those that have no members now, with the ones they had before that are members still. */
-  #resting = new Map<Key, Group<Key>>()
+  #resting = new Map<Key, Subgroup<Key>>()
   #knowledge: Knowledge = nothingKnown
   #spare: Policy | undefined
 
@@ -38,7 +38,7 @@ export class Groups<Key> {
   }
 
   /** Cold. The groups that have members, in the order in which their first members come. */
-  rebuild(members: readonly Backend[], keyOf: (member: Backend) => Key): readonly Group<Key>[] {
+  rebuild(members: readonly Backend[], keyOf: (member: Backend) => Key): readonly Subgroup<Key>[] {
     const before = new Map([...this.#resting, ...this.#groups])
     this.#groups = new Map()
     this.#holders.clear()
@@ -56,7 +56,7 @@ export class Groups<Key> {
   }
 
   /** Keeps these groups, which have no members now, without the backends that have left. */
-  #rest(groups: ReadonlyMap<Key, Group<Key>>): void {
+  #rest(groups: ReadonlyMap<Key, Subgroup<Key>>): void {
     this.#resting = new Map()
     for (const [key, { members, policy }] of groups) {
       const still = members.filter(({ id }) => this.#holders.has(id))

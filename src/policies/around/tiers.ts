@@ -3,7 +3,7 @@ import type { Backend } from "../../core/backend.ts"
 import type { Millis } from "../../core/clock.ts"
 import type { Knowledge } from "../../core/knowledge.ts"
 import { drawLimits, drawn, type Draw } from "../tools/draw.ts"
-import { type Group, Groups } from "./groups.ts"
+import { type Subgroup, Groups } from "./groups.ts"
 import { passOn, type Told } from "./pass-on.ts"
 import type { PickRequest, Policy } from "../policy.ts"
 
@@ -42,7 +42,7 @@ export class Tiers implements Policy, Told {
   readonly #groups: Groups<number>
   readonly #spec: TierSpec
   readonly #draw: Draw
-  #tiers: readonly Group<number>[] = []
+  #tiers: readonly Subgroup<number>[] = []
   #limits: Int32Array = new Int32Array(0)
   /** The most members seen, by tier: in this half of the memory and in the one before. */
   #most = new Map<number, number>()

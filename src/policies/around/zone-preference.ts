@@ -3,7 +3,7 @@ import type { Backend } from "../../core/backend.ts"
 import type { Millis } from "../../core/clock.ts"
 import type { Knowledge } from "../../core/knowledge.ts"
 import { drawLimits, drawn, type Draw } from "../tools/draw.ts"
-import { type Group, Groups } from "./groups.ts"
+import { type Subgroup, Groups } from "./groups.ts"
 import { passOn, type Told } from "./pass-on.ts"
 import type { PickRequest, Policy } from "../policy.ts"
 
@@ -44,7 +44,7 @@ export class ZonePreference implements Policy, Told {
   readonly #draw: Draw
   readonly #drawOther: Draw
   /** The local zone first; only one group when zones are not looked at. */
-  #zones: readonly Group<string | undefined>[] = []
+  #zones: readonly Subgroup<string | undefined>[] = []
   #limits: Int32Array = new Int32Array(0)
   /** By capacity alone; nothing for the local zone. */
   #otherLimits: Int32Array = new Int32Array(0)
@@ -121,7 +121,7 @@ export class ZonePreference implements Policy, Told {
 }
 
 /** Each group's part of all capacity: the mean over the resources that anybody has. Adds up to 1. */
-function capacityShares(groups: readonly Group<unknown>[]): number[] {
+function capacityShares(groups: readonly Subgroup<unknown>[]): number[] {
   const shares = groups.map(() => 0)
   const resources = groups[0]?.members[0]?.capacity.length ?? 0
   let counted = 0

@@ -1,6 +1,6 @@
 import type { Backend } from "../../core/backend.ts"
 import { type Knowledge, nothingKnown } from "../../core/knowledge.ts"
-import { Mix, scannedMax } from "./mix.ts"
+import { MixPolicy, scannedMax } from "./mix.ts"
 import type { PickRequest, Policy, PolicyContext } from "../policy.ts"
 import { Price } from "./price.ts"
 
@@ -16,13 +16,13 @@ export function drawsFrom(members: number): boolean {
 export class Auto implements Policy {
   readonly name = "auto"
   readonly #price: Price
-  readonly #mix: Mix
-  #current: Price | Mix
+  readonly #mix: MixPolicy
+  #current: Price | MixPolicy
   #knowledge: Knowledge = nothingKnown
 
   constructor(context: PolicyContext) {
     this.#price = new Price(context)
-    this.#mix = new Mix(context)
+    this.#mix = new MixPolicy(context)
     this.#current = this.#price
   }
 

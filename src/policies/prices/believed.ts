@@ -15,7 +15,7 @@ export interface Believed {
   readonly isGood: readonly boolean[]
 }
 
-interface Member {
+interface BelievedMember {
   readonly id: BackendId
   readonly capacity: Readonly<ResourceVector>
   readonly weight?: number | undefined
@@ -32,7 +32,10 @@ export const averageFrom = 2
  * however large it says that it is, from there on it is an average one with a penalty. What is smaller than the mean
  * stays as it is, and so does what none of the good ones has. O(members · resources).
  */
-export function believedOf(members: readonly Member[], penalties: ReadonlyMap<BackendId, number>): Believed {
+export function believedOf(
+  members: readonly BelievedMember[],
+  penalties: ReadonlyMap<BackendId, number>,
+): Believed {
   const absolute = Float64Array.from(members, ({ id }) => Math.max(1, penalties.get(id) ?? 1))
   const least = absolute.reduce((min, penalty) => Math.min(min, penalty), Infinity)
   const relative = absolute.map((penalty) => penalty / least)
@@ -43,7 +46,7 @@ export function believedOf(members: readonly Member[], penalties: ReadonlyMap<Ba
   if (!hasPenalties) return { penalties: relative, hasPenalties, capacities, weights, isGood }
 
   const good = members.filter((_, i) => isGood[i])
-  const meanOf = (amountOf: (member: Member) => number): number => {
+  const meanOf = (amountOf: (member: BelievedMember) => number): number => {
     const amounts = good.map(amountOf).filter((amount) => amount > 0)
     return amounts.reduce((sum, amount) => sum + amount, 0) / amounts.length
   }

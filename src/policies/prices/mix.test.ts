@@ -4,12 +4,12 @@ import type { Knowledge, RouteKnowledge } from "../../core/knowledge.ts"
 import { nothingKnown } from "../../core/knowledge.ts"
 import { seeded } from "../../core/rng.ts"
 import { fleet, ofCapacity, request, resourcesOf, type FakeBackend } from "../../../test/support/backends.ts"
-import { Mix } from "./mix.ts"
+import { MixPolicy } from "./mix.ts"
 
 const resources = resourcesOf("rate", "rate")
 
-function mixPolicy(samples = 1, explored = 0, seed = 1): Mix {
-  return new Mix({ rng: seeded(seed), resources, parameters: { samples, explored } })
+function mixPolicy(samples = 1, explored = 0, seed = 1): MixPolicy {
+  return new MixPolicy({ rng: seeded(seed), resources, parameters: { samples, explored } })
 }
 
 function route(more: Partial<RouteKnowledge> = {}): RouteKnowledge {
@@ -25,7 +25,7 @@ function known(members: readonly FakeBackend[], ...rows: readonly (readonly numb
   }
 }
 
-function wins(policy: Mix, members: readonly FakeBackend[], picks: number, routeNumber = 0): number[] {
+function wins(policy: MixPolicy, members: readonly FakeBackend[], picks: number, routeNumber = 0): number[] {
   const won = members.map(() => 0)
   const asked = request([1, 1], undefined, undefined, { route: routeNumber })
   for (let i = 0; i < picks; i++) won[members.indexOf(policy.pick(asked) as FakeBackend)]!++
@@ -104,7 +104,7 @@ test("one that is full, or lacks what is needed, is passed over for one that is 
   const spaces = resourcesOf("rate", "space")
   const members = ofCapacity([10, 10], [10, 0], [10, 10])
   members[0]!.load.hold(Float64Array.of(0, 10))
-  const policy = new Mix({ rng: seeded(1), resources: spaces, parameters: { samples: 2, explored: 0 } })
+  const policy = new MixPolicy({ rng: seeded(1), resources: spaces, parameters: { samples: 2, explored: 0 } })
   policy.rebuild(members)
   policy.learn(known(members, [0.5, 0.5, 0]))
   for (let i = 0; i < 20; i++) assert.equal(policy.pick(request()), members[2])

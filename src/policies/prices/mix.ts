@@ -47,7 +47,7 @@ const drawnBlindly = 8
  *
  * @see Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", IEEE TPDS 12(10), 2001.
  */
-export class Mix implements Policy {
+export class MixPolicy implements Policy {
   readonly name = "mix"
   readonly #rng: Rng
   readonly #drawn: Int32Array

@@ -1,7 +1,7 @@
 /** Policies that give every resource of every backend a price. */
 import { Auto, drawsFrom } from "./auto.ts"
 import { betaRate, betaSpace, ExponentialPrice } from "./exponential-price.ts"
-import { Mix, mixParameters } from "./mix.ts"
+import { MixPolicy, mixParameters } from "./mix.ts"
 import type { PolicyEntry } from "../policy.ts"
 import { Price } from "./price.ts"
 import { gamma, kappa, ShadowPrice, targetUtilization } from "./shadow-price.ts"
@@ -21,7 +21,7 @@ export const prices = {
   },
   mix: {
     summary: "The cheapest of a few drawn from the mix that is best for the request's route.",
-    make: (context) => new Mix(context),
+    make: (context) => new MixPolicy(context),
     parameters: mixParameters,
     seesDemand: true,
     readsMix: () => true,

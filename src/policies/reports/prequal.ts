@@ -35,12 +35,12 @@ const surplus = 1
 const removedPerPick = 1
 
 /** A question to one backend. Kept and asked again, so that asking makes no closure. */
-class Probe {
+class PendingProbe {
   backend: Backend | undefined
   sentAt: Millis = 0
   readonly answer: (inFlight: number, latencyMs: Millis, now: Millis) => void
 
-  constructor(onAnswer: (probe: Probe, inFlight: number, latencyMs: Millis, now: Millis) => void) {
+  constructor(onAnswer: (probe: PendingProbe, inFlight: number, latencyMs: Millis, now: Millis) => void) {
     this.answer = (inFlight, latencyMs, now) => onAnswer(this, inFlight, latencyMs, now)
   }
 }
@@ -77,12 +77,12 @@ export class Prequal implements Policy {
   readonly #pool: ProbePool
   /** An answer: in flight, latency, when. */
   readonly #answer = new Float64Array(3)
-  readonly #onAnswer = (probe: Probe, inFlight: number, latencyMs: Millis, now: Millis): void => {
+  readonly #onAnswer = (probe: PendingProbe, inFlight: number, latencyMs: Millis, now: Millis): void => {
     this.#take(probe, inFlight, latencyMs, now)
   }
   /** Questions that nobody has been asked, and those on their way. */
-  readonly #idle: Probe[] = []
-  readonly #sent: Probe[] = []
+  readonly #idle: PendingProbe[] = []
+  readonly #sent: PendingProbe[] = []
   /** Questions owed, a fraction. In an array, where a double is stored without an object around it. */
   readonly #owed = new Float64Array(1)
   #members: readonly Backend[] = []
@@ -97,7 +97,7 @@ export class Prequal implements Policy {
     this.#ageMs = parameters["ageMs"]!
     this.#probesPerPick = parameters["probesPerPick"]!
     this.#pool = new ProbePool(rng, parameters["hotQuantile"]!)
-    for (let i = 0; i < probesMax; i++) this.#idle.push(new Probe(this.#onAnswer))
+    for (let i = 0; i < probesMax; i++) this.#idle.push(new PendingProbe(this.#onAnswer))
   }
 
   rebuild(members: readonly Backend[]): void {
@@ -137,7 +137,7 @@ export class Prequal implements Policy {
       if (now - sent[i]!.sentAt <= this.#ageMs) continue
       sent[i] = sent.at(-1)!
       sent.pop()
-      this.#idle.push(new Probe(this.#onAnswer))
+      this.#idle.push(new PendingProbe(this.#onAnswer))
     }
   }
 
@@ -172,7 +172,7 @@ export class Prequal implements Policy {
     this.#prober.probe(backend, probe.answer)
   }
 
-  #take(probe: Probe, inFlight: number, latencyMs: Millis, now: Millis): void {
+  #take(probe: PendingProbe, inFlight: number, latencyMs: Millis, now: Millis): void {
     const sent = this.#sent
     const index = sent.indexOf(probe)
     // Too late, or a second answer.

@@ -81,14 +81,14 @@ export class ForwardingRules {
     const { name, forwarded, trustedProxies, via } = this.#options
     const address = peer === undefined ? "unknown" : plainIp(peer)
     const passed = via.toBackends ? `Via: 1.1 ${name}\r\n` : `CDN-Loop: ${name}\r\n`
-    const origin: Origin = { address, isTls, passed }
+    const origin: ForwardedOrigin = { address, isTls, passed }
     return trustedProxies.length > 0 && contains(this.#trusted, origin.address)
       ? new TrustedForwarding(origin, forwarded, this.#drops, this.#dropsNamedHost)
       : new PlainForwarding(origin, forwarded, this.#dropsOfStrangers)
   }
 }
 
-interface Origin {
+interface ForwardedOrigin {
   readonly address: string
   readonly isTls: boolean
   /** The field line that says that a request has come through here, of a client of HTTP/1.1. */
@@ -103,7 +103,7 @@ class PlainForwarding implements Forwarding {
   /** null: not made yet. */
   #clientBytes: Uint8Array | undefined | null = null
 
-  constructor(origin: Origin, forwarded: boolean, drops: DropTable) {
+  constructor(origin: ForwardedOrigin, forwarded: boolean, drops: DropTable) {
     const { address, isTls, passed } = origin
     this.drops = drops
     this.#isTls = isTls
@@ -134,12 +134,12 @@ class PlainForwarding implements Forwarding {
 /** Not the hot path: a proxy before us says something else with each request. */
 class TrustedForwarding implements Forwarding {
   drops: DropTable
-  readonly #origin: Origin
+  readonly #origin: ForwardedOrigin
   readonly #forwarded: boolean
   readonly #drops: DropTable
   readonly #dropsNamedHost: DropTable
 
-  constructor(origin: Origin, forwarded: boolean, drops: DropTable, dropsNamedHost: DropTable) {
+  constructor(origin: ForwardedOrigin, forwarded: boolean, drops: DropTable, dropsNamedHost: DropTable) {
     this.#origin = origin
     this.#forwarded = forwarded
     this.drops = drops
@@ -233,7 +233,7 @@ function protocol(isTls: boolean): string {
 }
 
 /** This hop's element of Forwarded. Host is not in it: the backend gets the client's own Host. */
-function element({ address, isTls }: Origin): string {
+function element({ address, isTls }: ForwardedOrigin): string {
   return `for=${address.includes(":") ? `"[${address}]"` : address};proto=${protocol(isTls)}`
 }
 

@@ -1,7 +1,7 @@
 import { createServer, type Server, type Socket } from "node:net"
 import type { Endpoint } from "../../core/endpoint.ts"
 import { keepAliveMs } from "../../net/keep-alive.ts"
-import { openAll, type Opened, type Place, portOf } from "../../net/listen-addresses.ts"
+import { openAll, type Opened, type ListenAddress, portOf } from "../../net/listen-addresses.ts"
 
 /**
  * From this many unwritten bytes on a client is behind, and its backend is held. More than one read of a backend with a
@@ -46,7 +46,7 @@ export class Listener {
     for (const server of this.#servers) server.close()
   }
 
-  #open({ host, port }: Place): Promise<Opened> {
+  #open({ host, port }: ListenAddress): Promise<Opened> {
     const server = createServer(
       {
         allowHalfOpen: true,

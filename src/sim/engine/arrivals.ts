@@ -11,7 +11,7 @@ interface Gaps {
 }
 
 /** The streams of chance of one run, each its own, so that no policy and no load changes what another stream says. */
-export type Stream =
+export type ChanceStream =
   | "gaps"
   | "phases"
   | "classes"
@@ -24,7 +24,7 @@ export type Stream =
   | "checks"
   | "policies"
 
-const streams: readonly Stream[] = [
+const streams: readonly ChanceStream[] = [
   "gaps",
   "phases",
   "classes",
@@ -39,7 +39,7 @@ const streams: readonly Stream[] = [
 ]
 
 /** The chance of one stream of a run; `part` tells several of one kind apart. */
-export function streamOf(seed: number, stream: Stream, part = 0): Rng {
+export function streamOf(seed: number, stream: ChanceStream, part = 0): Rng {
   return seeded(mix32(mix32(seed) ^ mix32(streams.indexOf(stream) + 1) ^ (part * 0x9e37)))
 }
 

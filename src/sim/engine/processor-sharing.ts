@@ -20,8 +20,8 @@ import type { Millis } from "../../core/clock.ts"
 export class ProcessorSharing<Job> {
   #capacity: number
   #laneMax: number
-  readonly #heap: Entry<Job>[] = []
-  readonly #entries = new Map<Job, Entry<Job>>()
+  readonly #heap: RunningJob<Job>[] = []
+  readonly #entries = new Map<Job, RunningJob<Job>>()
   /** Completed, not yet handed out by `advance`. */
   #completed: Job[] = []
   /** The time up to which all is accounted for. */
@@ -120,7 +120,7 @@ export class ProcessorSharing<Job> {
     return Math.min(this.#capacity / this.#heap.length, this.#laneMax)
   }
 
-  #dueAt(first: Entry<Job>): Millis {
+  #dueAt(first: RunningJob<Job>): Millis {
     const left = first.finish - this.#virtual
     return left > 0 ? this.#at + (left / this.#rate()) * 1_000 : this.#at
   }
@@ -153,7 +153,7 @@ export class ProcessorSharing<Job> {
     this.#at = to
   }
 
-  #take(entry: Entry<Job>): void {
+  #take(entry: RunningJob<Job>): void {
     this.#entries.delete(entry.job)
     const last = this.#heap.pop()!
     if (last !== entry) {
@@ -165,7 +165,7 @@ export class ProcessorSharing<Job> {
     if (this.#heap.length === 0) this.#virtual = 0
   }
 
-  #siftUp(entry: Entry<Job>): void {
+  #siftUp(entry: RunningJob<Job>): void {
     const heap = this.#heap
     while (entry.index > 0) {
       const parent = heap[(entry.index - 1) >> 1]!
@@ -174,7 +174,7 @@ export class ProcessorSharing<Job> {
     }
   }
 
-  #siftDown(entry: Entry<Job>): void {
+  #siftDown(entry: RunningJob<Job>): void {
     const heap = this.#heap
     for (;;) {
       const left = heap[2 * entry.index + 1]
@@ -187,7 +187,7 @@ export class ProcessorSharing<Job> {
   }
 }
 
-interface Entry<Job> {
+interface RunningJob<Job> {
   readonly job: Job
   /** The virtual time at which it completes. */
   readonly finish: number
@@ -198,11 +198,11 @@ interface Entry<Job> {
 
 const nobody: readonly never[] = []
 
-function before(a: Entry<unknown>, b: Entry<unknown>): boolean {
+function before(a: RunningJob<unknown>, b: RunningJob<unknown>): boolean {
   return a.finish < b.finish || (a.finish === b.finish && a.sequence < b.sequence)
 }
 
-function swap<Job>(heap: Entry<Job>[], a: Entry<Job>, b: Entry<Job>): void {
+function swap<Job>(heap: RunningJob<Job>[], a: RunningJob<Job>, b: RunningJob<Job>): void {
   const index = a.index
   a.index = b.index
   b.index = index

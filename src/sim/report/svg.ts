@@ -144,7 +144,7 @@ export function linePlot({ title, x, y, lines, marks }: LinePlot): string {
 }
 
 /** Outside of the axes a line is cut where it leaves them, and its points there are not drawn. */
-function drawnLine(line: Line, x: Axis, y: Axis, toX: Scaled, toY: Scaled): string {
+function drawnLine(line: Line, x: Axis, y: Axis, toX: Scale, toY: Scale): string {
   const { points, style, isStrong, draws = "both" } = line
   const isInside = (p: Point) => isWithin(x, p.x) && isWithin(y, p.y)
   const runs: Point[][] = []
@@ -177,7 +177,7 @@ function drawnLine(line: Line, x: Axis, y: Axis, toX: Scaled, toY: Scaled): stri
 }
 
 /** Where the way from a point inside to one outside leaves the plot, by whichever side; straight as it is drawn. */
-function border(inside: Point, outside: Point, x: Axis, y: Axis, toX: Scaled, toY: Scaled): Point {
+function border(inside: Point, outside: Point, x: Axis, y: Axis, toX: Scale, toY: Scale): Point {
   const far = outside.y === Infinity ? y.max * 1_000 : outside.y
   const partX = partWithin(x, inside.x, outside.x, toX)
   const partY = partWithin(y, inside.y, far, toY)
@@ -187,7 +187,7 @@ function border(inside: Point, outside: Point, x: Axis, y: Axis, toX: Scaled, to
 }
 
 /** Which part of the way from one value to the other is within the axis as it is drawn, 0 to 1. */
-function partWithin(axis: Axis, from: number, to: number, scaledTo: Scaled): number {
+function partWithin(axis: Axis, from: number, to: number, scaledTo: Scale): number {
   if (isWithin(axis, to)) return 1
   const whole = scaledTo(to) - scaledTo(from)
   const part = whole === 0 ? 0 : (scaledTo(edgeOf(axis, to)) - scaledTo(from)) / whole
@@ -306,16 +306,16 @@ export function escapeXml(text: string): string {
     .replaceAll("'", "&#39;")
 }
 
-type Scaled = (value: number) => number
+type Scale = (value: number) => number
 
-function scaled({ min, max, scale }: Axis, from: number, to: number): Scaled {
+function scaled({ min, max, scale }: Axis, from: number, to: number): Scale {
   const of = scale === "log" ? Math.log : (value: number) => value
   const span = of(max) - of(min) || 1
   return (value) => from + ((of(value) - of(min)) / span) * (to - from)
 }
 
 /** Names side by side at the top; where two come close, the next one a line higher. */
-function xMarks(marks: readonly Mark[], toX: Scaled, top: number, bottom: number, x: Axis): string[] {
+function xMarks(marks: readonly Mark[], toX: Scale, top: number, bottom: number, x: Axis): string[] {
   const shown = marks.filter(({ axis, at }) => axis === "x" && isWithin(x, at))
   let lastEnd = -Infinity
   let isRaised = false

@@ -15,6 +15,10 @@ export interface Import {
   readonly typeOnly: boolean
   /** `export … from`. */
   readonly again: boolean
+  /** `import("…")`: not before it is needed. */
+  readonly lazy: boolean
+  /** The names, as the file calls them that they come from; "*" is any of them. */
+  readonly names: readonly string[]
   readonly line: number
 }
 
@@ -99,17 +103,96 @@ export function importsOf(tokens: readonly Token[]): Import[] {
       const specifier = tokens[i + 2]
       // Neither template nor variable can be followed; both are refused, as "".
       const known = specifier?.kind === "string" ? specifier.text : ""
-      imports.push({ specifier: known, typeOnly: false, again, line })
+      imports.push({
+        specifier: known,
+        typeOnly: false,
+        again,
+        lazy: true,
+        names: lazyNames(tokens, i),
+        line,
+      })
     } else if (!again && next?.kind === "string") {
-      imports.push({ specifier: next.text, typeOnly: false, again, line })
+      imports.push({ specifier: next.text, typeOnly: false, again, lazy: false, names: [], line })
     } else if (next !== undefined && (!again || startsAgain(tokens, i + 1))) {
       const from = fromIndex(tokens, i + 1)
       if (from === undefined) continue
       const clause = tokens.slice(i + 1, from)
-      imports.push({ specifier: tokens[from + 1]!.text, typeOnly: isTypeOnly(clause), again, line })
+      const names = clauseNames(clause).map(([name]) => name)
+      const specifier = tokens[from + 1]!.text
+      imports.push({ specifier, typeOnly: isTypeOnly(clause), again, lazy: false, names, line })
     }
   }
   return imports
+}
+
+/** What `import("…")`, whose first token this is, is for: `(await import("…")).name`, `const { name } = await …`. */
+function lazyNames(tokens: readonly Token[], index: number): string[] {
+  let end = index + 4
+  if (isMark(tokens[end], ")")) end++
+  const member = tokens[end + 1]?.text
+  if (isMark(tokens[end], ".") && member !== undefined && member !== "then") return [member]
+  const pattern = tokens.slice(0, index).findLastIndex((token) => isMark(token, "{"))
+  const before = tokens.slice(pattern, index)
+  const isPattern = before
+    .map(({ text }) => text)
+    .join(" ")
+    .endsWith("} = await")
+  return isPattern ? clauseNames(before.slice(0, -2)).map(([name]) => name) : ["*"]
+}
+
+/** Of `{ a, type b as c }`: where each name comes from, and what it is called here. Of `* as a` and `a` any. */
+function clauseNames(clause: readonly Token[]): (readonly [string, string])[] {
+  const open = clause.findIndex((token) => isMark(token, "{"))
+  if (open === -1) return [["*", "*"]]
+  const names: (readonly [string, string])[] = []
+  for (let i = open + 1; i < clause.length && !isMark(clause[i], "}"); i++) {
+    if (
+      clause[i]!.text === "type" &&
+      /^(word|string)$/.test(clause[i + 1]!.kind) &&
+      clause[i + 1]!.text !== "as"
+    )
+      i++
+    const name = clause[i]!.text
+    // `as` renames an import or export, a colon a part of a pattern.
+    const isRenamed = clause[i + 1]?.text === "as" || isMark(clause[i + 1], ":")
+    names.push([name, isRenamed ? clause[i + 2]!.text : name])
+    i += isRenamed ? 3 : 1
+  }
+  return names
+}
+
+export interface Declaration {
+  readonly name: string
+  /** `interface`, `type`, `class`, `function`, `const` and the like; of `export { a }` it is `export`. */
+  readonly kind: string
+  readonly line: number
+}
+
+/** What a file exports by name. */
+export function exportsOf(tokens: readonly Token[]): Declaration[] {
+  return tokens.flatMap(({ kind, text, line }, index) => {
+    if (kind !== "word" || text !== "export" || isMark(tokens[index - 1], ".")) return []
+    if (startsAgain(tokens, index + 1)) {
+      const end = tokens.findIndex((token, at) => at > index && isMark(token, "}"))
+      return clauseNames(tokens.slice(index + 1, end + 1)).map(([, name]) => ({ name, kind: "export", line }))
+    }
+    let at = index + 1
+    while (/^(declare|abstract|async)$/.test(tokens[at]!.text)) at++
+    const declared = isMark(tokens[at + 1], "*") ? at + 2 : at + 1
+    return [{ name: tokens[declared]!.text, kind: tokens[at]!.text, line }]
+  })
+}
+
+/** The interfaces, classes and named types that a file declares, exported or not. */
+export function typesOf(tokens: readonly Token[]): Declaration[] {
+  return tokens.flatMap(({ kind, text, line }, index) => {
+    if (kind !== "word" || !/^(interface|class|type)$/.test(text) || isMark(tokens[index - 1], ".")) return []
+    const [name, next] = [tokens[index + 1], tokens[index + 2]]
+    const begins = text === "type" ? /^[=<]$/ : /^(\{|<|extends|implements)$/
+    return name?.kind === "word" && next !== undefined && begins.test(next.text)
+      ? [{ name: name.text, kind: text, line }]
+      : []
+  })
 }
 
 /** `export {`, `export *` or either after `type`. */
