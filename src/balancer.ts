@@ -342,13 +342,9 @@ class RunningBalancer implements Balancer {
     this.#registration = await opening("registration", registration.listen, undefined, () =>
       startRegistration({
         ...registration.listen,
+        ...registration,
         registry: this.#registry,
         clock: systemClock,
-        ...(registration.token === undefined ? {} : { token: registration.token }),
-        ...(registration.allow === undefined ? {} : { allow: registration.allow }),
-        hosts: registration.hosts,
-        allowForeignAddresses: registration.allowForeignAddresses,
-        unixFolders: registration.unixFolders,
         isOwnListener: (host, port) => this.#ownListeners.has(host, port),
         onChange: () => this.#publishing.ask(),
         onUtilization: (id, utilization) =>
@@ -362,14 +358,12 @@ class RunningBalancer implements Balancer {
     this.#admin = await opening("admin", admin.listen, undefined, () =>
       startAdmin({
         ...admin.listen,
+        ...admin,
         state: () => this.state(),
         policies: policyViews(this.#config.resources),
         changePolicy: (change) => this.changePolicy(change),
-        ...(admin.token === undefined ? {} : { token: admin.token }),
         unready: () => this.#unready(),
         timers: this.#timers,
-        allow: admin.allow,
-        hosts: admin.hosts,
         onBug: (error) => this.#bugs.report("the admin API", error),
         limits: { connectionsMax: atMost(adminLimitsDefault.connectionsMax, budget?.admin) },
       }),

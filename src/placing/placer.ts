@@ -22,6 +22,7 @@ import type { AttemptResult, Outcome } from "../policies/policy.ts"
 import type { Demand } from "./demand.ts"
 import { FairQueue, type Place } from "./fair-queue.ts"
 import { Group, type GroupParts } from "./group.ts"
+import type { PlacingLimits } from "./limits.ts"
 import type { LoadTable } from "./load-table.ts"
 import { couldHold, type PlacedBackend, type Site, type Sites } from "./placed-backend.ts"
 import type { GivenUp, Placement } from "./placement.ts"
@@ -67,12 +68,6 @@ export interface PlacerOptions<S extends Site> {
   readonly firstUntil: Millis
   /** An attempt has settled, so there may be room for requests that wait: `serve` is to be called. */
   readonly onSettled: () => void
-}
-
-export interface PlacingLimits {
-  readonly attemptsMax: number
-  /** Requests that wait, of one pool. */
-  readonly queueMax: number
 }
 
 /** How the attempt that has just settled went. One per placer: it is used up at once. */

@@ -65,7 +65,7 @@ const rooms: Readonly<Record<string, Room>> = {
     node: true,
   },
   config: {
-    imports: ["core", "text", "http1", "policies", "routing", "membership"],
+    imports: ["core", "text", "http1", "policies", "routing", "membership", "placing"],
     packages: ["zod", "yaml"],
     node: true,
   },

@@ -11,6 +11,7 @@ import type { PolicyChange } from "../../src/control/policy-view.ts"
 import type { BackendView, RouteView, StateView } from "../../src/control/state-view.ts"
 import { systemTimers } from "../../src/system.ts"
 import { backendView, stateView } from "../support/state-views.ts"
+import { defaults } from "../support/settings.ts"
 
 /** The page in a real browser, before states that a script gives. */
 
@@ -46,6 +47,7 @@ async function showing(
   const admin = await startAdmin({
     host: "127.0.0.1",
     port: 0,
+    allow: defaults.admin.allow,
     state,
     policies: [],
     changePolicy: () => fail({ path: "", message: "" }),

@@ -2,6 +2,8 @@
 
 import { bodyLimitsDefault } from "../../http1/body.ts"
 import { headLimitsDefault } from "../../http1/limits.ts"
+import { placingDefaults } from "../../placing/limits.ts"
+import { formatDuration } from "../../text/duration.ts"
 import { duration, integer, section } from "../../text/schema-words.ts"
 
 const week = 7 * 24 * 3_600_000
@@ -19,7 +21,9 @@ export const limits = section("The most of everything.", {
   fieldLineBytesMax: integer(64, 1_048_576, headLimitsDefault.fieldLineBytesMax).describe(
     "A header field line, bytes.",
   ),
-  attemptsMax: integer(1, 10, 3).describe("Attempts of one exchange, the first included."),
+  attemptsMax: integer(1, 10, placingDefaults.attemptsMax).describe(
+    "Attempts of one exchange, the first included.",
+  ),
   replayBytesMax: integer(0, 16_777_216, 65_536).describe("Body kept for another attempt, bytes."),
   collectedBytesMax: integer(0, 16_777_216, 1_048_576).describe(
     "A request's body that is read whole before a backend's connection is taken, bytes; 0 is none.",
@@ -52,7 +56,7 @@ export const limits = section("The most of everything.", {
   interimBytesPerSecondMax: integer(1_024, 1_073_741_824, 1_048_576).describe(
     "Interim responses (1xx) from one backend connection, bytes per second.",
   ),
-  queueMax: integer(0, 1_000_000, 1_024).describe("Requests that wait for room."),
+  queueMax: integer(0, 1_000_000, placingDefaults.queueMax).describe("Requests that wait for room."),
   bodyBytesMax: integer(0, Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER).describe(
     "A request's body, bytes; no limit by default.",
   ),
@@ -85,7 +89,7 @@ export const timeouts = section("The longest of everything.", {
   backendAge: duration("10m", 0).describe(
     "The age at which a backend connection ends, once it carries no request; up to a fifth earlier. 0s is no limit.",
   ),
-  queue: duration("5s").describe("Waiting for room."),
+  queue: duration(formatDuration(placingDefaults.queueMs)).describe("Waiting for room."),
   drain: duration("30s", 0).describe("Exchanges that still run when the balancer stops."),
   firstMember: duration("5s", 0).describe(
     "After the start: how long requests wait for a first backend, within timeouts.queue; then they get 503.",

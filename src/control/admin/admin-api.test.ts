@@ -9,6 +9,7 @@ import { backendView, stateView } from "../../../test/support/state-views.ts"
 import type { Timers } from "../../system.ts"
 import { type ApiErrorCode, apiErrors } from "../api/api-errors.ts"
 import type { ApiListener } from "../api/kernel.ts"
+import { defaults } from "../../../test/support/settings.ts"
 import { type AdminOptions, startAdmin } from "./admin-api.ts"
 import { loadPageAssets } from "./page-assets.ts"
 import { fileReply } from "./page-files.ts"
@@ -66,6 +67,7 @@ async function started(
   const admin = await startAdmin({
     host: "127.0.0.1",
     port: 0,
+    allow: defaults.admin.allow,
     state: () => stateOf([alpha]),
     policies: [price],
     changePolicy: refusing,

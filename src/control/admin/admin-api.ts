@@ -28,15 +28,14 @@ export const adminLimitsDefault: AdminLimits = {
   statesMissedMax: 20,
 }
 
-/** A port of 0 takes a free one; without `allow` loopback only. */
+/** A port of 0 takes a free one. */
 export interface AdminOptions extends Endpoint, DoorSettings, Omit<AdminServices, "stream" | "asset"> {
+  readonly allow: readonly string[]
   readonly timers: Timers
   readonly limits?: Partial<AdminLimits>
   /** Told of failures that are bugs, which the caller sees as `internal_error`. */
   readonly onBug?: (error: unknown) => void
 }
-
-const allowDefault: readonly string[] = ["127.0.0.0/8", "::1/128"]
 
 /** How long after `close` a request that is still being served is cut off. */
 const closeMsMax = 500
@@ -59,7 +58,6 @@ export async function startAdmin(options: AdminOptions): Promise<ApiListener> {
   }
   const listener = await serveApi(adminApi, services, {
     ...options,
-    allow: options.allow ?? allowDefault,
     limits,
     closing: { timers, ms: closeMsMax },
   })

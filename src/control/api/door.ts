@@ -15,11 +15,11 @@ import { hostsOf, namesHost, namesNeighbour } from "./web-pages.ts"
 /** What the configuration says of who may call. */
 export interface DoorSettings {
   /** Addresses and CIDR ranges of the peers that may call; without it any that can connect. */
-  readonly allow?: readonly string[]
+  readonly allow?: readonly string[] | undefined
   /** Names under which this may be called, besides addresses and localhost. */
-  readonly hosts?: readonly string[]
+  readonly hosts?: readonly string[] | undefined
   /** What guarded calls must present as a Bearer token. */
-  readonly token?: string
+  readonly token?: string | undefined
 }
 
 /** What a door refuses with. */

@@ -11,7 +11,8 @@ import { believedDemand, type Demand } from "../../placing/demand.ts"
 import type { Group } from "../../placing/group.ts"
 import { LoadTable } from "../../placing/load-table.ts"
 import type { Placed, Site, Sites } from "../../placing/placed-backend.ts"
-import { type AttemptObserver, Placer, type PlacingLimits } from "../../placing/placer.ts"
+import type { PlacingLimits } from "../../placing/limits.ts"
+import { type AttemptObserver, Placer } from "../../placing/placer.ts"
 import type { Policy } from "../../policies/policy.ts"
 
 /**

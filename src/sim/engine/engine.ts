@@ -11,6 +11,7 @@
  * completions come first, then the others, then arrivals. A request is a number and costs no allocation but the
  * attempt of production. Everything that is drawn has a stream of its own. Benchmark: bench/sim.ts.
  */
+import { placingDefaults, type PlacingLimits } from "../../placing/limits.ts"
 import type { Demand } from "../../placing/demand.ts"
 import type { PlacedBackend } from "../../placing/placed-backend.ts"
 import { type GivenUp, type Owner, Placement } from "../../placing/placement.ts"
@@ -34,10 +35,8 @@ import { Rooms } from "./rooms.ts"
 import type { Fault, RequestClass, Scenario } from "../scenario/scenario.ts"
 import { Stations } from "./stations.ts"
 
-export interface EngineLimits {
-  readonly attemptsMax: number
-  /** Requests that wait for room, of one balancer, and how long they do. */
-  readonly queueMax: number
+export interface EngineLimits extends PlacingLimits {
+  /** How long a request waits for room. */
   readonly queueMs: Millis
   /** How long it takes to ask a backend how it is. */
   readonly probeMs: Millis
@@ -49,9 +48,7 @@ export interface EngineLimits {
 
 /** As in production, unless a test says otherwise. */
 export const engineDefaults: EngineLimits = {
-  attemptsMax: 3,
-  queueMax: 1_024,
-  queueMs: 5_000,
+  ...placingDefaults,
   probeMs: 1,
   tickMs: 250,
   learnMs: 1_000,
