@@ -6,7 +6,7 @@ import { formatEndpoint, isIpv6, isLoopback, type Endpoint } from "../core/endpo
 import { normalHost } from "../core/host.ts"
 import { vectorOf, type NamedAmounts, type ResourceTable } from "../core/resources.ts"
 import { didYouMean, suggest } from "../text/suggest.ts"
-import { fields } from "../http1/field-names.ts"
+import { fields } from "../core/http/fields.ts"
 import { policySpec, type PolicySpec } from "../policies/index.ts"
 import { shown, valueAt, type ConfigIssue, type ConfigPath } from "../text/issue.ts"
 import type { ConfigDraft } from "./config-schema.ts"

@@ -6,7 +6,7 @@ import type { Millis } from "../core/clock.ts"
 import { defaultPorts, normalHost } from "../core/host.ts"
 import { fail, ok, type Result } from "../core/result.ts"
 import { type Destination, type Dialer } from "../proxy/backends/dial.ts"
-import { isLocalShortage, ownListenerCode } from "../proxy/backends/dial-errors.ts"
+import { isLocalShortage, ownListenerCode } from "../net/dialling.ts"
 
 export interface Question {
   readonly path: string

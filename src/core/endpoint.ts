@@ -9,6 +9,15 @@ export interface Endpoint {
   readonly port: number
 }
 
+/** One end of a connection: an IP address, or the path of a Unix socket (latin1: one char per byte). */
+export type EndAddress = Endpoint | { readonly path: string }
+
+/** Both ends of a client's connection: where it comes from, and what it has reached. */
+export interface ConnectionEnds {
+  readonly source: EndAddress
+  readonly destination: EndAddress
+}
+
 /** What is allowed, as the end of the sentence "expected …". */
 export const endpointExpected = "host:port or :port, IPv6 in brackets, with a port from 0 to 65535"
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import fc from "fast-check"
-import { bodyLimitsDefault, BodyReader, type BodyState, type Framing } from "./body.ts"
+import type { Framing } from "../core/http/streams.ts"
+import { bodyLimitsDefault, BodyReader, type BodyState } from "./body.ts"
 
 interface Outcome {
   readonly passed: string

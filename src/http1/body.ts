@@ -9,11 +9,9 @@
  *       └───(bytes against the grammar)──▶ invalid
  */
 import type { ErrorCode } from "../core/errors.ts"
+import type { BodyPieces, Framing } from "../core/http/streams.ts"
 import { classes, COLON, CR, hexValue, HTAB, isFieldValue, isHex, isToken, LF, SP } from "./characters.ts"
-import { isFraming, passableTrailers } from "./trailers.ts"
-
-/** How a body's length is known (RFC 9112 6.3). `close`: by the end of the connection, responses only. */
-export type Framing = "none" | "length" | "chunked" | "close"
+import { isFraming, lastChunk } from "./trailers.ts"
 
 export type BodyState = "open" | "complete" | "cut" | "reset" | "invalid"
 
@@ -26,7 +24,6 @@ export interface BodyLimits {
 
 export const bodyLimitsDefault: BodyLimits = { chunkExtensionBytesMax: 4096, trailerBytesMax: 8192 }
 
-const lastChunk = Buffer.from("0\r\n\r\n")
 const sizeDigitsMax = 16
 
 /** Larger chunks go on as several: a reader that counts in 32 bits, signed or not, reads the same as we. */
@@ -74,7 +71,7 @@ const LOWER_A = 0x61
  * goes on as it is, with the data around it in one slice. Extensions are checked and left out (RFC 9112 7.1.1), and so
  * are trailers but for those that the caller wants and that may go on (7.1.2). With `decode` only the data goes on.
  */
-export class BodyReader {
+export class BodyReader implements BodyPieces {
   state: BodyState = "complete"
   framing: Framing = "none"
   /** What the last `read` passed on: `outputCount` slices. Reused by the next `read`. */
@@ -372,8 +369,7 @@ export class BodyReader {
 
   /** The last chunk with what goes on of the trailer section. */
   #lastChunk(): Buffer {
-    if (this.#nominated === undefined || this.#trailers === "") return lastChunk
-    return Buffer.from(`0\r\n${passableTrailers(this.#trailers, this.#nominated)}\r\n`, "latin1")
+    return this.#nominated === undefined ? lastChunk("", []) : lastChunk(this.#trailers, this.#nominated)
   }
 
   #blame(error: ErrorCode): -1 {

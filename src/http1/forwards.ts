@@ -3,7 +3,7 @@
  * (RFC 8586) where backends are not to see Via.
  */
 import { type Head } from "./head.ts"
-import { fields } from "./field-names.ts"
+import { fields } from "../core/http/fields.ts"
 import { allowedMethods } from "./serialize.ts"
 
 /** A request that has been here this often goes round in circles. Several balancers in a row may share a name. */

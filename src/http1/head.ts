@@ -1,8 +1,7 @@
-/**
- * Hot path: one message head as offsets into the bytes it came in. Nothing is copied, no object is made per
- * field; a connection keeps one `Head` and fills it again for every message. Benchmark: bench/head.ts.
- */
+/** Hot path: the field section of a head (RFC 9112 5), read into offsets. Benchmark: bench/head.ts. */
 import type { ErrorCode } from "../core/errors.ts"
+import { fields } from "../core/http/fields.ts"
+import { MessageHead } from "../core/http/message-head.ts"
 import {
   classes,
   COLON,
@@ -18,7 +17,7 @@ import {
 } from "./characters.ts"
 import { areConnectionCredentials, challengesConnection } from "./connection-authentication.ts"
 import { FieldMemo } from "./field-memo.ts"
-import { equals, type FieldNames, fields, isOurs, lookAlike, rollHash } from "./field-names.ts"
+import { equals, type FieldNames, isOurs, lookAlike, rollHash } from "./field-names.ts"
 import type { HeadLimits } from "./limits.ts"
 
 /** What a parser says: where the head ended (> 0), or one of these two. */
@@ -31,115 +30,27 @@ const EQUALS = 0x3d
 const DEL = 0x7f
 const timeoutPrefixLength = "timeout=".length
 
-export class Head {
-  /** The bytes that all offsets point into. */
-  bytes: Buffer = Buffer.alloc(0)
-  /** First byte of the start line. */
-  start = 0
-  /** First byte of the first field line. */
-  fieldsStart = 0
-  /** The byte after the empty line. */
-  end = 0
-
-  /** Number of field lines. */
-  count = 0
-  /** Four offsets a field: name start, name end, value start, value end (white space trimmed). */
-  readonly offsets: Int32Array
-  /** The id of each field's name (http1/field-names.ts). */
-  readonly ids: Uint8Array
-  /** 1 for each field that ends at this hop (RFC 9110 7.6.1). */
-  readonly hopByHop: Uint8Array
-
-  /** 0 or 1 of HTTP/1.x; a higher minor counts as 1 (RFC 9110 2.5). */
-  minor: 0 | 1 = 1
-  /** From Content-Length; -1 when there is none. */
-  contentLength = -1
-  /** Transfer-Encoding ends in `chunked`; in a request it says nothing else. */
-  chunked = false
+/** A head of HTTP/1, and what its parser and its connection go by beside the message itself. */
+export class Head extends MessageHead {
   /** Connection: close. */
   closes = false
   /** Connection: keep-alive, which matters for HTTP/1.0 only. */
   keepsAlive = false
-  /** Expect: 100-continue. */
-  expectsContinue = false
-  /** It asks for another protocol, or grants one: Upgrade, and Connection says so, in HTTP/1.1 (RFC 9110 7.8). */
-  upgrade = false
-  /** TE lists `trailers`: the sender takes a trailer section (RFC 9110 10.1.4). */
-  teTrailers = false
-  /** It has credentials, or challenges for some, that count for the whole connection (RFC 4559 6). */
-  bindsConnection = false
   /** Responses only: `timeout=` of Keep-Alive in seconds, -1 when there is none (RFC 2068 19.7.1.1). */
   keepAliveSeconds = -1
-  /** Index of the first such field, or -1. */
-  hostField = -1
-  dateField = -1
-  upgradeField = -1
   /** Via or CDN-Loop. */
   viaField = -1
   maxForwardsField = -1
-  /** Responses only: the Transfer-Encoding field if it names codings that are to reach the client, or -1. */
-  codingField = -1
-  /** The first field with a load report, in text or binary, or -1. */
-  reportField = -1
 
   /** The field section is one that was read and found right before. */
   isKnown = false
-
-  /** Requests only. */
-  method = ""
-  targetStart = 0
-  targetEnd = 0
-  /** The authority of a target in absolute form; empty in every other form. */
-  authorityStart = 0
-  authorityEnd = 0
-  /** The path and query to send on; equal to the target unless that was in absolute form. */
-  pathStart = 0
-  pathEnd = 0
-
-  /** Responses only; 0 in a request. */
-  status = 0
-  reasonStart = 0
-  reasonEnd = 0
-
   /** What was read into this head before. */
   readonly memo = new FieldMemo()
-
   /** Why the last parse returned `invalid`. */
   error: ErrorCode = "malformed_field"
 
-  constructor(limits: HeadLimits) {
-    this.offsets = new Int32Array(limits.fieldsMax * 4)
-    this.ids = new Uint8Array(limits.fieldsMax)
-    this.hopByHop = new Uint8Array(limits.fieldsMax)
-  }
-
-  /** The value of a field as text (latin1: one char a byte). Cold. */
-  value(field: number): string {
-    return this.bytes.toString("latin1", this.offsets[field * 4 + 2], this.offsets[field * 4 + 3])
-  }
-
-  /** Requests only: the authority that it is for, the target's before that of Host (RFC 9112 3.3). Cold. */
-  authority(): string | undefined {
-    if (this.authorityEnd > this.authorityStart)
-      return this.bytes.toString("latin1", this.authorityStart, this.authorityEnd)
-    return this.hostField === -1 ? undefined : this.value(this.hostField)
-  }
-
-  /** The first field with this name id, or -1. */
-  find(id: number): number {
-    for (let i = 0; i < this.count; i++) if (this.ids[i] === id) return i
-    return -1
-  }
-
-  /** The values of this field and of those behind it with the same name, as one list (RFC 9110 5.3). Cold. */
-  list(field: number): string {
-    let list = this.value(field)
-    for (let i = field + 1; i < this.count; i++) {
-      if (this.ids[i] !== this.ids[field]) continue
-      const value = this.value(i)
-      list = list === "" || value === "" ? list + value : `${list}, ${value}`
-    }
-    return list
+  constructor({ fieldsMax }: HeadLimits) {
+    super(fieldsMax)
   }
 
   /** What Connection nominates, in lower case, its options included. Cold. */
@@ -152,32 +63,13 @@ export class Head {
     return nominated
   }
 
-  /** Forgets the message before: to be called by the parsers only. */
-  reset(bytes: Buffer, start: number): void {
-    this.bytes = bytes
-    this.start = start
-    this.count = 0
-    this.minor = 1
-    this.method = ""
-    this.status = 0
-    this.contentLength = -1
-    this.chunked = false
+  override reset(bytes: Buffer, start: number): void {
+    super.reset(bytes, start)
     this.closes = false
     this.keepsAlive = false
-    this.expectsContinue = false
-    this.upgrade = false
-    this.teTrailers = false
-    this.bindsConnection = false
     this.keepAliveSeconds = -1
-    this.hostField = -1
-    this.dateField = -1
-    this.upgradeField = -1
     this.viaField = -1
     this.maxForwardsField = -1
-    this.codingField = -1
-    this.reportField = -1
-    this.authorityStart = 0
-    this.authorityEnd = 0
   }
 }
 

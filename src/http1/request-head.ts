@@ -190,22 +190,3 @@ function isValidHost(bytes: Buffer, start: number, end: number): boolean {
 function isLiteral(text: string): boolean {
   return isIpv6(text) || /^v[0-9a-f]+\.[\w.~!$&'()*+,;=:-]+$/i.test(text)
 }
-
-/** Whether a method changes nothing on the server (RFC 9110 9.2.1). */
-export function isSafe(method: string): boolean {
-  return method === "GET" || method === "HEAD" || method === "OPTIONS"
-}
-
-/** Whether a method may be sent again when its fate is unknown (RFC 9110 9.2.2). */
-export function isIdempotent(method: string): boolean {
-  switch (method) {
-    case "GET":
-    case "HEAD":
-    case "OPTIONS":
-    case "PUT":
-    case "DELETE":
-      return true
-    default:
-      return false
-  }
-}

@@ -1,5 +1,5 @@
 /** Hot path: the head of a response (RFC 9112 4). Benchmark: bench/head.ts. */
-import type { Framing } from "./body.ts"
+import type { Framing } from "../core/http/streams.ts"
 import { classes, CR, isFieldValue, LF, SP } from "./characters.ts"
 import type { FieldNames } from "./field-names.ts"
 import { type Head, incomplete, parseFields, refuse } from "./head.ts"

@@ -5,8 +5,8 @@
  */
 import { type ErrorCode, errors } from "../core/errors.ts"
 import { CR, LF, SP } from "./characters.ts"
-import { fields, firstExtraField } from "./field-names.ts"
-import type { Head } from "./head.ts"
+import { fields, firstExtraField } from "../core/http/fields.ts"
+import type { MessageHead } from "../core/http/message-head.ts"
 
 /**
  * Which fields are left out of a head besides the hop-by-hop ones, by name id: 0 goes on, `dropped` is left out.
@@ -54,7 +54,7 @@ export interface LineWriter {
  * @param hostDefault the Host of an HTTP/1.0 request that named none
  */
 export function requestHeadBytes(
-  head: Head,
+  head: MessageHead,
   drop: DropTable,
   constant: string,
   added: string,
@@ -133,7 +133,7 @@ const minorAt = 8
  *   to be called when they have not.
  */
 export function responseHeadBytes(
-  head: Head,
+  head: MessageHead,
   drop: DropTable,
   chunked: boolean,
   close: boolean,
@@ -212,7 +212,6 @@ export function chunkSizeLine(length: number): Buffer {
 }
 
 export const chunkEnd: Buffer = lineEnd
-export const lastChunk: Buffer = latin1("0\r\n\r\n")
 
 const reasons: Readonly<Record<number, string>> = {
   400: "Bad Request",
@@ -231,7 +230,7 @@ const reasons: Readonly<Record<number, string>> = {
 }
 
 /** One Transfer-Encoding line whose last coding is chunked (RFC 9112 6.1). */
-function putCodings(head: Head, out: Buffer, position: number): number {
+function putCodings(head: MessageHead, out: Buffer, position: number): number {
   if (head.codingField === -1) return put(out, position, chunkedLine)
   const field = head.codingField * 4
   let at = put(out, position, codingName)
@@ -240,7 +239,7 @@ function putCodings(head: Head, out: Buffer, position: number): number {
 }
 
 /** What asks for another protocol, and what grants it: every Upgrade field as it is (RFC 9110 7.8). */
-function putUpgrade(head: Head, out: Buffer, position: number): number {
+function putUpgrade(head: MessageHead, out: Buffer, position: number): number {
   let at = put(out, position, upgradeLine)
   for (let field = head.upgradeField; field < head.count; field++) {
     if (head.ids[field] !== fields.upgrade) continue
@@ -251,7 +250,7 @@ function putUpgrade(head: Head, out: Buffer, position: number): number {
 }
 
 /** Copies all from `from`, in the start line or where the fields begin, but for the field lines that end here. */
-function copyLines(head: Head, drop: DropTable, out: Buffer, from: number, position = 0): number {
+function copyLines(head: MessageHead, drop: DropTable, out: Buffer, from: number, position = 0): number {
   const { bytes, offsets, ids, hopByHop, count } = head
   let at = position
   let run = from

@@ -4,7 +4,8 @@
  * A receiver may merge a trailer into the head that it has long acted upon. So nothing passes that could change what
  * the message is, where it goes or who sent it. That a field is unknown is no reason to stop it.
  */
-import { fields, plainName } from "./field-names.ts"
+import { fields } from "../core/http/fields.ts"
+import { plainName } from "./field-names.ts"
 import type { Head } from "./head.ts"
 
 const denied: ReadonlySet<string> = new Set([
@@ -86,20 +87,12 @@ export function passableTrailers(section: string, nominated: readonly string[]):
   return passed
 }
 
-/** The value of the first field with this name, given in lower case, in a trailer section; undefined when there is none. */
-export function trailerValue(section: string, name: string): string | undefined {
-  for (let start = 0; start < section.length;) {
-    const end = section.indexOf("\r\n", start)
-    const colon = section.indexOf(":", start)
-    if (section.slice(start, colon).toLowerCase() === name) {
-      return section
-        .slice(colon + 1, end)
-        .replace(/^[ \t]+/, "")
-        .trimEnd()
-    }
-    start = end + 2
-  }
-  return undefined
+const plainLastChunk = Buffer.from("0\r\n\r\n")
+
+/** The last chunk of a body (RFC 9112 7.1), with what may go on of its trailer section: see `passableTrailers`. */
+export function lastChunk(section: string, nominated: readonly string[]): Buffer {
+  if (section === "") return plainLastChunk
+  return Buffer.from(`0\r\n${passableTrailers(section, nominated)}\r\n`, "latin1")
 }
 
 /**

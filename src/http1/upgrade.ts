@@ -1,5 +1,5 @@
-import { fields } from "./field-names.ts"
-import type { Head } from "./head.ts"
+import { fields } from "../core/http/fields.ts"
+import type { MessageHead } from "../core/http/message-head.ts"
 
 /**
  * Whether what Upgrade names may be tunnelled: any protocol but those that would carry requests past us. Behind
@@ -8,7 +8,7 @@ import type { Head } from "./head.ts"
  *
  * @see RFC 9110 7.8; RFC 9113 3.1, which took h2c away.
  */
-export function isTunnelProtocol(head: Head): boolean {
+export function isTunnelProtocol(head: MessageHead): boolean {
   for (let field = 0; field < head.count; field++) {
     if (head.ids[field] !== fields.upgrade) continue
     for (const protocol of head.value(field).toLowerCase().split(",")) {

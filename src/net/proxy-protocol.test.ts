@@ -2,7 +2,8 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import * as fc from "fast-check"
 import { crc32c } from "../core/crc32c.ts"
-import { type ProxyAddress, type ProxyHeader, readProxyHeader, writeProxyHeader } from "./proxy-protocol.ts"
+import type { EndAddress } from "../core/endpoint.ts"
+import { type ProxyHeader, readProxyHeader, writeProxyHeader } from "./proxy-protocol.ts"
 
 const proxyBinaryBytesMax = 4_096
 
@@ -162,7 +163,7 @@ const ipv4End = fc.record({ host: fc.ipV4(), port })
 const ipv6End = fc.record({ host: fc.ipV6(), port })
 const unixEnd = fc
   .string({ unit: fc.constantFrom("/", "a", ".", "\xff"), minLength: 1, maxLength: 108 })
-  .map((path): ProxyAddress => ({ path }))
+  .map((path): EndAddress => ({ path }))
 const ends = fc.oneof(
   fc.tuple(ipv4End, ipv4End),
   fc.tuple(ipv6End, ipv6End),

@@ -6,7 +6,7 @@
  * @see https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt
  */
 import { crc32c } from "../core/crc32c.ts"
-import { type Endpoint, isIpv4, isIpv6, plainIp } from "../core/endpoint.ts"
+import { type ConnectionEnds, type EndAddress, isIpv4, isIpv6, plainIp } from "../core/endpoint.ts"
 import { ipBytes, ipText } from "../core/ip-bytes.ts"
 
 /** The longest line of version 1, CR LF included (2.1). */
@@ -14,20 +14,12 @@ const proxyLineBytesMax = 107
 /** The longest header of version 2 that is taken; the protocol itself would allow 65,551 bytes. */
 const proxyBinaryBytesMax = 4_096
 
-/** One end of the connection that is proxied: an IP address, or the path of a Unix socket (latin1: one char a byte). */
-export type ProxyAddress = Endpoint | { readonly path: string }
-
-export interface ProxyEnds {
-  readonly source: ProxyAddress
-  readonly destination: ProxyAddress
-}
-
 export interface ProxyHeader {
   readonly kind: "header"
   /** Bytes of the header; the connection's own begin behind them. */
   readonly length: number
   /** Undefined for LOCAL, UNKNOWN and UNSPEC: the connection's real ends are the ones to go by. */
-  readonly ends: ProxyEnds | undefined
+  readonly ends: ConnectionEnds | undefined
 }
 
 export type ProxyHeaderResult = ProxyHeader | { readonly kind: "incomplete" } | { readonly kind: "invalid" }
@@ -173,8 +165,8 @@ function checksumOf(header: Buffer, checksumAt: number): number {
  */
 export function writeProxyHeader(
   version: 1 | 2,
-  source: ProxyAddress | undefined,
-  destination: ProxyAddress | undefined,
+  source: EndAddress | undefined,
+  destination: EndAddress | undefined,
 ): Buffer {
   const block = source === undefined || destination === undefined ? undefined : blockOf(source, destination)
   return version === 1 ? lineOf(block) : binaryOf(block)
@@ -188,7 +180,7 @@ interface Block {
   readonly ports: readonly [number, number]
 }
 
-function blockOf(source: ProxyAddress, destination: ProxyAddress): Block | undefined {
+function blockOf(source: EndAddress, destination: EndAddress): Block | undefined {
   if ("path" in source || "path" in destination) {
     if (!("path" in source && "path" in destination)) return undefined
     const [from, to] = [pathBytes(source.path), pathBytes(destination.path)]

@@ -8,8 +8,9 @@
 import { createHmac } from "node:crypto"
 import type { BackendId } from "../core/backend.ts"
 import { xxhash32 } from "../core/hash.ts"
-import { equals, fields } from "../http1/field-names.ts"
-import type { Head } from "../http1/head.ts"
+import { fields } from "../core/http/fields.ts"
+import type { MessageHead } from "../core/http/message-head.ts"
+import { equals } from "../http1/field-names.ts"
 import type { AffinityOptions, CookieOptions } from "../config/config.ts"
 
 const tokenLength = 22
@@ -36,7 +37,7 @@ export class Bindings {
    * The backend that a cookie of this name names. A client may send several (RFC 6265 5.4: of other paths and domains,
    * or left from an earlier key): the first that names a backend counts. Undefined when none does.
    */
-  boundBy(head: Head, name: string): BackendId | undefined {
+  boundBy(head: MessageHead, name: string): BackendId | undefined {
     for (let field = 0; field < head.count; field++) {
       if (head.ids[field] !== fields.cookie) continue
       const id = valueIn(head.value(field), name, ";", (token) => this.#ids.get(token))
@@ -89,7 +90,7 @@ function attributesOf(
 /** The hash (uint32) of what `kind` says of the request; undefined where it says nothing. */
 export function affinityHashOf(
   { kind, name }: AffinityOptions,
-  head: Head,
+  head: MessageHead,
   client: string | undefined,
 ): number | undefined {
   const key = keyOf(kind, name, head, client)
@@ -99,7 +100,7 @@ export function affinityHashOf(
 function keyOf(
   kind: AffinityOptions["kind"],
   name: string,
-  head: Head,
+  head: MessageHead,
   client: string | undefined,
 ): string | undefined {
   switch (kind) {
@@ -121,7 +122,7 @@ function keyOf(
 }
 
 /** The value of the first field with this name, given in lower case. */
-function namedField(head: Head, name: string): string | undefined {
+function namedField(head: MessageHead, name: string): string | undefined {
   const { bytes, offsets } = head
   for (let field = 0; field < head.count; field++) {
     const start = offsets[field * 4]!

@@ -14,21 +14,23 @@ import type { Clock } from "../core/clock.ts"
 import { type Endpoint, plainIp } from "../core/endpoint.ts"
 import type { ErrorCode } from "../core/errors.ts"
 import type { Knowledge } from "../core/knowledge.ts"
+import type { ClientStream } from "../core/http/streams.ts"
 import { amountsOf, demandHeader } from "../core/resources.ts"
 import type { Rng } from "../core/rng.ts"
 import { FieldNames } from "../http1/field-names.ts"
 import { Head } from "../http1/head.ts"
+import { ClientConnection, type ClientContext } from "../http1/streams/client-connection.ts"
 import type { Counters } from "../metrics/counters.ts"
 import { Bindings } from "./affinity.ts"
 import { Budget } from "./budget.ts"
-import { ClientConnection, type ClientOwner } from "./client-connection.ts"
 import { DemandTrust } from "./demand-trust.ts"
 import { Descriptors } from "./threads/descriptors.ts"
 import { Dialer } from "./backends/dial.ts"
 import { Deadlines, sweepMs } from "../net/deadlines.ts"
 import { type Arrival, Entrance, type EntranceOwner } from "./entrance/entrance.ts"
-import { SettledAttempt } from "./exchange.ts"
-import { type Contender, shareConnections } from "./fair-share.ts"
+import { Exchange, type ExchangeContext } from "./exchange.ts"
+import { Exit, type OnRequestEnd } from "./exit.ts"
+import { shareConnections } from "./fair-share.ts"
 import { Fleet, Placement } from "./fleet.ts"
 import { ForwardingRules } from "./entrance/forwarding.ts"
 import { contains, rangesOf } from "../net/ip-ranges.ts"
@@ -40,6 +42,8 @@ import type { DataPlaneOptions, RoutingOptions, TlsMaterial } from "./options.ts
 import { OwnListeners } from "./backends/own-listeners.ts"
 import { RequestIds } from "./entrance/request-ids.ts"
 import { RouteTable } from "./route-table.ts"
+import { SettledAttempt } from "./settled-attempt.ts"
+import { Weigher } from "./weigher.ts"
 import { TlsTermination } from "./entrance/tls-termination.ts"
 
 /** How long a listener that is to close goes on while clients come without a pause. */
@@ -59,6 +63,8 @@ export interface DataPlaneParts {
   readonly onConnectFailed: (id: BackendId) => void
   /** Told of every sweep over the time limits, several times per second. */
   readonly onSweep?: () => void
+  /** Told of every request that has ended. */
+  readonly onRequestEnd?: OnRequestEnd
   readonly timers: Timers
   /** Resolves the DNS names of backends, instead of /etc/hosts and the name servers. */
   readonly resolve?: Resolve
@@ -73,7 +79,7 @@ export interface Observed {
 export class DataPlane {
   readonly #parts: DataPlaneParts
   readonly #ownListeners: OwnListeners = new OwnListeners()
-  readonly #owner: ClientOwner & { isStopping: boolean }
+  readonly #owner: ExchangeContext & ClientContext & { isStopping: boolean }
   readonly #fleet: Fleet
   readonly #routes: RouteTable
   readonly #finder: RouteFinder
@@ -81,6 +87,7 @@ export class DataPlane {
   readonly #bindings: Bindings
   readonly #deadlines: Deadlines
   readonly #clients = new Set<ClientConnection>()
+  readonly #exchanges = new Set<Exchange>()
   readonly #entrances = new Set<Entrance>()
   readonly #entranceOwner: EntranceOwner
   readonly #forwarding: ForwardingRules
@@ -109,7 +116,6 @@ export class DataPlane {
       worker: options.worker,
       clock,
       counters,
-      table,
       descriptors: parts.descriptors ?? Descriptors.create(1),
       deadlines: new Deadlines(clock.now()),
       dialer: new Dialer(options.backends, clock, { ...parts, ownListeners: this.#ownListeners }),
@@ -140,15 +146,21 @@ export class DataPlane {
     this.#owner = {
       ...context,
       fleet: this.#fleet,
-      simulated: simulates ? new SimulatedDemand(options.resources, options.seed) : undefined,
       routes: this.#routes,
       observer: this.#observer,
+      weigher: new Weigher({
+        resources: options.resources,
+        fleet: this.#fleet,
+        table,
+        demandTrust: new DemandTrust(options.demand.trusted),
+        simulated: simulates ? new SimulatedDemand(options.resources, options.seed) : undefined,
+        demandLines: resourceFields.map((name) => `${name}: `),
+      }),
       outcome: new SettledAttempt(),
-      demandTrust: new DemandTrust(options.demand.trusted),
+      exit: new Exit(counters, options.worker, parts.onRequestEnd),
       bindings: this.#bindings,
       budget: new Budget(options.limits.collectedBytesTotalMax),
       askLine: askLoadReports === "none" ? "" : `endpoint-load-metrics-format: ${askLoadReports}\r\n`,
-      demandLines: resourceFields.map((name) => `${name}: `),
       hostDefault,
       requestIds: new RequestIds(prefix),
       viaLines: options.via.toClients
@@ -156,6 +168,8 @@ export class DataPlane {
         : ["", ""],
       placement: new Placement(options.resources, this.#routes.at(0).demand),
       isStopping: false,
+      relay: (stream) => this.#relay(stream),
+      onExchangeGone: (exchange) => this.#exchanges.delete(exchange),
       onClientClosed: (client) => this.#onClientClosed(client),
     }
     const dropsReportFormat = askLoadReports !== "none" || options.response.loadReports === "strip"
@@ -186,7 +200,7 @@ export class DataPlane {
       this.#deadlines.sweep(now)
       this.#fleet.tick(now)
       parts.onSweep?.()
-      shareConnections(this.#fleet, () => this.#contenders())
+      shareConnections(this.#fleet, () => this.#exchanges)
       for (const queue of this.#fleet.queues) if (queue.length > 0) queue.serve(now)
     }, sweepMs)
     this.#sweep.unref()
@@ -273,8 +287,10 @@ export class DataPlane {
     this.#owner.dialer.close()
   }
 
-  *#contenders(): Iterable<Contender> {
-    for (const { contender } of this.#clients) yield contender
+  #relay(stream: ClientStream): Exchange {
+    const exchange = new Exchange(this.#owner, stream)
+    this.#exchanges.add(exchange)
+    return exchange
   }
 
   /**

@@ -5,7 +5,7 @@
 import type { RouteFinder, RouteList } from "../routing/routes.ts"
 import { type Knowledge, nothingKnown, type RouteKnowledge, type SizeHint } from "../core/knowledge.ts"
 import type { ResourceVector } from "../core/resources.ts"
-import type { Head } from "../http1/head.ts"
+import type { MessageHead } from "../core/http/message-head.ts"
 import type { Demand, Fleet, Group } from "./fleet.ts"
 import type { AffinityOptions } from "../config/config.ts"
 import type { RouteOptions, RoutingOptions } from "./options.ts"
@@ -60,7 +60,7 @@ export class RouteTable {
   }
 
   /** Hot: the route of a request. One that is known by name and not yet by its numbers counts as the rest. */
-  of(head: Head): Route {
+  of(head: MessageHead): Route {
     const { bytes, offsets, hostField } = head
     let hostStart = head.authorityStart
     let hostEnd = head.authorityEnd

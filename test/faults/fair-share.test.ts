@@ -187,7 +187,7 @@ for (const [what, begin, body, isCut] of [
     const pass = async (ms: number): Promise<void> => {
       await clock.run(clock.now() + ms)
       world.deadlines.sweep(clock.now())
-      shareConnections(world.fleet, () => clients.map(({ connection }) => connection.contender))
+      shareConnections(world.fleet, () => clients.map(({ exchange }) => exchange))
     }
     const clients = [world.client(), world.client(), world.client()]
     for (const { socket } of clients.slice(0, 2)) {
@@ -211,14 +211,14 @@ for (const [what, begin, body, isCut] of [
 
 test("a client that expects 100 is waited for once its backend has said so, and not before", async () => {
   const world = exchangeWorld(new VirtualClock())
-  const { socket, connection } = world.client()
+  const { socket, exchange } = world.client()
   socket.push(Buffer.from(from(1, "Expect: 100-continue\r\nContent-Length: 5\r\n").replace("GET", "POST")))
   await Promise.resolve()
-  assert.ok(!connection.contender.isHeldUp)
+  assert.ok(!exchange.isHeldUp)
   world.busy.pop()!.say(Buffer.from("HTTP/1.1 100 Continue\r\n\r\n"))
-  assert.ok(connection.contender.isHeldUp)
+  assert.ok(exchange.isHeldUp)
   socket.push(Buffer.from("whole"))
-  assert.ok(!connection.contender.isHeldUp)
+  assert.ok(!exchange.isHeldUp)
   socket.emit("close")
 })
 

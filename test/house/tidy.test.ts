@@ -47,12 +47,16 @@ interface Room {
   readonly node?: true
 }
 
-/** The rooms and their doors. A file directly in src/ (balancer.ts, system.ts) is no room. */
+/**
+ * The rooms and their doors. A folder that has a row of its own is a room within its room. A file directly in src/
+ * (balancer.ts, system.ts) is in none.
+ */
 const rooms: Readonly<Record<string, Room>> = {
   core: { imports: [] },
   text: { imports: ["core"], packages: ["zod", "yaml"] },
   net: { imports: ["core", "text"], node: true },
   http1: { imports: ["core"] },
+  "http1/streams": { imports: ["core", "net", "http1"], types: ["config"], node: true },
   metrics: { imports: ["core"] },
   policies: { imports: ["core", "text"] },
   routing: { imports: ["core"] },
@@ -60,7 +64,18 @@ const rooms: Readonly<Record<string, Room>> = {
   placing: { imports: ["core", "policies", "membership"] },
   learning: { imports: ["core", "policies", "routing"], types: ["membership"] },
   proxy: {
-    imports: ["core", "net", "http1", "metrics", "policies", "routing", "membership", "placing", "learning"],
+    imports: [
+      "core",
+      "net",
+      "http1",
+      "http1/streams",
+      "metrics",
+      "policies",
+      "routing",
+      "membership",
+      "placing",
+      "learning",
+    ],
     types: ["config"],
     node: true,
   },
@@ -161,6 +176,20 @@ test("rooms import only from where their doors lead", () => {
     })
   })
   none(wrong)
+})
+
+test("an exchange knows no protocol", () => {
+  const parts =
+    /^src\/proxy\/(exchange|exit|request-body|request-record|response-facts|settled-attempt|weigher)\.ts$/
+  const known = production.filter(({ path }) => parts.test(path))
+  assert.equal(known.length, 7)
+  none(
+    known.flatMap(({ path, imports }) =>
+      imports
+        .filter(({ specifier }) => roomOf(resolved(path, specifier) ?? "")?.startsWith("http"))
+        .map(({ specifier, line }) => `${path}:${line}: ${specifier}`),
+    ),
+  )
 })
 
 test("no folder is a drawer", () => {
@@ -555,9 +584,11 @@ function none(wrong: readonly string[]): void {
   assert.equal(wrong.length, 0, `\n  ${wrong.join("\n  ")}`)
 }
 
-/** The folder under src/ that a file is in. */
+/** The room that a file is in: the folder under src/, or the one below that where it has a row of its own. */
 function roomOf(path: string): string | undefined {
-  return /^src\/([^/]+)\//.exec(path)?.[1]
+  const [, folder, below] = /^src\/([^/]+)\/(?:([^/]+)\/)?/.exec(path) ?? []
+  const within = `${folder}/${below}`
+  return rooms[within] === undefined ? folder : within
 }
 
 /** The files of src that these lead to, themselves included, by relative specifiers. */

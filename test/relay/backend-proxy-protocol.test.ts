@@ -5,7 +5,8 @@ import { test, type TestContext } from "node:test"
 import { TLSSocket } from "node:tls"
 import { destinationOf, Dialer } from "../../src/proxy/backends/dial.ts"
 import { systemTimers } from "../../src/system.ts"
-import { type ProxyEnds, readProxyHeader } from "../../src/net/proxy-protocol.ts"
+import type { ConnectionEnds } from "../../src/core/endpoint.ts"
+import { readProxyHeader } from "../../src/net/proxy-protocol.ts"
 import { opened, plainBackends } from "../support/backend-options.ts"
 import { authority, type Issued } from "../support/authority.ts"
 import { asked, get, ok } from "../support/wire/messages.ts"
@@ -14,7 +15,7 @@ import { until } from "../support/until.ts"
 
 /** One connection as the backend sees it. */
 interface Told {
-  readonly ends: ProxyEnds | undefined
+  readonly ends: ConnectionEnds | undefined
   readonly wire: Wire
 }
 
@@ -49,7 +50,7 @@ async function told(t: TestContext, tls?: Issued): Promise<Backend> {
 }
 
 /** Takes the header off the connection's start and leaves the rest on it. */
-async function readHeader(socket: Socket): Promise<ProxyEnds | undefined> {
+async function readHeader(socket: Socket): Promise<ConnectionEnds | undefined> {
   let bytes = Buffer.alloc(0)
   for (;;) {
     await new Promise((resolve) => socket.once("readable", resolve).once("close", resolve))

@@ -12,19 +12,22 @@ import { amountsOf, resourcesDefault } from "../../src/core/resources.ts"
 import { seeded } from "../../src/core/rng.ts"
 import { FieldNames } from "../../src/http1/field-names.ts"
 import { Head } from "../../src/http1/head.ts"
+import { ClientConnection, type ClientContext } from "../../src/http1/streams/client-connection.ts"
 import { Counters } from "../../src/metrics/counters.ts"
 import { Bindings } from "../../src/proxy/affinity.ts"
 import { Budget } from "../../src/proxy/budget.ts"
-import { ClientConnection, type ClientOwner } from "../../src/proxy/client-connection.ts"
 import { Descriptors } from "../../src/proxy/threads/descriptors.ts"
 import { Deadlines } from "../../src/net/deadlines.ts"
 import { DemandTrust } from "../../src/proxy/demand-trust.ts"
 import type { Dialer } from "../../src/proxy/backends/dial.ts"
-import { SettledAttempt } from "../../src/proxy/exchange.ts"
+import { Exchange, type ExchangeContext } from "../../src/proxy/exchange.ts"
+import { Exit, type OnRequestEnd } from "../../src/proxy/exit.ts"
 import { Fleet, Placement } from "../../src/proxy/fleet.ts"
 import { ForwardingRules } from "../../src/proxy/entrance/forwarding.ts"
 import { RequestIds } from "../../src/proxy/entrance/request-ids.ts"
 import { RouteTable } from "../../src/proxy/route-table.ts"
+import { SettledAttempt } from "../../src/proxy/settled-attempt.ts"
+import { Weigher } from "../../src/proxy/weigher.ts"
 import { memberAt } from "./members.ts"
 import { dataPlaneOptions, type RelayChange } from "./relay.ts"
 
@@ -104,7 +107,7 @@ export interface FakeBackendConnection {
 }
 
 export interface ExchangeWorld {
-  readonly owner: ClientOwner
+  readonly owner: ExchangeContext & ClientContext
   readonly fleet: Fleet
   readonly routes: RouteTable
   readonly table: LoadTable
@@ -116,6 +119,7 @@ export interface ExchangeWorld {
   readonly client: (onWrite?: (bytes: Buffer) => void) => {
     readonly socket: FakeSocket
     readonly connection: ClientConnection
+    readonly exchange: Exchange
   }
 }
 
@@ -123,7 +127,9 @@ export interface ExchangeWorld {
 export function exchangeWorld(
   clock: Clock,
   change: RelayChange = {},
-  parts: Partial<Pick<ClientOwner, "observer" | "outcome">> = {},
+  parts: Partial<Pick<ExchangeContext, "observer" | "outcome">> & {
+    readonly onRequestEnd?: OnRequestEnd
+  } = {},
 ): ExchangeWorld {
   const resources = change.resources ?? resourcesDefault
   const options = dataPlaneOptions(resources, change)
@@ -138,7 +144,6 @@ export function exchangeWorld(
     worker: 0,
     clock,
     counters,
-    table,
     deadlines,
     descriptors: Descriptors.create(1),
     dialer: dialerInto(busy),
@@ -157,23 +162,32 @@ export function exchangeWorld(
     options.routing,
     undefined,
   )
-  const owner: ClientOwner = {
+  let exchange: Exchange | undefined
+  const owner: ExchangeContext & ClientContext = {
     ...context,
     fleet,
     routes,
-    simulated: undefined,
     observer: parts.observer ?? new Observer(resources, slots),
     outcome: parts.outcome ?? new SettledAttempt(),
-    demandTrust: new DemandTrust([]),
+    weigher: new Weigher({
+      resources,
+      fleet,
+      table,
+      demandTrust: new DemandTrust([]),
+      simulated: undefined,
+      demandLines: [],
+    }),
+    exit: new Exit(counters, 0, parts.onRequestEnd),
     bindings: new Bindings("key"),
     budget: new Budget(options.limits.collectedBytesTotalMax),
     askLine: "",
-    demandLines: [],
     hostDefault: Buffer.from("x"),
     viaLines: ["", ""],
     requestIds: new RequestIds("12345678-0"),
     placement: new Placement(resources, routes.at(0).demand),
     isStopping: false,
+    relay: (stream) => (exchange = new Exchange(owner, stream)),
+    onExchangeGone: () => {},
     onClientClosed: () => {},
   }
   const capacity = change.capacity ?? { compute: 20, storage: 20 }
@@ -185,7 +199,8 @@ export function exchangeWorld(
     const socket = new FakeSocket(onWrite)
     const transport = socket as unknown as Socket
     const entry = { transport, ends: undefined, forwarding, redirectPort: undefined }
-    return { socket, connection: new ClientConnection(owner, transport, entry) }
+    const connection = new ClientConnection(owner, transport, entry)
+    return { socket, connection, exchange: exchange! }
   }
   return { owner, fleet, routes, table, counters, deadlines, busy, client }
 }

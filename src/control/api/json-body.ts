@@ -1,7 +1,7 @@
 /** The bodies of the control plane's calls: JSON, small, whole and in time. */
 import type { IncomingMessage } from "node:http"
 import { ok, type Result } from "../../core/result.ts"
-import { KeptBytes } from "../../http1/kept-bytes.ts"
+import { KeptBytes } from "../../core/kept-bytes.ts"
 import { type ApiError, refuse } from "./api-errors.ts"
 import { parseJson, shapeFault } from "./json.ts"
 

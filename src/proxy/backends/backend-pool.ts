@@ -2,17 +2,19 @@
  * Hot path: the connections of one thread to one backend. The idle one that was used last is used first, so that few
  * stay warm and the others reach the end of their time. Benchmark: bench/relay.ts.
  */
-import { BackendConnection } from "./backend-connection.ts"
+import type { OnReadOpts } from "node:net"
+import { BackendConnection, type BackendHome } from "../../http1/streams/backend-connection.ts"
+import type { Dialling } from "../../net/dialling.ts"
 import type { Context } from "../context.ts"
 import type { Destination } from "./dial.ts"
 import type { Origin } from "./origin.ts"
 
-export class BackendPool {
+export class BackendPool implements BackendHome {
   readonly destination: Destination
   readonly #context: Context
   /** Idle connections for any client. */
   readonly #idle: BackendConnection[] = []
-  /** Idle connections that have an `origin`, the one that was used last at the end. */
+  /** Idle connections that have an owner, the one that was used last at the end. */
   readonly #owned = new Set<BackendConnection>()
   /** The last connection that requests were gathered on. */
   #gathering: BackendConnection | undefined
@@ -62,11 +64,14 @@ export class BackendPool {
     return new BackendConnection(this.#context, this, origin)
   }
 
-  /** Takes a connection back; false when there is no place for it. */
+  connect(dialling: Dialling, reading: OnReadOpts, header: Buffer | undefined): () => void {
+    return this.#context.dialer.dial(this.destination, dialling, reading, header)
+  }
+
   give(connection: BackendConnection): boolean {
     if (this.#retired || this.#hasLeft(connection)) return false
     const { idlePerBackendMax } = this.#context.options.limits
-    if (connection.origin === undefined) {
+    if (connection.owner === undefined) {
       if (this.#idle.length >= idlePerBackendMax) return false
       this.#idle.push(connection)
       return true
@@ -77,7 +82,6 @@ export class BackendPool {
     return true
   }
 
-  /** A connection has closed. */
   forget(connection: BackendConnection): void {
     this.#open--
     this.#context.descriptors.give()
@@ -121,8 +125,10 @@ export class BackendPool {
 
   /** An idle connection of this client's, else one that is no client's if its connections need no header. */
   #takeOf(origin: Origin): BackendConnection | undefined {
-    for (const connection of origin.connections) {
-      if (connection.pool === this && this.#owned.delete(connection)) return connection
+    for (const stream of origin.connections) {
+      if (stream.pool !== this) continue
+      const connection = stream as BackendConnection
+      if (this.#owned.delete(connection)) return connection
     }
     return origin.header === undefined ? this.#idle.pop() : undefined
   }

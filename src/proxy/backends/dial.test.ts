@@ -9,7 +9,7 @@ import { blackHole } from "../../../test/support/black-hole.ts"
 import { HandTimers } from "../../../test/support/hand-timers.ts"
 import type { Resolve } from "../../net/name-cache.ts"
 import { destinationOf, Dialer, isSameDestination } from "./dial.ts"
-import { ownListenerCode } from "./dial-errors.ts"
+import { ownListenerCode } from "../../net/dialling.ts"
 import { OwnListeners } from "./own-listeners.ts"
 import { systemTimers } from "../../system.ts"
 

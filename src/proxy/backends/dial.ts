@@ -2,7 +2,7 @@
  * How a connection to a backend is made: by address, name or Unix socket, in the clear or within TLS. The exchanges
  * and the checks dial alike, so that a check that passes means that requests get through.
  */
-import { dialError, leadsHere } from "./dial-errors.ts"
+import { dialError, type Dialling, leadsHere } from "../../net/dialling.ts"
 import { connect, isIP, type NetConnectOpts, type OnReadOpts, type Socket } from "node:net"
 import {
   checkServerIdentity,
@@ -16,7 +16,6 @@ import { isSameAddress } from "../../membership/address.ts"
 import { serverNameLabel } from "../../membership/registration.ts"
 import type { Address, Member } from "../../membership/snapshot.ts"
 import type { Clock, Millis } from "../../core/clock.ts"
-import type { ErrorCode } from "../../core/errors.ts"
 import { normalHost } from "../../core/host.ts"
 import type { Timers } from "../../system.ts"
 import { keepAliveMs } from "../../net/keep-alive.ts"
@@ -61,19 +60,6 @@ export function isSameDestination(a: Destination, b: Destination): boolean {
 
 /** `net.connect` takes it, and `tls.connect` passes it on, but its types do not know. */
 type TlsDialOptions = ConnectionOptions & { readonly allowHalfOpen: true }
-
-/** Told what comes of dialling: never before `dial` has returned, and nothing once it was called off. */
-export interface Dialling {
-  /** The other side has accepted, and the TLS handshake follows. */
-  onAccepted?(): void
-  /**
-   * It is open: the other side has also shown the certificate that it should, when the destination is secure. From now
-   * on the socket's events are the caller's. `address` is where it leads, of those that the name has.
-   */
-  onOpen(socket: Socket, address: string): void
-  /** There is none. Nothing else follows. */
-  onFailed(code: ErrorCode, error: NodeJS.ErrnoException): void
-}
 
 /** What a dialer has of its surroundings. */
 export interface DialerParts {

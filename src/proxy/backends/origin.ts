@@ -1,9 +1,11 @@
-import type { BackendConnection } from "./backend-connection.ts"
 import type { FleetBackend } from "../fleet.ts"
-import { type ProxyEnds, writeProxyHeader } from "../../net/proxy-protocol.ts"
+import type { ConnectionEnds } from "../../core/endpoint.ts"
+import type { BackendStream } from "../../core/http/streams.ts"
+import type { ConnectionOwner } from "../../http1/streams/backend-connection.ts"
+import { writeProxyHeader } from "../../net/proxy-protocol.ts"
 
 /** What a connection to a backend begins with. Without ends it is one of the balancer's own, such as a check. */
-export function openingOf(version: "v1" | "v2", ends: ProxyEnds | undefined): Buffer {
+export function openingOf(version: "v1" | "v2", ends: ConnectionEnds | undefined): Buffer {
   return writeProxyHeader(version === "v1" ? 1 : 2, ends?.source, ends?.destination)
 }
 
@@ -12,24 +14,23 @@ export function openingOf(version: "v1" | "v2", ends: ProxyEnds | undefined): Bu
  * where backends are told of the client by the PROXY protocol; else those on which it authenticates itself, because a
  * backend that does this by NTLM or Negotiate takes all that follows on a connection for the same user's (RFC 4559 6).
  */
-export class Origin {
-  /** What a connection for this client begins with; undefined: nothing, and it may take one that others have used. */
+export class Origin implements ConnectionOwner {
   readonly header: Buffer | undefined
-  readonly #connections = new Set<BackendConnection>()
+  readonly #connections = new Set<BackendStream>()
 
   constructor(header?: Buffer) {
     this.header = header
   }
 
-  get connections(): Iterable<BackendConnection> {
+  get connections(): Iterable<BackendStream> {
     return this.#connections
   }
 
-  add(connection: BackendConnection): void {
+  add(connection: BackendStream): void {
     this.#connections.add(connection)
   }
 
-  delete(connection: BackendConnection): void {
+  delete(connection: BackendStream): void {
     this.#connections.delete(connection)
   }
 
@@ -42,7 +43,7 @@ export class Origin {
     return known
   }
 
-  /** The client has gone: its connections are of no use to anybody. */
+  /** The client has gone: its connections are of no use any more. */
   close(): void {
     for (const connection of this.#connections) connection.retire()
   }

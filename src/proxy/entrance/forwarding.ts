@@ -7,29 +7,16 @@
 import type { BlockList } from "node:net"
 import { isIpv4, isIpv6, plainIp } from "../../core/endpoint.ts"
 import { ipBytes } from "../../core/ip-bytes.ts"
-import { fields } from "../../http1/field-names.ts"
-import type { Head } from "../../http1/head.ts"
+import { fields } from "../../core/http/fields.ts"
+import type { MessageHead } from "../../core/http/message-head.ts"
 import { type DropTable, dropTable, replaced } from "../../http1/serialize.ts"
+import type { Forwarding } from "../../http1/streams/kept-head.ts"
 import { hostOf } from "../../core/host.ts"
 import { contains, rangesOf } from "../../net/ip-ranges.ts"
 
 /** Proxies of one chain that are passed on, the nearest; a longer chain is an attack or a loop. */
 const hopsMax = 32
 const hostBytesMax = 256
-
-/** The origin of one connection's requests. */
-export interface Forwarding {
-  /** Which fields of the request are left out. Holds for the head of the last `fieldsFor`. */
-  readonly drops: DropTable
-  /** The field lines that say where the request came from, each with its CRLF; latin1. */
-  fieldsFor(head: Head): string
-  /** Whether the client speaks TLS: with us, or with the trusted proxy that says so. */
-  isSecure(head: Head): boolean
-  /** The client's IP address: the peer's, or the one that a trusted proxy names. Undefined where there is none. */
-  clientOf(head: Head): string | undefined
-  /** The same, 4 or 16 bytes. */
-  clientBytesOf(head: Head): Uint8Array | undefined
-}
 
 export interface ForwardingOptions {
   /** The pseudonym in Via. */
@@ -113,7 +100,7 @@ class PlainForwarding implements Forwarding {
       `${forwarded ? `Forwarded: ${element(origin)}\r\n` : ""}${passed}`
   }
 
-  fieldsFor(head: Head): string {
+  fieldsFor(head: MessageHead): string {
     return head.minor === 0 ? receivedAs10(this.#fields) : this.#fields
   }
 
@@ -147,7 +134,7 @@ class TrustedForwarding implements Forwarding {
     this.#dropsNamedHost = dropsNamedHost
   }
 
-  fieldsFor(head: Head): string {
+  fieldsFor(head: MessageHead): string {
     const { address, passed } = this.#origin
     const host = membersOf(valuesOf(head, fields["x-forwarded-host"])).find(isHost)
     this.drops = host === undefined ? this.#drops : this.#dropsNamedHost
@@ -165,18 +152,18 @@ class TrustedForwarding implements Forwarding {
     return head.minor === 0 ? receivedAs10(lines) : lines
   }
 
-  isSecure(head: Head): boolean {
+  isSecure(head: MessageHead): boolean {
     return saidSecure(head) ?? this.#origin.isTls
   }
 
-  clientOf(head: Head): string | undefined {
+  clientOf(head: MessageHead): string | undefined {
     // What the trusted proxy before us appended is the only hop that it answers for.
     const named = addressesIn(valuesOf(head, fields["x-forwarded-for"])).at(-1)
     const address = named === undefined ? this.#origin.address : withoutPort(named)
     return isIpv4(address) || isIpv6(address) ? address : undefined
   }
 
-  clientBytesOf(head: Head): Uint8Array | undefined {
+  clientBytesOf(head: MessageHead): Uint8Array | undefined {
     const client = this.clientOf(head)
     return client === undefined ? undefined : ipBytes(client)
   }
@@ -203,7 +190,7 @@ const secureWords: ReadonlyMap<string, boolean> = new Map([
  * what those behind it say is how they spoke among themselves. So a proxy that is trusted must replace what clients
  * send.
  */
-function saidSecure(head: Head): boolean | undefined {
+function saidSecure(head: MessageHead): boolean | undefined {
   return (
     firstKnown(membersOf(valuesOf(head, fields["x-forwarded-proto"]))) ??
     firstKnown(elementsIn(valuesOf(head, fields.forwarded)).map(protoOf)) ??
@@ -252,7 +239,7 @@ function membersOf(list: string): string[] {
 }
 
 /** The values of all fields of that name as one list (RFC 9110 5.3). */
-function valuesOf(head: Head, id: number): string {
+function valuesOf(head: MessageHead, id: number): string {
   const values: string[] = []
   for (let field = 0; field < head.count; field++) if (head.ids[field] === id) values.push(head.value(field))
   return values.join(",")

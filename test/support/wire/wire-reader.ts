@@ -4,7 +4,8 @@
  */
 import assert from "node:assert/strict"
 import type { ErrorCode } from "../../../src/core/errors.ts"
-import { bodyLimitsDefault, BodyReader, type Framing } from "../../../src/http1/body.ts"
+import type { Framing } from "../../../src/core/http/streams.ts"
+import { bodyLimitsDefault, BodyReader } from "../../../src/http1/body.ts"
 import { FieldNames } from "../../../src/http1/field-names.ts"
 import { Head, incomplete, invalid } from "../../../src/http1/head.ts"
 import { type HeadLimits, headLimitsDefault } from "../../../src/http1/limits.ts"

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { dialError, isCertificateRefusal } from "./dial-errors.ts"
+import { dialError, isCertificateRefusal } from "./dialling.ts"
 
 test("why a connection was not made has a name: the name, the way there, or TLS", () => {
   assert.equal(dialError(named("ENOTFOUND"), "resolving"), "resolve_failed")

@@ -1,5 +1,5 @@
-import type { Head } from "../../http1/head.ts"
-import { hostOf } from "../../core/host.ts"
+import { hostOf } from "../core/host.ts"
+import type { Head } from "./head.ts"
 
 /**
  * The answer that sends a client of plain HTTP to the same address over TLS: 308, which keeps method and body

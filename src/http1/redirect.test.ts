@@ -1,10 +1,10 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import * as fc from "fast-check"
-import { FieldNames } from "../../http1/field-names.ts"
-import { Head } from "../../http1/head.ts"
-import { headLimitsDefault } from "../../http1/limits.ts"
-import { parseRequestHead } from "../../http1/request-head.ts"
+import { FieldNames } from "./field-names.ts"
+import { Head } from "./head.ts"
+import { headLimitsDefault } from "./limits.ts"
+import { parseRequestHead } from "./request-head.ts"
 import { redirectAnswer } from "./redirect.ts"
 
 const names = new FieldNames()

@@ -15,26 +15,37 @@
  * without any. Benchmark: bench/relay.ts.
  */
 import type { Socket } from "node:net"
-import { type ErrorCode, errors } from "../core/errors.ts"
-import { BodyReader } from "../http1/body.ts"
-import { LF } from "../http1/characters.ts"
-import { type Head, incomplete, invalid } from "../http1/head.ts"
-import { Joiner } from "../http1/kept-bytes.ts"
-import { parseRequestHead } from "../http1/request-head.ts"
-import { loopsMax, optionsAnswer, takeForward, timesHere } from "../http1/forwards.ts"
-import { errorAnswer } from "../http1/serialize.ts"
-import { passTrailers } from "../http1/trailers.ts"
-import { BoundedWrites } from "../net/bounded-writes.ts"
-import { lastRequestMs, type Limited, never, type Tick } from "../net/deadlines.ts"
-import { readDirectly, readOn } from "../net/direct-reading.ts"
-import { type ClientSide, Exchange, type ExchangeContext } from "./exchange.ts"
-import type { Contender } from "./fair-share.ts"
-import type { Forwarding } from "./entrance/forwarding.ts"
-import type { ProxyEnds } from "../net/proxy-protocol.ts"
-import { redirectAnswer } from "./entrance/redirect.ts"
+import type { ConnectionEnds } from "../../core/endpoint.ts"
+import { type ErrorCode, errors } from "../../core/errors.ts"
+import type { MessageHead } from "../../core/http/message-head.ts"
+import type { BodyPieces, ClientEvents, ClientStream } from "../../core/http/streams.ts"
+import { lastRequestMs } from "../../net/deadlines.ts"
+import { readDirectly, readOn } from "../../net/direct-reading.ts"
+import { BodyReader } from "../body.ts"
+import { LF } from "../characters.ts"
+import { loopsMax, optionsAnswer, takeForward, timesHere } from "../forwards.ts"
+import { type Head, incomplete, invalid } from "../head.ts"
+import { redirectAnswer } from "../redirect.ts"
+import { parseRequestHead } from "../request-head.ts"
+import { errorAnswer, type LineWriter } from "../serialize.ts"
+import { passTrailers } from "../trailers.ts"
+import { isTunnelProtocol } from "../upgrade.ts"
+import { ClientOutput } from "./client-output.ts"
+import { ClientTimes } from "./client-times.ts"
+import type { StreamContext } from "./context.ts"
+import { HeldBytes } from "./held-bytes.ts"
+import { type Forwarding, keptHead } from "./kept-head.ts"
+import { ResponseWriter } from "./response-writer.ts"
 
-/** What the thread wants to know of its connections. */
-export interface ClientOwner extends ExchangeContext {
+/** What the connections of a thread's clients share beside the context. */
+export interface ClientContext extends StreamContext {
+  /** The Host of an HTTP/1.0 request that names none; undefined: the address that its client has connected to. */
+  readonly hostDefault: Buffer | undefined
+  readonly requestIds: LineWriter
+  /** The balancer stops: no connection is kept after its exchange, and each response says so. */
+  readonly isStopping: boolean
+  /** Makes what relays the requests of a stream, one after the other. */
+  relay(stream: ClientStream): ClientEvents
   onClientClosed(client: ClientConnection): void
 }
 
@@ -43,65 +54,56 @@ export interface ClientEntry {
   /** The TCP connection below TLS; the same where there is none. */
   readonly transport: Socket
   /** Both ends as a PROXY header says; undefined when those of `transport` are the ones to go by. */
-  readonly ends?: ProxyEnds | undefined
+  readonly ends?: ConnectionEnds | undefined
   readonly forwarding: Forwarding
   /** Its requests are not served but sent to this port, where TLS is spoken. */
   readonly redirectPort: number | undefined
 }
 
-export class ClientConnection implements ClientSide, Limited {
-  deadlineAt: Tick
-  readonly #owner: ClientOwner
+export class ClientConnection implements ClientStream {
+  takesChunks = false
+  takesTrailers = false
+  bytesIn = 0
+  readonly #context: ClientContext
   readonly #socket: Socket
-  readonly #writes: BoundedWrites
-  readonly #exchange: Exchange
+  readonly #entry: ClientEntry
+  readonly #output: ClientOutput
+  readonly #writer: ResponseWriter
+  readonly #times: ClientTimes
+  readonly #exchange: ClientEvents
+  readonly #held = new HeldBytes()
   /** Made with the first body: many connections never have one. */
   #reader: BodyReader | undefined
   /** More of the request's body is to come. */
   #isBodyOpen = false
-  readonly #entry: ClientEntry
   #state: "idle" | "head" | "exchange" | "tunnel" | "lingering" | "closed" = "idle"
-  /** Bytes that have come and that were not read yet: a head in parts, or a request before its turn. */
-  #held: Buffer | undefined
-  /** Made where something is held in parts, and given up with the head that it was for. */
-  #joiner: Joiner | undefined
   #requests = 0
   #isHead = false
   #keepAlive = false
+  /** The client sends no more. */
   #ended = false
-  /** By when a client that has been told to go has to have gone; `never` until it has been sent everything. */
-  #lingerEndsAt: Tick = never
   #parsing = false
   /** No more bytes are wanted for now. */
   #paused = false
   /** The socket has been told so, and reads no more by itself. */
   #stopped = false
-  /** It takes no more of what it is sent for now; its `drain` follows. */
-  #clogged = false
-  /** Since when it has been behind, and for how long in all during the response of the present exchange. */
-  #cloggedAt: Tick = 0
-  #cloggedTicks: Tick = 0
-  /** What was written to it of the present exchange. */
-  #answerBytes = 0
-  /** When the exchange has to be over. */
-  #exchangeEndsAt: Tick = never
-  /** The tick at which the body's time began. */
-  #bodyBeganAt: Tick = 0
-  #pausedAt: Tick = 0
+  /** A field line that only the present request gets. */
+  #extraLine = ""
 
-  constructor(owner: ClientOwner, socket: Socket, entry: ClientEntry) {
-    this.#owner = owner
+  constructor(context: ClientContext, socket: Socket, entry: ClientEntry) {
+    this.#context = context
     this.#entry = entry
     this.#socket = socket
-    this.#writes = new BoundedWrites(socket, () => this.#onDrain())
-    this.#exchange = new Exchange(owner, this)
-    this.deadlineAt = owner.deadlines.after(owner.options.timeouts.clientHeadMs)
+    const isPlain = socket === entry.transport
+    this.#output = new ClientOutput(socket, isPlain, context.deadlines, () => this.#onDrain())
+    this.#writer = new ResponseWriter(this.#output, context.options)
+    this.#times = new ClientTimes(context, this.#output, this)
+    this.#exchange = context.relay(this)
     readDirectly(socket, (bytes) => this.#onBytes(bytes))
     socket.on("end", () => this.#onEnd())
     socket.on("drain", () => this.#onDrain())
     socket.on("error", () => this.#close())
     socket.on("close", () => this.#close())
-    owner.deadlines.add(this)
   }
 
   /**
@@ -109,8 +111,7 @@ export class ClientConnection implements ClientSide, Limited {
    * that is under way to an idle one still comes in time, and its response says that it is the last (RFC 9112 9.6).
    */
   stop(): void {
-    if (this.#state !== "idle") return
-    this.deadlineAt = Math.min(this.deadlineAt, this.#owner.deadlines.after(lastRequestMs))
+    if (this.#state === "idle") this.#times.shorten(lastRequestMs)
   }
 
   /** Ends it at once, whatever it does. */
@@ -118,12 +119,13 @@ export class ClientConnection implements ClientSide, Limited {
     this.#close()
   }
 
-  onDeadline(): void {
+  /** For `ClientTimes` only. */
+  onLate(): void {
     switch (this.#state) {
       case "idle":
         // A farewell waits until all has been sent: with a client that takes nothing, for ever.
         if (this.isHolding) this.#close()
-        else if (this.#owner.isStopping) this.#linger()
+        else if (this.#context.isStopping) this.#linger()
         else this.#farewell()
         break
       case "lingering":
@@ -134,84 +136,91 @@ export class ClientConnection implements ClientSide, Limited {
         this.#refuse("head_timeout")
         break
       case "exchange":
-        if (this.#owner.deadlines.tick >= this.#exchangeEndsAt) this.#exchange.onFailed("exchange_timeout")
+        if (this.#times.isExchangeLate) this.#exchange.onFailed("exchange_timeout")
         else if (this.#isBodyOpen) this.#exchange.onFailed("body_timeout")
         else this.#close()
         break
       case "tunnel":
-        this.#owner.counters.countError(this.#owner.worker, "tunnel_timeout")
-        this.#close()
+        this.#exchange.onFailed("tunnel_timeout")
         break
     }
   }
 
-  get contender(): Contender {
-    return this.#exchange
-  }
-
   // ── the exchange's side ───────────────────────────────────────────────────────────────────────────────────────
 
-  get ends(): ProxyEnds | undefined {
+  get ends(): ConnectionEnds | undefined {
     return this.#entry.ends ?? endsOf(this.#entry.transport)
   }
 
   get isHolding(): boolean {
-    return this.#socket.writableLength > 0
+    return this.#output.isHolding
   }
 
-  get isPrompt(): boolean {
-    // Within TLS a write has never left when it returns.
-    return this.#socket === this.#entry.transport && this.#socket.writableLength === 0
+  get isBehind(): boolean {
+    return this.#output.isBehind
   }
 
-  write(bytes: Buffer): boolean {
-    if (this.#state === "closed") return true
-    const took = this.#writes.write(bytes)
-    this.#answerBytes += bytes.length
-    if (!took && !this.#clogged) this.#cloggedAt = this.#owner.deadlines.tick
-    this.#clogged = !took
-    if (this.#state === "tunnel") this.#setTunnelDeadline()
-    else if (!took || !this.#isBodyOpen) this.#setAnswerDeadline()
+  get bytesOut(): number {
+    return this.#output.bytes
+  }
+
+  keepHead(head: MessageHead, added: string): Buffer {
+    return keptHead(head, this.#extraLine + added, this.#entry.forwarding, this, this.#context)
+  }
+
+  interim(head: MessageHead): void {
+    this.#writer.interim(head)
+    this.#hasWritten()
+  }
+
+  respondWhole(head: MessageHead, added: string, bytes: Buffer, from: number, to: number): boolean {
+    const passes = this.#writer.whole(head, added, this.#closesAfter(head), bytes, from, to)
+    this.#hasWritten()
+    return passes
+  }
+
+  respond(head: MessageHead, added: string, body: BodyPieces): boolean {
+    if (this.#writer.endsByClosing(head, body)) this.#keepAlive = false
+    const passes = this.#writer.first(head, added, this.#closesAfter(head), body)
+    this.#hasWritten()
+    return passes
+  }
+
+  write(body: BodyPieces): boolean {
+    const took = this.#writer.more(body)
+    this.#hasWritten()
     return took
   }
 
-  cork(): void {
-    this.#socket.cork()
+  end(trailers: string): void {
+    this.#writer.end(trailers)
   }
 
-  uncork(): void {
-    this.#socket.uncork()
+  refuse(code: ErrorCode, detail: string): void {
+    if (this.#state === "closed") return
+    const { status } = errors[code]
+    this.#keepAlive &&=
+      status >= 500 &&
+      status !== 505 &&
+      status !== 501 &&
+      status !== 508 &&
+      this.#state === "exchange" &&
+      !this.#isBodyOpen &&
+      !this.#context.isStopping
+    this.#output.write(errorAnswer(code, detail, !this.#keepAlive, !this.#isHead, this.#context.httpDate()))
   }
 
-  pauseBody(): void {
-    if (!this.#paused) this.#pausedAt = this.#owner.deadlines.tick
-    this.#paused = true
-    if (this.#state === "exchange") this.#setAnswerDeadline()
-  }
-
-  resumeBody(): void {
+  release(): void {
+    if (this.#state === "closed") return
     if (this.#state === "tunnel") {
-      this.#resumeTunnel()
+      this.#finish()
       return
     }
-    if (this.#state !== "exchange" || !this.#isBodyOpen) return
-    // Only the time in which the body may come counts against its rate.
-    if (this.#paused) this.#bodyBeganAt += this.#owner.deadlines.tick - this.#pausedAt
-    this.#setBodyDeadline()
-    this.#resume()
-    const held = this.#takeHeld()
-    if (held === undefined) return
-    this.#readBody(held, 0)
-    if (this.#ended) this.#endBody()
-  }
-
-  onExchangeEnd(keepAlive: boolean): void {
-    if (this.#state === "closed") return
-    if (!keepAlive || this.#owner.isStopping) {
+    if (!this.#keepAlive || this.#isBodyOpen || this.#context.isStopping) {
       this.#linger()
       return
     }
-    if (this.#ended && this.#held === undefined) {
+    if (this.#ended && this.#held.bytes === undefined) {
       this.#finish()
       return
     }
@@ -219,20 +228,43 @@ export class ClientConnection implements ClientSide, Limited {
     this.#parseHeld()
   }
 
-  onTunnel(): void {
+  pause(): void {
+    if (!this.#paused) this.#times.pauseBody()
+    this.#paused = true
+    if (this.#state === "exchange") this.#awaitTaking()
+  }
+
+  resume(): void {
+    if (this.#state === "tunnel") {
+      this.#resumeTunnel()
+      return
+    }
+    if (this.#state !== "exchange" || !this.#isBodyOpen) return
+    if (this.#paused) this.#times.resumeBody()
+    this.#times.body(this.#reader!.dataBytes)
+    this.#readAgain()
+    const held = this.#held.take()
+    if (held === undefined) return
+    this.#readBody(held, 0)
+    if (this.#ended) this.#endBody()
+  }
+
+  beginTunnel(): void {
     if (this.#state === "closed") return
     this.#state = "tunnel"
-    this.#setTunnelDeadline()
-    if (this.#ended && this.#held === undefined) this.#exchange.onTunnelEnd()
+    this.#times.tunnel()
+    if (this.#ended && this.#held.bytes === undefined) this.#exchange.onClientEnd()
     else this.#resumeTunnel()
+  }
+
+  writeTunnel(bytes: Buffer): boolean {
+    const took = this.#output.write(bytes)
+    this.#times.tunnel()
+    return took
   }
 
   endTunnel(): void {
     if (this.#state === "tunnel") this.#socket.end()
-  }
-
-  onTunnelEnd(): void {
-    if (this.#state === "tunnel") this.#finish()
   }
 
   cut(): void {
@@ -248,21 +280,15 @@ export class ClientConnection implements ClientSide, Limited {
     else transport.resetAndDestroy()
   }
 
-  answer(code: ErrorCode, detail: string): void {
-    if (this.#state === "closed") return
-    const { status } = errors[code]
-    const keeps =
-      status >= 500 &&
-      status !== 505 &&
-      status !== 501 &&
-      status !== 508 &&
-      this.#state === "exchange" &&
-      !this.#isBodyOpen &&
-      !this.#owner.isStopping &&
-      this.#keepAlive
-    this.write(errorAnswer(code, detail, !keeps, !this.#isHead, this.#owner.httpDate()))
-    if (keeps) this.onExchangeEnd(true)
-    else this.#linger()
+  /** Something of a response was written. */
+  #hasWritten(): void {
+    if (this.#output.isBehind || !this.#isBodyOpen) this.#awaitTaking()
+  }
+
+  /** Whether a response with this head is the last of the connection. It is when the rest of its request is not read. */
+  #closesAfter(head: MessageHead): boolean {
+    if (this.#isBodyOpen || this.#context.isStopping) this.#keepAlive = false
+    return !this.#keepAlive && head.status !== 101
   }
 
   // ── bytes from the client ─────────────────────────────────────────────────────────────────────────────────────
@@ -271,28 +297,28 @@ export class ClientConnection implements ClientSide, Limited {
   #onBytes(chunk: Buffer): boolean {
     switch (this.#state) {
       case "idle":
-        this.#hold(chunk)
+        this.#held.add(chunk)
         if (!this.#paused) this.#parseHeld()
         break
       case "head":
+        this.#held.add(chunk)
         // A head that drips in is read again for each of its lines, not for each of its bytes.
-        this.#hold(chunk)
         if (!this.#paused && (chunk.includes(LF) || this.#isHeldTooLong())) this.#parseHeld()
         break
       case "exchange":
-        if (this.#paused) this.#hold(chunk)
+        if (this.#paused) this.#held.add(chunk)
         else if (this.#isBodyOpen) this.#readBody(chunk, 0)
         else this.#holdForLater(chunk)
         break
       case "tunnel":
-        if (this.#paused) this.#hold(chunk)
+        if (this.#paused) this.#held.add(chunk)
         else {
-          this.#setTunnelDeadline()
-          this.#exchange.onTunnelBytes(chunk)
+          this.#times.tunnel()
+          this.#passOn(chunk)
         }
         break
       case "lingering":
-        if (this.#lingerEndsAt !== never) this.#setLingerDeadline()
+        this.#times.linger()
         break
       case "closed":
         break
@@ -301,7 +327,7 @@ export class ClientConnection implements ClientSide, Limited {
     return !this.#paused
   }
 
-  #resume(): void {
+  #readAgain(): void {
     this.#paused = false
     if (!this.#stopped) return
     this.#stopped = false
@@ -309,30 +335,35 @@ export class ClientConnection implements ClientSide, Limited {
   }
 
   #resumeTunnel(): void {
-    this.#resume()
-    const held = this.#takeHeld()
+    this.#readAgain()
+    const held = this.#held.take()
     if (held === undefined) return
-    this.#exchange.onTunnelBytes(held)
-    if (this.#ended) this.#exchange.onTunnelEnd()
+    this.#passOn(held)
+    if (this.#ended) this.#exchange.onClientEnd()
+  }
+
+  /** Through the tunnel. */
+  #passOn(bytes: Buffer): void {
+    this.bytesIn += bytes.length
+    this.#exchange.onClientBytes(bytes)
   }
 
   #onDrain(): void {
-    if (this.#clogged) this.#cloggedTicks += this.#owner.deadlines.tick - this.#cloggedAt
-    this.#clogged = false
+    this.#output.onDrain()
     switch (this.#state) {
       case "exchange":
-        // It takes its answer again; a body that is still to come has a time limit of its own.
-        if (this.#isBodyOpen && !this.#paused) this.#setBodyDeadline()
-        else this.#setAnswerDeadline()
+        // It takes its response again; a body that is still to come has a time limit of its own.
+        if (this.#isBodyOpen && !this.#paused) this.#times.body(this.#reader!.dataBytes)
+        else this.#awaitTaking()
         this.#exchange.onClientDrain()
         break
       case "tunnel":
-        this.#setTunnelDeadline()
+        this.#times.tunnel()
         this.#exchange.onClientDrain()
         break
       case "idle":
       case "head":
-        if (this.#held === undefined) this.#resume()
+        if (this.#held.bytes === undefined) this.#readAgain()
         else this.#parseHeld()
         break
       case "lingering":
@@ -341,32 +372,26 @@ export class ClientConnection implements ClientSide, Limited {
     }
   }
 
-  #hold(chunk: Buffer): void {
-    if (this.#held === undefined) this.#held = chunk
-    else this.#held = (this.#joiner ??= new Joiner()).join(this.#held, chunk)
-  }
-
-  #takeHeld(): Buffer | undefined {
-    const held = this.#held
-    this.#held = undefined
-    this.#joiner = undefined
-    return held
-  }
-
   #isHeldTooLong(): boolean {
-    return this.#held !== undefined && this.#held.length > this.#owner.options.limits.headBytesMax
+    return this.#held.isLongerThan(this.#context.options.limits.headBytesMax)
   }
 
   #holdForLater(bytes: Buffer): void {
-    this.#hold(bytes)
+    this.#held.add(bytes)
     this.#watch()
   }
 
   /** The request has been read. Reads on, so that the client's end is seen, but not for ever. */
   #watch(): void {
     if (this.#isHeldTooLong()) this.#paused = true
-    else this.#resume()
-    this.#setAnswerDeadline()
+    else this.#readAgain()
+    this.#awaitTaking()
+  }
+
+  /** All of the request is here: what is waited for is that the client takes its response. */
+  #awaitTaking(): void {
+    const isRead = !this.#isBodyOpen
+    this.#times.response(isRead && this.#ended, isRead && this.#paused)
   }
 
   /** Serves what is held, one request after the other, until one has to wait for something. */
@@ -374,29 +399,29 @@ export class ClientConnection implements ClientSide, Limited {
     // An exchange may end within its own beginning (an error of ours): the loop goes on then, not the call.
     if (this.#parsing) return
     this.#parsing = true
-    while ((this.#state === "idle" || this.#state === "head") && this.#held !== undefined) {
-      // A client that takes no answers gets no further requests served, and no more is read of it.
-      if (this.#clogged) {
+    while ((this.#state === "idle" || this.#state === "head") && this.#held.bytes !== undefined) {
+      // A client that takes no responses gets no further requests served, and no more is read of it.
+      if (this.#output.isBehind) {
         this.#paused = true
         break
       }
-      const bytes = this.#held
-      this.#held = undefined
-      if (!this.#parse(bytes)) break
+      if (!this.#parse(this.#held.bytes)) break
     }
     this.#parsing = false
-    if (this.#held === undefined && this.#ended && (this.#state === "idle" || this.#state === "head"))
+    if (this.#held.bytes === undefined && this.#ended && (this.#state === "idle" || this.#state === "head"))
       this.#finish()
   }
 
   /** True when a whole head was taken. */
   #parse(bytes: Buffer): boolean {
-    const { options, headLimits, names, requestHead: head, deadlines } = this.#owner
+    const { options, headLimits, names, requestHead: head } = this.#context
     if (this.#state === "idle") {
       this.#state = "head"
       this.#isHead = false
-      this.deadlineAt = deadlines.after(options.timeouts.clientHeadMs)
+      this.#times.head()
+      this.#output.begin()
     }
+    this.bytesIn = bytes.length
     const end = parseRequestHead(head, bytes, 0, bytes.length, headLimits, names)
     if (end === invalid) {
       this.#isHead = head.method === "HEAD"
@@ -405,14 +430,12 @@ export class ClientConnection implements ClientSide, Limited {
     }
     if (end === incomplete) {
       if (bytes.length > options.limits.headBytesMax) this.#refuse("head_too_large")
-      else {
-        this.#held = bytes
-        if (this.#ended) this.#finish()
-        else this.#resume()
-      }
+      else if (this.#ended) this.#finish()
+      else this.#readAgain()
       return false
     }
-    this.#joiner = undefined
+    this.#held.clear()
+    this.bytesIn = end
     const { forwarding, redirectPort } = this.#entry
     if (redirectPort !== undefined && !forwarding.isSecure(head)) {
       this.#redirect(head, redirectPort)
@@ -424,16 +447,17 @@ export class ClientConnection implements ClientSide, Limited {
     }
     const extra = this.#forwardedLine(head)
     if (extra === undefined) {
-      if (this.#isWaiting() && end < bytes.length) this.#hold(bytes.subarray(end))
+      if (this.#isWaiting() && end < bytes.length) this.#held.add(bytes.subarray(end))
       return this.#isWaiting()
     }
-    this.#beginExchange(head, bytes, end, extra)
+    this.#extraLine = extra
+    this.#beginExchange(head, bytes, end)
     return true
   }
 
-  /** Max-Forwards as it goes on, if there is one; undefined when the request ends here, with its answer. */
+  /** Max-Forwards as it goes on, if there is one; undefined when the request ends here, with its response. */
   #forwardedLine(head: Head): string | undefined {
-    if (head.viaField !== -1 && timesHere(head, this.#owner.options.name) >= loopsMax) {
+    if (head.viaField !== -1 && timesHere(head, this.#context.options.name) >= loopsMax) {
       this.#refuse("loop_detected")
       return undefined
     }
@@ -447,68 +471,67 @@ export class ClientConnection implements ClientSide, Limited {
 
   /** The request asks how far it gets, and this is how far (RFC 9110 7.6.2). */
   #answerOptions(head: Head): void {
-    const { counters, worker } = this.#owner
-    counters.count(worker, "requests")
-    counters.count(worker, "answered")
     const hasBody = head.chunked || head.contentLength > 0
     const closes = hasBody || !this.#mayKeep(head)
-    this.write(optionsAnswer(closes, this.#owner.httpDate()))
+    this.#output.write(optionsAnswer(closes, this.#context.httpDate()))
+    this.#exchange.onOwnResponse(204)
     if (closes) this.#linger()
     else this.#becomeIdle()
   }
 
   #redirect(head: Head, port: number): void {
-    const { counters, options } = this.#owner
     this.#isHead = head.method === "HEAD"
-    const answer = redirectAnswer(head, port, this.#owner.httpDate())
+    const answer = redirectAnswer(head, port, this.#context.httpDate())
     if (answer === undefined) {
       this.#refuse("invalid_host")
       return
     }
-    counters.count(options.worker, "requests")
-    counters.count(options.worker, "answered")
-    this.#socket.write(answer)
+    this.#output.write(answer)
+    this.#exchange.onOwnResponse(308)
     this.#linger()
   }
 
+  /** Of a request that cannot begin; nothing behind it is read. */
   #refuse(code: ErrorCode): void {
-    this.#owner.counters.countError(this.#owner.options.worker, code)
-    this.answer(code, "")
+    this.#keepAlive = false
+    this.refuse(code, "")
+    this.#exchange.onRefused(code)
+    this.#linger()
   }
 
-  #beginExchange(head: Head, bytes: Buffer, end: number, extra: string): void {
-    const { options } = this.#owner
+  #beginExchange(head: Head, bytes: Buffer, end: number): void {
+    const { options } = this.#context
     this.#state = "exchange"
     this.#isHead = head.method === "HEAD"
     this.#keepAlive = this.#mayKeep(head)
-    const ended = !head.chunked && head.contentLength <= 0
-    this.#isBodyOpen = !ended
-    if (!ended) {
+    const hasBody = head.chunked || head.contentLength > 0
+    this.#isBodyOpen = hasBody
+    // Only a request that has ended can leave its connection to another protocol.
+    head.upgrade &&= !hasBody && options.requests.upgrade && isTunnelProtocol(head)
+    this.takesChunks = head.minor === 1
+    this.takesTrailers = head.teTrailers || (head.minor === 1 && options.response.trailers === "pass")
+    this.#writer.begin(head.method, this.takesChunks)
+    if (hasBody) {
       this.#reader ??= new BodyReader(options.limits)
       const trailers = head.chunked && options.requests.trailers === "pass" ? passTrailers(head) : undefined
       this.#reader.begin(head.chunked ? "chunked" : "length", head.contentLength, false, trailers)
     }
-    const { exchangeMs } = options.timeouts
-    this.#exchangeEndsAt = exchangeMs === 0 ? never : this.#owner.deadlines.after(exchangeMs)
-    this.#bodyBeganAt = this.#owner.deadlines.tick
-    this.#pausedAt = this.#bodyBeganAt
-    this.#cloggedTicks = 0
-    this.#answerBytes = 0
+    this.#times.beginExchange()
     // A body that waits for a backend's room behind an earlier request is not what the client is waited for.
-    if (ended || this.#paused) this.#setAnswerDeadline()
-    else this.#setBodyDeadline()
-    this.#exchange.begin(head, ended, this.#entry.forwarding, extra, this.#keepAlive)
+    if (hasBody && !this.#paused) this.#times.body(0)
+    else this.#awaitTaking()
+    this.#exchange.begin(head, hasBody, this.#entry.forwarding)
     if (end === bytes.length) {
-      if (this.#state === "exchange") this.#resume()
+      if (this.#state === "exchange") this.#readAgain()
     } else if (this.#isInExchange() && this.#isBodyOpen) this.#readBody(bytes, end)
     else if (this.#isInExchange()) this.#holdForLater(bytes.subarray(end))
-    else if (this.#isWaiting()) this.#hold(bytes.subarray(end))
+    else if (this.#isWaiting()) this.#held.add(bytes.subarray(end))
     if (this.#ended) this.#endBody()
   }
 
   /** Another request may follow this one. To be asked once for each. */
   #mayKeep(head: Head): boolean {
-    const { isStopping, options } = this.#owner
+    const { isStopping, options } = this.#context
     const isLast = ++this.#requests >= options.limits.requestsPerConnectionMax
     return head.minor === 1 && !head.closes && !isLast && !isStopping
   }
@@ -524,21 +547,22 @@ export class ClientConnection implements ClientSide, Limited {
   #readBody(bytes: Buffer, from: number): void {
     const reader = this.#reader!
     const at = reader.read(bytes, from, bytes.length)
+    this.bytesIn += at - from
     this.#isBodyOpen = reader.state === "open"
     if (reader.state === "invalid") {
       this.#exchange.onFailed(reader.error)
       return
     }
-    if (reader.dataBytes > this.#owner.options.limits.bodyBytesMax) {
+    if (reader.dataBytes > this.#context.options.limits.bodyBytesMax) {
       this.#exchange.onFailed("body_too_large")
       return
     }
-    if (!this.#paused) this.#setBodyDeadline()
+    if (!this.#paused) this.#times.body(reader.dataBytes)
     if (reader.outputCount > 0) this.#exchange.onRequestBody(reader)
     if (reader.state !== "complete") return
     // Its last piece may have ended the exchange: what is behind it is the next request all the same.
     if (this.#isInExchange()) {
-      this.#setAnswerDeadline()
+      this.#awaitTaking()
       this.#exchange.onRequestEnd()
     }
     if (at === bytes.length) {
@@ -546,7 +570,7 @@ export class ClientConnection implements ClientSide, Limited {
       if (this.#isInExchange()) this.#watch()
     } else if (this.#isInExchange()) this.#holdForLater(bytes.subarray(at))
     else if (this.#isWaiting()) {
-      this.#hold(bytes.subarray(at))
+      this.#held.add(bytes.subarray(at))
       this.#parseHeld()
     }
   }
@@ -559,7 +583,7 @@ export class ClientConnection implements ClientSide, Limited {
     this.#ended = true
     switch (this.#state) {
       case "idle":
-        if (this.#held === undefined) this.#finish()
+        if (this.#held.bytes === undefined) this.#finish()
         break
       case "head":
       case "lingering":
@@ -570,7 +594,7 @@ export class ClientConnection implements ClientSide, Limited {
         break
       case "tunnel":
         // TLS reads on past what we have paused: the end may come while bytes before it are held.
-        if (this.#held === undefined) this.#exchange.onTunnelEnd()
+        if (this.#held.bytes === undefined) this.#exchange.onClientEnd()
         break
       case "closed":
         break
@@ -578,73 +602,23 @@ export class ClientConnection implements ClientSide, Limited {
   }
 
   #endExchange(): void {
-    if (this.#owner.options.timeouts.clientHalfClosedMs === 0) {
+    if (this.#context.options.timeouts.clientHalfClosedMs === 0) {
       this.#close()
       return
     }
     this.#endBody()
-    if (this.#isInExchange() && !this.#isBodyOpen) this.#setAnswerDeadline()
+    if (this.#isInExchange() && !this.#isBodyOpen) this.#awaitTaking()
   }
 
   /** No more of the body comes than what is held. */
   #endBody(): void {
-    if (this.#held === undefined && this.#isInExchange() && this.#isBodyOpen) this.#close()
-  }
-
-  /**
-   * Nothing is expected of it now but that it takes what it is sent: while it does not, its own time limit runs, and
-   * every byte that it takes sets it back. So it is for one that has sent so much more that it is not read, and may
-   * have gone unseen. One that has ended its side may have gone, too; where a backend still takes its body, that is
-   * what is waited for.
-   */
-  #setAnswerDeadline(): void {
-    const mayHaveGone = (this.#ended || this.#paused) && !this.#isBodyOpen
-    if (!this.#clogged && !mayHaveGone) {
-      this.deadlineAt = this.#exchangeEndsAt
-      return
-    }
-    const { betweenBytesMs, clientHalfClosedMs } = this.#owner.options.timeouts
-    if (this.#clogged) this.#setTakingDeadline()
-    else this.#setDeadline(this.#ended ? clientHalfClosedMs : betweenBytesMs)
-  }
-
-  /** The next piece of the body has its time, and all of them together come at some rate. */
-  #setBodyDeadline(): void {
-    const { deadlines, options } = this.#owner
-    const { clientBodyMs } = options.timeouts
-    this.#setDeadline(clientBodyMs)
-    const rate = options.limits.bodyBytesPerSecondMin
-    if (rate === 0) return
-    const slowestMs = clientBodyMs + (1_000 * this.#reader!.dataBytes) / rate
-    this.deadlineAt = Math.min(this.deadlineAt, this.#bodyBeganAt + deadlines.ticksOf(slowestMs))
-  }
-
-  /** The next piece of the response has its time, and all that the client was behind with is taken at some rate. */
-  #setTakingDeadline(): void {
-    const { deadlines, options } = this.#owner
-    const { betweenBytesMs } = options.timeouts
-    this.#setDeadline(betweenBytesMs)
-    const rate = options.limits.responseBytesPerSecondMin
-    if (rate === 0) return
-    const slowestMs = betweenBytesMs + (1_000 * this.#answerBytes) / rate
-    const end = this.#cloggedAt - this.#cloggedTicks + deadlines.ticksOf(slowestMs)
-    this.deadlineAt = Math.min(this.deadlineAt, end)
-  }
-
-  #setTunnelDeadline(): void {
-    this.deadlineAt = this.#owner.deadlines.after(this.#owner.options.timeouts.streamIdleMs)
-  }
-
-  /** Within an exchange: no later than its own end. */
-  #setDeadline(ms: number): void {
-    this.deadlineAt = Math.min(this.#owner.deadlines.after(ms), this.#exchangeEndsAt)
+    if (this.#held.bytes === undefined && this.#isInExchange() && this.#isBodyOpen) this.#close()
   }
 
   #becomeIdle(): void {
     this.#state = "idle"
-    this.#exchangeEndsAt = never
-    this.deadlineAt = this.#owner.deadlines.after(this.#owner.options.timeouts.clientIdleMs)
-    if (this.#held === undefined) this.#resume()
+    this.#times.idle()
+    if (this.#held.bytes === undefined) this.#readAgain()
   }
 
   /**
@@ -657,33 +631,21 @@ export class ClientConnection implements ClientSide, Limited {
       return
     }
     this.#state = "lingering"
-    this.#held = undefined
-    this.#lingerEndsAt = never
-    const { deadlines, options } = this.#owner
-    const { betweenBytesMs, lingerMs } = options.timeouts
-    // Only a client that has been sent everything is waited for that short.
-    this.deadlineAt = deadlines.after(betweenBytesMs)
+    this.#held.clear()
+    this.#times.finish()
     this.#socket.end(() => {
-      if (this.#state !== "lingering") return
-      this.#lingerEndsAt = deadlines.after(lingerMs)
-      this.#setLingerDeadline()
+      if (this.#state === "lingering") this.#times.beginLingering()
     })
-    this.#resume()
-  }
-
-  /** It sends on, or goes. */
-  #setLingerDeadline(): void {
-    const { deadlines, options } = this.#owner
-    this.deadlineAt = Math.min(deadlines.after(options.timeouts.lingerIdleMs), this.#lingerEndsAt)
+    this.#readAgain()
   }
 
   /** Both sides are done: closes once everything has been written. */
   #finish(): void {
     this.#state = "lingering"
-    this.#held = undefined
-    this.deadlineAt = this.#owner.deadlines.after(this.#owner.options.timeouts.betweenBytesMs)
+    this.#held.clear()
+    this.#times.finish()
     if (!this.#socket.writableEnded) this.#socket.end()
-    this.#resume()
+    this.#readAgain()
   }
 
   /** Between requests there is nothing to cut: over TLS it says that no more comes (RFC 8446 6.1). */
@@ -707,15 +669,15 @@ export class ClientConnection implements ClientSide, Limited {
   }
 
   #forget(): void {
-    this.#held = undefined
-    this.#owner.deadlines.delete(this)
+    this.#held.clear()
+    this.#times.end()
     this.#exchange.onClientGone()
-    this.#owner.onClientClosed(this)
+    this.#context.onClientClosed(this)
   }
 }
 
 /** undefined once the client has gone. */
-function endsOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): ProxyEnds | undefined {
+function endsOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): ConnectionEnds | undefined {
   if (remoteAddress === undefined || remotePort === undefined) return undefined
   if (localAddress === undefined || localPort === undefined) return undefined
   return {

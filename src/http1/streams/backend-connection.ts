@@ -10,25 +10,25 @@
  * It reads the response and hands it on; whether the request is tried elsewhere is the exchange's matter.
  * Benchmark: bench/relay.ts.
  */
-import type { Socket } from "node:net"
+import type { OnReadOpts, Socket } from "node:net"
 import type { Millis } from "../../core/clock.ts"
 import type { ErrorCode } from "../../core/errors.ts"
-import { BodyReader } from "../../http1/body.ts"
-import { LF } from "../../http1/characters.ts"
-import { type Head, incomplete, invalid } from "../../http1/head.ts"
-import { fields } from "../../http1/field-names.ts"
-import { Joiner } from "../../http1/kept-bytes.ts"
-import { isBent, straightened } from "../../http1/lenient-head.ts"
-import { parseResponseHead, responseFraming } from "../../http1/response-head.ts"
-import { passTrailers } from "../../http1/trailers.ts"
-import { isTunnelProtocol } from "../../http1/upgrade.ts"
-import type { BackendPool } from "./backend-pool.ts"
+import { fields } from "../../core/http/fields.ts"
+import type { MessageHead } from "../../core/http/message-head.ts"
+import type { BackendEvents, BackendStream, StreamOwner } from "../../core/http/streams.ts"
 import { BoundedWrites } from "../../net/bounded-writes.ts"
-import type { Context } from "../context.ts"
 import { type Limited, never, sweepMs, type Tick } from "../../net/deadlines.ts"
-import { isCertificateRefusal } from "./dial-errors.ts"
-import type { Origin } from "./origin.ts"
+import { type Dialling, isCertificateRefusal } from "../../net/dialling.ts"
 import { outliveWriteErrors } from "../../net/write-errors.ts"
+import { BodyReader } from "../body.ts"
+import { LF } from "../characters.ts"
+import { type Head, incomplete, invalid } from "../head.ts"
+import { isBent, straightened } from "../lenient-head.ts"
+import { parseResponseHead, responseFraming } from "../response-head.ts"
+import { passTrailers } from "../trailers.ts"
+import { isTunnelProtocol } from "../upgrade.ts"
+import type { StreamContext } from "./context.ts"
+import { HeldBytes } from "./held-bytes.ts"
 
 /** What `limits.interimBytesPerSecondMax` is of. */
 const secondMs = 1_000
@@ -49,57 +49,33 @@ const slowBytes = 64 * 1024
 /** How much earlier than the backend an idle connection is closed: a coarse sweep and the way there take their time. */
 const hintMarginMs = 1_000
 
-/** The exchange, as its backend connection sees it. */
-export interface BackendSide {
-  /** Its method is HEAD: the response has no body whatever its head says. */
-  readonly isHead: boolean
-  /** The client is of HTTP/1.0 and cannot read chunked framing. */
-  readonly decodesChunked: boolean
-  /** It has asked for another protocol: 101 opens the tunnel. */
-  readonly upgrades: boolean
-  /** The client gets the trailer section. */
-  readonly takesTrailers: boolean
-  /** Bytes that were passed on are still to be written to the client. */
-  readonly isHolding: boolean
-  onBackendReady(connection: BackendConnection): void
-  /** A 1xx response other than 101. */
-  onInterim(head: Head): void
-  /**
-   * A final head with its whole body, which is bytes[from..to) and not chunked. This one and the next answer whether
-   * they pass the bytes on as they are; false is a copy.
-   */
-  onWholeResponse(head: Head, bytes: Buffer, from: number, to: number): boolean
-  /** A final head, and in `reader.output` what came of the body with it. */
-  onResponseHead(head: Head, reader: BodyReader): boolean
-  onResponseBody(reader: BodyReader): void
-  /** The trailer section of a chunked response, before its end: whole field lines, latin1. */
-  onTrailers(section: string): void
-  /** The response has ended exactly where its framing says. The connection has been given back. */
-  onResponseEnd(): void
-  /** A head of 101, and in bytes[from..to) what came through the tunnel with it. */
-  onTunnel(head: Head, bytes: Buffer, from: number, to: number): void
-  onTunnelData(bytes: Buffer): void
-  /** The backend sends no more through the tunnel. */
-  onBackendEnd(): void
-  /** The connection is of no more use; `response_cut` and `response_timeout` come only after a head. */
-  onBackendFailed(connection: BackendConnection, code: ErrorCode, detail: string): void
-  /** All that was written has been taken. */
-  onBackendDrain(): void
+/** The pool that connections to one backend come from and go back to. */
+export interface BackendHome {
+  /** Makes the connection; returns what calls that off. `reading` takes the bytes that come. */
+  connect(dialling: Dialling, reading: OnReadOpts, header: Buffer | undefined): () => void
+  /** Takes a connection back that is idle; false when there is no place for it. */
+  give(connection: BackendConnection): boolean
+  /** A connection has closed. */
+  forget(connection: BackendConnection): void
 }
 
-export class BackendConnection implements Limited {
+/** A client that has backend connections to itself. */
+export interface ConnectionOwner extends StreamOwner {
+  /** What a connection for this client begins with; undefined: nothing, and it may take one that others have used. */
+  readonly header: Buffer | undefined
+}
+
+export class BackendConnection implements BackendStream, Limited {
   deadlineAt: Tick
-  /** It has carried an exchange before, so the backend may have closed it without our knowing. */
-  reused = false
-  /** At least one byte has come back for the exchange it carries. */
-  answered = false
-  readonly pool: BackendPool
-  /** The one client whose requests it carries; undefined when it carries anybody's. */
-  origin: Origin | undefined
-  /** That client has authenticated itself on it, or is about to. */
+  isReused = false
+  hasAnswered = false
+  hasTaken = false
+  readonly pool: BackendHome
+  /** The one client whose requests it carries; undefined when it carries any client's. */
+  owner: StreamOwner | undefined
   isAuthenticated = false
 
-  readonly #context: Context
+  readonly #context: StreamContext
   readonly #reader: BodyReader
   #socket: Socket | undefined
   #writes: BoundedWrites | undefined
@@ -113,19 +89,18 @@ export class BackendConnection implements Limited {
   #requestsLeft: number
   #state: "connecting" | "securing" | "idle" | "waiting" | "reading" | "tunnel" | "ending" | "closed" =
     "connecting"
-  #exchange: BackendSide | undefined
+  #exchange: BackendEvents | undefined
   #requestSent = false
   /** The backend takes no more: it has reset the connection, but what it said before that is still to be read. */
-  writeFailed = false
+  #writeFailed = false
   /** A failed write does not end it. */
   #outlives = false
   /** The response lets the connection live on. */
   #keeps = false
   /** For how long it may be idle. */
   #idleMs: Millis = 0
-  #partial: Buffer | undefined
-  /** Made where a head comes in parts, and given up behind it. */
-  #joiner: Joiner | undefined
+  /** A head that comes in parts. */
+  readonly #held = new HeldBytes()
   /** What is read goes here. Only the pages that reads have reached cost memory. */
   #buffer: Buffer = Buffer.allocUnsafeSlow(readBytes)
   /** Bytes in it are still to be written to a client. */
@@ -140,14 +115,14 @@ export class BackendConnection implements Limited {
   /** Requests of this turn of the event loop, which are written together at its end. */
   #gathered: Buffer[] | undefined
   /** Exchanges whose requests have been written behind the current one's, in order. Never empty. */
-  #followers: BackendSide[] | undefined
+  #followers: BackendEvents[] | undefined
   /** Responses may still come that nobody waits for. */
   #mustClose = false
 
-  constructor(context: Context, pool: BackendPool, origin: Origin | undefined) {
+  constructor(context: StreamContext, pool: BackendHome, owner: ConnectionOwner | undefined) {
     this.#context = context
     this.pool = pool
-    this.origin = origin?.header === undefined ? undefined : origin
+    this.owner = owner?.header === undefined ? undefined : owner
     this.#reader = new BodyReader(context.options.limits)
     const { deadlines, options } = context
     const { backendAgeMs, connectMs } = options.timeouts
@@ -158,22 +133,21 @@ export class BackendConnection implements Limited {
       buffer: () => this.#readInto(),
       callback: (length: number, bytes: Uint8Array) => this.#onBytes(bytes as Buffer, length),
     }
-    this.#callOff = context.dialer.dial(
-      pool.destination,
+    this.#callOff = pool.connect(
       {
         onAccepted: () => (this.#state = "securing"),
         onOpen: (socket, address) => this.#onOpen(socket, address),
         onFailed: (code, error) => this.#fail(code, `(${error.code ?? error.message})`),
       },
       reading,
-      origin?.header,
+      owner?.header,
     )
-    this.origin?.add(this)
+    this.owner?.add(this)
     context.deadlines.add(this)
   }
 
   /** Of a connection that is open: an exchange knows none before `onBackendReady`. */
-  get socket(): Socket {
+  get #open(): Socket {
     return this.#socket!
   }
 
@@ -182,8 +156,7 @@ export class BackendConnection implements Limited {
     return this.#address
   }
 
-  /** Gives the connection to an exchange, which is told when it may write: at once on an idle connection. */
-  start(exchange: BackendSide): void {
+  start(exchange: BackendEvents): void {
     this.#requestsLeft--
     if (this.#gathered !== undefined && this.#exchange !== undefined) {
       this.#followers ??= []
@@ -192,25 +165,23 @@ export class BackendConnection implements Limited {
       return
     }
     this.#exchange = exchange
-    this.answered = false
+    this.hasAnswered = false
+    this.hasTaken = false
     this.#requestSent = false
     if (this.#state === "connecting" || this.#state === "securing") return
     this.#wait()
     exchange.onBackendReady(this)
   }
 
-  /**
-   * What was sent on it authenticates a client: from now on it carries only that client's requests, until it closes.
-   */
-  bindTo(origin: Origin): void {
+  bindTo(owner: StreamOwner): void {
     if (this.#gathered !== undefined || this.#followers !== undefined) {
       // Other clients that have sent requests on it already get their responses; then it closes.
       this.#mustClose = true
       return
     }
     this.isAuthenticated = true
-    this.origin = origin
-    origin.add(this)
+    this.owner = owner
+    owner.add(this)
   }
 
   /** An idle connection takes the requests of several exchanges, until the end of this turn of the event loop. */
@@ -225,50 +196,59 @@ export class BackendConnection implements Limited {
     return this.#gathered.length < depth && this.#exchange !== undefined
   }
 
-  /** Writes a request that is whole in these bytes, or the start of one. */
-  send(bytes: Buffer): void {
-    if (this.#gathered === undefined) this.socket.write(bytes)
-    else this.#gathered.push(bytes)
+  send(head: Buffer, hasBody: boolean): boolean {
+    if (this.#gathered !== undefined) {
+      this.#gathered.push(head)
+      this.hasTaken = true
+      return true
+    }
+    if (hasBody) this.#outlive()
+    const took = this.#open.write(head)
+    this.#noteTaken()
+    if (!took) this.#stall()
+    return took
   }
 
-  /** Writes more of a request, or what goes through the tunnel; false when it should wait for `onBackendDrain`. */
   write(bytes: Buffer): boolean {
-    return this.#writes!.write(bytes)
+    const took = this.#writes!.write(bytes)
+    if (!took) this.#stall()
+    return took
   }
 
-  /** More of the request follows its head: the backend may answer and go before it has read all of that. */
-  expectsBody(): void {
-    if (this.#outlives) return
-    this.#outlives = true
-    outliveWriteErrors(this.socket, () => (this.writeFailed = true))
+  cork(): void {
+    this.#open.cork()
   }
 
-  /** The whole request has been written; from now on the backend's time to answer runs. */
-  requestSent(): void {
+  uncork(): void {
+    this.#open.uncork()
+    this.#noteTaken()
+  }
+
+  end(): void {
     this.#requestSent = true
     if (this.#state === "waiting") this.#limit(this.#context.options.timeouts.responseHeadMs)
   }
 
-  /** It takes no more of the request for now: until it does, its time to answer runs. */
-  requestStalls(): void {
-    if (this.#state === "waiting") this.#limit(this.#context.options.timeouts.responseHeadMs)
+  get isBehind(): boolean {
+    return this.#open.writableNeedDrain
   }
 
-  /** Holds the response back. While it is held, the client's time runs and not the backend's. */
+  endTunnel(): void {
+    this.#open.end()
+  }
+
   pause(): void {
     this.#disband()
     if (!this.#paused) this.#pausedAt = this.#context.deadlines.tick
     this.#paused = true
-    this.socket.pause()
+    this.#open.pause()
     if (this.#state === "reading" || this.#state === "waiting") this.deadlineAt = never
   }
 
-  /** The response is held back. */
   get isPaused(): boolean {
     return this.#paused
   }
 
-  /** For how long it has been without a break. */
   get pausedMs(): Millis {
     return this.#paused ? (this.#context.deadlines.tick - this.#pausedAt) * sweepMs : 0
   }
@@ -278,11 +258,10 @@ export class BackendConnection implements Limited {
     this.#paused = false
     if (this.#state === "reading") this.#limit(this.#pieceMs)
     else if (this.#state === "waiting") this.#awaitHead()
-    this.socket.resume()
+    this.#open.resume()
   }
 
-  /** The exchange has no more use for it, and it is in no state to carry another. */
-  abandon(exchange: BackendSide): void {
+  reset(exchange: BackendEvents): void {
     const followers = this.#followers
     const index = followers?.indexOf(exchange) ?? -1
     if (index !== -1) {
@@ -296,17 +275,15 @@ export class BackendConnection implements Limited {
     this.#dismiss(followers)
   }
 
-  /** Both sides of the tunnel have ended: closes once the backend has taken all of the client's. */
   finish(): void {
     this.#exchange = undefined
     // Its client may close first, which would end all that is that client's own.
-    this.origin?.delete(this)
+    this.owner?.delete(this)
     this.#state = "ending"
     this.deadlineAt = this.#context.deadlines.after(this.#context.options.timeouts.betweenBytesMs)
-    this.socket.destroySoon()
+    this.#open.destroySoon()
   }
 
-  /** An idle connection that nobody shall use again. */
   retire(): void {
     this.#close()
   }
@@ -345,9 +322,26 @@ export class BackendConnection implements Limited {
     this.deadlineAt = never
   }
 
+  /** More of the request follows its head: the backend may respond and go before it has read all of that. */
+  #outlive(): void {
+    if (this.#outlives) return
+    this.#outlives = true
+    outliveWriteErrors(this.#open, () => (this.#writeFailed = true))
+  }
+
+  /** The system is asked at once: when it refused the first write, it has taken nothing. */
+  #noteTaken(): void {
+    this.hasTaken = this.#open.errored === null && !this.#writeFailed
+  }
+
+  /** It takes no more of the request for now: until it does, its time to respond runs. */
+  #stall(): void {
+    if (this.#state === "waiting") this.#limit(this.#context.options.timeouts.responseHeadMs)
+  }
+
   /** It is read again: its time runs if it has the whole request, or takes no more of it. */
   #awaitHead(): void {
-    if (this.#requestSent || this.socket.writableNeedDrain)
+    if (this.#requestSent || this.#open.writableNeedDrain)
       this.#limit(this.#context.options.timeouts.responseHeadMs)
   }
 
@@ -385,35 +379,33 @@ export class BackendConnection implements Limited {
       this.#close()
       return false
     }
-    this.answered = true
+    this.hasAnswered = true
     if (this.#state === "reading") this.#readBody(exchange, this.#lendable(exchange, bytes, length), length)
     else if (this.#state === "tunnel") {
-      exchange.onTunnelData(this.#lendable(exchange, bytes, length).subarray(0, length))
+      exchange.onBackendBytes(this.#lendable(exchange, bytes, length).subarray(0, length))
       this.#lend(exchange)
-    } else if (this.#partial === undefined) this.#readHeads(exchange, bytes, 0, length)
+    } else if (this.#held.bytes === undefined) this.#readHeads(exchange, bytes, 0, length)
     else {
       const more = bytes.subarray(0, length)
-      const whole = (this.#joiner ??= new Joiner()).join(this.#partial, more)
-      this.#partial = undefined
+      this.#held.add(more)
       // A head that drips in is read again for each of its lines, not for each of its bytes.
-      if (more.includes(LF) || whole.length > this.#context.options.limits.headBytesMax)
-        this.#readHeads(exchange, whole, 0, whole.length)
-      else this.#partial = whole
+      if (more.includes(LF) || this.#held.isLongerThan(this.#context.options.limits.headBytesMax))
+        this.#readHeads(exchange, this.#held.bytes, 0, this.#held.bytes.length)
     }
     return true
   }
 
   /** A client that is behind must not hold a large buffer for each small piece: those are copied. */
-  #lendable(exchange: BackendSide, bytes: Buffer, length: number): Buffer {
+  #lendable(exchange: BackendEvents, bytes: Buffer, length: number): Buffer {
     return length < lendBytesMin && exchange.isHolding ? Buffer.from(bytes.subarray(0, length)) : bytes
   }
 
   /** Bytes have been passed on. */
-  #lend(exchange: BackendSide): void {
+  #lend(exchange: BackendEvents): void {
     if (exchange.isHolding) this.#isLent = true
   }
 
-  #readHeads(exchange: BackendSide, received: Buffer, start: number, receivedTo: number): void {
+  #readHeads(exchange: BackendEvents, received: Buffer, start: number, receivedTo: number): void {
     const { options, headLimits, names, responseHead: head } = this.#context
     let bytes = received
     let from = start
@@ -438,10 +430,11 @@ export class BackendConnection implements Limited {
       }
       if (end === incomplete) {
         if (length - from > options.limits.headBytesMax) this.#fail("invalid_response", "(head_too_large)")
-        else if (from < length) this.#partial = this.#restOf(bytes, from, length)
+        else if (from < length && this.#held.bytes === undefined)
+          this.#held.add(Buffer.from(bytes.subarray(from, length)))
         return
       }
-      this.#joiner = undefined
+      this.#held.clear()
       if (head.status >= 200) {
         this.#beginBody(exchange, head, bytes, end, length)
         return
@@ -461,12 +454,6 @@ export class BackendConnection implements Limited {
     }
   }
 
-  /** bytes[from..length) as they can be kept: a copy, unless they are just what was joined. */
-  #restOf(bytes: Buffer, from: number, length: number): Buffer {
-    const isOurs = from === 0 && bytes !== this.#buffer
-    return isOurs ? bytes : Buffer.from(bytes.subarray(from, length))
-  }
-
   /**
    * Whether interim responses come faster than they may. There may be any number of them (RFC 9110 15.2), as long as
    * the final one comes in its time (`timeouts.responseHead`).
@@ -481,10 +468,10 @@ export class BackendConnection implements Limited {
     return this.#interimBytes > options.limits.interimBytesPerSecondMax
   }
 
-  #beginBody(exchange: BackendSide, head: Head, bytes: Buffer, from: number, to: number): void {
+  #beginBody(exchange: BackendEvents, head: Head, bytes: Buffer, from: number, to: number): void {
     const { options } = this.#context
     const framing = responseFraming(head, exchange.isHead)
-    if (head.codingField !== -1 && exchange.decodesChunked && framing !== "none") {
+    if (head.codingField !== -1 && !exchange.takesChunks && framing !== "none") {
       // A client of HTTP/1.0 cannot be told of the coding (RFC 9112 6.1), and without it the body is noise.
       this.#fail("invalid_response", "(unknown_transfer_coding)")
       return
@@ -502,7 +489,7 @@ export class BackendConnection implements Limited {
     if (framing === "close" || length > slowBytes) this.#disband()
     this.#limit(this.#pieceMs)
     const trailers = exchange.takesTrailers && framing === "chunked" ? passTrailers(head) : undefined
-    this.#reader.begin(framing, length, exchange.decodesChunked, trailers)
+    this.#reader.begin(framing, length, !exchange.takesChunks, trailers)
     const at = this.#reader.read(bytes, from, to)
     if (this.#reader.state === "invalid") {
       this.#fail("invalid_response", `(${this.#reader.error})`)
@@ -516,7 +503,7 @@ export class BackendConnection implements Limited {
   }
 
   /** 101 hands the connection over to another protocol, but only to one that was asked for (RFC 9110 15.2.2). */
-  #beginTunnel(exchange: BackendSide, head: Head, bytes: Buffer, from: number, to: number): void {
+  #beginTunnel(exchange: BackendEvents, head: Head, bytes: Buffer, from: number, to: number): void {
     if (!exchange.upgrades || !head.upgrade || !isTunnelProtocol(head)) {
       this.#fail("invalid_response", "(101 without Upgrade)")
       return
@@ -528,7 +515,7 @@ export class BackendConnection implements Limited {
     this.#lend(exchange)
   }
 
-  #readBody(exchange: BackendSide, bytes: Buffer, length: number): void {
+  #readBody(exchange: BackendEvents, bytes: Buffer, length: number): void {
     const reader = this.#reader
     const at = reader.read(bytes, 0, length)
     if (reader.state === "invalid") {
@@ -549,25 +536,25 @@ export class BackendConnection implements Limited {
   }
 
   /** The response has ended at bytes[at]; bytes[at..to) have come behind it. */
-  #complete(exchange: BackendSide, bytes: Buffer, at: number, to: number): void {
+  #complete(exchange: BackendEvents, bytes: Buffer, at: number, to: number): void {
     this.#exchange = undefined
     if (this.#followers !== undefined) {
       this.#advance(exchange, this.#followers, bytes, at, to)
       return
     }
     // A response to what has not even left is to something else, or is early: what is left of the request stands in the way.
-    const isSent = this.#requestSent && this.socket.writableLength === 0
+    const isSent = this.#requestSent && this.#open.writableLength === 0
     const exact = at === to && this.#gathered === undefined
     const keeps = this.#keeps && this.#idleMs > 0 && !this.#mustClose && !this.#isSpent
     if (exact && isSent && keeps) {
-      this.reused = true
+      this.isReused = true
       this.#becomeIdle()
     } else this.#close()
     exchange.onResponseEnd()
   }
 
   /** The next exchange's response follows. */
-  #advance(ended: BackendSide, followers: BackendSide[], bytes: Buffer, at: number, to: number): void {
+  #advance(ended: BackendEvents, followers: BackendEvents[], bytes: Buffer, at: number, to: number): void {
     const next = followers.shift()!
     if (followers.length === 0) this.#followers = undefined
     if (next instanceof IgnoredResponse && this.#followers === undefined) {
@@ -576,15 +563,15 @@ export class BackendConnection implements Limited {
       return
     }
     this.#exchange = next
-    this.reused = true
-    this.answered = false
+    this.isReused = true
+    this.hasAnswered = false
     this.#wait()
     this.#limit(this.#context.options.timeouts.responseHeadMs)
     ended.onResponseEnd()
     if (this.#exchange !== next) return
     if (!this.#keeps) this.#fail("backend_reset", "(it closed behind another response)")
     else if (at < to) {
-      this.answered = true
+      this.hasAnswered = true
       this.#readHeads(next, bytes, at, to)
     }
   }
@@ -602,23 +589,23 @@ export class BackendConnection implements Limited {
     this.#dismiss(followers)
   }
 
-  /** Those who got no answer here: their requests are safe, so each may be sent again. It is nobody's failure. */
-  #dismiss(followers: readonly BackendSide[] | undefined): void {
+  /** These got no response here. Their requests are safe, so each may be sent again, and no backend has failed. */
+  #dismiss(followers: readonly BackendEvents[] | undefined): void {
     if (followers === undefined) return
-    const { answered, reused } = this
-    this.answered = false
-    this.reused = true
+    const { hasAnswered, isReused } = this
+    this.hasAnswered = false
+    this.isReused = true
     for (const follower of followers)
       follower.onBackendFailed(this, "backend_reset", "(behind another response)")
-    this.answered = answered
-    this.reused = reused
+    this.hasAnswered = hasAnswered
+    this.isReused = isReused
   }
 
   #flush(): void {
     const gathered = this.#gathered
     this.#gathered = undefined
     if (gathered === undefined || gathered.length === 0 || this.#state === "closed") return
-    this.socket.write(gathered.length === 1 ? gathered[0]! : Buffer.concat(gathered))
+    this.#open.write(gathered.length === 1 ? gathered[0]! : Buffer.concat(gathered))
   }
 
   /** What comes next has this long; less while others wait behind it. */
@@ -660,7 +647,7 @@ export class BackendConnection implements Limited {
       return
     }
     // An end after a reset completes nothing (RFC 9112 8).
-    if (this.writeFailed) this.#reader.reset()
+    if (this.#writeFailed) this.#reader.reset()
     else this.#reader.end()
     if (this.#reader.state === "complete") this.#complete(exchange, nothing, 0, 0)
     else this.#fail("response_cut", "")
@@ -668,7 +655,7 @@ export class BackendConnection implements Limited {
 
   #onError(error: NodeJS.ErrnoException): void {
     const reason = error.code ?? error.message
-    if (!this.reused && !this.answered && isCertificateRefusal(error))
+    if (!this.isReused && !this.hasAnswered && isCertificateRefusal(error))
       this.#fail("backend_tls_failed", `(${reason})`)
     else this.#onBroken(reason)
   }
@@ -707,11 +694,11 @@ export class BackendConnection implements Limited {
   #close(): void {
     if (this.#state === "closed") return
     this.#state = "closed"
-    this.#partial = undefined
+    this.#held.clear()
     this.#gathered = undefined
     this.#context.deadlines.delete(this)
     this.pool.forget(this)
-    this.origin?.delete(this)
+    this.owner?.delete(this)
     this.#callOff()
     this.#socket?.destroy()
   }
@@ -728,25 +715,26 @@ function idleMs(configuredMs: Millis, hintSeconds: number): Millis {
 }
 
 /** Whether the body is a stream of events, which may be silent for long (WHATWG HTML 9.2). */
-function isEventStream(head: Head): boolean {
+function isEventStream(head: MessageHead): boolean {
   const field = head.find(fields["content-type"])
   return field !== -1 && head.value(field).toLowerCase().startsWith(eventStream)
 }
 
 /** Takes the response to a request of a client that has gone, so that those behind it get theirs. */
-class IgnoredResponse implements BackendSide {
+class IgnoredResponse implements BackendEvents {
   readonly isHead: boolean
-  readonly decodesChunked: boolean
-  readonly upgrades = false
+  readonly takesChunks: boolean
   readonly takesTrailers = false
+  readonly upgrades = false
   readonly isHolding = false
 
-  constructor({ isHead, decodesChunked }: BackendSide) {
+  constructor({ isHead, takesChunks }: BackendEvents) {
     this.isHead = isHead
-    this.decodesChunked = decodesChunked
+    this.takesChunks = takesChunks
   }
 
   onBackendReady(): void {}
+  onBackendDrain(): void {}
   onInterim(): void {}
   onWholeResponse(): boolean {
     return false
@@ -758,8 +746,7 @@ class IgnoredResponse implements BackendSide {
   onTrailers(): void {}
   onResponseEnd(): void {}
   onTunnel(): void {}
-  onTunnelData(): void {}
+  onBackendBytes(): void {}
   onBackendEnd(): void {}
   onBackendFailed(): void {}
-  onBackendDrain(): void {}
 }

@@ -1,5 +1,19 @@
-/** What it means that a connection was not made, or was refused. */
-import type { ErrorCode } from "../../core/errors.ts"
+/** What comes of dialling, and what it means that a connection was not made, or was refused. */
+import type { Socket } from "node:net"
+import type { ErrorCode } from "../core/errors.ts"
+
+/** Told what comes of dialling: never before `dial` has returned, and nothing once it was called off. */
+export interface Dialling {
+  /** The other side has accepted, and the TLS handshake follows. */
+  onAccepted?(): void
+  /**
+   * It is open: the other side has also shown the certificate that it should, when the destination is secure. From now
+   * on the socket's events are the caller's. `address` is where it leads, of those that the name has.
+   */
+  onOpen(socket: Socket, address: string): void
+  /** There is none. Nothing else follows. */
+  onFailed(code: ErrorCode, error: NodeJS.ErrnoException): void
+}
 
 /** The code of the error when all addresses of a destination are listeners of this balancer. */
 export const ownListenerCode = "OWN_LISTENER"

@@ -1,9 +1,9 @@
 /** Bytes that wait: counted in buffers and in copied bytes, however small the pieces are that they come in. */
 import assert from "node:assert/strict"
 import { test, type TestContext } from "node:test"
-import { exchangeWorld } from "../../test/support/exchange-world.ts"
-import { get } from "../../test/support/wire/messages.ts"
-import { VirtualClock } from "../../test/support/virtual-clock.ts"
+import { exchangeWorld } from "../../../test/support/exchange-world.ts"
+import { get } from "../../../test/support/wire/messages.ts"
+import { VirtualClock } from "../../../test/support/virtual-clock.ts"
 
 /** Counts the bytes that `Buffer.copy` and `Buffer.concat` have moved. */
 function copies(t: TestContext): () => number {
@@ -65,7 +65,7 @@ test("requests that wait behind another are not copied anew with each byte", asy
 
 test("small pieces for a client that is behind are held in bounded number, and go on when it has taken them", async () => {
   const world = exchangeWorld(new VirtualClock())
-  const { socket, connection } = world.client()
+  const { socket, exchange } = world.client()
   socket.push(Buffer.from(get()))
   await Promise.resolve()
   const backend = world.busy.pop()!
@@ -74,14 +74,14 @@ test("small pieces for a client that is behind are held in bounded number, and g
     backend.say(Buffer.from("x"))
     socket.writableLength++
   }
-  for (let i = 0; i < 500 && !connection.contender.isHeldUp; i++) say()
-  assert.ok(connection.contender.isHeldUp)
+  for (let i = 0; i < 500 && !exchange.isHeldUp; i++) say()
+  assert.ok(exchange.isHeldUp)
   // The socket has not been told that it is full: it is asked for the last piece.
   socket.writableLength = 0
   socket.onTaken!()
-  assert.ok(!connection.contender.isHeldUp)
+  assert.ok(!exchange.isHeldUp)
   say()
-  assert.ok(!connection.contender.isHeldUp)
+  assert.ok(!exchange.isHeldUp)
   socket.emit("close")
 })
 

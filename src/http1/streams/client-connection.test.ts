@@ -1,9 +1,9 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { exchangeWorld, type ExchangeWorld, type FakeSocket } from "../../test/support/exchange-world.ts"
-import { get } from "../../test/support/wire/messages.ts"
-import type { RelayChange } from "../../test/support/relay.ts"
-import { VirtualClock } from "../../test/support/virtual-clock.ts"
+import { exchangeWorld, type ExchangeWorld, type FakeSocket } from "../../../test/support/exchange-world.ts"
+import { get } from "../../../test/support/wire/messages.ts"
+import type { RelayChange } from "../../../test/support/relay.ts"
+import { VirtualClock } from "../../../test/support/virtual-clock.ts"
 
 interface Asked extends ExchangeWorld {
   readonly socket: FakeSocket
