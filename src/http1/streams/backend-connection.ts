@@ -42,7 +42,7 @@ const readBytes = 64 * 1024
 /** Smaller pieces are copied for a client that is behind. */
 const lendBytesMin = 32 * 1024
 
-/** Nobody waits behind a response that takes longer than this, or is larger: those who do go elsewhere. */
+/** No request waits behind a response that takes longer than this, or is larger: it goes elsewhere. */
 const slowMs = 500
 const slowBytes = 64 * 1024
 
@@ -116,7 +116,7 @@ export class BackendConnection implements BackendStream, Limited {
   #gathered: Buffer[] | undefined
   /** Exchanges whose requests have been written behind the current one's, in order. Never empty. */
   #followers: BackendEvents[] | undefined
-  /** Responses may still come that nobody waits for. */
+  /** Responses may still come that are for no exchange. */
   #mustClose = false
 
   constructor(context: StreamContext, pool: BackendHome, owner: ConnectionOwner | undefined) {
@@ -576,7 +576,7 @@ export class BackendConnection implements BackendStream, Limited {
     }
   }
 
-  /** Nobody shall wait any longer behind the current response. */
+  /** No exchange shall wait any longer behind the current response. */
   #disband(): void {
     const followers = this.#followers
     if (followers === undefined) return

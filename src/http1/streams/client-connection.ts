@@ -269,7 +269,7 @@ export class ClientConnection implements ClientStream {
 
   cut(): void {
     if (this.#state === "closed") return
-    // What has been written may still be on its way; a reset makes sure that nobody takes it for the whole.
+    // What has been written may still be on its way; a reset makes sure that it is not taken for the whole.
     this.#state = "closed"
     this.#forget()
     // Below TLS, too: there must be no close_notify, which would say that this was all (RFC 8446 6.1).
