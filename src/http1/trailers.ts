@@ -76,7 +76,7 @@ export function passTrailers(head: Head): string[] {
  * @param section whole field lines that follow the grammar, latin1
  * @param nominated what Connection of the message's head names, in lower case
  */
-export function passableTrailers(section: string, nominated: readonly string[]): string {
+function passableTrailers(section: string, nominated: readonly string[]): string {
   let passed = ""
   for (let start = 0; start < section.length;) {
     const end = section.indexOf("\r\n", start) + 2
@@ -89,7 +89,7 @@ export function passableTrailers(section: string, nominated: readonly string[]):
 
 const plainLastChunk = Buffer.from("0\r\n\r\n")
 
-/** The last chunk of a body (RFC 9112 7.1), with what may go on of its trailer section: see `passableTrailers`. */
+/** The last chunk of a body (RFC 9112 7.1), with what may go on of its trailer section. */
 export function lastChunk(section: string, nominated: readonly string[]): Buffer {
   if (section === "") return plainLastChunk
   return Buffer.from(`0\r\n${passableTrailers(section, nominated)}\r\n`, "latin1")
