@@ -412,7 +412,7 @@ class RunningBalancer implements Balancer {
   }
 
   onUncaught(error: unknown): void {
-    this.#bugs.report("a place that nothing guards", error)
+    this.#bugs.report("a call that no guard covers", error)
   }
 
   stop(): Promise<void> {

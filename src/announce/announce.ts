@@ -252,7 +252,7 @@ class Announcer implements Announcement {
         if (call === "announce") this.#takeLease(outcome.body)
         else if (++this.#renewals >= renewalsSettled) this.#losses = 0
         if (this.#drain === "no") this.#become("member", `a member, generation ${this.#generation}`)
-        else this.#become("draining", "no new requests are to come")
+        else this.#become("draining", "no new requests are wanted")
         return this.#renewMs
       case "unknown":
         this.#generation = undefined

@@ -23,7 +23,7 @@ export const backend: Command = {
       type: "string",
       short: "p",
       value: "PORT",
-      about: "Where it listens, PORT or HOST:PORT. Default 5453.",
+      about: "The address that it listens on, PORT or HOST:PORT. Default 5453.",
     },
     announce: {
       type: "string",
@@ -33,26 +33,27 @@ export const backend: Command = {
     capacity: {
       type: "string",
       value: "AMOUNTS",
-      about: `What it has: compute=20,storage=13. Default: compute ${computeDefault}, storage drawn from 1 to ${storageMax}.`,
+      about: `Its capacity: compute=20,storage=13. Default: compute ${computeDefault}, storage drawn from 1 to ${storageMax}.`,
     },
     lane: {
       type: "string",
       value: "AMOUNTS",
-      about: "The most of a resource that one request can use per second: compute=1. No bound without it.",
+      about: "The most of a resource that one request can use per second: compute=1. Default: no bound.",
     },
     discipline: {
       type: "string",
       value: "HOW",
-      about: "sharing: all requests at once; fifo: one per lane, in order of arrival. Default sharing.",
+      about:
+        "sharing: work on all requests at once; fifo: on one per lane, in order of arrival. Default sharing.",
     },
     registers: {
       type: "string",
       value: "AMOUNTS",
-      about: "The capacity that it announces, if that is not what it has.",
+      about: "The capacity that it announces, if other than its own.",
     },
-    weight: { type: "string", value: "N", about: "What it announces as its weight." },
-    zone: { type: "string", value: "NAME", about: "What it announces as its zone." },
-    tier: { type: "string", value: "N", about: "What it announces as its label tier." },
+    weight: { type: "string", value: "N", about: "The weight that it announces." },
+    zone: { type: "string", value: "NAME", about: "The zone that it announces." },
+    tier: { type: "string", value: "N", about: "The label tier that it announces." },
     spaces: {
       type: "string",
       value: "NAMES",
@@ -61,13 +62,14 @@ export const backend: Command = {
     reports: {
       type: "string",
       value: "WHAT",
-      about: "What its responses report: costs (with utilization), utilization or none. Default costs.",
+      about:
+        "The load reports in its responses: costs (with utilization), utilization or none. Default costs.",
     },
     id: { type: "string", value: "ID", about: "Its name. Default: the host's name and the port." },
     speed: {
       type: "string",
       value: "FACTOR",
-      about: "How much faster than its capacity it works. Default 50.",
+      about: "It works so many times as fast as its capacity says. Default 50.",
     },
     seed: { type: "string", value: "N", about: "Makes the drawn storage repeatable." },
     token: {

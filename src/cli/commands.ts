@@ -27,7 +27,7 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     name: "backend",
-    summary: "Run a demonstration backend that is really busy with its requests.",
+    summary: "Run a demonstration backend whose latency grows with its load.",
     load: async () => (await import("./backend.ts")).backend,
   },
   {

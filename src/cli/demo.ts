@@ -34,7 +34,7 @@ export const demo: Command = {
       value: "PORT",
       about: "The first backend's port; the others follow. Default 5453.",
     },
-    spam: { type: "boolean", about: "Load it at once, so that the page comes alive; ends with it." },
+    spam: { type: "boolean", about: "Also run a load generator, so that the page shows traffic." },
     rate: {
       type: "string",
       value: "R",

@@ -42,13 +42,13 @@ export async function main(words: readonly string[], io: Io): Promise<ExitCode> 
 
 function overview(): string {
   const rows = commands.map(({ name, summary }) => [`  ${name}`, summary])
-  return `Linebacker, the HTTP load balancer that knows what a request weighs.
+  return `Linebacker, an HTTP load balancer that looks at what each request needs.
 
 Usage: linebacker COMMAND [OPTIONS]
 
 Commands:
 ${aligned(rows, "sentences")}
-linebacker COMMAND --help tells more of each.
+linebacker COMMAND --help shows the options of a command.
 `
 }
 

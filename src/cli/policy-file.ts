@@ -127,7 +127,9 @@ function guarded(policy: Policy, file: string): Policy {
     pick: (request) => {
       const picked = within("pick", () => policy.pick(request))
       if (picked === undefined || members.has(picked)) return picked
-      throw new PolicyFault(`the policy in "${file}" picked what is none of the members that rebuild gave it`)
+      throw new PolicyFault(
+        `the policy in "${file}" picked something that is none of the members that rebuild gave it`,
+      )
     },
   }
   if (policy.onBegun !== undefined) {

@@ -292,7 +292,7 @@ test("a policy of one's own that fails in the middle of a run is named with the 
 
   const foreign = await sim("mild", "--policy", picking("foreign.ts", 'return { id: "me" }'), ...small)
   assert.equal(foreign.code, 1)
-  assert.match(foreign.err, /foreign\.ts" picked what is none of the members/)
+  assert.match(foreign.err, /foreign\.ts" picked something that is none of the members/)
 })
 
 test("recorded requests are played on the fleet for language models", async () => {

@@ -42,7 +42,7 @@ export const sim: Command = {
     balancers: {
       type: "string",
       value: "N",
-      about: "Balancers that exchange nothing. Default: the scenario's.",
+      about: "How many balancers, which exchange nothing. Default: the scenario's.",
     },
     seed: {
       type: "string",
@@ -53,7 +53,7 @@ export const sim: Command = {
     requests: {
       type: "string",
       value: "N",
-      about: "Of one run, the warm-up included. Default: the scenario's.",
+      about: "Requests per run, the warm-up included. Default: the scenario's.",
     },
     trace: {
       type: "string",

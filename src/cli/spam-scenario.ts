@@ -88,7 +88,7 @@ export async function runScenarioLive(given: Given, io: Io): Promise<ExitCode> {
       stopped = true
       void stage?.stop()
     },
-    { stopping: "stopping: nothing will be complete; once more to end at once" },
+    { stopping: "stopping: there will be no result; once more to end at once" },
   )
   const tell = (line: string): void => {
     if (given.values["json"] !== true) io.err(`${line}\n`)
@@ -301,9 +301,7 @@ function lengthOf(given: Given, scenario: Scenario, speed: number, remarks: stri
   const ms = durationOf(given, "duration", 1)
   if (ms === undefined) return Math.max(durationDefaultMs, neededMs)
   if (ms < neededMs) {
-    remarks.push(
-      `not all that happens to the fleet came to pass: that takes ${(neededMs / 1_000).toFixed(0)}s`,
-    )
+    remarks.push(`not all events of the scenario happened: they take ${(neededMs / 1_000).toFixed(0)}s`)
   }
   return ms
 }

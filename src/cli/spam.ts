@@ -58,22 +58,27 @@ export const spam: Command = {
       type: "string",
       short: "n",
       value: "N",
-      about: "Requests in all; ends the run before its time.",
+      about: "End the run after so many requests.",
     },
     duration: {
       type: "string",
       short: "d",
       value: "TIME",
-      about: `How long. Default ${formatDuration(durationDefaultMs)}.`,
+      about: `The length of the run. Default ${formatDuration(durationDefaultMs)}.`,
     },
-    "warm-up": { type: "string", value: "TIME", about: "What is not counted at the start. Default 0s." },
+    "warm-up": { type: "string", value: "TIME", about: "Time at the start that is not counted. Default 0s." },
     timeout: {
       type: "string",
       value: "TIME",
       about: `The longest that one request may take. Default ${formatDuration(timeoutDefaultMs)}.`,
     },
-    mix: { type: "string", value: "FILE", about: "Requests of several kinds, a YAML file." },
-    method: { type: "string", short: "X", value: "METHOD", about: "Of every request. Default GET." },
+    mix: { type: "string", value: "FILE", about: "A YAML file with several kinds of requests." },
+    method: {
+      type: "string",
+      short: "X",
+      value: "METHOD",
+      about: "The method of every request. Default GET.",
+    },
     header: {
       type: "string",
       short: "H",
@@ -81,16 +86,16 @@ export const spam: Command = {
       value: "'NAME: VALUE'",
       about: "A field of every request; may be given several times.",
     },
-    body: { type: "string", value: "TEXT", about: "What every request carries." },
-    threads: { type: "string", value: "N", about: "Threads that send. Default 1." },
+    body: { type: "string", value: "TEXT", about: "The body of every request." },
+    threads: { type: "string", value: "N", about: "How many threads send. Default 1." },
     trace: {
       type: "string",
       value: "FILE",
       about:
-        "Sends when recorded requests came, faster or slower so that --rate is the mean; as recorded without it.",
+        "Send at the times of recorded requests, scaled so that --rate is the mean; unscaled without --rate.",
     },
     seed: { type: "string", value: "N", about: "Makes the run repeatable; printed with every result." },
-    insecure: { type: "boolean", about: "Takes any certificate." },
+    insecure: { type: "boolean", about: "Accept any certificate." },
     "no-spin": {
       type: "boolean",
       about: "Open loop: sleep between requests, at the price of up to 2 ms of lateness.",
@@ -98,35 +103,37 @@ export const spam: Command = {
     expect: {
       type: "string",
       value: "WHAT",
-      about: "Exit code 1 unless all of it holds: p99<50ms,errors<0.1%.",
+      about: "Exit with code 1 unless all of these hold: p99<50ms,errors<0.1%.",
     },
     scenario: {
       type: "string",
       value: "NAME|FILE",
-      about: "Instead of a URL: plays a scenario with a process for each backend, beside the simulator.",
+      about:
+        "Instead of a URL: play a scenario with one process per backend, and compare with the simulator.",
     },
     compare: {
       type: "string",
       value: "POLICIES",
-      about: "Plays it with each of these in turn: price,least-connections. Default scenario dozen.",
+      about:
+        "With a scenario (default dozen): play it with each of these policies in turn: price,least-connections.",
     },
     policy: {
       type: "string",
       value: "NAME",
-      about: "Of a scenario: how a backend is chosen. Default auto.",
+      about: "With a scenario: how a backend is chosen. Default auto.",
     },
     load: {
       type: "string",
       value: "LOADS",
       about:
-        `Of a scenario: shares of the most that any policy can carry. Default ${loadDefault}, ` +
-        `of --compare ${loadsDefault[0]} to ${loadsDefault.at(-1)}.`,
+        `With a scenario: loads, as shares of the most that any policy can carry. Default ${loadDefault}, ` +
+        `with --compare ${loadsDefault[0]} to ${loadsDefault.at(-1)}.`,
     },
     speed: {
       type: "string",
       value: "FACTOR",
       about:
-        `Of a scenario: its seconds in a real one. Default: ${ratePerCore} requests/s a core at load 1, ` +
+        `With a scenario: how many of its seconds pass per real second. Default: ${ratePerCore} requests/s per core at load 1, ` +
         `at most ${speedMax}.`,
     },
     json: { type: "boolean", about: "Print the result as JSON." },
