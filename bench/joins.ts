@@ -8,7 +8,7 @@
  */
 import { Agent, request } from "node:http"
 import { type AddressInfo, createServer } from "node:net"
-import { createBalancer } from "../src/balancer.ts"
+import { startBalancer } from "../src/balancer.ts"
 import { parseConfig } from "../src/config/config-parse.ts"
 import { policies } from "../src/policies/index.ts"
 
@@ -24,7 +24,7 @@ async function joins(count: number): Promise<void> {
   const backends = createServer((socket) => socket.on("error", () => {}).destroy())
   await new Promise<void>((resolve) => void backends.listen(0, "127.0.0.1", 4_096, resolve))
   const { port } = backends.address() as AddressInfo
-  const balancer = await createBalancer(configOf(count))
+  const balancer = await startBalancer(configOf(count))
   const before = process.cpuUsage()
   const from = performance.now()
   const ids = Array.from({ length: count }, (_, index) => `b${index}`)
@@ -40,10 +40,10 @@ async function joins(count: number): Promise<void> {
   console.log(`${count} backends: ${text}, ${((user + system) / 1e6).toFixed(1)} s of CPU, ${mebibytes} MiB`)
   agent.destroy()
   backends.close()
-  await balancer.stop()
+  await balancer.close()
 }
 
-function configOf(backendsMax: number): Parameters<typeof createBalancer>[0] {
+function configOf(backendsMax: number): Parameters<typeof startBalancer>[0] {
   const loopback = "127.0.0.1:0"
   const config = parseConfig(
     {

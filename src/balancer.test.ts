@@ -5,7 +5,7 @@ import { createServer } from "node:net"
 import type { AddressInfo } from "node:net"
 import { Worker } from "node:worker_threads"
 import type { Snapshot } from "./membership/snapshot.ts"
-import { type Balancer, createBalancer, StartError } from "./balancer.ts"
+import { type Balancer, startBalancer, StartError } from "./balancer.ts"
 import { readTextFile } from "./config/config-file.ts"
 import type { Config } from "./config/config.ts"
 import { parseConfig } from "./config/config-parse.ts"
@@ -23,8 +23,8 @@ function configOf(change: Readonly<Record<string, unknown>> = {}): Config {
 }
 
 async function started(t: TestContext, change?: Readonly<Record<string, unknown>>): Promise<Balancer> {
-  const balancer = await createBalancer(configOf(change))
-  t.after(() => balancer.stop())
+  const balancer = await startBalancer(configOf(change))
+  t.after(() => balancer.close())
   return balancer
 }
 
@@ -111,8 +111,8 @@ test("none of its own listeners becomes a backend, however it is written", async
 
 test("stopping twice, at once or later, is stopping once", async (t) => {
   const balancer = await started(t)
-  await Promise.all([balancer.stop(), balancer.stop()])
-  await balancer.stop()
+  await Promise.all([balancer.close(), balancer.close()])
+  await balancer.close()
 })
 
 test("a start that fails closes what it had opened, and says why", async (t) => {
@@ -122,7 +122,7 @@ test("a start that fails closes what it had opened, and says why", async (t) => 
   const { port } = taken.address() as AddressInfo
   const admin = { listen: `127.0.0.1:${port}` }
   await assert.rejects(
-    createBalancer(configOf({ admin })),
+    startBalancer(configOf({ admin })),
     (error) => error instanceof StartError && error.listener === "admin" && error.code === "EADDRINUSE",
   )
 })

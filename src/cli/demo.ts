@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto"
 import { availableParallelism } from "node:os"
-import { type Balancer, createBalancer, StartError } from "../balancer.ts"
+import { type Balancer, startBalancer, StartError } from "../balancer.ts"
 import type { Config } from "../config/config.ts"
 import { formatEndpoint } from "../core/endpoint.ts"
 import { seeded } from "../core/rng.ts"
@@ -71,7 +71,10 @@ export const demo: Command = {
     }
     onStop(io, onAsked, { isBlocked: () => balancer?.hasStuckThread === true })
     try {
-      balancer = await createBalancer(config, (line) => io.err(`${line}\n`), io.linesLost)
+      balancer = await startBalancer(config, {
+        log: (line) => io.err(`${line}\n`),
+        linesLost: io.linesLost,
+      })
       outliveBugs(balancer)
       const fleet = new DemonstrationFleet(io)
       let load: SpamRun | undefined
@@ -92,7 +95,7 @@ export const demo: Command = {
         load?.stop()
         await load?.result.catch(() => {})
         await fleet.stop()
-        await balancer.stop()
+        await balancer.close()
       }
       io.say("stopped\n")
       if (balancer.hasStuckThread) endBy("SIGTERM")

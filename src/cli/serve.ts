@@ -1,4 +1,4 @@
-import { type Balancer, createBalancer, StartError } from "../balancer.ts"
+import { type Balancer, startBalancer, StartError } from "../balancer.ts"
 import { balancerOptions, configOf } from "./config-source.ts"
 import type { Command } from "./command.ts"
 import { formatEndpoint } from "../core/endpoint.ts"
@@ -23,7 +23,10 @@ export const serve: Command = {
     const config = configOf(given, io)
     if (typeof config === "number") return config
     try {
-      const balancer = await createBalancer(config, (line) => io.err(`${line}\n`), io.linesLost)
+      const balancer = await startBalancer(config, {
+        log: (line) => io.err(`${line}\n`),
+        linesLost: io.linesLost,
+      })
       outliveBugs(balancer)
       const asked = stopAsked(io, {
         hangup: () => hangup(balancer),
@@ -35,7 +38,7 @@ export const serve: Command = {
           `page on http://${formatEndpoint(admin)}/, policy ${config.policy.name}\n`,
       )
       await asked
-      await balancer.stop()
+      await balancer.close()
       if (balancer.hasStuckThread) endBy("SIGTERM")
       return 0
     } catch (error) {

@@ -19,6 +19,6 @@ export function explainStartError(error: StartError): string {
     case "EADDRNOTAVAIL":
       return `${where} is no address of this machine (${listener}); ${other}`
     default:
-      return `cannot listen on ${where} (${listener}): ${error.message}`
+      return error.message
   }
 }

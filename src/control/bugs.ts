@@ -19,12 +19,19 @@ interface Kind {
 export class Bugs {
   readonly #log: (line: string) => void
   readonly #clock: Clock
+  readonly #onReport: (where: string, error: unknown) => void
   readonly #kinds = new Map<string, Kind>()
   #count = 0
 
-  constructor(log: (line: string) => void, clock: Clock) {
+  /** @param onReport told of each bug, however often; must not throw */
+  constructor(
+    log: (line: string) => void,
+    clock: Clock,
+    onReport: (where: string, error: unknown) => void = () => {},
+  ) {
     this.#log = log
     this.#clock = clock
+    this.#onReport = onReport
   }
 
   /** All that have happened. */
@@ -53,6 +60,7 @@ export class Bugs {
    */
   report(where: string, error: unknown): void {
     this.#count++
+    this.#onReport(where, error)
     const stack = stackOf(error)
     const now = this.#clock.now()
     const kind = this.#kindOf(`${where} ${placeIn(stack)}`)

@@ -11,6 +11,8 @@ const spare = 24
 const usedDefault = 32
 /** The least that is worth starting with. */
 const connectionsMin = 8
+/** With room for fewer clients than this the operator is told. */
+const clientsFew = 1_000
 
 export interface DescriptorBudget {
   /** Connections of the data plane, of clients and to backends. */
@@ -66,4 +68,22 @@ function readText(path: string): string | undefined {
   } catch {
     return undefined
   }
+}
+
+/** What the process may share out; undefined where neither the system nor the settings set a limit. */
+export function descriptorBudget(
+  configured: number | undefined,
+  threads: number,
+): DescriptorBudget | undefined {
+  const most = Math.min(descriptorLimit() ?? Infinity, configured ?? Infinity)
+  return most === Infinity ? undefined : budgetOf(most, descriptorsUsed(), threads)
+}
+
+/** What to tell the operator where there is room for few clients only. */
+export function shortage(budget: DescriptorBudget | undefined): string | undefined {
+  if (budget === undefined || budget.clients >= clientsFew) return undefined
+  return (
+    `there are descriptors for ${budget.connections} connections only, at most ${budget.clients} of them of clients: ` +
+    "let the process have more (LimitNOFILE, ulimit -n, limits.descriptorsMax)"
+  )
 }

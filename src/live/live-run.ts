@@ -1,4 +1,4 @@
-import { type Balancer, createBalancer } from "../balancer.ts"
+import { type Balancer, startBalancer } from "../balancer.ts"
 import { readConfig } from "../config/config-file.ts"
 import { formatEndpoint } from "../core/endpoint.ts"
 import type { Millis } from "../core/clock.ts"
@@ -73,7 +73,10 @@ export class LiveStage {
         `"${scenario.name}" has ${this.#backends.size} backends; at most ${liveBackendsMax} can be played`,
       )
     }
-    this.#balancer = await createBalancer(this.#config(), (line) => io.err(`${line}\n`), io.linesLost)
+    this.#balancer = await startBalancer(this.#config(), {
+      log: (line) => io.err(`${line}\n`),
+      linesLost: io.linesLost,
+    })
     for (const id of present) this.#startBackend(id)
     const isReady = (): boolean =>
       this.#isStopped || this.#balancer!.state().totals.eligible >= present.length
@@ -143,7 +146,7 @@ export class LiveStage {
     this.#isStopped = true
     this.#stopRun?.()
     await this.#fleet.stop()
-    await this.#balancer?.stop()
+    await this.#balancer?.close()
   }
 
   async #run(plan: SpamPlan, cues: readonly Cue[]): Promise<LiveResult> {
@@ -223,7 +226,7 @@ export class LiveStage {
     }
   }
 
-  #config(): Parameters<typeof createBalancer>[0] {
+  #config(): Parameters<typeof startBalancer>[0] {
     const { policy, scenario, seed } = this.#options
     const config = readConfig({
       file: "scenario",

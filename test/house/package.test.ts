@@ -58,7 +58,7 @@ test("a checkout that was never built packs the program, its types and the page"
   for (const path of [
     "bin/linebacker",
     "dist/cli/main.js",
-    "dist/balancer.d.ts",
+    "dist/index.d.ts",
     "dist/announce/announce.js",
     "dist/dashboard/page.html",
     "LICENSE",

@@ -78,20 +78,20 @@ test("a folder that is removed later keeps no thread from being replaced, and no
   const source = new URL("../../src/", import.meta.url).href
   const code = `
     import { rmdirSync } from "node:fs"
-    import { createBalancer } from "${source}balancer.ts"
+    import { startBalancer } from "${source}balancer.ts"
     import { readConfig } from "${source}config/config-file.ts"
     import { policies } from "${source}policies/index.ts"
     const workers = []
     process.on("worker", (worker) => workers.push(worker))
     const at = "{listen: 127.0.0.1:0}"
     const text = "workers: 1\\nlisten: 127.0.0.1:0\\nregistration: " + at + "\\nadmin: " + at
-    const balancer = await createBalancer(readConfig({ file: "x", text, policies, env: {} }).value)
+    const balancer = await startBalancer(readConfig({ file: "x", text, policies, env: {} }).value)
     rmdirSync(${JSON.stringify(place)})
     await workers[0].terminate()
     const { port } = balancer.listeners.admin
     while (workers.length < 2 || balancer.state().workers < 1) await new Promise((resolve) => setTimeout(resolve, 20))
     console.log(workers.length, (await fetch("http://127.0.0.1:" + port + "/page.js")).status)
-    await balancer.stop()`
+    await balancer.close()`
   const run = spawnSync(process.execPath, [file("removed-later.mjs", code)], {
     cwd: place,
     encoding: "utf8",

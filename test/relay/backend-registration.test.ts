@@ -6,7 +6,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { test } from "node:test"
 import { createServer } from "node:tls"
-import { createBalancer } from "../../src/balancer.ts"
+import { startBalancer } from "../../src/balancer.ts"
 import { readTextFile } from "../../src/config/config-file.ts"
 import { parseConfig } from "../../src/config/config-parse.ts"
 import { policies } from "../../src/policies/index.ts"
@@ -44,8 +44,8 @@ test("backends announce a Unix socket and TLS, are checked there and serve; a wr
   }
   const config = parseConfig(input, { policies, readFile: readTextFile })
   assert.ok(config.ok, JSON.stringify(config))
-  const balancer = await createBalancer(config.value)
-  t.after(() => balancer.stop())
+  const balancer = await startBalancer(config.value)
+  t.after(() => balancer.close())
 
   const announce = async (id: string, facts: object): Promise<number> => {
     const answer = await fetch(`http://127.0.0.1:${balancer.listeners.registration.port}/v1/backends/${id}`, {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict"
 import { Agent, get } from "node:http"
 import { test, type TestContext } from "node:test"
 import { startDemonstrationBackend } from "../../src/live/demonstration-backend.ts"
-import { type Balancer, createBalancer } from "../../src/balancer.ts"
+import { type Balancer, startBalancer } from "../../src/balancer.ts"
 import { readTextFile } from "../../src/config/config-file.ts"
 import { parseConfig } from "../../src/config/config-parse.ts"
 import type { RouteView } from "../../src/control/state-view.ts"
@@ -27,8 +27,8 @@ async function balancerOf(t: TestContext, change: object): Promise<Balancer> {
   }
   const config = parseConfig(input, { policies, readFile: readTextFile })
   assert.ok(config.ok, JSON.stringify(config))
-  const balancer = await createBalancer(config.value)
-  t.after(() => balancer.stop())
+  const balancer = await startBalancer(config.value)
+  t.after(() => balancer.close())
   return balancer
 }
 

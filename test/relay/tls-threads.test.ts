@@ -8,7 +8,7 @@ import { createServer } from "node:net"
 import type { AddressInfo } from "node:net"
 import { test, type TestContext } from "node:test"
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls"
-import { type Balancer, createBalancer, StartError } from "../../src/balancer.ts"
+import { type Balancer, startBalancer, StartError } from "../../src/balancer.ts"
 import { explainStartError } from "../../src/cli/start-error.ts"
 import { loadConfig } from "../../src/config/config-file.ts"
 import { policies } from "../../src/policies/index.ts"
@@ -39,8 +39,8 @@ async function running(
   writeFileSync(folder.file("lb.yaml"), text)
   const config = loadConfig(folder.file("lb.yaml"), { policies, env: {} })
   assert.ok(config.ok)
-  const balancer = await createBalancer(config.value, (line) => log.push(line))
-  t.after(() => balancer.stop())
+  const balancer = await startBalancer(config.value, { log: (line) => log.push(line) })
+  t.after(() => balancer.close())
   return balancer
 }
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict"
 import { type AddressInfo, createServer, type Socket } from "node:net"
 import { test } from "node:test"
-import { createBalancer } from "../../src/balancer.ts"
+import { startBalancer } from "../../src/balancer.ts"
 import { parseConfig } from "../../src/config/config-parse.ts"
 import { fail } from "../../src/core/result.ts"
 import { policies } from "../../src/policies/index.ts"
@@ -41,8 +41,8 @@ test("every setting of the wire reaches the threads", async (t) => {
   }
   const config = parseConfig(input, { policies, readFile: () => fail("there are no files here") })
   assert.ok(config.ok, JSON.stringify(config))
-  const balancer = await createBalancer(config.value)
-  t.after(() => balancer.stop())
+  const balancer = await startBalancer(config.value)
+  t.after(() => balancer.close())
   const { port } = server.address() as AddressInfo
   const announced = await fetch(`http://127.0.0.1:${balancer.listeners.registration.port}/v1/backends/a`, {
     method: "PUT",

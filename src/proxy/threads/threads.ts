@@ -279,6 +279,7 @@ export class Threads {
     const worker = new Worker(entry, {
       workerData: birth,
       name: `linebacker-data-${lane}`,
+      ...flagsOfThreads(),
       resourceLimits: { maxOldGenerationSizeMb: this.#settings.heapMiB },
     })
     const thread = new Thread(worker, lane, new Stillness(this.#pulses.read(lane), clock.now()))
@@ -393,6 +394,14 @@ export class Threads {
       })
     }, restartMs)
   }
+}
+
+/**
+ * A thread inherits the flags of its process, and cannot start from a file with `--input-type`, which a program on the
+ * command line has (`node --input-type=module --eval …`): it has none then.
+ */
+function flagsOfThreads(): { readonly execArgv?: string[] } {
+  return process.execArgv.some((flag) => flag.startsWith("--input-type")) ? { execArgv: [] } : {}
 }
 
 function messageOf(reason: unknown): string {

@@ -1,0 +1,155 @@
+import assert from "node:assert/strict"
+import { spawnSync } from "node:child_process"
+import { createServer } from "node:net"
+import { createServer as createHttpServer } from "node:http"
+import { test, type TestContext } from "node:test"
+import type { AddressInfo } from "node:net"
+import {
+  type BalancerEvent,
+  type BalancerSettings,
+  createBalancer,
+  SettingsError,
+  StartError,
+} from "./index.ts"
+import { readConfig } from "./config/config-file.ts"
+import { policies } from "./policies/index.ts"
+import { patienceMs, until } from "../test/support/until.ts"
+
+const quick: BalancerSettings = {
+  listen: "127.0.0.1:0",
+  workers: 1,
+  timeouts: { unready: "0s", drain: "1s" },
+}
+
+test("two balancers in one process serve side by side, each at ports of its own", async () => {
+  await using first = await createBalancer(quick)
+  await using second = await createBalancer(quick)
+  const ports = [first, second].flatMap(({ listeners: { traffic, registration, admin } }) => [
+    traffic.port,
+    registration.port,
+    admin.port,
+  ])
+  assert.equal(new Set(ports).size, 6)
+  assert.ok(!ports.includes(0))
+  assert.equal(first.listeners.tls, undefined)
+  await first.close()
+  assert.equal((await fetch(`http://127.0.0.1:${second.listeners.admin.port}/healthz`)).status, 200)
+})
+
+test("mistakes in the settings are those that the file is told, each with its path", async () => {
+  const wrong = {
+    listen: "127.0.0.1:99999",
+    policy: "rond-robin",
+    timeouts: { queue: 5 },
+    limits: { quueMax: 1 },
+  }
+  const error = await rejection(createBalancer(wrong as unknown as BalancerSettings))
+  assert.ok(error instanceof SettingsError)
+  assert.equal(error.name, "SettingsError")
+  const read = readConfig({ file: "f", text: JSON.stringify(wrong), policies, env: {} })
+  assert.ok(!read.ok)
+  assert.deepEqual(
+    error.issues.toSorted((a, b) => a.path.localeCompare(b.path)),
+    read.error
+      .map(({ path, message, found }) => {
+        return { path, message: found === undefined ? message : `${message}, found ${found}` }
+      })
+      .toSorted((a, b) => a.path.localeCompare(b.path)),
+  )
+  assert.equal(error.issues.length, 4)
+  for (const { path, message } of error.issues) assert.ok(error.message.includes(`${path}: ${message}`))
+})
+
+test("settings that are no settings at all are refused", async () => {
+  for (const wrong of [[], "listen", 5, { registration: 5 }, { admin: [] }]) {
+    const error = await rejection(createBalancer(wrong as unknown as BalancerSettings))
+    assert.ok(error instanceof SettingsError, JSON.stringify(wrong))
+  }
+})
+
+test("a port that is taken is told by which listener wanted it, and nothing stays open", async (t) => {
+  const taken = createServer()
+  await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve))
+  t.after(() => taken.close())
+  const { port } = taken.address() as AddressInfo
+  const listen = `127.0.0.1:${port}`
+  const before = process.getActiveResourcesInfo().filter((name) => /TCPServer|Worker|MessagePort/.test(name))
+  for (const [listener, settings] of [
+    ["traffic", { listen }],
+    ["registration", { registration: { listen } }],
+    ["admin", { admin: { listen } }],
+  ] as const) {
+    const error = await rejection(createBalancer({ ...quick, ...settings }))
+    assert.ok(error instanceof StartError)
+    const { code, endpoint } = error
+    assert.deepEqual([error.listener, code, endpoint], [listener, "EADDRINUSE", { host: "127.0.0.1", port }])
+    assert.match(error.message, new RegExp(`the ${listener} listener cannot listen on ${listen}`))
+  }
+  await until("what was open is closed", () => {
+    const now = process.getActiveResourcesInfo().filter((name) => /TCPServer|Worker|MessagePort/.test(name))
+    return now.length <= before.length
+  })
+})
+
+test("a program hears who joins and that it stops, and closing twice is closing once", async (t) => {
+  const backend = await backendOf(t)
+  const balancer = await createBalancer(quick)
+  const events: BalancerEvent[] = []
+  const offline = balancer.on("event", (event) => events.push(event))
+  let stopping = 0
+  balancer.on("stopping", () => stopping++)
+  await fetch(`http://127.0.0.1:${balancer.listeners.registration.port}/v1/backends/b`, {
+    method: "PUT",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ address: `127.0.0.1:${backend}`, capacity: { compute: 1, storage: 1 } }),
+  })
+  await until("the backend serves", () => balancer.state().totals.eligible === 1)
+  await until("that is told", () => events.length >= 2)
+  await Promise.all([balancer.close(), balancer.close(), balancer[Symbol.asyncDispose]()])
+  await balancer.close()
+  assert.equal(stopping, 1)
+  const told = events.map((event) =>
+    event.kind === "membership" ? `${event.id} ${event.state}` : event.kind,
+  )
+  assert.deepEqual(told, ["b probing", "b serving", "stopping", "stopped"])
+  offline()
+})
+
+test("nothing is printed, no signal is heard, and the process ends by itself when the balancer is closed", () => {
+  const code = `
+    import { createBalancer } from ${JSON.stringify(new URL("./index.ts", import.meta.url).href)}
+    const heard = () => process.eventNames().filter((name) => name !== "newListener").length
+    const before = heard()
+    const balancer = await createBalancer(${JSON.stringify(quick)})
+    if (heard() !== before) throw new Error(process.eventNames().join())
+    await balancer.close()`
+  const run = spawnSync(process.execPath, ["--input-type=module", "--eval", code], {
+    encoding: "utf8",
+    timeout: patienceMs,
+  })
+  assert.deepEqual([run.stdout, run.stderr, run.status], ["", "", 0])
+})
+
+test("what happens is told to the log that a program gives", async () => {
+  const lines: string[] = []
+  await (await createBalancer({ ...quick, log: (line) => lines.push(line) })).close()
+  assert.match(lines.join("\n"), /memory: /)
+})
+
+async function rejection(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    () => assert.fail("it did not reject"),
+    (error: unknown) => error,
+  )
+}
+
+/** A backend that says its name; gives its port. */
+async function backendOf(t: TestContext, name = "ok"): Promise<number> {
+  const server = createHttpServer((_request, response) => response.end(name))
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  t.after(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  return (server.address() as AddressInfo).port
+}
