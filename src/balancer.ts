@@ -14,10 +14,16 @@ import type { Config, TlsConfig } from "./config/config.ts"
 import { adminLimitsDefault, startAdmin } from "./control/admin/admin-api.ts"
 import type { ApiListener } from "./control/api/kernel.ts"
 import { Bugs } from "./control/bugs.ts"
-import { type DescriptorBudget, descriptorBudget, shortage } from "./control/descriptor-budget.ts"
+import {
+  budgetOf,
+  type DescriptorBudget,
+  descriptorLimit,
+  descriptorsUsed,
+  shortage,
+} from "./control/descriptor-budget.ts"
 import { type BalancerEventName, type BalancerEventOf, Events, membershipEvents } from "./control/events.ts"
 import { Learning, learnMs } from "./control/learning.ts"
-import { Membership, tickMs } from "./control/membership.ts"
+import { Members, tickMs } from "./control/members.ts"
 import { type PolicyChangeError, PolicyDesk, policyViews } from "./control/policy-desk.ts"
 import type { CurrentPolicy, PolicyChange } from "./control/policy-view.ts"
 import { unreadiness } from "./control/readiness.ts"
@@ -156,7 +162,7 @@ class RunningBalancer implements Balancer {
   /** Of all that is asked of backends beside traffic. */
   readonly #dialer: Dialer
   readonly #desk: PolicyDesk
-  readonly #members: Membership
+  readonly #members: Members
   readonly #learning: Learning
   readonly #builder: StateBuilder
   #threads: Threads | undefined
@@ -191,7 +197,7 @@ class RunningBalancer implements Balancer {
     const rows = registration.backendsMax * 2
     // Twice the lanes: a thread that cannot be ended keeps its own, and another takes its place.
     const lanes = this.#workers * 2
-    this.#budget = descriptorBudget(config.limits.descriptorsMax, this.#workers)
+    this.#budget = descriptorBudget(config, this.#workers)
     this.#table = LoadTable.create(resources, rows, lanes)
     this.#counters = Counters.create(rows, lanes, resources.length)
     this.#slots = new SlotAllocator(this.#table, (slot) => this.#counters.clear(slot))
@@ -382,8 +388,8 @@ class RunningBalancer implements Balancer {
     }
   }
 
-  #gatherMembers(): Membership {
-    return new Membership({
+  #gatherMembers(): Members {
+    return new Members({
       config: this.#config,
       slots: this.#slots,
       firstGeneration: wallClock(),
@@ -590,6 +596,12 @@ function listenersView({ traffic, tls, registration, admin }: BalancerListeners)
     registration: formatEndpoint(registration),
     admin: formatEndpoint(admin),
   }
+}
+
+/** Undefined where neither the system nor the settings set a limit. */
+function descriptorBudget({ limits }: Config, threads: number): DescriptorBudget | undefined {
+  const most = Math.min(descriptorLimit() ?? Infinity, limits.descriptorsMax ?? Infinity)
+  return most === Infinity ? undefined : budgetOf(most, descriptorsUsed(), threads)
 }
 
 function atMost(usual: number, budget: number | undefined): number {

@@ -70,15 +70,6 @@ function readText(path: string): string | undefined {
   }
 }
 
-/** What the process may share out; undefined where neither the system nor the settings set a limit. */
-export function descriptorBudget(
-  configured: number | undefined,
-  threads: number,
-): DescriptorBudget | undefined {
-  const most = Math.min(descriptorLimit() ?? Infinity, configured ?? Infinity)
-  return most === Infinity ? undefined : budgetOf(most, descriptorsUsed(), threads)
-}
-
 /** What to tell the operator where there is room for few clients only. */
 export function shortage(budget: DescriptorBudget | undefined): string | undefined {
   if (budget === undefined || budget.clients >= clientsFew) return undefined

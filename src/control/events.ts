@@ -50,10 +50,11 @@ export type BalancerEventOf<Name extends BalancerEventName> = Name extends "even
   ? BalancerEvent
   : Extract<BalancerEvent, { readonly kind: Name }>
 
-type Listener = (event: BalancerEvent) => void
-
 export class Events {
-  readonly #listeners = new Map<BalancerEventName, Set<{ readonly listener: Listener }>>()
+  readonly #listeners = new Map<
+    BalancerEventName,
+    Set<{ readonly listener: (event: BalancerEvent) => void }>
+  >()
   readonly #onThrow: (error: unknown, event: BalancerEvent) => void
 
   /** @param onThrow told of what a listener has thrown; the other listeners hear the event all the same */
@@ -67,7 +68,7 @@ export class Events {
     listener: (event: BalancerEventOf<Name>) => void,
   ): () => void {
     // The same function may listen twice, and each time by itself.
-    const entry = { listener: listener as Listener }
+    const entry = { listener: listener as (event: BalancerEvent) => void }
     const listeners = this.#listeners.get(name) ?? new Set()
     this.#listeners.set(name, listeners.add(entry))
     return () => void listeners.delete(entry)

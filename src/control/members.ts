@@ -18,7 +18,7 @@ import { Paced } from "./paced.ts"
 /** How often leases are looked at. Nothing waits for it longer than this. */
 export const tickMs: Millis = 250
 
-export interface MembershipParts {
+export interface MembersParts {
   readonly config: Pick<Config, "resources" | "registration" | "checks" | "backends">
   readonly slots: Slots
   /** The generation of the first registration: `RegistryOptions.firstGeneration`. */
@@ -34,9 +34,9 @@ export interface MembershipParts {
   onReport(id: BackendId, report: LoadReport): void
 }
 
-export class Membership {
+export class Members {
   readonly registry: Registry
-  readonly #parts: MembershipParts
+  readonly #parts: MembersParts
   readonly #checker: Checker
   readonly #polls: LoadPolls | undefined
   readonly #publishing: Paced
@@ -44,7 +44,7 @@ export class Membership {
   /** NaN before the first. */
   #tickedAt: Millis = NaN
 
-  constructor(parts: MembershipParts) {
+  constructor(parts: MembersParts) {
     const { config, clock, timers, dialer, bugs, asksMax } = parts
     const { loadReports } = config.backends
     this.#parts = parts
@@ -134,7 +134,7 @@ function spacingMs(members: number): Millis {
   return Math.min(Math.max(20, members / 10), tickMs)
 }
 
-function registryOf({ config, slots, firstGeneration }: MembershipParts): Registry {
+function registryOf({ config, slots, firstGeneration }: MembersParts): Registry {
   const { resources, registration, checks } = config
   return new Registry({
     ...registration,
