@@ -1,4 +1,4 @@
-/** What is looked at once a peer, and not measured round by round: system calls and memory of idle connections. */
+/** What is looked at once per peer, and not measured round by round: system calls and memory of idle connections. */
 import { type Contestant, enter, type Ground } from "./measuring/field.ts"
 import { idleMemoryOf } from "./idle.ts"
 import { warmUp } from "./measuring/load.ts"
@@ -75,7 +75,7 @@ export async function weighIdle(
   return {
     name: "idle",
     title: `Memory with ${options.idleConnections} idle connections that have asked once`,
-    head: ["peer", "KiB a connection", "PSS MiB before", "PSS MiB after", "RSS MiB after"],
+    head: ["peer", "KiB per connection", "PSS MiB before", "PSS MiB after", "RSS MiB after"],
     rows,
     remarks: [],
     isValid: true,

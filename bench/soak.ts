@@ -5,7 +5,7 @@
  *     npm run soak -- --only idle           one of idle, bodies, tunnels, storm
  *     npm run soak -- --seed 7              the same chance again
  *
- * Needs some 20,500 descriptors a process (`ulimit -n`). The exit code is 1 when anything promised does not hold.
+ * Needs some 20,500 descriptors per process (`ulimit -n`). The exit code is 1 when anything promised does not hold.
  */
 import { parseArgs } from "node:util"
 import type { Finding } from "./soak/bed.ts"

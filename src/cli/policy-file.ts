@@ -105,8 +105,8 @@ function trial(name: string, entry: PolicyEntry): string | undefined {
 export class PolicyFault extends Error {}
 
 /**
- * Hot, once a call of the policy: what it throws comes out as a `PolicyFault`, and what it picks is one of its members. It
- * has those of the optional methods that the policy has.
+ * Hot, once per call of the policy: what it throws comes out as a `PolicyFault`, and what it picks is one of its
+ * members. It has those of the optional methods that the policy has.
  */
 function guarded(policy: Policy, file: string): Policy {
   const within = <T>(name: string, call: () => T): T => {

@@ -85,7 +85,7 @@ test("capacity prints shares of θ* with an interval", async () => {
   assert.deepEqual(more, {})
 })
 
-test("people get a table a load, with what was compared above it", async () => {
+test("people get one table per load, with what was compared above it", async () => {
   const { code, out, err } = await sim(
     "equal",
     "--policy",

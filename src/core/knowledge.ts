@@ -55,7 +55,7 @@ export interface SizeHint {
 /** For each route, which share of its requests should go to which backend. */
 export interface Mix {
   readonly backends: readonly BackendId[]
-  /** One row a route, one column a backend; every row sums to 1. */
+  /** One row per route, one column per backend; every row sums to 1. */
   readonly shares: Float64Array
 }
 

@@ -17,7 +17,7 @@ export interface Resource {
   readonly resolution: number
 }
 
-/** The operator's resources, closed at start. Every vector has one entry a resource, in this order. */
+/** The operator's resources, closed at start. Every vector has one entry per resource, in this order. */
 export type ResourceTable = readonly Resource[]
 
 /** One amount a resource, in the order of the table. See docs/decisions/0003-vectors-by-index.md. */

@@ -64,7 +64,7 @@ interface Estimate {
  * that gets other requests than most shows the errors of their demands. Down it goes within seconds, up within a
  * minute, within 0.25 to 1.5.
  *
- * Changes of less than 5 % are not published. O(backends · R) a call; 9R numbers a backend.
+ * Changes of less than 5 % are not published. O(backends · R) per call; 9R numbers per backend.
  */
 export class CapacityEstimator {
   readonly #resources: ResourceTable

@@ -7,7 +7,7 @@ import { SizeRegression } from "./size-hint.ts"
 /** A prior counts as much as this many requests. */
 const priorWeight = 20
 
-/** What requests of one route cost, by resource. Memory: about 2 KB a resource. */
+/** What requests of one route cost, by resource. Memory: about 2 KB per resource. */
 export class CostEstimator {
   readonly #means: readonly RunningMean[]
   readonly #sizes: readonly SizeRegression[]

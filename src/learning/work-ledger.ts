@@ -118,8 +118,8 @@ interface Bin {
  *
  * A bin is closed once requests as long as those of late can no longer end in it, after 16 s at the latest. Closed
  * seconds are handed out in stretches, in which requests that began before or end later matter less.
- * Memory: 16 numbers a route for the averages and their sums, and one or two more in each open bin, of which there are
- * three while requests are short.
+ * Memory: 16 numbers per route for the averages and their sums, and one or two more in each open bin, of which there
+ * are three while requests are short.
  */
 export class WorkLedger {
   /** Routes that are told apart in seconds that begin from now on; those beyond count as route 0. */

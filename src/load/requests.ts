@@ -72,7 +72,7 @@ export interface RequestList {
   readonly atMs: Float64Array
   /** Its class. */
   readonly kinds: Uint16Array
-  /** Fields with numbers that each carries, and their values, one row a request; NaN leaves the field out. */
+  /** Fields with numbers that each carries, and their values, one row per request; NaN leaves the field out. */
   readonly names: readonly string[]
   readonly amounts: Float64Array
   /** What each declares in Linebacker-Demand: one amount a resource and request, in rows. */

@@ -1,5 +1,5 @@
 /**
- * Hot path: once a request. The shape of a path, `GET /users/{name}/orders`, in one pass over its bytes and without
+ * Hot path: once per request. The shape of a path, `GET /users/{name}/orders`, in one pass over its bytes and without
  * a string. Benchmark: bench/learn.ts.
  */
 

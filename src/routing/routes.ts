@@ -1,5 +1,5 @@
 /**
- * Which requests are alike. Hot: `RouteFinder.find`, once a request, without allocation; the rest is cold.
+ * Which requests are alike. Hot: `RouteFinder.find`, once per request, without allocation; the rest is cold.
  * Benchmark: bench/learn.ts.
  */
 import { normalHost } from "../core/host.ts"

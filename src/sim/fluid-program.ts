@@ -17,7 +17,7 @@ export interface FluidProblem {
 
 export interface FluidSolution {
   readonly thetaStar: number
-  /** One row a class, one column a group, rows sum to 1. */
+  /** One row per class, one column per group, rows sum to 1. */
   readonly shares: readonly (readonly number[])[]
   /** By group and resource: what θ* gains by one more unit of the group's capacity. */
   readonly prices: readonly (readonly number[])[]

@@ -11,7 +11,7 @@ import { outcome, resourcesOf } from "./backends.ts"
 import { memberAt } from "./members.ts"
 
 export interface FleetOptions {
-  /** Registered capacity, one row a backend; and what it really has where that is something else. */
+  /** Registered capacity, one row per backend; and what it really has where that is something else. */
   readonly capacities: readonly (readonly number[])[]
   readonly actual?: (backend: number, now: number) => readonly number[]
   /**

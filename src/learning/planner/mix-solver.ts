@@ -54,7 +54,7 @@ const farOff = 0.1
  *
  * By duality the cheapest placing of all requests at any prices, over the worth of all capacity at these prices, is a
  * lower bound on ρ_max. The sharpness β grows when the shares are nearly optimal for the present one, η shrinks when
- * a step makes matters worse. O(routes · kinds · resources) a step.
+ * a step makes matters worse. O(routes · kinds · resources) per step.
  *
  * A route that no kind can serve (a resource it needs is nowhere) is spread by capacity and does not count, so does
  * one that needs nothing. Routes without requests follow the prices of the others. No kinds: no shares.

@@ -77,7 +77,7 @@ function facts(rehearsal: Rehearsal): string {
     [
       "requests",
       count(scenario.requests),
-      `a run, ${percent(scenario.warmUp)} of them warm-up; seed ${seed}`,
+      `per run, ${percent(scenario.warmUp)} of them warm-up; seed ${seed}`,
     ],
   ]
   const items = tiles.map(
@@ -180,7 +180,7 @@ function tables({ runs, policies, scenario }: Rehearsal): string {
 <tbody>${rows.join("\n")}</tbody></table></div></details>`
   })
   return `<section><h2>Numbers</h2>
-<p>Latency from arrival to end. Slowdown: latency over what the request would have taken alone. Evenness: Jain's index of the backends' fullest resources, 1 is even. Tries: attempts a request. Lost: requests that ended with an error or not at all.</p>
+<p>Latency from arrival to end. Slowdown: latency over what the request would have taken alone. Evenness: Jain's index of the backends' fullest resources, 1 is even. Tries: attempts per request. Lost: requests that ended with an error or not at all.</p>
 ${bodies.join("\n")}</section>`
 }
 

@@ -10,7 +10,7 @@ export interface FluidBounds {
   readonly classBlindCeiling: number
   /** The same for equal turns, whatever a backend's size. */
   readonly roundRobinCeiling: number
-  /** Where the classes' requests go at θ*: one row a class, one column a group of backends, rows sum to 1. */
+  /** Where the classes' requests go at θ*: one row per class, one column per group of backends, rows sum to 1. */
   readonly shares: readonly (readonly number[])[]
   /**
    * By group of backends and resource: what one more unit of capacity per second would add to θ*, requests per second.

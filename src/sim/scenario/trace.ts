@@ -22,7 +22,7 @@ const throughputMax = 1e12
 export interface RequestTrace {
   readonly kind: "requests"
   readonly file: string
-  /** Milliseconds since 1970, in the order of the file; then tokens, one entry a request. */
+  /** Milliseconds since 1970, in the order of the file; then tokens, one entry per request. */
   readonly at: readonly number[]
   readonly context: readonly number[]
   readonly generated: readonly number[]
