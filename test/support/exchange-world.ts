@@ -8,6 +8,7 @@ import { LoadTable } from "../../src/placing/load-table.ts"
 import { Observer } from "../../src/learning/observer.ts"
 import { RouteFinder } from "../../src/routing/routes.ts"
 import type { Clock } from "../../src/core/clock.ts"
+import type { ErrorCode } from "../../src/core/errors.ts"
 import { amountsOf, resourcesDefault } from "../../src/core/resources.ts"
 import { seeded } from "../../src/core/rng.ts"
 import { FieldNames } from "../../src/http1/field-names.ts"
@@ -115,8 +116,13 @@ export interface ExchangeWorld {
   readonly deadlines: Deadlines
   /** Connections that requests were written to, in order; the test takes them out. */
   readonly busy: FakeBackendConnection[]
+  /** What comes of dialling from now on. */
+  readonly dialling: { become: "open" | "nothing" | ErrorCode }
   /** A client's connection, and the end from which it is spoken to: `socket.push`. */
-  readonly client: (onWrite?: (bytes: Buffer) => void) => {
+  readonly client: (
+    onWrite?: (bytes: Buffer) => void,
+    redirectPort?: number,
+  ) => {
     readonly socket: FakeSocket
     readonly connection: ClientConnection
     readonly exchange: Exchange
@@ -137,6 +143,7 @@ export function exchangeWorld(
   const counters = Counters.create(slots, 1, resources.length)
   const deadlines = new Deadlines(clock.now())
   const busy: FakeBackendConnection[] = []
+  const dialling: ExchangeWorld["dialling"] = { become: "open" }
   const headLimits = { ...options.limits, ...options.requests }
   const context = {
     options,
@@ -146,7 +153,7 @@ export function exchangeWorld(
     counters,
     deadlines,
     descriptors: Descriptors.create(1),
-    dialer: dialerInto(busy),
+    dialer: dialerInto(busy, dialling),
     names: new FieldNames([]),
     requestHead: new Head(headLimits),
     responseHead: new Head(headLimits),
@@ -173,7 +180,7 @@ export function exchangeWorld(
       resources,
       fleet,
       table,
-      demandTrust: new DemandTrust([]),
+      demandTrust: new DemandTrust(options.demand.trusted),
       simulated: undefined,
       demandLines: [],
     }),
@@ -195,18 +202,18 @@ export function exchangeWorld(
   fleet.apply({ version: 1, members, eligible: members })
   routes.refit()
   const forwarding = new ForwardingRules({ ...options, dropsReportFormat: true }).of("127.0.0.1", false)
-  const client = (onWrite?: (bytes: Buffer) => void) => {
+  const client: ExchangeWorld["client"] = (onWrite, redirectPort) => {
     const socket = new FakeSocket(onWrite)
     const transport = socket as unknown as Socket
-    const entry = { transport, ends: undefined, forwarding, redirectPort: undefined }
+    const entry = { transport, ends: undefined, forwarding, redirectPort }
     const connection = new ClientConnection(owner, transport, entry)
     return { socket, connection, exchange: exchange! }
   }
-  return { owner, fleet, routes, table, counters, deadlines, busy, client }
+  return { owner, fleet, routes, table, counters, deadlines, busy, dialling, client }
 }
 
 /** Connects in the next turn, to no server. */
-function dialerInto(busy: FakeBackendConnection[]): Dialer {
+function dialerInto(busy: FakeBackendConnection[], wanted: ExchangeWorld["dialling"]): Dialer {
   const dialer: Pick<Dialer, "prepare" | "follow" | "hasLeft" | "dial"> = {
     prepare() {},
     follow() {},
@@ -222,8 +229,15 @@ function dialerInto(busy: FakeBackendConnection[]): Dialer {
           reads.callback(bytes.length, into)
         },
       }
-      queueMicrotask(() => dialling.onOpen(connection.socket as unknown as Socket, "127.0.0.1"))
-      return () => {}
+      let isOff = false
+      queueMicrotask(() => {
+        if (isOff || wanted.become === "nothing") return
+        if (wanted.become === "open") dialling.onOpen(connection.socket as unknown as Socket, "127.0.0.1")
+        else dialling.onFailed(wanted.become, new Error(wanted.become))
+      })
+      return () => {
+        isOff = true
+      }
     },
   }
   return dialer as Dialer
