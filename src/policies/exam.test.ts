@@ -12,7 +12,7 @@ import { fleet, outcome, request, type FakeBackend } from "../../test/support/ba
 import { makePolicy, plainPolicy, policies, policyNames, type PolicyName } from "./index.ts"
 import type { PickRequest, Policy } from "./policy.ts"
 
-// The exam every policy sits. What a policy cannot answer is listed here with its reason, and shows as
+// The exam every policy sits. What a policy cannot meet is listed here with its reason, and shows as
 // skipped.
 const excused: Readonly<Record<string, Partial<Record<PolicyName, string>>>> = {
   "equal backends get equal shares": {
@@ -74,7 +74,7 @@ const questions: Readonly<Record<string, (name: PolicyName) => void | Promise<vo
     assert.equal(make(name).name, name)
   },
 
-  "picks nobody before it knows members, and nobody of none"(name) {
+  "picks none before it knows members, and none when there are none"(name) {
     const policy = make(name)
     assert.equal(policy.pick(request()), undefined)
     policy.rebuild(pool())
@@ -104,7 +104,7 @@ const questions: Readonly<Record<string, (name: PolicyName) => void | Promise<vo
     }
   },
 
-  "picks nobody when nobody is admitted, and recovers"(name) {
+  "picks none when none is admitted, and recovers"(name) {
     const members = pool()
     const policy = make(name)
     policy.rebuild(members)
@@ -244,11 +244,11 @@ if (isMainThread) {
     const learns = make(name).learn !== undefined
     for (const isTaught of learns ? [false, true] : [false]) {
       suite(`exam of ${name}${isTaught ? ", taught" : ""}`, () => {
-        for (const [question, answer] of Object.entries(questions)) {
+        for (const [question, ask] of Object.entries(questions)) {
           const reason = excused[question]?.[name]
           test(question, reason === undefined ? {} : { skip: reason }, () => {
             taught = isTaught ? lesson : undefined
-            return answer(name)
+            return ask(name)
           })
         }
       })

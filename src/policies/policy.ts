@@ -13,7 +13,7 @@ export interface Policy {
   readonly name: string
   /**
    * Cold: the eligible members in order of registration. May allocate. Replaces what was known before. Called again
-   * when a member's capacity or weight has changed, with the same or another object for it; `id` says who is who.
+   * when a member's capacity or weight has changed, with the same or another object for it; `id` says which it is.
    */
   rebuild(members: readonly Backend[]): void
   /**
@@ -80,8 +80,10 @@ export interface Outcome {
 
 /** Asks backends how they are, for policies that want to know before they choose (Prequal). */
 export interface Prober {
-  /** Asks; `answer` is called once if an answer comes, at once or later, and never within `pick` of another request. */
-  probe(backend: Backend, answer: (inFlight: number, latencyMs: Millis, now: Millis) => void): void
+  /**
+   * Asks; `respond` is called once if a response comes, at once or later, and never within `pick` of another request.
+   */
+  probe(backend: Backend, respond: (inFlight: number, latencyMs: Millis, now: Millis) => void): void
 }
 
 /** What a policy is made from. */
@@ -90,7 +92,7 @@ export interface PolicyContext {
   readonly resources: ResourceTable
   /** The policy's parameters by name, complete: `parametersOf` fills in what is not given. */
   readonly parameters: Readonly<Record<string, number>>
-  /** Undefined where nobody can be asked; then a policy must live on what it sees itself. */
+  /** Undefined where no backend can be asked; then a policy must live on what it sees itself. */
   readonly prober?: Prober | undefined
 }
 
@@ -106,7 +108,7 @@ export interface Parameter {
 
 /** One row of the table of policies. */
 export interface PolicyEntry {
-  /** One sentence for whoever chooses a policy: what it picks, and from what it knows. */
+  /** One sentence for a person who chooses a policy: what it picks, and from what it knows. */
   readonly summary: string
   /** Throws when the resources are unsuitable: ask first. */
   make(this: void, context: PolicyContext): Policy
@@ -122,6 +124,6 @@ export interface PolicyEntry {
   readonly sticks?: boolean
   /** It wants to know when attempts settle, but no times: reading the exact clock for it would be for nothing. */
   readonly ignoresTimes?: boolean
-  /** Whether it chooses by `Knowledge.mix` among so many members, which is planned only where somebody does. */
+  /** Whether it chooses by `Knowledge.mix` among so many members, which is planned only where a policy does. */
   readsMix?(this: void, members: number): boolean
 }

@@ -66,7 +66,7 @@ test("the order of registration does not matter", () => {
   assert.deepEqual(one.weights, other.weights)
 })
 
-test("when nobody in the window is admitted, the next on the ring is, whom the next balancer's window begins with", () => {
+test("when no member of the window is admitted, the next on the ring is picked, with which the next window begins", () => {
   const members = many(40)
   const [one, next] = [aperture(members, 10, 4, 1), aperture(members, 10, 4, 2)]
   const picked = one.policy.pick(request([1, 1], ({ id }) => !one.weights.has(id)))!

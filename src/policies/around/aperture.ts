@@ -22,8 +22,8 @@ export interface ApertureSpec {
 export const apertureSizeDefault = 12
 
 /**
- * Uses a window of the members that the balancers agree on without a word, so that together they use every backend
- * alike and no balancer needs a connection to all.
+ * Uses a window of the members, which the balancers agree on without talking to each other, so that together they use
+ * every backend alike and no balancer needs a connection to all.
  *
  * The members are arcs of equal length on a ring, in an order that a hash of their ids decides, and so are the
  * balancers. A balancer's window begins where its arc does and is as many whole balancers' arcs long as cover `size`
@@ -31,8 +31,8 @@ export const apertureSizeDefault = 12
  * windows: a backend that is half in a window counts half in it (see `Scaled`), and in all of them together as much as
  * any other. That holds as far as all balancers see the same members and take about the same number of requests.
  *
- * When nobody in the window is admitted, the next on the ring who is is picked. One who comes or goes shifts
- * everybody's window by less than one arc.
+ * When no member of the window is admitted, the next admitted one on the ring is picked. A member that comes or goes
+ * shifts every window by less than one arc.
  *
  * Prior art: Finagle's deterministic aperture.
  */

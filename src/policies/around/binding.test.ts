@@ -9,7 +9,7 @@ function boundTo(id: string | undefined, admits?: (backend: Backend) => boolean)
   return request([1, 1], admits, undefined, { boundTo: id as BackendId | undefined })
 }
 
-test("a client goes to the backend it is bound to, and nobody's turn is used up", () => {
+test("a client goes to the backend it is bound to, and no turn is used up", () => {
   const policy = new Binding(new RoundRobin())
   policy.rebuild(fleet({}, {}, {}))
   const ids = ["c", undefined, "c", "c", undefined].map((id) => policy.pick(boundTo(id))?.id)

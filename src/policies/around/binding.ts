@@ -6,8 +6,8 @@ import { passOn, type Told } from "./pass-on.ts"
 import type { PickRequest, Policy } from "../policy.ts"
 
 /**
- * Session affinity: the backend that the client is bound to, when it is a member and admitted; else whom the
- * policy inside picks.
+ * Session affinity: the backend that the client is bound to, when it is a member and admitted; else the one that
+ * the policy inside picks.
  *
  * The policy inside hears of every attempt, also of those that were bound, so what it counts stays right. O(1)
  * for a bound request.

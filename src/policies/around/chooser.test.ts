@@ -82,7 +82,7 @@ test("for any nest, membership and refusals: a member itself, admitted, and foun
     key: fc.option(fc.nat(), { nil: undefined }),
     bound: fc.option(fc.constantFrom(...ids), { nil: undefined }),
   })
-  // The rule of the seed cannot compare who has none of a resource, but everybody here has some of both.
+  // The rule of the seed cannot compare a backend that has none of a resource, but all have some of both here.
   const names = fc.constantFrom(...policyNames)
   fc.assert(
     fc.property(names, nest, fc.array(step, { minLength: 1, maxLength: 6 }), (name, spec, steps) => {
@@ -192,5 +192,5 @@ test("what is around a policy allocates nothing in a pick", () => {
     run()
     least = Math.min(least, getHeapStatistics().used_heap_size - before)
   }
-  assert.ok(least / picks < 1, `${(least / picks).toFixed(2)} bytes a pick`)
+  assert.ok(least / picks < 1, `${(least / picks).toFixed(2)} bytes per pick`)
 })

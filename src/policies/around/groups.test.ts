@@ -56,7 +56,7 @@ test("each group has a policy of its own, kept while it has members; the first m
   assert.equal(groups.holderOf(c!), made[2], "a group whose members have all left begins anew")
 })
 
-test("all learn and hear of time, and who comes later knows what the others learned", () => {
+test("all learn and are told of time, and a policy that comes later knows what the others learned", () => {
   const { groups, made } = groupsOf()
   const [a, b] = fleet({ tier: 0 }, { tier: 1 })
   const knowledge = { ...nothingKnown, version: 3 }

@@ -10,7 +10,10 @@ export interface Subgroup<Key> {
   readonly policy: Policy
 }
 
-/** Groups without members whose policies are kept; of more the one that has been so for longest is forgotten. */
+/**
+ * Groups without members whose policies are kept; of more, the one that has been without members for longest is
+ * forgotten.
+ */
 const restingMax = 16
 
 /**
@@ -70,7 +73,7 @@ export class Groups<Key> {
     }
   }
 
-  /** Hot. Whose member this backend is. */
+  /** Hot. The policy of the group that has this backend as a member. */
   readonly holderOf = (backend: Backend): Policy | undefined => this.#holders.get(backend.id)
 
   learn(knowledge: Knowledge): void {

@@ -5,12 +5,12 @@ import { hashOrder } from "./hash-order.ts"
 
 const members = backends(...Array.from({ length: 20 }, () => 0))
 
-test("the order does not depend on who registered first", () => {
+test("the order does not depend on the order of registration", () => {
   assert.deepEqual(hashOrder(members.toReversed(), 7), hashOrder(members, 7))
   assert.deepEqual(new Set(hashOrder(members, 7)), new Set(members))
 })
 
-test("one who goes moves none of the others", () => {
+test("a member that leaves moves none of the others", () => {
   const order = hashOrder(members)
   for (const gone of members) {
     assert.deepEqual(

@@ -2,8 +2,8 @@ import type { Backend } from "../../core/backend.ts"
 import { xxhash32 } from "../../core/hash.ts"
 
 /**
- * Cold. The members in an order that the seed and their ids alone decide, whoever asks: one who comes or goes moves
- * none of the others among each other. O(n log n).
+ * Cold. The members in an order that only the seed and their ids decide: a member that comes or goes does not move the
+ * others among each other. O(n log n).
  *
  * @param seed uint32; orders of different seeds are independent.
  */

@@ -11,8 +11,8 @@ import type { PickRequest, Policy, Prober } from "../policy.ts"
  *
  * The factor multiplies the weight, the capacity of every resource that is a rate, and the backend's part of the mix,
  * so policies that compare backlogs or sample from the mix obey it as those that take weights do. Capacity of space is
- * what it is. Members with factor 1 are passed on as they are, the others as views of them; who picks and tells sees
- * only the members themselves. Nothing is allocated per pick.
+ * what it is. Members with factor 1 are passed on as they are, the others as views of them; what picks and
+ * tells sees only the members themselves. Nothing is allocated per pick.
  */
 export class Scaled {
   readonly #inner: Policy
@@ -54,7 +54,7 @@ export class Scaled {
     }
   }
 
-  /** Whether anybody looks smaller. */
+  /** Whether any member looks smaller. */
   get isActive(): boolean {
     return this.#factors.size > 0
   }
@@ -103,7 +103,7 @@ export class Scaled {
 
 /** A prober for a policy inside: asks the backends that are there, not the views of them. */
 export function unscaled(prober: Prober): Prober {
-  return { probe: (backend, answer) => prober.probe(originalOf(backend), answer) }
+  return { probe: (backend, respond) => prober.probe(originalOf(backend), respond) }
 }
 
 /** What it is a view of, through views of views. */

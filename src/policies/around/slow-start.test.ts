@@ -86,7 +86,7 @@ test("capacity of rates grows with it, capacity of space does not", () => {
   assert.deepEqual([...members[1]!.capacity], [8, 8], "the backend itself is not touched")
 })
 
-test("who was there from the start never warms up, and then nothing is put between", () => {
+test("a backend that was there from the start never warms up, and then nothing is put between", () => {
   const { witness, policy, members } = warming({}, {}, {})
   policy.tick(0)
   assert.equal(witness.members, members)
@@ -113,7 +113,7 @@ test("a backend from the future, by a clock that differs, is as one that has jus
   assert.equal(witness.members[1]?.weight, 0.1)
 })
 
-test("the policy inside is rebuilt twenty times a window at most, and not at all when nobody warms up", () => {
+test("the policy inside is rebuilt twenty times per window at most, and not at all when no backend warms up", () => {
   const { witness, policy } = warming({}, {}, { eligibleSince: 0 })
   for (let now = 0; now <= 5_000; now++) policy.tick(now)
   assert.equal(witness.rebuilds, 21, "the members once, and each twentieth of the window")

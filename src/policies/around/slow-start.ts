@@ -20,19 +20,19 @@ export interface SlowStartSpec {
 /** There is none unless the configuration says how long it lasts. */
 export const slowStartDefault: SlowStartSpec = { windowMs: 0, aggression: 1, minShare: 0.1 }
 
-/** In how many steps a backend warms up. Each is a rebuild of the policy inside, for all who warm up together. */
+/** In how many steps a backend warms up. Each is a rebuild of the policy inside, for all that warm up together. */
 const steps = 20
 
 /**
  * A backend that has just become eligible looks smaller than it is to the policy inside, and grows: by the factor
- * max(minShare, (t / window)^(1 / aggression)), t being the time since `eligibleSince`. See `Scaled` for what the factor
- * does.
+ * max(minShare, (t / window)^(1 / aggression)), t being the time since `eligibleSince`. See `Scaled` for what the
+ * factor does.
  *
- * Who was eligible from the start (−Infinity) never warms up. When all members warm up together, their proportions
- * are as ever and the factor does nothing.
+ * A backend that was eligible from the start (−Infinity) never warms up. When all members warm up together, their
+ * proportions are as ever and the factor does nothing.
  *
- * Time comes with `tick`, which rebuilds the policy inside at most `steps` times a window, and only while somebody
- * warms up. Before the first `tick` it is the time at which the last of the members became eligible. While nobody
+ * Time comes with `tick`, which rebuilds the policy inside at most `steps` times per window, and only while a
+ * backend warms up. Before the first `tick` it is the time at which the last of the members became eligible. While none
  * warms up, members and requests are passed on as they are.
  *
  * Prior art: Envoy's slow start mode, which changes weights.
@@ -59,7 +59,7 @@ export class SlowStart implements Policy, Told {
 
   rebuild(members: readonly Backend[]): void {
     this.#members = members
-    // Nobody is eligible since later than now: this is what is known of time before the first tick.
+    // No member is eligible since later than now: this is what is known of time before the first tick.
     for (const { eligibleSince } of members) this.#now = Math.max(this.#now, eligibleSince)
     this.#step()
   }
@@ -78,7 +78,7 @@ export class SlowStart implements Policy, Told {
     this.#inner.tick?.(now)
   }
 
-  /** Cold: looks at everybody's age anew. */
+  /** Cold: looks at the age of every member anew. */
   #step(): void {
     this.#scaled.rebuild(this.#members, this.#factorOf)
     this.#nextStepAt = this.#now + this.#spec.windowMs / steps

@@ -27,7 +27,7 @@ test("so many members are used, and all when there are not more", () => {
   assert.equal(used(1, 99, members).size, 30)
 })
 
-test("one who comes or goes replaces at most one, in whatever order they registered", () => {
+test("a backend that comes or goes replaces at most one, in whatever order they registered", () => {
   const members = many(40)
   const all = used(7, 10, members)
   for (const left of members) {

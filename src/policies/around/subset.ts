@@ -19,11 +19,11 @@ export interface SubsetSpec {
  * Uses `size` of the members and leaves the rest alone, so that many balancers and many backends do not need a
  * connection for every pair of them.
  *
- * The members have an order that the seed and their ids alone decide, and the first `size` of it are used. So one
- * who comes or goes replaces at most one of the others, and balancers with different seeds use subsets that are
+ * The members have an order that the seed and their ids alone decide, and the first `size` of it are used. So a
+ * member that comes or goes replaces at most one of the others, and balancers with different seeds use subsets that are
  * independent of each other: a backend is used by about size/members of them, with the spread of a binomial.
- * When nobody of the subset is admitted, the next in the order who is is picked, which the policy inside is not
- * told of as one of its own. O(1) besides the policy inside; O(members) when it finds nobody.
+ * When no member of the subset is admitted, the next admitted one in the order is picked; the policy inside is not
+ * told of it as one of its own. O(1) besides the policy inside; O(members) when that finds none.
  *
  * Prior art: gRPC's random subsetting (A68), which has no way out of its subset.
  */

@@ -65,7 +65,7 @@ test("a tier that is gone leaves everything to the next, and has it back", () =>
   assert.ok(Math.abs(first - 20_000 * (1.4 / 3)) < 283, `${first}`)
 })
 
-test("who is behind is used when nobody before is admitted, and those before when nobody drawn is", () => {
+test("a tier behind is used when no tier before it has an admitted member, and one before when the drawn one has none", () => {
   const members = fleet(...of(4, 0), ...of(2, 1))
   const policy = tiers()
   policy.rebuild(members)

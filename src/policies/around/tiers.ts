@@ -9,7 +9,9 @@ import type { PickRequest, Policy } from "../policy.ts"
 
 /** When the tiers behind are used. Plain data. */
 export interface TierSpec {
-  /** How much more than its part a member can carry, ≥ 1: with 1.4, a tier suffices until less than 1/1.4 of it is left. */
+  /**
+   * How much more than its part a member can carry, ≥ 1: with 1.4, a tier suffices until less than 1/1.4 of it is left.
+   */
   readonly overprovisioning: number
   /** How long a tier is remembered to have had more members, at least; at most it is twice that. */
   readonly memoryMs: Millis
@@ -25,17 +27,19 @@ export const tierDefault: TierSpec = { overprovisioning: 1.4, memoryMs: 600_000 
  *
  * With h_p = min(1, overprovisioning · members now / members when all is well), the first tier takes h_0 of the
  * requests, the second min(h_1, 1 − h_0) and so on; when all of them together make less than 1, they share in
- * proportion. A tier behind is also used when nobody in the tiers before it is admitted; then, in order, everybody.
+ * proportion. A tier behind is also used when no member of the tiers before it is admitted; after that
+ * all tiers are tried in order.
  *
- * A policy sees only who is eligible. How many there are when all is well is what `membersPerTier` says, or the most
- * seen in the last `memoryMs` (kept in two halves, so that it is forgotten between one and two times that later),
- * whichever is more. So a backend that has died keeps counting for that long although its lease has ended; so does
- * one that was taken away on purpose, and after a tier was made smaller by more than the overprovisioning covers,
- * some requests go to the next tier for so long. Time comes with `tick`.
+ * A policy sees only the eligible members. How many there are when all is well is what `membersPerTier` says, or the
+ * most seen in the last `memoryMs` (kept in two halves, so that it is forgotten between one and two times that later),
+ * whichever is more. So a backend that has died keeps counting for that long although its lease has ended; so does one
+ * that was taken away on purpose, and after a tier was made smaller by more than the overprovisioning covers, some
+ * requests go to the next tier for so long. Time comes with `tick`.
  *
  * Each tier has a policy of its own. O(tiers) besides what that costs.
  *
- * Prior art: Envoy's priority levels, whose panic mode is not taken over: who is eligible is decided elsewhere.
+ * Prior art: Envoy's priority levels, whose panic mode is not taken over: which members are eligible is decided
+ * elsewhere.
  */
 export class Tiers implements Policy, Told {
   readonly name: string

@@ -102,7 +102,7 @@ test("zones are not looked at below the least number of members, without a local
   assert.deepEqual(shares(inZone({}, fleet(...of(8, { zone: "a" })))), { a: 20_000 })
 })
 
-test("when nobody local is admitted the others are used, by capacity", () => {
+test("when no local member is admitted the others are used, by capacity", () => {
   const members = fleet(...of(6, { zone: "a" }), ...of(1, { zone: "b" }), ...of(3, { zone: "c" }))
   const won = shares(inZone({}, members), ({ zone }) => zone !== "a")
   isShare(won["b"], 1 / 4)

@@ -29,7 +29,7 @@ export const zoneMembersMinDefault = 6
  * whole, and no more crosses zones than has to, if balancers in all zones do the same. Members without a zone are
  * a zone where nothing arrives.
  *
- * When nobody of the zone that was drawn is admitted, the local zone is tried, then the others, beginning with one
+ * When no member of the zone that was drawn is admitted, the local zone is tried, then the others, beginning with one
  * drawn by capacity. Zones are not looked at, and all members are one group, when the local zone has no members, when
  * there is no other zone, or when there are fewer than `membersMin` members.
  *
@@ -65,7 +65,7 @@ export class ZonePreference implements Policy, Told {
     const { local, membersMin } = this.#spec
     const isLocal = ({ zone }: Backend): boolean => zone === local
     const matter = members.length >= membersMin && members.some(isLocal) && !members.every(isLocal)
-    // When they do not matter, the policy of the local zone has everybody.
+    // When they do not matter, the policy of the local zone has all members.
     const zones = this.#groups.rebuild(members, ({ zone }) => (matter ? zone : local))
     this.#zones = zones.toSorted((a, b) => Number(b.key === local) - Number(a.key === local))
 
@@ -75,7 +75,7 @@ export class ZonePreference implements Policy, Told {
     const spare = capacity.map((share, i) => (i === 0 ? 0 : Math.max(0, share - origin[i]!)))
     const allSpare = spare.reduce((sum, one) => sum + one, 0)
     this.#limits = drawLimits(
-      // Rounding may leave nobody to spare for the last of a request; then it stays.
+      // Rounding may leave no spare capacity for the part that does not stay; then all of it stays.
       spare.map((one, i) => (i === 0 ? (allSpare > 0 ? stays : 1) : ((1 - stays) * one) / (allSpare || 1))),
     )
     this.#otherLimits = drawLimits(capacity.map((share, i) => (i === 0 ? 0 : share)))
@@ -120,7 +120,7 @@ export class ZonePreference implements Policy, Told {
   }
 }
 
-/** Each group's part of all capacity: the mean over the resources that anybody has. Adds up to 1. */
+/** Each group's part of all capacity: the mean over the resources that any member has. Adds up to 1. */
 function capacityShares(groups: readonly Subgroup<unknown>[]): number[] {
   const shares = groups.map(() => 0)
   const resources = groups[0]?.members[0]?.capacity.length ?? 0

@@ -6,7 +6,7 @@ import type { Backend } from "../../core/backend.ts"
 import { seeded } from "../../core/rng.ts"
 import { JoinIdleQueue } from "./join-idle-queue.ts"
 
-/** Picks and holds an attempt on whoever was picked. */
+/** Picks and holds an attempt on the backend that was picked. */
 function begin(policy: JoinIdleQueue, admits?: (backend: Backend) => boolean): FakeBackend {
   const picked = policy.pick(request([1, 1], admits)) as FakeBackend
   picked.load.inFlight++
@@ -30,14 +30,14 @@ test("the idle are picked in the order in which they became idle", () => {
   assert.equal(begin(policy), a)
 })
 
-test("while none is idle anybody is picked, each as likely, whatever it carries", () => {
+test("while none is idle any member is picked, each as likely, whatever it carries", () => {
   const members = backends(1, 5, 90)
   const policy = new JoinIdleQueue(seeded(1))
   policy.rebuild(members)
   assert.equal(unlikely(wins(policy, members, 30_000), [1 / 3, 1 / 3, 1 / 3]), "")
 })
 
-test("who is idle is always found before anybody busy", () => {
+test("an idle backend is always found before any busy one", () => {
   const members = backends(0, 0, 0, 0, 0)
   const policy = new JoinIdleQueue(seeded(1))
   policy.rebuild(members)
@@ -55,7 +55,7 @@ test("who is idle is always found before anybody busy", () => {
   }
 })
 
-test("who becomes idle is in the queue once, however often it did", () => {
+test("a backend that becomes idle is in the queue once, however often it did", () => {
   const members = backends(0, 0)
   const policy = new JoinIdleQueue(seeded(1))
   policy.rebuild(members)
@@ -80,12 +80,12 @@ test("a backend that another thread has loaded while it queued is not taken for 
   )
 })
 
-test("of two threads only the one whose attempt was the last has the idle one in its queue", () => {
+test("of two threads only the one that had the last attempt has the idle backend in its queue", () => {
   const members = backends(0, 1)
   const [mine, other] = [new JoinIdleQueue(seeded(1)), new JoinIdleQueue(seeded(2))]
   for (const one of [mine, other]) one.rebuild(members)
   const first = begin(mine)
-  // By chance, as nobody is idle any more.
+  // By chance, as none is idle any more.
   members[0]!.load.inFlight++
   settle(mine, first)
   settle(other, first)
@@ -94,7 +94,7 @@ test("of two threads only the one whose attempt was the last has the idle one in
   assert.equal(unlikely(found, [1 / 2, 1 / 2]), "")
 })
 
-test("who is not admitted keeps waiting", () => {
+test("a backend that is not admitted keeps waiting", () => {
   const members = backends(0, 0, 1)
   const policy = new JoinIdleQueue(seeded(1))
   policy.rebuild(members)

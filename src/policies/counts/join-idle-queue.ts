@@ -10,26 +10,26 @@ import { Random } from "../turns/random.ts"
  * member at random. The work of finding an idle one is done when an attempt settles and not when a request
  * waits.
  *
- * Each thread has its own queue. A backend joins that of the thread whose attempt was its last one; at the
- * start, and when it becomes a member while idle, that of every thread. Others may load it while it queues,
- * so the count of all threads is looked at again when its turn comes: who is busy by then leaves, and joins
- * the queue of whoever makes it idle next. Who is not admitted goes to the end and stays. So nobody who is
- * picked from the queue was busy, though one may be idle and in no queue, after its thread died or a pick
- * that came to nothing; a random pick finds it then.
+ * Each thread has its own queue. A backend joins that of the thread that had its last attempt; at the start, and when
+ * it becomes a member while idle, that of every thread. Others may load it while it queues, so the count of all threads
+ * is looked at again when its turn comes: a backend that is busy by then leaves, and joins the queue of the thread that
+ * makes it idle next. One that is not admitted goes to the end and stays. So no backend that is picked from the queue
+ * was busy, though one may be idle and in no queue, after its thread died or a pick that came to nothing; a random pick
+ * finds it then.
  *
  * Amortised O(1) per pick: each look at the queue drops one that had joined, or passes one that is not
  * admitted. Weight is not looked at.
  *
  * @see Lu, Xie, Kliot, Geller, Larus, Greenberg, "Join-Idle-Queue: A novel load balancing algorithm for
  * dynamically scalable web services", Performance Evaluation 68(11), 2011. There an idle server chooses the
- * dispatcher it joins at random (JIQ-Random), which whose attempt ended last is as well.
+ * dispatcher it joins at random (JIQ-Random); which thread has the last attempt is as random.
  */
 export class JoinIdleQueue implements Policy {
   readonly name = "join-idle-queue"
   readonly #places = new Places()
   readonly #random: Random
   #members: readonly Backend[] = []
-  /** A ring of places. Nobody is in it twice, so it never overflows. */
+  /** A ring of places. None is in it twice, so it never overflows. */
   #queue = new Int32Array(0)
   #head = 0
   #length = 0

@@ -9,9 +9,9 @@ import type { Turns } from "../tools/turns.ts"
  * by that; the tied take turns, weighted and smooth unless told otherwise.
  *
  * Ties are the rule and not the exception where requests are short: by attempts in flight an idle fleet is
- * tied at nothing, and this is weighted round robin. Nobody earns a turn in a pick that had a single winner.
+ * tied at nothing, and this is weighted round robin. No member earns a turn in a pick that had a single winner.
  * Each load is read once, so that other threads may move it meanwhile. A backend at Infinity is picked only
- * when all admitted ones are; one at NaN never. O(n) per pick, one call of the metric a candidate.
+ * when all admitted ones are; one at NaN never. O(n) per pick, one call of the metric per candidate.
  *
  * Prior art: nginx's `least_conn`, which is this by attempts in flight per weight.
  */

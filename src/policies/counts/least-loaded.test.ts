@@ -20,7 +20,7 @@ test("the least load wins, wherever it stands", () => {
   assert.deepEqual(wins(policy, backends(3, 2, 1), 100), [0, 0, 100])
 })
 
-test("each of the tied is equally likely, and nobody else is picked", () => {
+test("each of the tied is equally likely, and no other is picked", () => {
   // 4σ of a binomial with n = 30_000 and p = 1/3 is 327 picks.
   const policy = new LeastLoaded("least", seeded(1), inFlight)
   const won = wins(policy, backends(7, 2, 2, 9, 2), 30_000)

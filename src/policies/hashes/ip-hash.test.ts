@@ -35,7 +35,7 @@ test("the last octet of IPv4 does not count, every byte of IPv6 does", () => {
   assert.equal(ids(numbers.map((n) => `2001:db8::${n}`)).size, 7)
 })
 
-test("after 21 refused tries it is the turn of whoever is admitted", () => {
+test("after 21 refused tries it is the turn of any admitted member", () => {
   // Of 400 backends only three are admitted: 21 tries miss them in most networks, and turns are equal.
   const members = fleet(...Array.from({ length: 400 }, () => ({})))
   const few = members.slice(100, 103)

@@ -99,5 +99,5 @@ test("heavy weights do not make the ring grow without end", () => {
   let first = 0
   for (const owner of ring.owners) if (owner === 0) first++
   assert.equal(Math.round((first / ring.owners.length) * 1000), 250)
-  assert.ok(ring.owners.includes(2), "everybody has a point")
+  assert.ok(ring.owners.includes(2), "every member has a point")
 })

@@ -46,7 +46,7 @@ test("keys are shared in proportion to weight, also to fractions and above 15 bi
   }
 })
 
-test("after 21 refused tries it is the turn of whoever is admitted", () => {
+test("after 21 refused tries it is the turn of any admitted member", () => {
   const members = fleet(...Array.from({ length: 1_000 }, () => ({})))
   const few = members.slice(500, 502)
   const policy = keyHash(members)

@@ -15,7 +15,7 @@ function counted() {
   return { policy, builds }
 }
 
-test("the table is built when somebody comes, goes, moves, changes places or weight, and else is kept", () => {
+test("the table is built when a member comes, goes, moves, changes places or weight, and else is kept", () => {
   const { policy, builds } = counted()
   const [a, b, c] = fleet({}, {}, {})
   policy.rebuild([a!, b!])
@@ -33,7 +33,7 @@ test("the table is built when somebody comes, goes, moves, changes places or wei
   assert.equal(builds.length, 6)
   policy.rebuild([])
   policy.rebuild([a!])
-  assert.equal(builds.length, 7, "of nobody there is nothing to build")
+  assert.equal(builds.length, 7, "of no members there is nothing to build")
 })
 
 test("with a table that is kept, the new objects are picked", () => {
@@ -47,7 +47,7 @@ test("with a table that is kept, the new objects are picked", () => {
   )
 })
 
-test("a refused key goes to the next owner, round the end, and far beyond to whoever is admitted", () => {
+test("a refused key goes to the next owner, round the end, and far beyond to any admitted member", () => {
   const { policy } = counted()
   const members = fleet(...Array.from({ length: 500 }, () => ({})))
   policy.rebuild(members)

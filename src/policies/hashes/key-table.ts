@@ -5,7 +5,7 @@ import { LoadBound } from "./load-bound.ts"
 import type { PickRequest, Policy } from "../policy.ts"
 import { keyOf } from "./request-key.ts"
 
-/** Who owns which key: a list of owners, and where in it a key begins to look. */
+/** Which member owns which key: a list of owners, and where in it a key begins to look. */
 export interface KeyTable {
   /** Places in the list of members, in an order that is as good as drawn. */
   readonly owners: Int32Array
@@ -26,9 +26,9 @@ const jumpsMax = 16
  * next admitted member in order of registration. A request without a key is given one at random, so the shares are the
  * same. O(1) per pick besides the look into the table; O(n) when most are refused.
  *
- * With bounded loads, a key whose owner is at its bound jumps to where another hash of it leads, until somebody has
+ * With bounded loads, a key with an owner at its bound jumps to where another hash of it leads, until an owner has
  * room; so no neighbour in the table inherits all that is too much for one. After 16 jumps it is the next
- * admitted member who has room, and when no admitted one has, the bound gives way. O(n) per pick, to add up what
+ * admitted member that has room, and when no admitted one has, the bound gives way. O(n) per pick, to add up what
  * is in flight.
  *
  * @see Mirrokni, Thorup and Zadimoghaddam, "Consistent Hashing with Bounded Loads", arXiv 1608.01350, 2016; Chen, Coleman
@@ -41,7 +41,7 @@ export class KeyTablePolicy implements Policy {
   readonly #build: (members: readonly Backend[]) => KeyTable
   readonly #bound: LoadBound | undefined
   #members: readonly Backend[] = []
-  #table: KeyTable = nobodysTable
+  #table: KeyTable = emptyTable
 
   /**
    * @param balanceFactor per cent of its fair part that a backend may carry, ≥ 100; 0 is no bound.
@@ -59,10 +59,10 @@ export class KeyTablePolicy implements Policy {
     this.#bound = balanceFactor === 0 ? undefined : new LoadBound(balanceFactor)
   }
 
-  /** Cold. Builds only when somebody has come, gone, moved or changed weight: capacities are corrected often. */
+  /** Cold. Builds only when a member has come, gone, moved or changed weight: capacities are corrected often. */
   rebuild(members: readonly Backend[]): void {
     if (!areAlike(this.#members, members)) {
-      this.#table = members.length === 0 ? nobodysTable : this.#build(members)
+      this.#table = members.length === 0 ? emptyTable : this.#build(members)
     }
     this.#members = members
     this.#bound?.rebuild(members)
@@ -78,7 +78,7 @@ export class KeyTablePolicy implements Policy {
     return members[bound === undefined ? owner : this.#withRoom(owner, key, bound, request)]
   }
 
-  /** The first admitted owner of a key; −1 when nobody is admitted. */
+  /** The first admitted owner of a key; −1 when none is admitted. */
   #ownerOf(key: number, request: PickRequest): number {
     const members = this.#members
     const owners = this.#table.owners
@@ -122,4 +122,4 @@ function areAlike(some: readonly Backend[], others: readonly Backend[]): boolean
   })
 }
 
-const nobodysTable: KeyTable = { owners: new Int32Array(0), at: () => 0 }
+const emptyTable: KeyTable = { owners: new Int32Array(0), at: () => 0 }

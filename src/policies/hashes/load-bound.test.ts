@@ -21,7 +21,7 @@ function slotsOf(member: FakeBackend, members: readonly FakeBackend[], factor: n
   return Math.max(1, Math.ceil((slots * member.weight) / weight - 1e-9))
 }
 
-test("slots are shared by weight and rounded up, with one for everybody", () => {
+test("slots are shared by weight and rounded up, with one for every member", () => {
   // 9 in flight and one to come, times 1.25: 13 slots. Of 4, 1 and 0.2 in 5.2 that is 10, 2.5 and 0.5.
   const members = fleet({ weight: 4, inFlight: 9 }, { weight: 1 }, { weight: 0.2 })
   const bound = new LoadBound(125)
@@ -46,7 +46,7 @@ test("a factor below 100 is 100, and 0 is none", () => {
 
 for (const name of ["ring-hash", "ketama", "maglev", "rendezvous"]) {
   suite(`bounded loads of ${name}`, () => {
-    test("nobody passes its bound, however few keys there are", () => {
+    test("no member passes its bound, however few keys there are", () => {
       for (const factor of [100, 125, 300]) {
         const members = ofWeight(1, 1, 2, 0.5, 3, 1)
         const policy = bounded(name, factor)
@@ -91,7 +91,7 @@ for (const name of ["ring-hash", "ketama", "maglev", "rendezvous"]) {
       for (const key of owned) assert.equal(policy.pick(request([1, 1], undefined, key)), members[0])
     })
 
-    test("the bound gives way when everybody with room is refused", () => {
+    test("the bound gives way when every member with room is refused", () => {
       const members = backends(90, 90, 0, 0)
       const policy = bounded(name, 125)
       policy.rebuild(members)

@@ -11,7 +11,7 @@ export const balanceFactorParameter: Parameter = {
   max: 1_000,
 }
 
-/** A parameter below 100 that is not 0 asks for less than everybody's fair part together: it is taken as 100. */
+/** A parameter below 100 that is not 0 asks for less than all fair parts together: it is taken as 100. */
 export function balanceFactorOf(parameters: Readonly<Record<string, number>>): number {
   const factor = parameters["balanceFactor"]!
   return factor === 0 ? 0 : Math.max(100, factor)
@@ -19,8 +19,8 @@ export function balanceFactorOf(parameters: Readonly<Record<string, number>>): n
 
 /**
  * The most attempts that a backend may have in flight: with F per cent, ceil((all in flight + 1) · F/100) slots are
- * shared out by weight, each part rounded up, so there is at least one for everybody. The 1 is the request that is
- * being placed; since the slots are at least as many as that makes, somebody always has room.
+ * shared out by weight, each part rounded up, so there is at least one for every member. The 1 is the request that is
+ * being placed; since the slots are at least as many as that makes, a member always has room.
  *
  * `begin` adds up what is in flight, O(n); `hasRoom` compares with it, O(1).
  *

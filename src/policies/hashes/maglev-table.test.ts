@@ -23,7 +23,7 @@ test("equal backends get equal numbers of places but for one", () => {
 })
 
 test("places are in proportion to weight, within one round of turns", () => {
-  // Who is behind the heaviest by a factor has its turn in that part of the rounds, and the last round is cut short.
+  // A member behind the heaviest by a factor has its turn in that part of the rounds, and the last round is cut short.
   const members = fleet({ weight: 0.5 }, { weight: 1 }, { weight: 3 }, { weight: 0.1 })
   const places = placesOf(maglevTable(members, size).owners, members.length)
   for (const [i, { weight }] of members.entries()) {
@@ -40,10 +40,10 @@ test("the table does not depend on the order of registration", () => {
 })
 
 test("a backend that comes moves little more than its part", () => {
-  // Its part is 1/(n+1). Who is refused a place because the newcomer has it is pushed ahead in its own order, and may
-  // take what another had. When a part f of the table is filled, at most f/n of it are places that are taken sooner
-  // than before, so a turn is affected with probability at most (f/n)/(1−f); added up to f = n/(n+1), when the table
-  // is full, that is (ln(n+1) − n/(n+1))/n.
+  // Its part is 1/(n+1). One that is refused a place because the newcomer has it is pushed ahead in its own order, and
+  // may take what another had. When a part f of the table is filled, at most f/n of it are places that are taken sooner
+  // than before, so a turn is affected with probability at most (f/n)/(1−f); added up to f = n/(n+1), when the table is
+  // full, that is (ln(n+1) − n/(n+1))/n.
   for (const count of [3, 10, 30, 100]) {
     const members = many(count + 1)
     const before = maglevTable(members.slice(0, count), size).owners

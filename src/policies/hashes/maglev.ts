@@ -15,9 +15,9 @@ export const maglevParameters = {
 } as const satisfies Record<string, Parameter>
 
 /**
- * A table that the backends fill in turns, each in an order of its own, so that all get the same number of places
- * but for one; a key belongs to whose place it falls on. More even than a ring and quicker to look into, but when a
- * backend comes or goes, some keys move between the others too. See `KeyTablePolicy` for the rest.
+ * A table that the backends fill in turns, each in an order of its own, so that all get the same number of places but
+ * for one; a key belongs to the backend that has the place it falls on. More even than a ring and quicker to look into,
+ * but when a backend comes or goes, some keys move between the others too. See `KeyTablePolicy` for the rest.
  *
  * The order of a backend steps through the table from one hash of its id by another; that meets every place, because
  * the table's size is a prime. Turns are taken in order of id, so that the order of registration does not matter.

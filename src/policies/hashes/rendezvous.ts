@@ -58,7 +58,7 @@ export class Rendezvous implements Policy {
       if (bestHasRoom && score <= bestScore) continue
       if (!request.admits(member)) continue
       const hasRoom = bound === undefined || bound.hasRoom(i)
-      // One with room beats any without, and who is like the best so far needs the better score.
+      // One with room beats any without, and one that is like the best so far needs the better score.
       if (hasRoom === bestHasRoom ? score <= bestScore : bestHasRoom) continue
       best = member
       bestScore = score

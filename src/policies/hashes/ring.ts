@@ -1,7 +1,7 @@
 import { mix32 } from "../../core/rng.ts"
 import type { KeyTable } from "./key-table.ts"
 
-/** The most points of a ring, but for one for each who would have none. Sorting them takes some 60 ms. */
+/** The most points of a ring, but for one for each member that would have none. Sorting them takes some 60 ms. */
 export const ringPointsMax: number = 2 ** 20
 
 /** Points on a circle of uint32, each with its owner, before they are in order. */

@@ -4,8 +4,8 @@ import type { Backend } from "../../core/backend.ts"
 const finest = 10
 
 /**
- * Members side by side on a line of whole numbers, each as long as its weight: for policies whose originals take a
- * number modulo the sum of whole weights.
+ * Members side by side on a line of whole numbers, each as long as its weight: for policies that follow originals
+ * which take a number modulo the sum of whole weights.
  *
  * Weights that are whole are kept. Others are all multiplied by the least number up to 10 that makes them whole, or by
  * 10 and rounded, to at least 1.
@@ -26,7 +26,7 @@ export class WholeWeights {
     this.total = end
   }
 
-  /** Hot. The member whose number this is, from 0 to total − 1. O(log n). */
+  /** Hot. The member that has this number, from 0 to total − 1. O(log n). */
   at(number: number): Backend {
     const ends = this.#ends
     let low = 0

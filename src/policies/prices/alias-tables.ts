@@ -70,7 +70,7 @@ export class AliasTables {
       large++
       pending[small++] = giver
     }
-    // Whoever is left has a column's worth but for rounding, and keeps all of its column.
+    // One that is left has a column's worth but for rounding, and keeps all of its column.
     this.#filled[row] = 1
   }
 

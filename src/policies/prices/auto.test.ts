@@ -28,7 +28,7 @@ function toFirst(members: readonly FakeBackend[]): Knowledge {
   }
 }
 
-test("up to 64 members everybody is looked at, above the mix is followed", () => {
+test("up to 64 members all are looked at, above the mix is followed", () => {
   const policy = auto()
   const few = almostBusy(64)
   const many = almostBusy(65)

@@ -8,7 +8,7 @@ export function meanHoldSeconds(routes: readonly RouteKnowledge[]): number | und
   let weight = 0
   for (const { rate, holdMs = NaN } of routes) {
     if (!(holdMs > 0 && holdMs < Infinity)) continue
-    // A route without requests of late still knows better than nobody.
+    // A route without requests of late still knows more than nothing.
     const often = rate > 0 && rate < Infinity ? rate : 1e-9
     time += (often * holdMs) / 1_000
     weight += often
@@ -16,7 +16,9 @@ export function meanHoldSeconds(routes: readonly RouteKnowledge[]): number | und
   return weight === 0 ? undefined : time / weight
 }
 
-/** So many times as long as the fastest member works for it may pass before the first byte; more is taken for waiting. */
+/**
+ * So many times as long as the fastest member works for it may pass before the first byte; more is taken for waiting.
+ */
 const waitMax = 4
 
 /**
@@ -24,10 +26,10 @@ const waitMax = 4
  *
  * That is how long those of its route took of late, and what its work takes longer there than on the fastest member.
  * What they waited for others is left out, as well as that can be told: prices see load already, and a route that seems
- * to hold for longer the longer it waits would care less and less for what it waits for. So of the time before the first
- * byte no more counts than four times what its work takes at the full speed of the fastest member: one request alone
- * may not get all of that speed. Of a route whose time is not known it is the mean. 1 everywhere while no time is known,
- * and where the resources are of one kind: then all that counts is amounts.
+ * to hold for longer the longer it waits would care less and less for what it waits for. So of the time before the
+ * first byte no more counts than four times what its work takes at the full speed of the fastest member: one request
+ * alone may not get all of that speed. Of a route whose time is not known it is the mean. 1 everywhere while no time is
+ * known, and where the resources are of one kind: then all that counts is amounts.
  */
 export class HoldTimes {
   readonly #rates: readonly number[]

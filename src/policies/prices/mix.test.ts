@@ -78,7 +78,7 @@ test("a member that the mix does not know is drawn as often as the average, one 
     near(won, 10_000, [0.2, 0.4, 1 / 3][i]! / sum, `${i}`)
 })
 
-test("when all that were planned for have left, everybody is drawn alike", () => {
+test("when all that were planned for have left, all members are drawn alike", () => {
   const gone = fleet({ id: "x" })
   const members = fleet({}, {})
   const policy = mixPolicy()

@@ -41,9 +41,9 @@ const drawnBlindly = 8
  * draws from all, 0.98 with half, 0.96 with three quarters and 0.87 without a plan. Where the plan is right they do no
  * harm, as there it is cheapest.
  *
- * Without a mix two draws from all would miss the few backends that fit, so it is eight, and everybody in a small
+ * Without a mix two draws from all would miss the few backends that fit, so it is eight, and all in a small
  * fleet. Members that the mix does not know are drawn as often as the average. A route's table is made when it is first
- * needed after a change: O(n), 15 ns a backend.
+ * needed after a change: O(n), 15 ns per backend.
  *
  * @see Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", IEEE TPDS 12(10), 2001.
  */
@@ -124,7 +124,7 @@ export class MixPolicy implements Policy {
       weights[i] = share
       sum += share
     }
-    // When all who were planned for have left, everybody is as good as another.
+    // When all that were planned for have left, any is as good as another.
     const explored = sum > 0 ? this.#explored : 1
     const scale = sum > 0 ? (1 - explored) / sum : 0
     for (let i = 0; i < count; i++) weights[i] = weights[i]! * scale + explored / count

@@ -68,7 +68,7 @@ test("what a backend lacks costs Infinity when it is needed and nothing when it 
     const two = fleet({ capacity: [0, 10] }, { capacity: [10, 10] })
     assert.equal(pricesOf(listOf(resources, two), 2, [1, 1])[0], Infinity)
     assert.ok(Math.abs(pricesOf(listOf(resources, two), 2, [0, 2])[0]! - 0.02) < 1e-12)
-    assert.equal(price(resources, { capacity: [0, 10] }, [1, 1]), Infinity, "also when nobody has any")
+    assert.equal(price(resources, { capacity: [0, 10] }, [1, 1]), Infinity, "also when no member has any")
   }
 })
 

@@ -152,8 +152,8 @@ export class PriceList {
   }
 
   /**
-   * Cold, several times per second: looks at how loaded the members are that do not fail, and whose turn it is of the
-   * others to be tried, where that matters. O(members · resources).
+   * Cold, several times per second: looks at how loaded the members are that do not fail, and which of the others
+   * has its turn to be tried, where that matters. O(members · resources).
    */
   refresh(): void {
     if (!this.#hasPenalties) return

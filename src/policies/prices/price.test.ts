@@ -68,7 +68,7 @@ test("a backend without room is picked only when all are without", () => {
   const members = fleet({ capacity: [10], reserved: [10] }, { capacity: [10], reserved: [9] })
   const policy = priceOf(resourcesOf("space"), members)
   assert.equal(policy.pick(request([1])), members[1])
-  assert.ok(policy.pick(request([5])), "full, and yet admitted: somebody has to be picked")
+  assert.ok(policy.pick(request([5])), "full, and yet admitted: one has to be picked")
 })
 
 const amounts = fc.tuple(fc.integer({ min: 0, max: 50 }), fc.integer({ min: 0, max: 50 }))
@@ -144,7 +144,7 @@ test("counting a resource in another unit changes no choice", () => {
 })
 
 test("counting time in another unit changes no choice", () => {
-  // Rates a second become rates a half, and what took a second takes a half: the work is the same.
+  // Rates per second become rates per half a second, and what took a second takes a half: the work is the same.
   fc.assert(
     fc.property(members, amounts, (list, demand) => {
       const mixed = resourcesOf("rate", "space")

@@ -35,7 +35,7 @@ test("without virtual queues it is the price policy", () => {
   )
 })
 
-test("who has been assigned more of late is dearer, though all is done again", () => {
+test("a backend that has been assigned more of late is dearer, though all is done again", () => {
   const policy = made()
   const members = ofCapacity([10, 10], [10, 10])
   policy.rebuild(members)
@@ -66,7 +66,7 @@ test("assignments above the target add up, and below it they do not", () => {
     [8, false],
     [10, true],
   ] as const) {
-    // A request of 1 on a capacity of 10, so many a second for 100 s; the target is 9.
+    // A request of 1 on a capacity of 10, so many per second for 100 s; the target is 9.
     const policy = made({ targetUtilization: 0.9, gamma: 1 })
     const members = ofCapacity([10, 10], [10, 10])
     policy.rebuild(members)
@@ -76,7 +76,7 @@ test("assignments above the target add up, and below it they do not", () => {
     // Five seconds later the queue of a single request would be gone, and one of 100 s · (1 − 0.9) is not.
     const asked = request([1, 1], undefined, undefined, { now: 105_000 })
     const found = new Set(Array.from({ length: 40 }, () => policy.pick(asked)))
-    assert.equal(found.has(members[0]), !isDearer, `${perSecond} a second`)
+    assert.equal(found.has(members[0]), !isDearer, `${perSecond} per second`)
   }
 })
 
@@ -108,7 +108,7 @@ test("virtual queues stay with their backends when others come and go", () => {
   assert.equal(new Set(Array.from({ length: 60 }, () => policy.pick(request()))).size, 3)
 })
 
-test("who lacks what is needed is found when there is nobody else, also where the load has no price", () => {
+test("a backend that lacks what is needed is found when there is no other, also where the load has no price", () => {
   const policy = made({ kappa: 0 })
   const members = ofCapacity([0, 4])
   policy.rebuild(members)

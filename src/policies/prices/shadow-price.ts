@@ -23,7 +23,8 @@ export const gamma: Parameter = {
 }
 
 export const targetUtilization: Parameter = {
-  summary: "The part of its capacity at which a virtual queue drains; who is assigned more becomes dearer.",
+  summary:
+    "The part of its capacity at which a virtual queue drains; a backend that is assigned more becomes dearer.",
   default: 0.97,
   min: 0.01,
   max: 1,
@@ -39,7 +40,7 @@ const shadowSecondsMax = 60
  *
  * The price is that of `price`, and so is K̄ (`PriceList`); with γ = 0 and κ > 0 this is that policy. q is a virtual
  * queue, one for each backend and resource of rate kind: every attempt adds the seconds of work it brings, d_r / C_r,
- * and they drain at `targetUtilization` seconds a second, whether the backend works as fast or not. So q is zero
+ * and they drain at `targetUtilization` seconds per second, whether the backend works as fast or not. So q is zero
  * wherever the long run of assignments is below the target and grows where it is above, by nothing but the balancer's
  * own bookkeeping: a price that moves slowly and knows the trend, where the load knows the moment. A space has no
  * virtual queue, as what is held there does not drain by the second.

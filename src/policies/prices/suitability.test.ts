@@ -1,4 +1,4 @@
-// Through the policy that uses it: what is too dear shows in what is picked, and in who waits.
+// Through the policy that uses it: what is too dear shows in what is picked, and in what waits.
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { fleet, request, resourcesOf, type FakeBackend, type Traits } from "../../../test/support/backends.ts"
@@ -66,21 +66,21 @@ test("so it does where a few are drawn and the far dearer one is all that has ro
   const both = Int32Array.of(0, 1)
   assert.equal(prices.cheapestOf(asking(prompts), both), undefined)
   assert.equal(prices.cheapestOf(asking(talks), both), roomy)
-  // Who is not drawn is not waited for.
+  // A member that is not drawn is not waited for.
   assert.equal(prices.cheapestOf(asking(prompts), Int32Array.of(0, 0)), roomy)
 })
 
-test("who is in place there takes that room", () => {
+test("a request that is in place there takes that room", () => {
   const members = fleet(full(fast), { ...slow, reserved: [10, 90] })
   assert.equal(policyOf(members).pick(asking(talks)), members[1])
 })
 
-test("room that nobody uses is not dear", () => {
+test("room that no request uses is not dear", () => {
   const members = fleet(full(fast), { ...slow, reserved: [0, 4] })
   assert.equal(policyOf(members).pick(asking(prompts)), members[1])
 })
 
-test("nobody waits for a backend that would not be used if it had room", () => {
+test("no request waits for a backend that would not be used if it had room", () => {
   // It has been tried, or has refused a connection.
   const idle = fleet(fast, { ...slow, reserved: [10, 90] })
   assert.equal(policyOf(idle).pick(asking(prompts, ["fast"])), idle[1])
@@ -93,7 +93,7 @@ test("nobody waits for a backend that would not be used if it had room", () => {
   assert.equal(policyOf(members, { penalties }).pick(asking(prompts)), members[1])
 })
 
-test("a place that suits nobody better is used by everybody", () => {
+test("a place that suits no route better is used by all", () => {
   // Work of 20 takes half a second and two and a half. With four others each holds for 2.5 s, of which 2 count as its
   // own and 4 on the slow one. That one is 2.4 times as dear now, and 1.3 times when both are used alike.
   const space = 20
@@ -129,7 +129,7 @@ test("nothing is too dear while no times are known, and where all resources are 
   }
 })
 
-test("who waits is served as soon as requests end where it is in place", () => {
+test("a request that waits is served as soon as requests end where it is in place", () => {
   const members = fleet(full(fast), { ...slow, reserved: [10, 90] })
   const policy = policyOf(members)
   assert.equal(policy.pick(asking(prompts)), undefined)

@@ -1,4 +1,4 @@
-// Hot path where there are rates and spaces: `ask` once a pick, `of` and `isTooDear` once a candidate.
+// Hot path where there are rates and spaces: `ask` once per pick, `of` and `isTooDear` once per candidate.
 import { type Backend, type BackendLoad, hasRoomFor } from "../../core/backend.ts"
 import type { RouteKnowledge } from "../../core/knowledge.ts"
 import type { ResourceTable, ResourceVector } from "../../core/resources.ts"
@@ -6,10 +6,10 @@ import type { HoldTimes } from "./hold-time.ts"
 
 /**
  * A place may be so many times as dear to a request as the best there is. Measured on the built-in fleet of language
- * models: 1.5 to 2 carry the same, 1.2 keeps requests waiting for nothing, 3 keeps nobody from anything.
+ * models: 1.5 to 2 carry the same, 1.2 keeps requests waiting for nothing, 3 keeps no request from any place.
  */
 const dearMax = 2
-/** Whom places suit is asked of so many routes at most, each with this part of the requests in flight at least. */
+/** Which route a place suits is asked of so many at most, each with this part of the requests in flight at least. */
 const routesMax = 16
 const partMin = 0.01
 
@@ -19,19 +19,19 @@ const partMin = 0.01
  *     Σ_r  d_r / K̄_r · u_r      where for spaces u is 1 at most, and the term is multiplied by t / T
  *
  * with all letters as in `PriceList`. Its prices rise without bound as a space fills up, which keeps requests away from
- * the last of it. But when all spaces are nearly full and requests wait, that says nothing any more: whoever waits
+ * the last of it. But when all spaces are nearly full and requests wait, that says nothing any more: what waits
  * would take whatever is free next. Then requests that need much of a rate come to backends that have little of it,
  * hold their space there for long, and the fleet carries less the more is asked of it, until the load has fallen far
  * below where that began. So here a full space is worth 1, and no place is taken that is more than twice as dear as the
  * best one, be there room at that now or not.
  *
  * The best one is sought among the members that admit the request or lack only room for it now; one that fails is not
- * it. So when nobody else would do, nothing is too dear, and who waits waits for room that requests in flight will
- * free.
+ * it. So when no other would do, nothing is too dear, and a request that waits does so for room that requests in flight
+ * will free.
  *
- * A place that suits nobody better may be used by all: what it is to a request is compared with what it is to the route
- * that it suits best, both relative to their best places when all are used up alike. So fast and slow backends with one
- * sort of request are used up whole.
+ * A place that suits no route better may be used by all: what it is to a request is compared with what it is to the
+ * route that it suits best, both relative to their best places when all are used up alike. So fast and slow backends
+ * with one sort of request are used up whole.
  *
  * Nothing is too dear while it is not known how long requests take, nor where all resources are of one kind.
  */
@@ -46,7 +46,7 @@ export class Suitability {
   #inverse = new Float64Array(0)
   /** By resource: 1 / K̄. */
   #inverseMean = new Float64Array(0)
-  /** By member: how dear it is to whom it suits best, over what is best for that. */
+  /** By member: how dear it is to the route that it suits best, over what is best for that. */
   #suited = new Float64Array(0)
   #demand: Readonly<ResourceVector> = new Float64Array(0)
 

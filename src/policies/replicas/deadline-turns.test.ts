@@ -15,7 +15,7 @@ test("turns go by weight, the earlier of equal deadlines first", () => {
   assert.equal(taken(turns, [0, 1], 10), "0001001001")
 })
 
-test("who was no candidate takes the turns it missed when it is one again", () => {
+test("a backend that was no candidate takes the turns it missed when it is one again", () => {
   const turns = new DeadlineTurns()
   turns.rebuild(ofWeight(1, 1))
   assert.equal(taken(turns, [0], 3), "000")

@@ -4,13 +4,13 @@ import { carried, Places } from "../tools/places.ts"
 import type { Turns } from "../tools/turns.ts"
 
 /**
- * Turns by earliest deadline among candidates that may be others each time: who takes a turn is due again
+ * Turns by earliest deadline among candidates that may be others each time: the one that takes a turn is due again
  * 1/weight after it was due. The earlier candidate wins ties. O(candidates).
  *
  * A newcomer is due 1/weight after the latest deadline given so far, so those that start together take their
  * first turns in order, each a period after the one before, and a late one is never owed anything.
  *
- * Who was no candidate for long has kept its deadline and takes the turns it missed, one after the other,
+ * A backend that was no candidate for long has kept its deadline and takes the turns it missed, one after the other,
  * when it is one again. Prior art: how Traefik breaks ties in `leasttime`.
  */
 export class DeadlineTurns implements Turns {

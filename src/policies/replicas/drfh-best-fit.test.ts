@@ -51,7 +51,7 @@ test("two servers that nearly mirror each other take 42 tasks, where first fit t
   ])
 })
 
-/** The place of who is picked. */
+/** The place of the backend that is picked. */
 function picked(capacities: readonly (readonly number[])[], demand: readonly number[]): number {
   const members = fleet(...capacities.map((capacity) => ({ capacity })))
   const policy = bestFit(demand.length)
@@ -98,7 +98,7 @@ test("where the first resource is not needed the next one that is takes its plac
   )
 })
 
-test("a server without any of the first resource left is no candidate for who needs it, and NaN is nobody's value", () => {
+test("a server without any of the first resource left is no candidate for a request that needs it, and NaN is no value", () => {
   assert.equal(
     picked(
       [

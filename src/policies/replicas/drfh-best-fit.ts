@@ -9,7 +9,7 @@ import type { Room } from "../shapes/room.ts"
  *
  * with d the demand and a what the backend has left, both as shares of the fleet's totals, and both divided by their
  * first entry. Here "first" is the first resource that the request needs: where it fits, the backend has some of
- * that left, so nothing is divided by zero. A request that needs nothing suits everybody alike. A resource that no
+ * that left, so nothing is divided by zero. A request that needs nothing suits all alike. A resource that no
  * member has is left out. See `Room` for what is left of a rate, and `BestFit` for when nothing fits.
  *
  * H depends on the order of the resources and has no upper bound. It knows only the shape of the load: two holes of

@@ -36,7 +36,7 @@ test("the tied take turns", () => {
   assert.equal(order(policy, 7), "abdabda")
 })
 
-test("who has just become idle again is behind those who have been for longer", () => {
+test("a backend that has just become idle again is behind those that have been for longer", () => {
   const members = backends(0, 0, 0)
   const policy = new LeastConnectionsHaproxy()
   policy.rebuild(members)

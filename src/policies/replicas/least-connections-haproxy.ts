@@ -6,7 +6,7 @@ import type { Outcome, PickRequest, Policy } from "../policy.ts"
 
 /**
  * An idle member first, whatever it weighs; else the least (attempts in flight + 1) per weight; ties go to
- * the one whose count has not changed for longest, as far as this thread knows.
+ * the one with the count that has not changed for longest, as far as this thread knows.
  *
  * Apart from `least-connections` in two ways. Every idle backend, however small, is used before any busy one.
  * And the load compared is the one after the pick, so that a heavy backend with little to do wins over a

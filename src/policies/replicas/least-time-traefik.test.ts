@@ -27,7 +27,7 @@ test("attempts in flight multiply, with the one to come, and weight divides", ()
   assert.equal(load.metric(member, request()), 100)
 })
 
-test("a new backend takes all traffic until its first answer, however much it holds", () => {
+test("a new backend takes all traffic until its first response, however much it holds", () => {
   const [known, fresh] = backends(0, 1_000)
   const policy = leastTimeTraefik()
   policy.rebuild([known!, fresh!])

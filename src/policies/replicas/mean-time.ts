@@ -11,8 +11,8 @@ const kept = 100
  * Mean of the last 100 times to the first byte, in whole milliseconds, times attempts in flight with the one
  * to come, per weight.
  *
- * Nothing until the first answer, however much is in flight: a new backend takes all traffic until then, and
- * one that answers within a millisecond a hundred times keeps it. Any response counts, whatever its status
+ * Nothing until the first response, however much is in flight: a new backend takes all traffic until then, and
+ * one that responds within a millisecond a hundred times keeps it. Any response counts, whatever its status
  * and whether its client waited for it, so failing fast looks like being fast.
  *
  * Prior art: Traefik's `leasttime` (3.6).

@@ -52,7 +52,7 @@ test("of three busy ones the busiest wins more than a quarter where it should wi
 
 test("members that are not admitted are counted all the same, and may leave no candidate: then the first is used", () => {
   // c is third: it goes into slot 0, 1 or none, each as likely. d is fourth: slot 0, 1 or, half of the time,
-  // none. Nobody: 1/3 · 1/2 = 1/6, and then c. d alone: 1/3 · 1/2. c alone or overwritten: d with 1/4 each
+  // none. Neither: 1/3 · 1/2 = 1/6, and then c. d alone: 1/3 · 1/2. c alone or overwritten: d with 1/4 each
   // way. All are idle, so the first slot wins when it is filled. c in 0 (1/3): c unless d overwrites, 3/4. c
   // in 1 (1/3): c unless d takes 0 or 1, 1/2. So c has 1/6 + 1/4 + 1/6 = 7/12.
   const members = backends(0, 0, 0, 0)

@@ -15,8 +15,8 @@ import type { PickRequest, Policy } from "../policy.ts"
  * the best and does not replace it, and the list is drawn from at random: it wins half of the time.
  *
  * Of two busy members the later therefore wins 3/4 when it is less loaded or as loaded, and still 1/2 when it
- * is more loaded. Attempts in flight are compared, without weights. O(n) per pick, one draw a member. When no
- * slot was filled the original answers that nobody is available; here the first admitted member is used.
+ * is more loaded. Attempts in flight are compared, without weights. O(n) per pick, one draw per member. When no
+ * slot was filled the original says that none is available; here the first admitted member is used.
  *
  * Prior art: Caddy's code as read in 2026-08. Later code fills both slots and keeps only the best, as
  * documented.

@@ -9,8 +9,8 @@ import type { PickRequest, Policy } from "../policy.ts"
  * second is the next member.
  *
  * So neighbours in the order of registration meet more often: of n > 3 members each pair of neighbours with
- * probability 3/n², every other pair with 2/n². Who stands beside a busy backend gets a little more than its
- * share. Compared are attempts in flight, without weights; the first draw wins ties. O(1) per pick; as
+ * probability 3/n², every other pair with 2/n². A member beside a busy one gets a little more than
+ * its share. Compared are attempts in flight, without weights; the first draw wins ties. O(1) per pick; as
  * `PowerOfTwoChoices` where members are not admitted (the original draws from those that are healthy).
  *
  * Prior art: Traefik's `p2c` as of its introduction in 3.4 and in 3.7; its main branch has drawn distinct

@@ -114,7 +114,7 @@ test("a backend without storage or without anything is never picked", () => {
   )
 })
 
-test("a request whose ratio cannot be compared is for nobody", () => {
+test("a request with a ratio that cannot be compared is for no backend", () => {
   assert.equal(picked(three, [0, 0]), -1)
   assert.equal(picked(three, [1, 0]), -1)
   assert.equal(picked(three, [NaN, 1]), -1)

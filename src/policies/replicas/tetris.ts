@@ -8,7 +8,7 @@ import type { Room } from "../shapes/room.ts"
  * Tetris compares many tasks for one machine that has room, and may measure by that machine. Turned round, to many
  * machines for one task, that would reward the misfit: a demand looks large where its resource is scarce. So both
  * vectors are measured by the fleet's totals. Large holes win over small ones of the same shape, so it also spreads
- * load; it has no notion of delay. A request that needs nothing suits everybody alike. See `Room` for what is left of
+ * load; it has no notion of delay. A request that needs nothing suits all alike. See `Room` for what is left of
  * a rate, and `BestFit` for when nothing fits.
  *
  * @see Grandl, Ananthanarayanan, Kandula, Rao, Akella, "Multi-resource Packing for Cluster Schedulers", SIGCOMM 2014.

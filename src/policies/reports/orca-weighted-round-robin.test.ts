@@ -21,7 +21,7 @@ function turns(policy: OrcaWeightedRoundRobin, members: readonly FakeBackend[], 
   return counts
 }
 
-/** Everybody reports every second until `until`, and time passes. */
+/** All members report every second until `until`, and time passes. */
 function reporting(
   policy: OrcaWeightedRoundRobin,
   members: readonly FakeBackend[],
@@ -70,7 +70,7 @@ test("errors count as utilization, as many as there are for each request", () =>
   near(turns(policy, members, 3_000), [1_000, 2_000])
 })
 
-test("who has no weight gets the median of the others, or the mean where that is asked for", () => {
+test("a member without a weight gets the median of the others, or the mean where that is asked for", () => {
   for (const [unknownGetMean, expected] of [
     [0, [100, 200, 900, 200]],
     [1, [100, 200, 900, 400]],
@@ -169,7 +169,7 @@ test("turns of unequal weights are spread out", () => {
   assert.doesNotMatch(order.slice(5), /aa|bbbbbb/)
 })
 
-test("who was not admitted for long has one turn at once, and no burst", () => {
+test("a member that was not admitted for long has one turn at once, and no burst", () => {
   const policy = made()
   const members = fleet({}, {}, {})
   policy.rebuild(members)

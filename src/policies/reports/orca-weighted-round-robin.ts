@@ -55,7 +55,7 @@ export const orcaParameters = {
   },
 } as const satisfies Record<string, Parameter>
 
-/** Requests a second at full utilization; beyond these nobody has measured anything. */
+/** Requests per second at full utilization; no measurement goes beyond these. */
 const weightMin = 1e-6
 const weightMax = 1e9
 
@@ -70,7 +70,7 @@ const weightMax = 1e9
  * median of the others. With fewer than two weights known all get equal turns.
  *
  * A report without a rate or without a utilization above 0 yields no weight and is passed over: as in the originals,
- * zero means "not said". So is one whose weight is beyond all sense. The rate that the balancer itself sends does not
+ * zero means "not said". So is one with a weight beyond all sense. The rate that the balancer itself sends does not
  * take its place. It is only a part of the backend's when others send as well, and then every balancer would see all
  * backends at the utilization of the sum but the rate of a part, and those it happens to send little to would look
  * worst.
@@ -174,7 +174,7 @@ export class OrcaWeightedRoundRobin implements Policy {
     return now - this.#since[place]! >= this.#parameters["blackoutMs"]!
   }
 
-  /** What is left of the present period is stretched with it, so that a new weight moves nobody's turn far. */
+  /** What is left of the present period is stretched with it, so that a new weight moves no turn far. */
   #setWeight(place: number, weight: number): void {
     const time = this.#time[0]!
     const left = this.#deadlines[place]! - time

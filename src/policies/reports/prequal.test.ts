@@ -18,19 +18,19 @@ function at(now: number, admits?: (backend: Backend) => boolean): PickRequest {
   return request([1, 1], admits, undefined, { now })
 }
 
-type Answer = Parameters<Prober["probe"]>[1]
+type Respond = Parameters<Prober["probe"]>[1]
 
-/** Keeps questions until they are answered. */
+/** Keeps probes until they get a response. */
 class SlowProber implements Prober {
-  asked: { readonly backend: Backend; readonly answer: Answer }[] = []
+  asked: { readonly backend: Backend; readonly respond: Respond }[] = []
 
-  probe(backend: Backend, answer: Answer): void {
-    this.asked.push({ backend, answer })
+  probe(backend: Backend, respond: Respond): void {
+    this.asked.push({ backend, respond })
   }
 
-  /** Answers all by what is said of the backend. */
-  answerAll(now: number, say: (backend: Backend) => readonly [number, number]): void {
-    for (const { backend, answer } of this.asked.splice(0)) answer(...say(backend), now)
+  /** Responds to all by what is said of the backend. */
+  respondAll(now: number, say: (backend: Backend) => readonly [number, number]): void {
+    for (const { backend, respond } of this.asked.splice(0)) respond(...say(backend), now)
   }
 }
 
@@ -44,13 +44,13 @@ test("three members are asked with each pick, each as often as the others and no
     policy.pick(at(0))
     assert.equal(new Set(prober.asked.map(({ backend }) => backend)).size, 3)
     for (const { backend } of prober.asked) counts.set(backend, (counts.get(backend) ?? 0) + 1)
-    prober.answerAll(0, () => [0, 1])
+    prober.respondAll(0, () => [0, 1])
   }
   // Each is asked with probability 0.3: σ of a binomial with n = 2,000 is 20.5, and 4σ 82.
   for (const member of members) assert.ok(Math.abs(counts.get(member)! - 600) <= 82)
 })
 
-test("a fraction of a question is asked every so often", () => {
+test("a fraction of a probe is asked every so often", () => {
   const prober = new SlowProber()
   const policy = made({ probesPerPick: 0.25 }, prober)
   policy.rebuild(fleet({}, {}, {}))
@@ -58,38 +58,38 @@ test("a fraction of a question is asked every so often", () => {
   assert.equal(prober.asked.length, 10)
 })
 
-test("picks by what was answered, and at random before there are two answers", () => {
+test("picks by the responses, and at random before there are two responses", () => {
   const prober = new SlowProber()
   const policy = made({}, prober)
   const members = fleet({}, {}, {})
   policy.rebuild(members)
   const first = new Set(Array.from({ length: 20 }, () => policy.pick(at(0))))
   assert.equal(first.size, 3)
-  prober.answerAll(0, (one) => (one === members[1] ? [2, 5] : [2, 50]))
+  prober.respondAll(0, (one) => (one === members[1] ? [2, 5] : [2, 50]))
   assert.equal(policy.pick(at(0)), members[1])
 })
 
-test("an answer is good for a second, and one that comes later than that is not taken", () => {
+test("a response is good for a second, and one that comes later than that is not taken", () => {
   const prober = new SlowProber()
   const policy = made({}, prober)
   const members = fleet({}, {})
   policy.rebuild(members)
   const fast = (one: Backend): readonly [number, number] => (one === members[0] ? [0, 1] : [0, 9])
   policy.pick(at(0))
-  prober.answerAll(10, fast)
+  prober.respondAll(10, fast)
   assert.equal(policy.pick(at(1_010)), members[0])
-  prober.answerAll(1_010, fast)
+  prober.respondAll(1_010, fast)
   const late = prober.asked
   const found = new Set<unknown>()
   for (let i = 0; i < 30; i++) found.add(policy.pick(at(2_011)))
   assert.equal(found.size, 2)
   policy.tick(3_012)
-  for (const { answer } of late.splice(0)) answer(0, 1, 3_012)
+  for (const { respond } of late.splice(0)) respond(0, 1, 3_012)
   for (let i = 0; i < 30; i++) found.add(policy.pick(at(3_012)))
   assert.equal(found.size, 2)
 })
 
-test("no more than 64 questions are on their way, and those that nobody answers make room for others", () => {
+test("no more than 64 probes are on their way, and those without a response make room for others", () => {
   const prober = new SlowProber()
   const policy = made({}, prober)
   const members = fleet({}, {}, {}, {})
@@ -104,20 +104,20 @@ test("no more than 64 questions are on their way, and those that nobody answers 
   assert.equal(prober.asked.length, 67)
 })
 
-test("a second answer to one question is not taken", () => {
+test("a second response to one probe is not taken", () => {
   const prober = new SlowProber()
   const policy = made({ probesPerPick: 2 }, prober)
   const members = fleet({}, {})
   policy.rebuild(members)
   policy.pick(at(0))
   const [one] = prober.asked
-  one!.answer(0, 1, 0)
-  one!.answer(0, 1, 0)
-  // Still a single answer: picks are at random.
+  one!.respond(0, 1, 0)
+  one!.respond(0, 1, 0)
+  // Still a single response: picks are at random.
   assert.equal(new Set(Array.from({ length: 30 }, () => policy.pick(at(0)))).size, 2)
 })
 
-test("with nobody to ask it goes by its own attempts: away from who is slow, and from who has much in flight", () => {
+test("without a prober it goes by its own attempts: away from slow backends, and from those with much in flight", () => {
   const policy = made()
   const members = fleet({}, {}, {}) as [FakeBackend, FakeBackend, FakeBackend]
   policy.rebuild(members)
@@ -125,7 +125,7 @@ test("with nobody to ask it goes by its own attempts: away from who is slow, and
     for (let n = 0; n < 5; n++) policy.onSettled(members[i]!, outcome({ firstByteMs }), 0)
   }
   for (let i = 0; i < 20; i++) assert.equal(policy.pick(at(0)), members[1])
-  // Too much in flight: hot, as the quantile of many answers is below it when only a third of them are like it.
+  // Too much in flight: hot, as the quantile of many responses is below it when only a third of them are like it.
   members[1].load.inFlight = 30
   const eager = made({ hotQuantile: 0.6 })
   eager.rebuild(members)
@@ -156,7 +156,7 @@ class PlainPrequal {
     this.uses = uses
   }
 
-  answered(of: Backend, inFlight: number, ms: number, at: number): void {
+  responded(of: Backend, inFlight: number, ms: number, at: number): void {
     this.counts.push(inFlight)
     this.pool = [...this.pool.filter((one) => one.of !== of), { of, inFlight, ms, at, used: 0 }].slice(-16)
   }
@@ -204,7 +204,7 @@ for (const [count, probesPerPick, uses] of [
   [24, 6, 2],
   [32, 3, 4],
 ] as const) {
-  test(`picks what the plainly written rule picks: ${count} members, ${probesPerPick} questions a pick`, () => {
+  test(`picks what the plainly written rule picks: ${count} members, ${probesPerPick} probes per pick`, () => {
     const rng = seeded(count)
     const prober = new SlowProber()
     const policy = made({ probesPerPick }, prober)
@@ -223,8 +223,8 @@ for (const [count, probesPerPick, uses] of [
         // Few different ones, so that many are equal.
         const inFlight = rng.below(12)
         const ms = rng.below(8)
-        one.answer(inFlight, ms, now)
-        plain.answered(one.backend, inFlight, ms, now)
+        one.respond(inFlight, ms, now)
+        plain.responded(one.backend, inFlight, ms, now)
       }
       const out = new Set<Backend>(members.filter(() => rng.below(4) === 0))
       const admits = (backend: Backend): boolean => !out.has(backend)

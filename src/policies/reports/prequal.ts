@@ -20,52 +20,53 @@ export const prequalParameters = {
     max: 16,
   },
   ageMs: {
-    summary: "How long an answer is good for, ms; one that takes longer to come is not waited for.",
+    summary: "How long a response is good for, ms; one that takes longer to come is not waited for.",
     default: 1_000,
     min: 10,
     max: 60_000,
   },
 } as const satisfies Record<string, Parameter>
 
-/** Questions on their way at one time. While as many are, nobody is asked. */
+/** Probes on their way at one time. While as many are, no backend is asked. */
 const probesMax = 64
-/** By how much answers must come in faster than they are used up. */
+/** By how much responses must come in faster than they are used up. */
 const surplus = 1
-/** Answers taken out with each pick. */
+/** Responses taken out with each pick. */
 const removedPerPick = 1
 
-/** A question to one backend. Kept and asked again, so that asking makes no closure. */
+/** A probe to one backend. Kept and asked again, so that asking makes no closure. */
 class PendingProbe {
   backend: Backend | undefined
   sentAt: Millis = 0
-  readonly answer: (inFlight: number, latencyMs: Millis, now: Millis) => void
+  readonly respond: (inFlight: number, latencyMs: Millis, now: Millis) => void
 
-  constructor(onAnswer: (probe: PendingProbe, inFlight: number, latencyMs: Millis, now: Millis) => void) {
-    this.answer = (inFlight, latencyMs, now) => onAnswer(this, inFlight, latencyMs, now)
+  constructor(onResponse: (probe: PendingProbe, inFlight: number, latencyMs: Millis, now: Millis) => void) {
+    this.respond = (inFlight, latencyMs, now) => onResponse(this, inFlight, latencyMs, now)
   }
 }
 
 /**
- * Prequal: asks a few backends at random with each pick, and picks by the answers that earlier questions brought.
+ * Prequal: asks a few backends at random with each pick, and picks by the responses that earlier probes brought.
  *
- * An answer says how many requests the backend has in flight and how long those took of late that had about as much
- * company. It goes to a pool of at most 16, one a backend, where it is good for a second and for a number of uses. A
+ * A response says how many requests the backend has in flight and how long those took of late that had about as much
+ * company. It goes to a pool of at most 16, one per backend, where it is good for a second and for a number of uses. A
  * backend with more in flight than the 0.84 quantile of late is hot. Of the cold ones the fastest is picked; when all
  * are hot, the one with the least in flight. So latency decides while load is ordinary, and load where it is not. The
- * answer that was used counts one more in flight from then on, and with each pick one answer leaves the pool, in
+ * response that was used counts one more in flight from then on, and with each pick one response leaves the pool, in
  * turns the oldest and the worst. With fewer than two in the pool, or none of a backend that the request admits, an
  * admitted one is picked at random.
  *
- * An answer may be used as often as keeps the pool from running dry: (1 + 1) / ((1 − pool / members) · probes − 1)
+ * A response may be used as often as keeps the pool from running dry: (1 + 1) / ((1 − pool / members) · probes − 1)
  * times, at least once, the fraction by chance; any number of times where that bound has no meaning, with few members.
- * Where there is nobody to ask (no `prober`), `SelfProber` answers at once. Its knowledge ends with this balancer, so
+ * Where no backend can be asked (no `prober`), `SelfProber` responds at once. Its knowledge ends with this balancer, so
  * neighbours that the balancer does not see stay unseen, which is what Prequal is best at.
  *
  * O(probes + pool) per pick, independent of the number of members, unless it has to pick at random among few admitted
  * ones. Class-blind: it asks how a backend is and not what a request needs.
  *
  * @see Wydrowski, Kleinberg, Rumble, Archer, "Load is not what you should balance: Introducing Prequal", NSDI 2024
- * (arXiv 2312.10172). One answer a backend in the pool is our addition; the paper's fleets are large enough not to ask.
+ * (arXiv 2312.10172). One response per backend in the pool is our addition; the paper's fleets are large enough not to
+ * ask.
  */
 export class Prequal implements Policy {
   readonly name = "prequal"
@@ -75,15 +76,15 @@ export class Prequal implements Policy {
   readonly #ageMs: Millis
   readonly #probesPerPick: number
   readonly #pool: ProbePool
-  /** An answer: in flight, latency, when. */
-  readonly #answer = new Float64Array(3)
-  readonly #onAnswer = (probe: PendingProbe, inFlight: number, latencyMs: Millis, now: Millis): void => {
+  /** A response: in flight, latency, when. */
+  readonly #response = new Float64Array(3)
+  readonly #onResponse = (probe: PendingProbe, inFlight: number, latencyMs: Millis, now: Millis): void => {
     this.#take(probe, inFlight, latencyMs, now)
   }
-  /** Questions that nobody has been asked, and those on their way. */
+  /** Probes that are not in use, and those on their way. */
   readonly #idle: PendingProbe[] = []
   readonly #sent: PendingProbe[] = []
-  /** Questions owed, a fraction. In an array, where a double is stored without an object around it. */
+  /** Probes owed, a fraction. In an array, where a double is stored without an object around it. */
   readonly #owed = new Float64Array(1)
   #members: readonly Backend[] = []
   /** All places in some order, of which the first few are drawn anew with each pick. */
@@ -97,7 +98,7 @@ export class Prequal implements Policy {
     this.#ageMs = parameters["ageMs"]!
     this.#probesPerPick = parameters["probesPerPick"]!
     this.#pool = new ProbePool(rng, parameters["hotQuantile"]!)
-    for (let i = 0; i < probesMax; i++) this.#idle.push(new PendingProbe(this.#onAnswer))
+    for (let i = 0; i < probesMax; i++) this.#idle.push(new PendingProbe(this.#onResponse))
   }
 
   rebuild(members: readonly Backend[]): void {
@@ -114,7 +115,7 @@ export class Prequal implements Policy {
     this.#ask(now)
     const pool = this.#pool
     pool.expire(now - this.#ageMs)
-    const picked = (pool.count < 2 ? undefined : pool.use(request)) ?? this.#anyone(request)
+    const picked = (pool.count < 2 ? undefined : pool.use(request)) ?? this.#atRandom(request)
     pool.removeOne()
     return picked
   }
@@ -128,7 +129,7 @@ export class Prequal implements Policy {
   }
 
   /**
-   * Gives up on questions that nobody has answered; others take their place, as a late answer must not be taken for
+   * Gives up on probes without a response; others take their place, as a late response must not be taken for
    * theirs.
    */
   tick(now: Millis): void {
@@ -137,7 +138,7 @@ export class Prequal implements Policy {
       if (now - sent[i]!.sentAt <= this.#ageMs) continue
       sent[i] = sent.at(-1)!
       sent.pop()
-      this.#idle.push(new PendingProbe(this.#onAnswer))
+      this.#idle.push(new PendingProbe(this.#onResponse))
     }
   }
 
@@ -159,9 +160,9 @@ export class Prequal implements Policy {
 
   #askOne(backend: Backend, now: Millis): void {
     if (this.#prober === undefined) {
-      this.#answer[2] = now
-      this.#self!.answer(backend, this.#answer)
-      this.#pool.add(backend, this.#answer)
+      this.#response[2] = now
+      this.#self!.respond(backend, this.#response)
+      this.#pool.add(backend, this.#response)
       return
     }
     const probe = this.#idle.pop()
@@ -169,26 +170,26 @@ export class Prequal implements Policy {
     probe.backend = backend
     probe.sentAt = now
     this.#sent.push(probe)
-    this.#prober.probe(backend, probe.answer)
+    this.#prober.probe(backend, probe.respond)
   }
 
   #take(probe: PendingProbe, inFlight: number, latencyMs: Millis, now: Millis): void {
     const sent = this.#sent
     const index = sent.indexOf(probe)
-    // Too late, or a second answer.
+    // Too late, or a second response.
     if (index === -1) return
     sent[index] = sent.at(-1)!
     sent.pop()
     this.#idle.push(probe)
     if (!(inFlight >= 0 && latencyMs >= 0)) return
-    this.#answer[0] = inFlight
-    this.#answer[1] = latencyMs
-    this.#answer[2] = now
-    this.#pool.add(probe.backend!, this.#answer)
+    this.#response[0] = inFlight
+    this.#response[1] = latencyMs
+    this.#response[2] = now
+    this.#pool.add(probe.backend!, this.#response)
   }
 
   /** One of the admitted members, each as likely as any other. A few guesses first: mostly all are admitted. */
-  #anyone(request: PickRequest): Backend | undefined {
+  #atRandom(request: PickRequest): Backend | undefined {
     const members = this.#members
     if (members.length === 0) return undefined
     for (let guess = 0; guess < 4; guess++) {

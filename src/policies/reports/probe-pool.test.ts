@@ -4,36 +4,36 @@ import { fleet, request, type FakeBackend } from "../../../test/support/backends
 import { seeded } from "../../core/rng.ts"
 import { ProbePool } from "./probe-pool.ts"
 
-type Answer = readonly [inFlight: number, latencyMs: number]
+type Response = readonly [inFlight: number, latencyMs: number]
 
 function add(to: ProbePool, of: FakeBackend, inFlight: number, ms: number, now: number): void {
   to.add(of, Float64Array.of(inFlight, ms, now))
 }
 
-/** A pool with one answer of each member, in order, and the members. */
+/** A pool with one response of each member, in order, and the members. */
 function pool(
-  answers: readonly Answer[],
+  responses: readonly Response[],
   { quantile = 0.84, uses = Infinity } = {},
 ): readonly [ProbePool, readonly FakeBackend[]] {
   const made = new ProbePool(seeded(1), quantile)
-  const members = fleet(...answers.map(() => ({})))
+  const members = fleet(...responses.map(() => ({})))
   made.rebuild(members, uses)
-  for (const [i, [inFlight, latency]] of answers.entries()) add(made, members[i]!, inFlight, latency, i)
+  for (const [i, [inFlight, latency]] of responses.entries()) add(made, members[i]!, inFlight, latency, i)
   return [made, members]
 }
 
 test("of the cold ones the fastest wins, however idle a slower one is, and a hot one never", () => {
-  // Of 2, 3, 4, 5, 90 the 0.84 quantile by rank is 90, so first nobody is hot; that of 0.8 is 5.
-  const answers = [
+  // Of 2, 3, 4, 5, 90 the 0.84 quantile by rank is 90, so first none is hot; that of 0.8 is 5.
+  const responses = [
     [2, 20],
     [3, 9],
     [4, 8],
     [5, 30],
     [90, 1],
   ] as const
-  const [cold, members] = pool(answers)
+  const [cold, members] = pool(responses)
   assert.equal(cold.use(request()), members[4])
-  const [warm, others] = pool(answers, { quantile: 0.8 })
+  const [warm, others] = pool(responses, { quantile: 0.8 })
   assert.equal(warm.use(request()), others[2])
 })
 
@@ -61,7 +61,7 @@ test("when all that are admitted are hot the one with the least in flight wins",
   assert.equal(none.use(request()), all[1])
 })
 
-test("whoever is picked counts one more in flight from then on", () => {
+test("the backend that is picked counts one more in flight from then on", () => {
   // 3 is the quantile. The first is picked until it is hot, then the second.
   const [made, members] = pool(
     [
@@ -75,7 +75,7 @@ test("whoever is picked counts one more in flight from then on", () => {
   assert.deepEqual(picked, [members[0], members[0], members[0], members[1]])
 })
 
-test("an answer is used up, and a fraction of a use is a matter of chance", () => {
+test("a response is used up, and a fraction of a use is a matter of chance", () => {
   const [twice, [only]] = pool([[0, 1]], { uses: 2 })
   assert.deepEqual(
     [twice.use(request()), twice.use(request()), twice.use(request())],
@@ -93,7 +93,7 @@ test("an answer is used up, and a fraction of a use is a matter of chance", () =
   assert.ok(Math.abs(second - 1_000) <= 110, `${second}`)
 })
 
-test("there is one answer a backend, the last one, and sixteen in all", () => {
+test("there is one response per backend, the last one, and sixteen in all", () => {
   const [made, members] = pool(Array.from({ length: 20 }, (_, i) => [0, 100 - i] as const))
   assert.equal(made.count, 16)
   add(made, members[10]!, 0, 1, 20)
@@ -103,7 +103,7 @@ test("there is one answer a backend, the last one, and sixteen in all", () => {
   assert.equal(made.use(request([1, 1], (one) => members.indexOf(one as FakeBackend) < 4)), undefined)
 })
 
-test("answers from before a time are forgotten", () => {
+test("responses from before a time are forgotten", () => {
   const [made, members] = pool([
     [0, 1],
     [0, 2],
@@ -114,9 +114,9 @@ test("answers from before a time are forgotten", () => {
   assert.equal(made.use(request()), members[1])
 })
 
-/** Whose answers two removals take out. */
-function removed(answers: readonly Answer[], quantile: number): number[] {
-  const [made, members] = pool(answers, { quantile })
+/** The members that two removals take out the responses of. */
+function removed(responses: readonly Response[], quantile: number): number[] {
+  const [made, members] = pool(responses, { quantile })
   const gone: number[] = []
   const isIn = (i: number): boolean => {
     // Looks without touching the pool under test for more than a count.
@@ -125,7 +125,7 @@ function removed(answers: readonly Answer[], quantile: number): number[] {
   }
   for (let n = 0; n < 2; n++) {
     made.removeOne()
-    for (const i of answers.keys()) if (!gone.includes(i) && !isIn(i)) gone.push(i)
+    for (const i of responses.keys()) if (!gone.includes(i) && !isIn(i)) gone.push(i)
   }
   return gone
 }
@@ -157,7 +157,7 @@ test("what leaves is in turns the oldest and the worst, which is the hottest bef
   )
 })
 
-test("the quantile is that of the last 64 answers", () => {
+test("the quantile is that of the last 64 responses", () => {
   const [made, members] = pool(
     [
       [0, 5],
@@ -173,7 +173,7 @@ test("the quantile is that of the last 64 answers", () => {
   assert.equal(made.use(request()), one)
 })
 
-test("answers go with the members that leave, and change over to new objects of the same name", () => {
+test("responses go with the members that leave, and change over to new objects of the same name", () => {
   const [made, members] = pool([
     [0, 1],
     [0, 2],
@@ -183,7 +183,7 @@ test("answers go with the members that leave, and change over to new objects of 
   made.rebuild([renewed[2]!, renewed[1]!], Infinity)
   assert.equal(made.count, 2)
   assert.equal(made.use(request()), renewed[1])
-  // A late answer of one that has left is for nobody; of one that was renewed it counts.
+  // A late response of one that has left is not taken; of one that was renewed it counts.
   add(made, members[0]!, 0, 0, 5)
   assert.equal(made.count, 2)
   add(made, members[2]!, 0, 0, 5)

@@ -4,12 +4,12 @@ import type { Millis } from "../../core/clock.ts"
 import type { Rng } from "../../core/rng.ts"
 import type { PickRequest } from "../policy.ts"
 
-/** The most answers of late from which the quantile is taken. */
+/** The most responses of late from which the quantile is taken. */
 const recentMax = 64
 
 /**
- * Answers to probes, the oldest first, one a backend; and the quantile of in-flight counts among the answers of late,
- * above which a backend is hot. The rules are told at `Prequal`. Flat arrays, nothing allocated but in `rebuild`.
+ * Responses to probes, the oldest first, one per backend; and the quantile of in-flight counts among the responses of
+ * late, above which a backend is hot. The rules are told at `Prequal`. Flat arrays, nothing allocated but in `rebuild`.
  */
 export class ProbePool {
   readonly size = 16
@@ -22,7 +22,7 @@ export class ProbePool {
   readonly #uses = new Float64Array(this.size)
   #byId: ReadonlyMap<BackendId, Backend> = new Map()
   #count = 0
-  /** How often an answer may be used, ≥ 1; may be Infinity. */
+  /** How often a response may be used, ≥ 1; may be Infinity. */
   #usesMax = Infinity
   /** In-flight counts of late in the order in which they came, a ring, and the same sorted. */
   readonly #recent = new Float64Array(recentMax)
@@ -40,7 +40,7 @@ export class ProbePool {
     return this.#count
   }
 
-  /** Cold. Answers of those that are no members any more are forgotten. */
+  /** Cold. Responses of those that are no members any more are forgotten. */
   rebuild(members: readonly Backend[], usesMax: number): void {
     const byId = new Map<BackendId, Backend>(members.map((member) => [member.id, member]))
     for (let i = this.#count - 1; i >= 0; i--) {
@@ -53,11 +53,11 @@ export class ProbePool {
   }
 
   /**
-   * An answer has come: how many are in flight, the latency in ms, and now. In an array, since a double that is handed
-   * on becomes an object. It takes the place of an earlier answer of the same backend, or of the oldest.
+   * A response has come: how many are in flight, the latency in ms, and now. In an array, since a double that is handed
+   * on becomes an object. It takes the place of an earlier response of the same backend, or of the oldest.
    */
-  add(backend: Backend, answer: Readonly<Float64Array>): void {
-    const inFlight = answer[0]!
+  add(backend: Backend, response: Readonly<Float64Array>): void {
+    const inFlight = response[0]!
     // It may have left, or come back as another object, since it was asked.
     const member = this.#byId.get(backend.id)
     if (member === undefined) return
@@ -71,13 +71,13 @@ export class ProbePool {
     const i = this.#count++
     this.#backends[i] = member
     this.#inFlight[i] = inFlight
-    this.#latency[i] = answer[1]!
-    this.#at[i] = answer[2]!
+    this.#latency[i] = response[1]!
+    this.#at[i] = response[2]!
     const whole = Math.floor(this.#usesMax)
     this.#uses[i] = whole < this.#usesMax && this.#rng.next() < this.#usesMax - whole ? whole + 1 : whole
   }
 
-  /** Forgets answers from before `time`. */
+  /** Forgets responses from before `time`. */
   expire(time: Millis): void {
     while (this.#count > 0 && this.#at[0]! < time) this.#remove(0)
   }
@@ -137,7 +137,7 @@ export class ProbePool {
     return hotRank === -1 || this.#inFlight[place]! > this.#sorted[hotRank]!
   }
 
-  /** Where among the sorted counts the quantile stands; −1 when everybody is hot. */
+  /** Where among the sorted counts the quantile stands; −1 when all are hot. */
   #hotRank(): number {
     return Math.ceil(this.#quantile * this.#recentCount) - 1
   }

@@ -4,13 +4,15 @@ import { backends, outcome, type FakeBackend } from "../../../test/support/backe
 import { seeded } from "../../core/rng.ts"
 import { SelfProber } from "./self-prober.ts"
 
-function answer(prober: SelfProber, backend: FakeBackend, now = 0): [number, number] {
+function response(prober: SelfProber, backend: FakeBackend, now = 0): [number, number] {
   const into = Float64Array.of(0, 0, now)
-  prober.answer(backend, into)
+  prober.respond(backend, into)
   return [into[0]!, into[1]!]
 }
 
-/** Attempts one after the other, each beside so many others and with this time to first byte; answers when all ended. */
+/**
+ * Attempts one after the other, each beside so many others and with this time to first byte; returns when all ended.
+ */
 function measured(
   prober: SelfProber,
   backend: FakeBackend,
@@ -28,12 +30,12 @@ function measured(
   return now
 }
 
-test("who is not known is answered for with what is in flight and no latency", () => {
+test("for a backend that is not known the response is what is in flight, and no latency", () => {
   const prober = new SelfProber()
   const [a, b] = backends(3, 5) as [FakeBackend, FakeBackend]
   prober.rebuild([a])
-  assert.deepEqual(answer(prober, a), [3, 0])
-  assert.deepEqual(answer(prober, b), [5, 0])
+  assert.deepEqual(response(prober, a), [3, 0])
+  assert.deepEqual(response(prober, b), [5, 0])
 })
 
 test("the latency is the median of the times to first byte with about as many in flight", () => {
@@ -50,9 +52,9 @@ test("the latency is the median of the times to first byte with about as many in
     [19, 80],
   ])
   a.load.inFlight = 0
-  assert.deepEqual(answer(prober, a, now), [0, 11])
+  assert.deepEqual(response(prober, a, now), [0, 11])
   a.load.inFlight = 20
-  assert.deepEqual(answer(prober, a, now), [20, 95])
+  assert.deepEqual(response(prober, a, now), [20, 95])
 })
 
 test("the company is that of an attempt's begin: the last of a crowd does not make an idle backend look slow", () => {
@@ -74,12 +76,12 @@ test("the company is that of an attempt's begin: the last of a crowd does not ma
     a.load.inFlight = left
     prober.onSettled(a, outcome({ firstByteMs: 500, totalMs: 500 + 20 - (20 - left) }), now + 500)
   }
-  assert.deepEqual(answer(prober, a, now + 500), [0, 10])
+  assert.deepEqual(response(prober, a, now + 500), [0, 10])
   a.load.inFlight = 18
-  assert.deepEqual(answer(prober, a, now + 500), [18, 500])
+  assert.deepEqual(response(prober, a, now + 500), [18, 500])
 })
 
-test("a tunnel that ends says nothing of how long an answer takes now, and one that breaks is a failure", () => {
+test("a tunnel that ends says nothing of how long a response takes now, and one that breaks is a failure", () => {
   const prober = new SelfProber()
   const [a] = backends(0) as [FakeBackend]
   prober.rebuild([a])
@@ -93,9 +95,9 @@ test("a tunnel that ends says nothing of how long an answer takes now, and one t
     a.load.inFlight = left
     prober.onSettled(a, outcome(tunnel), 60_000)
   }
-  assert.deepEqual(answer(prober, a, 60_000), [0, 0])
+  assert.deepEqual(response(prober, a, 60_000), [0, 0])
   prober.onSettled(a, outcome({ ...tunnel, result: "failure" }), 61_000)
-  assert.deepEqual(answer(prober, a, 61_000), [0, 5_000])
+  assert.deepEqual(response(prober, a, 61_000), [0, 5_000])
 })
 
 test("where too little is known those with less company stand in, and never those with more", () => {
@@ -111,12 +113,12 @@ test("where too little is known those with less company stand in, and never thos
   ])
   // None with about 40: those with 20 to 22, and not the one with 5.
   a.load.inFlight = 40
-  assert.deepEqual(answer(prober, a, now), [40, 95])
-  // With 10 there is the one with 5; with none there is nobody.
+  assert.deepEqual(response(prober, a, now), [40, 95])
+  // With 10 there is the one with 5; with none there is none.
   a.load.inFlight = 10
-  assert.deepEqual(answer(prober, a, now), [10, 30])
+  assert.deepEqual(response(prober, a, now), [10, 30])
   a.load.inFlight = 0
-  assert.deepEqual(answer(prober, a, now), [0, 0])
+  assert.deepEqual(response(prober, a, now), [0, 0])
 })
 
 interface Ended {
@@ -139,7 +141,7 @@ function plainAnswer(ended: readonly Ended[], inFlight: number, now: number): nu
   return (sorted.at((sorted.length - 1) / 2)! + sorted.at(sorted.length / 2)!) / 2
 }
 
-test("answers what a plain list of all attempts answers", () => {
+test("says what a plain list of all attempts says", () => {
   const rng = seeded(7)
   const prober = new SelfProber()
   const [a] = backends(0) as [FakeBackend]
@@ -147,7 +149,7 @@ test("answers what a plain list of all attempts answers", () => {
   const running: { readonly begunAt: number; readonly company: number }[] = []
   const ended: Ended[] = []
   let now = 0
-  let answers = 0
+  let responses = 0
   for (let step = 0; step < 20_000; step++) {
     // Now and then nothing happens for so long that everything is forgotten.
     now += rng.below(500) === 0 ? 20_000 : 1 + rng.below(200)
@@ -165,11 +167,11 @@ test("answers what a plain list of all attempts answers", () => {
       prober.onSettled(a, outcome({ firstByteMs: ms, totalMs: ms }), now)
     } else {
       const expected = [running.length, plainAnswer(ended, running.length, now)]
-      assert.deepEqual(answer(prober, a, now), expected, `step ${step}`)
-      if (expected[1]! > 0) answers++
+      assert.deepEqual(response(prober, a, now), expected, `step ${step}`)
+      if (expected[1]! > 0) responses++
     }
   }
-  assert.ok(answers > 5_000)
+  assert.ok(responses > 5_000)
 })
 
 test("what was measured more than ten seconds ago is forgotten, and so is all but the last 32", () => {
@@ -177,12 +179,12 @@ test("what was measured more than ten seconds ago is forgotten, and so is all bu
   const [a] = backends(0) as [FakeBackend]
   prober.rebuild([a])
   measured(prober, a, [[0, 50]], 900)
-  assert.equal(answer(prober, a, 11_000)[1], 50)
-  assert.equal(answer(prober, a, 11_001)[1], 0)
+  assert.equal(response(prober, a, 11_000)[1], 50)
+  assert.equal(response(prober, a, 11_001)[1], 0)
   const slow = Array.from({ length: 20 }, () => [0, 500] as const)
   const fast = Array.from({ length: 32 }, () => [0, 7] as const)
   const now = measured(prober, a, fast, measured(prober, a, slow, 12_000))
-  assert.equal(answer(prober, a, now)[1], 7)
+  assert.equal(response(prober, a, now)[1], 7)
 })
 
 test("a failure is slow, however fast it came, and an ignored attempt says nothing", () => {
@@ -190,7 +192,7 @@ test("a failure is slow, however fast it came, and an ignored attempt says nothi
   const [a] = backends(0) as [FakeBackend]
   prober.rebuild([a])
   prober.onSettled(a, outcome({ result: "ignored", firstByteMs: 1 }), 0)
-  assert.equal(answer(prober, a)[1], 0)
+  assert.equal(response(prober, a)[1], 0)
   for (const [given, expected] of [
     [{ firstByteMs: 2 }, 5_000],
     [{ firstByteMs: NaN, totalMs: 3 }, 5_000],
@@ -201,7 +203,7 @@ test("a failure is slow, however fast it came, and an ignored attempt says nothi
     const fresh = new SelfProber()
     fresh.rebuild([a])
     fresh.onSettled(a, outcome({ result: "failure", ...given }), 0)
-    assert.equal(answer(fresh, a)[1], expected)
+    assert.equal(response(fresh, a)[1], expected)
   }
 })
 
@@ -213,5 +215,5 @@ test("what was measured stays with its backend when others come and go", () => {
   prober.rebuild([c, b])
   measured(prober, a, [[0, 99]])
   b.load.inFlight = 0
-  assert.deepEqual([answer(prober, b, 60)[1], answer(prober, c, 60)[1]], [30, 0])
+  assert.deepEqual([response(prober, b, 60)[1], response(prober, c, 60)[1]], [30, 0])
 })

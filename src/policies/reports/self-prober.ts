@@ -18,24 +18,24 @@ const levelsKept = 64
 const sameLevel = 1 / 8
 
 /**
- * Answers probes from what the balancer sees itself, where no backend can be asked: the attempts it has in flight
+ * Responds to probes from what the balancer sees itself, where no backend can be asked: the attempts it has in flight
  * there, and the median of the times to first byte of late that it measured with about as many in flight.
  *
  * "With as many" is as of the begin of an attempt, itself included. One that ends as the last of a crowd took as long
  * as a crowd takes: by what is in flight at its end an idle backend would look slow for as long as it is remembered to
  * have been busy. "About" is within a quarter or 1; where there are fewer than three such, also those with less
  * company, nearest first, and never those with more: what a backend needs for one more is at least what it needed for
- * fewer, and may be much less than what it needed for many. Without any the answer is 0, so whoever is not known is
- * soon tried. Attempts of the last 10 seconds count, at most 32. A failure is recorded as 5 s, or what its Retry-After
- * asks for if that is more, so that a backend that fails fast does not look fast. An ignored attempt says nothing, nor
- * does the end of a tunnel, which was opened nobody knows how long ago. Nothing is allocated but in `rebuild`.
+ * fewer, and may be much less than what it needed for many. Without any the response is 0, so a backend that is not
+ * known is soon tried. Attempts of the last 10 seconds count, at most 32. A failure is recorded as 5 s, or what its
+ * Retry-After asks for if that is more, so that a backend that fails fast does not look fast. An ignored attempt says
+ * nothing, nor does the end of a tunnel, which was opened an unknown time ago. Nothing is allocated but in `rebuild`.
  *
- * What was in flight at the begin is what was last seen before, at the begin of another, its end or an answer; 64
+ * What was in flight at the begin is what was last seen before, at the begin of another, its end or a response; 64
  * changes are remembered, of which one by less than an eighth is none.
  */
 export class SelfProber {
   readonly #places = new Places()
-  /** One row of `samplesKept` a member: in flight, latency and time of each; time −Infinity for none. */
+  /** One row of `samplesKept` per member: in flight, latency and time of each; time −Infinity for none. */
   #inFlight = new Float64Array(0)
   #latency = new Float64Array(0)
   #at = new Float64Array(0)
@@ -90,7 +90,7 @@ export class SelfProber {
   }
 
   /** Hot: writes the attempts in flight and the latency in ms before the moment that stands third. O(samples kept). */
-  answer(backend: Backend, into: Float64Array): void {
+  respond(backend: Backend, into: Float64Array): void {
     const place = this.#places.of(backend)
     const { inFlight } = backend.load
     into[0] = inFlight
@@ -134,7 +134,7 @@ export class SelfProber {
     return level
   }
 
-  /** Sorts the latencies that were measured at about `around`, or with less, into `#near`; answers how many. */
+  /** Sorts the latencies that were measured at about `around`, or with less, into `#near`; returns how many. */
   #nearest(row: number, around: number): number {
     const since = this.#now[0]! - memoryMs
     const reach = Math.max(1, around / 4)

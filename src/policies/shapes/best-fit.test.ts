@@ -13,7 +13,7 @@ const names: readonly PolicyName[] = [
   "ratio-then-share",
 ]
 
-/** The place of who is picked when what is held is a space. */
+/** The place of the backend that is picked when what is held is a space. */
 function picked(name: PolicyName, traits: readonly Traits[], demand: readonly number[]): number {
   const members = fleet(...traits)
   const spec = policySpec(name)
@@ -30,7 +30,7 @@ for (const name of names) {
     assert.equal(picked(name, traits.toReversed(), [1.5, 3]), 1)
   })
 
-  test(`${name}: where the request fits nowhere, whoever would be the least full is picked`, () => {
+  test(`${name}: where the request fits nowhere, the one that would be the least full is picked`, () => {
     // Shares after placement: 1.5, 1.2 and 2.
     const traits = [{ capacity: [2, 2] }, { capacity: [5, 2.5], reserved: [1, 0] }, { capacity: [1.5, 1.5] }]
     assert.equal(picked(name, traits, [1, 3]), 1)
@@ -39,7 +39,7 @@ for (const name of names) {
     assert.equal(picked(name, [{ capacity: [9, 0] }], [1, 1]), 0)
   })
 
-  test(`${name}: a request that needs nothing, or what nobody has, is placed all the same`, () => {
+  test(`${name}: a request that needs nothing, or what no backend has, is placed all the same`, () => {
     assert.ok(picked(name, [{ capacity: [9, 0] }, { capacity: [0, 9] }], [0, 0]) >= 0)
     assert.ok(picked(name, [{ capacity: [9, 0] }, { capacity: [8, 0] }], [1, 0]) >= 0)
     assert.ok(picked(name, [{ capacity: [9, 0] }, { capacity: [8, 0] }], [0, 1]) >= 0)

@@ -19,7 +19,7 @@ export type Misfits = (
  * Among the admitted members with enough room, the one that suits the request best by some measure; ties at random,
  * each of the tied equally likely.
  *
- * Where nobody has enough room the measure has nothing to say, and whoever would be the least full afterwards is
+ * Where none has enough room the measure has nothing to say, and the one that would be the least full afterwards is
  * picked. A packing rule alone would refuse instead; here that is the work of `admits`. O(n·R) per pick.
  */
 export class BestFit implements Policy {
@@ -54,7 +54,7 @@ export class BestFit implements Policy {
 
 /**
  * Writes NaN for every member that is not to be looked at and 0 for the others. Those are the admitted ones where the
- * request fits; or all admitted ones when it fits nowhere, and then the answer is false.
+ * request fits; or all admitted ones when it fits nowhere, and then the result is false.
  */
 export function markFitting(
   room: Room,

@@ -7,7 +7,7 @@ import type { Room } from "./room.ts"
  * and what is left.
  *
  * Both are taken as shares of the fleet's totals, so that the units of the resources do not matter. Like every
- * comparison of shapes it sees no size. A request that needs nothing suits everybody alike. See `Room` for what is
+ * comparison of shapes it sees no size. A request that needs nothing suits all alike. See `Room` for what is
  * left of a rate, and `BestFit` for when nothing fits.
  */
 export function cosine(context: PolicyContext): Policy {

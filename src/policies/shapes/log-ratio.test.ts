@@ -85,7 +85,7 @@ test("for three resources the error spans from the most to the least proportion 
   assert.ok(Math.abs(error! - 0.75) < 1e-12)
 })
 
-test("who needs only one resource goes where the least of the other is wasted", () => {
+test("a request that needs only one resource goes where the least of the other is wasted", () => {
   const policy = made()
   const members = fleet({ capacity: [9, 9] }, { capacity: [9, 2] }, { capacity: [9, 5] })
   policy.rebuild(members)

@@ -8,7 +8,7 @@ import type { Room } from "./room.ts"
  *
  * With q_r = d_r / a_r, the part of what is left that the request would take, the error is 1 − min q / max q. For two
  * resources that is the error of `seed-ratio`, |A − D| / max(A, D) of the two ratios, but on what is left instead of
- * what was registered, among those where the request fits, and without a preference for who registered first. For
+ * what was registered, among those where the request fits, and without a preference for the first registered. For
  * more it is 1 − e^−x with x the distance of the two vectors in Hilbert's projective metric: symmetric, and blind to
  * units and size. See `Room` for what is left of a rate, and `BestFit` for when nothing fits.
  */

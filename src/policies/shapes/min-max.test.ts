@@ -23,7 +23,7 @@ test("the fullest resource after placement decides, also one that the request do
   assert.equal(picked(members, [3, 0]), 0)
 })
 
-test("nobody else in the fleet would end up less full than the one picked", () => {
+test("no other backend of the fleet would end up less full than the one picked", () => {
   const amounts = fc.tuple(fc.nat(50), fc.nat(50))
   const capacity = fc.tuple(fc.integer({ min: 1, max: 50 }), fc.integer({ min: 1, max: 50 }))
   const list = fc.array(fc.record({ capacity, reserved: amounts }), { minLength: 1, maxLength: 8 })

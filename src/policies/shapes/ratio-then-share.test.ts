@@ -25,7 +25,7 @@ const three: readonly Traits[] = [
   { capacity: [40, 20] },
 ]
 
-test("within the band the least full wins, and outside nobody, however empty", () => {
+test("within the band the least full wins, and outside of it none, however empty", () => {
   assert.equal(picked(three, [1, 1]), 1)
   assert.equal(picked(three, [1, 1], 0.05), 0)
   assert.equal(picked(three, [1, 1], 0.6), 2)

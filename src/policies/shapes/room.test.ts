@@ -3,14 +3,14 @@ import { test } from "node:test"
 import { backend, fleet, resourcesOf } from "../../../test/support/backends.ts"
 import { Room } from "./room.ts"
 
-test("what is left of a space is what nobody holds, and never less than nothing", () => {
+test("what is left of a space is what no request holds, and never less than nothing", () => {
   const room = new Room(resourcesOf("space", "space"), 7)
   const one = backend({ capacity: [10, 4], reserved: [3, 5] })
   assert.deepEqual([room.left(one, 0), room.left(one, 1)], [7, 0])
 })
 
 test("what is left of a rate is the work that can be added and still be done within the horizon", () => {
-  // 4 units a second for 2.5 seconds are 10 units of work.
+  // 4 units per second for 2.5 seconds are 10 units of work.
   const room = new Room(resourcesOf("rate", "space"), 2.5)
   const one = backend({ capacity: [4, 4], reserved: [3, 3] })
   assert.deepEqual([room.whole(one, 0), room.left(one, 0)], [10, 7])

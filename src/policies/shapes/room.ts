@@ -26,7 +26,7 @@ export const horizonSeconds: Parameter = {
  */
 export class Room {
   readonly resources: number
-  /** The whole of each resource over all members. 0 where nobody has it. */
+  /** The whole of each resource over all members. 0 where no member has it. */
   readonly totals: ResourceVector
   readonly #spans: Float64Array
 
@@ -74,7 +74,7 @@ export class Room {
       let fullest = 0
       for (let r = 0; r < this.resources; r++) {
         const used = backend.load.reserved(r) + demand[r]!
-        // 0 / 0 is NaN: what a backend does not have and nobody uses says nothing.
+        // 0 / 0 is NaN: what a backend does not have and no request uses says nothing.
         if (used === 0) continue
         const share = used / this.whole(backend, r)
         if (share > fullest) fullest = share

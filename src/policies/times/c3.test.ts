@@ -76,7 +76,7 @@ test("a slow backend is given a shorter queue, by the cube root of how slow it i
   assert.ok(Math.abs(members[1]!.load.inFlight - 99) <= 1, `the slow one holds ${members[1]!.load.inFlight}`)
 })
 
-test("nothing is known of a backend until it has answered: it costs nothing, and the unknown share at random", () => {
+test("nothing is known of a backend before its first response: it costs nothing, and the unknown share at random", () => {
   const members = backends(0, 1_000, 0)
   const policy = made()
   policy.rebuild(members)

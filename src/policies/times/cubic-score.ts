@@ -14,12 +14,12 @@ import type { LoadMetric, Outcome } from "../policy.ts"
  * backend is given a shorter queue than a fast one, but some; counting each attempt in flight once for every
  * client is so that many balancers do not all run to the same backend ("concurrency compensation").
  *
- * Averages start at 0, as in the original, so a backend costs nothing until its first answer. Service time
+ * Averages start at 0, as in the original, so a backend costs nothing until its first response. Service time
  * and queue are what the backend says, in `named_metrics` `service_time_ms` and `queue`, with the response or
  * before. While it says nothing, S is R and Q is 0. Only successes count.
  *
  * Left out: the limit on each client's rate, cubic as well, by which the original holds requests back. That
- * would be a queue, and who waits is not for a policy to say.
+ * would be a queue, and which request waits is not for a policy to say.
  *
  * @see Suresh, Canini, Schmid, Feldmann, "C3: Cutting Tail Latency in Cloud Data Stores via Adaptive Replica
  * Selection", NSDI 2015. Elasticsearch's adaptive replica selection is this score as well.

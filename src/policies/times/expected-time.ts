@@ -11,7 +11,7 @@ const stepMs = 20
 const mostMs = 5_000
 
 /**
- * Average time of an answer, times attempts in flight with the one to come, per weight.
+ * Average time of a response, times attempts in flight with the one to come, per weight.
  *
  * All arithmetic is in whole milliseconds, as in the original, and so are its effects:
  * - The average moves by 1/20 of the difference, rounded to the nearest: one of 10 ms or less no longer falls.
@@ -21,7 +21,7 @@ const mostMs = 5_000
  *   so that a slow one is tried again. A pick is a fresh look only when the time-out has passed since the one
  *   before, so a backend in steady use looks twice as fast for one pick in each time-out. A failure is one
  *   always.
- * - Only successes count, so that failing fast does not look like being fast. A backend that has not answered yet
+ * - Only successes count, so that failing fast does not look like being fast. A backend without a response yet
  *   is expected to take no time, which is one step.
  * - With `inflight` the time is at least the running average, over picks, of how old unfinished attempts are.
  *   Here they are unfinished until they have settled, and it is the attempts of this thread; the original counts
@@ -34,7 +34,7 @@ export class ExpectedTime implements LearnedLoad {
   readonly #usesAges: boolean
   readonly #failTimeoutSeconds: number
   readonly #places = new Places()
-  /** By place, milliseconds; 0 before the first answer. */
+  /** By place, milliseconds; 0 before the first response. */
   #average = new Float64Array(0)
   /** By place, seconds: the last fresh look. */
   #checkedAt = new Float64Array(0)

@@ -30,7 +30,7 @@ export class ByLearnedLoad implements Policy {
     this.name = chooser.name
     this.#chooser = chooser
     this.#load = load
-    // Only where somebody listens, so that nothing is measured in vain for the others.
+    // Only where the load listens, so that nothing is measured in vain for the others.
     if (load.onBegun !== undefined) this.onBegun = (backend, request) => load.onBegun!(backend, request)
     if (load.onReport !== undefined) this.onReport = (backend, report) => load.onReport!(backend, report)
   }

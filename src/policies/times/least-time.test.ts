@@ -24,7 +24,7 @@ function alone({ lastByte = false, inflight = false }: Options = {}): [ExpectedT
   return [load, member]
 }
 
-function answered(
+function responded(
   load: ExpectedTime,
   member: FakeBackend,
   firstByteMs: number,
@@ -42,7 +42,7 @@ test("times are rounded up to the next step of 20 ms, also from a step", () => {
     [4_990, 5_000],
   ] as const) {
     const [load, member] = alone()
-    answered(load, member, time)
+    responded(load, member, time)
     assert.equal(load.metric(member, at(0)), expected)
   }
 })
@@ -50,23 +50,23 @@ test("times are rounded up to the next step of 20 ms, also from a step", () => {
 test("above five seconds all are equally bad", () => {
   for (const time of [5_001, 60_000]) {
     const [load, member] = alone()
-    answered(load, member, time)
+    responded(load, member, time)
     assert.equal(load.metric(member, at(0)), 5_000)
   }
   // Not above: one more step, as in the original.
   const [load, member] = alone()
-  answered(load, member, 5_000)
+  responded(load, member, 5_000)
   assert.equal(load.metric(member, at(0)), 5_020)
 })
 
 test("the first time counts as it is, later ones move the average by a twentieth", () => {
   const [load, member] = alone()
-  answered(load, member, 100)
+  responded(load, member, 100)
   assert.equal(load.metric(member, at(0)), 120)
   // 100 + (500 − 100)/20 = 120, and then 120 + (560 − 120)/20 = 142.
-  answered(load, member, 500)
+  responded(load, member, 500)
   assert.equal(load.metric(member, at(0)), 140)
-  answered(load, member, 560)
+  responded(load, member, 560)
   assert.equal(load.metric(member, at(0)), 160)
 })
 
@@ -75,20 +75,20 @@ test("an average of 10 ms no longer falls, as whole milliseconds are kept; one a
     const load = new ExpectedTime(false, false, 10)
     load.rebuild([member])
     load.onBegun(member, at(0))
-    answered(load, member, from)
-    for (let i = 0; i < 1_000; i++) answered(load, member, 0)
+    responded(load, member, from)
+    for (let i = 0; i < 1_000; i++) responded(load, member, 0)
     return load
   }
-  // Within a step nobody sees the average. A time of 211 shows it: it makes 20.05 of 10, which is a step
+  // Within a step the average does not show. A time of 211 shows it: it makes 20.05 of 10, which is a step
   // more, and 19.1 of 9.
   const member = backend()
   for (const from of [10, 640]) {
     const load = falling(from)
-    answered(load, member, 211)
+    responded(load, member, 211)
     assert.equal(load.metric(member, at(0)), 40, `from ${from}`)
   }
   const load = falling(9)
-  answered(load, member, 211)
+  responded(load, member, 211)
   assert.equal(load.metric(member, at(0)), 20)
 })
 
@@ -97,13 +97,13 @@ test("attempts in flight multiply, with the one to come, and weight divides", ()
   const member = backend({ inFlight: 3, weight: 2 })
   load.rebuild([member])
   load.onBegun(member, at(0))
-  answered(load, member, 90)
+  responded(load, member, 90)
   assert.equal(load.metric(member, at(0)), (100 * 4) / 2)
 })
 
 test("the time is halved for each time-out since the last fresh look, until nothing is left", () => {
   const [load, member] = alone()
-  answered(load, member, 100)
+  responded(load, member, 100)
   const seen = [10_999, 11_000, 21_999, 22_000, 33_000, 1_000_000].map((now) => load.metric(member, at(now)))
   // 100, 50, 50, 25, 12, 0 in whole milliseconds, then the step.
   assert.deepEqual(seen, [120, 60, 60, 40, 20, 20])
@@ -111,7 +111,7 @@ test("the time is halved for each time-out since the last fresh look, until noth
 
 test("a pick is a fresh look only once the time-out has passed: steady use is forgiven once in each", () => {
   const [load, member] = alone()
-  answered(load, member, 100)
+  responded(load, member, 100)
   const seen: number[] = []
   for (let now = 1_000; now <= 24_000; now += 1_000) {
     seen.push(load.metric(member, at(now)))
@@ -126,7 +126,7 @@ test("a pick is a fresh look only once the time-out has passed: steady use is fo
 
 test("a failure is no time but a fresh look; what says nothing is neither", () => {
   const [load, member] = alone()
-  answered(load, member, 100)
+  responded(load, member, 100)
   load.onSettled(member, outcome({ result: "failure", status: 500, firstByteMs: 1, totalMs: 1 }), 9_000)
   load.onSettled(member, outcome({ result: "ignored", firstByteMs: 1, totalMs: 1 }), 15_000)
   assert.equal(load.metric(member, at(19_000)), 120)
@@ -135,14 +135,14 @@ test("a failure is no time but a fresh look; what says nothing is neither", () =
 
 test("the first byte is measured, or the end when that is asked for", () => {
   const [first, one] = alone()
-  answered(first, one, 30, { totalMs: 300 })
+  responded(first, one, 30, { totalMs: 300 })
   assert.equal(first.metric(one, at(0)), 40)
   const [last, other] = alone({ lastByte: true })
-  answered(last, other, 30, { totalMs: 300 })
+  responded(last, other, 30, { totalMs: 300 })
   assert.equal(last.metric(other, at(0)), 320)
 })
 
-test("with inflight, what is unfinished for long counts before it has answered", () => {
+test("with inflight, what is unfinished for long counts before its response", () => {
   const [load, member] = alone({ inflight: true })
   load.onBegun(member, at(0))
   load.onBegun(member, at(500))
@@ -155,7 +155,7 @@ test("with inflight, what is unfinished for long counts before it has answered",
   assert.equal(load.metric(member, at(1_800)), 820)
   load.onSettled(member, outcome({ result: "failure", totalMs: 1_300 }), 1_800)
   assert.equal(load.metric(member, at(1_800)), 20)
-  // An attempt that began before anybody counted.
+  // An attempt that began before any was counted.
   load.onSettled(member, outcome({ result: "failure", totalMs: 9_000 }), 1_900)
   assert.equal(load.metric(member, at(1_900)), 20)
 })
@@ -165,12 +165,12 @@ test("what is known stays with a backend, and a newcomer is expected to take one
   const [a, b] = fleet({}, {})
   load.rebuild([a!])
   load.onBegun(a!, at(0))
-  answered(load, a!, 100)
+  responded(load, a!, 100)
   load.rebuild([b!, a!])
   assert.equal(load.metric(a!, at(0)), 120)
   assert.equal(load.metric(b!, at(0)), 20)
   load.rebuild([b!])
-  answered(load, a!, 500)
+  responded(load, a!, 500)
   load.rebuild([a!, b!])
   assert.equal(load.metric(a!, at(0)), 20)
 })

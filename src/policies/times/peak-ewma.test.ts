@@ -50,9 +50,9 @@ test("it decays when nothing is heard: to 1/e in each decay time", () => {
   near(load.metric(member, at(10_000)), 1_000 / Math.E)
 })
 
-test("reading counts as a time of nothing: who is looked at often sinks below its own times, then is lifted", () => {
+test("reading counts as a time of nothing: a backend that is looked at often sinks below its own times, then is lifted", () => {
   // 100 ms each second. Unread, every time equals the estimate. Read just before, a time has no weight left,
-  // so the estimate sinks by e^−0.1 a second, and the next time, which is above it, lifts it to 100 again.
+  // so the estimate sinks by e^−0.1 per second, and the next time, which is above it, lifts it to 100 again.
   const member = backend()
   const load = new PeakEwma(10_000, 0)
   load.rebuild([member])

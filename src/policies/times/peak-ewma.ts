@@ -6,7 +6,7 @@ import { carried, Places } from "../tools/places.ts"
 import type { LoadMetric, Parameter, Policy, PolicyContext } from "../policy.ts"
 import { PowerOfTwoChoices } from "../counts/power-of-two.ts"
 
-/** More than any time: what a backend costs that is busy and has never answered. About 39 hours. */
+/** More than any time: the cost of a backend that is busy and has never responded. About 39 hours. */
 const unknownCost = 140_737_488
 
 export const peakEwmaParameters = {
@@ -52,11 +52,11 @@ export function peakEwma({ rng, parameters }: PolicyContext): Policy {
  *
  * Reading counts as a time of 0, as in the original, and restarts `elapsed`. So an estimate that is read
  * often falls below the times it sees, whatever they are, until the next one is above it and lifts it: it is
- * a saw whose teeth are the times.
+ * a saw with the times as its teeth.
  *
- * Before the first answer: with a default the estimate starts there, and decays from the first look on.
+ * Before the first response: with a default the estimate starts there, and decays from the first look on.
  * Without, it is 0: an idle backend costs nothing and is tried, one with an attempt in flight costs more than
- * any other until it has answered. O(1), one exponential.
+ * any other until it has responded. O(1), one exponential.
  *
  * Prior art: Finagle's PeakEwma; the default is tower's and linkerd's.
  */

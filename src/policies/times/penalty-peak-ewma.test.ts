@@ -68,7 +68,7 @@ test("the penalty and its limit are parameters", () => {
   assert.equal(costs(failed(503, 60_000), { penaltyMs: 100, retryAfterMaxMs: 50 }), 100)
 })
 
-test("a backend without a first answer counts as 30 ms", () => {
+test("a backend without a first response counts as 30 ms", () => {
   const [known, fresh] = backends(0, 0)
   for (const [time, expected] of [
     [29, known],
@@ -84,7 +84,7 @@ test("a backend without a first answer counts as 30 ms", () => {
 })
 
 test("a backend that has failed is forgiven as the penalty decays", () => {
-  // Both answer in 50 ms; one fails once. It is back when 5,000·e^(−t/10 s) has fallen to the other's, which
+  // Both respond in 50 ms; one fails once. It is back when 5,000·e^(−t/10 s) has fallen to the other's, which
   // is renewed each second: after 10·ln(100) = 46 s.
   const [good, bad] = backends(0, 0)
   const policy = made()

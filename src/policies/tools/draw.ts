@@ -32,8 +32,8 @@ export function affinityKey({ affinityHash }: PickRequest): number | undefined {
 }
 
 /**
- * Shares as limits of draws: whose limit is the first above a draw, has it. The shares are ≥ 0 and need not add up
- * to 1; when all are 0, all are equal. A share of 0 is never drawn.
+ * Shares as limits of draws: a draw belongs to the share with the first limit above it. The shares are ≥ 0 and need not
+ * add up to 1; when all are 0, all are equal. A share of 0 is never drawn.
  */
 export function drawLimits(shares: readonly number[]): Int32Array {
   const sum = shares.reduce((total, share) => total + share, 0)
@@ -45,7 +45,7 @@ export function drawLimits(shares: readonly number[]): Int32Array {
   })
 }
 
-/** Whose draw it is; `limits` has at least one entry. */
+/** The index of the share that a draw belongs to; `limits` has at least one entry. */
 export function drawn(limits: Int32Array, draw: number): number {
   let i = 0
   while (draw >= limits[i]!) i++

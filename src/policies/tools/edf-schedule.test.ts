@@ -8,7 +8,7 @@ import { EdfRoundRobin } from "../turns/edf-round-robin.ts"
 import { EdfSchedule } from "./edf-schedule.ts"
 import type { Policy } from "../policy.ts"
 
-/** Everybody is due at the start. */
+/** All are due at the start. */
 const atOnce: Rng = { next: () => 0, below: () => 0 }
 
 function scheduled(schedule: EdfSchedule): Policy {
@@ -26,7 +26,7 @@ test("of equal deadlines the one that has waited longer comes first", () => {
   assert.equal(order(policy, 10), "ababaabaab")
 })
 
-test("whatever the weights and the start, everybody gets its share to within a turn or so", () => {
+test("whatever the weights and the start, every member gets its share to within a turn or so", () => {
   // While the schedule's time moves by T each of n members has T·w turns give or take one. So the time that m
   // picks take is (m ± n)/W, with W the sum of weights, and w times that, give or take one, each wins.
   const weights = fc.array(fc.double({ min: 0.1, max: 10, noNaN: true }), { minLength: 2, maxLength: 8 })
@@ -68,7 +68,7 @@ test("equal weights are a plain rotation", () => {
   assert.equal(order(policy, 7), "abcabca")
 })
 
-test("who is refused for long is not owed a burst", () => {
+test("a member that is refused for long is not owed a burst", () => {
   // c keeps one overdue deadline, so it is the first one picked; from then on it has its quarter.
   const policy = new EdfRoundRobin(seeded(1))
   policy.rebuild(ofWeight(2, 1, 1))
@@ -80,7 +80,7 @@ test("who is refused for long is not owed a burst", () => {
   assert.ok(won === 10 || won === 11, `c won ${won} of 40`)
 })
 
-test("changes before every pick change nothing for those who stay", () => {
+test("changes before every pick change nothing for those that stay", () => {
   const policy = scheduled(new EdfSchedule(atOnce))
   let taken = ""
   for (let i = 0; i < 10; i++) {

@@ -5,13 +5,13 @@ import type { PickRequest } from "../policy.ts"
 import { carried, Places } from "./places.ts"
 
 /**
- * Earliest deadline first: whoever is due next is picked and is due again 1/weight later, in a time of its
- * own that moves from deadline to deadline. With a bias the weight counts divided by (attempts in flight + 1)
- * to that power, as of the pick. Among equal deadlines, the one that has waited longer.
+ * Earliest deadline first: the member that is due next is picked and is due again 1/weight later, in a time of the
+ * schedule's own that moves from deadline to deadline. With a bias the weight counts divided by (attempts in flight +
+ * 1) to that power, as of the pick. Among equal deadlines, the one that has waited longer.
  *
  * A heap in flat arrays: O(log n) when the one that is due is admitted. Else the admitted one that is due
  * next is searched, O(n), and those before it keep their deadlines. They come first when they are back, once:
- * their next deadline counts from then, so nobody is owed a burst.
+ * their next deadline counts from then, so none is owed a burst.
  *
  * A newcomer is due after a random part of its period. Balancers that start together would else send their
  * first requests to the same backends.
@@ -26,7 +26,7 @@ export class EdfSchedule {
   #members: readonly Backend[] = []
   /** By place. */
   #deadlines = new Float64Array(0)
-  /** By place: a number that grows with each queueing, to tell who of equal deadlines has waited longer. */
+  /** By place: a number that grows with each queueing, to tell which of equal deadlines has waited longer. */
   #orders = new Float64Array(0)
   /** Places, the one that is due at the root. */
   #heap = new Int32Array(0)
@@ -64,7 +64,7 @@ export class EdfSchedule {
     return backend
   }
 
-  /** Where in the heap it stands; −1 when nobody is admitted. */
+  /** Where in the heap it stands; −1 when none is admitted. */
   #due(request: PickRequest): number {
     const heap = this.#heap
     const members = this.#members

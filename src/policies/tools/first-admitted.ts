@@ -6,8 +6,8 @@ import type { PickRequest } from "../policy.ts"
  * The first member the request admits from this place on, wrapping round; `undefined` when there is none.
  * O(n).
  *
- * What a sampling policy falls back on when nobody it sampled is admitted. Whoever stands behind refused
- * members gets their share as well, which matters only while many are refused.
+ * What a sampling policy falls back on when none that it sampled is admitted. A member behind refused ones gets their
+ * share as well, which matters only while many are refused.
  */
 export function firstAdmitted(
   members: readonly Backend[],

@@ -1,4 +1,4 @@
-// Hot path: once a pick of the policies that fill in a value for every member. Benchmark: bench/choose.ts.
+// Hot path: once per pick of the policies that fill in a value for every member. Benchmark: bench/choose.ts.
 import type { Rng } from "../../core/rng.ts"
 
 /**

@@ -14,7 +14,7 @@ test("a member is found by its id, also by an object that is no longer the one",
   assert.equal(places.of(backends(0, 0, 0, 0)[3]!), -1)
 })
 
-test("asked in any order, the answer is the same", () => {
+test("asked in any order, the result is the same", () => {
   const members = backends(0, 0, 0)
   const [a, b, c] = members
   const [, , , stranger] = backends(0, 0, 0, 0)

@@ -1,13 +1,13 @@
 // Hot path. Benchmark: bench/choose.ts.
 import type { Backend, BackendId } from "../../core/backend.ts"
 
-/** Where a backend stands among the members, for whoever keeps numbers of backends in flat arrays. */
+/** Where a backend stands among the members, for what keeps numbers of backends in flat arrays. */
 export class Places {
   #members: readonly Backend[] = []
   #byId = new Map<BackendId, number>()
   #guess = 0
 
-  /** Cold. Answers where each of the new members stood before, −1 for a newcomer. */
+  /** Cold. Returns where each of the new members stood before, −1 for a newcomer. */
   rebuild(members: readonly Backend[]): Int32Array {
     const before = this.#byId
     this.#members = members
@@ -23,8 +23,8 @@ export class Places {
   }
 
   /**
-   * Hot. The same for choosers that look at all members, who ask in their order: the answer is mostly the
-   * place after the last one, and no look-up. That halves a pick of `c3` among 1,000.
+   * Hot. The same for choosers that look at all members in their order: the result is mostly the place
+   * after the last one, without a look-up. That halves a pick of `c3` among 1,000.
    */
   inOrder(backend: Backend): number {
     const guess = this.#guess

@@ -7,10 +7,10 @@ import type { Turns } from "./turns.ts"
  *
  * Each candidate earns its weight in credit, the richest takes the turn (the earlier one on ties) and pays what
  * all of them earned together, so credit is only moved, never made. The candidates may be others each time;
- * who is not one keeps its credit. Weights may be fractional. O(candidates), nothing allocated.
+ * a member that is not one keeps its credit. Weights may be fractional. O(candidates), nothing allocated.
  *
  * Credit stays with a backend through changes of membership, and a newcomer starts at the mean, so that
- * frequent changes do not favour whoever is first in the order.
+ * frequent changes do not favour the first in the order.
  *
  * Prior art: nginx's default balancing ("smooth" weighted round robin, since 1.3.1), without its lowering of
  * weights on failure, which is the work of health and outliers here.
@@ -32,7 +32,7 @@ export class SmoothTurns implements Turns {
     this.#credits = Float64Array.from(members, (member) => (known.get(member.id) ?? mean) - mean)
   }
 
-  /** Hot. The place of the member whose turn it is among the first `count` places in `candidates`, ≥ 1. */
+  /** Hot. The place of the member that has its turn among the first `count` places in `candidates`, ≥ 1. */
   next(candidates: Int32Array, count: number): number {
     const weights = this.#weights
     const credits = this.#credits

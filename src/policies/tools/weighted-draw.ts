@@ -36,7 +36,7 @@ export class WeightedDraw {
       owed[large]! -= 1 - owed[small]!
       if (owed[large]! < 1) poor.push(rich.pop()!)
     }
-    // Whoever is left keeps a whole column but for rounding.
+    // A place that is left keeps a whole column but for rounding.
     for (const place of poor) owed[place] = 1
     this.#kept = owed
     this.#alias = alias

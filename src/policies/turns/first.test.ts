@@ -33,7 +33,7 @@ test("a full backend sends the rest to the next, and is used again when it has r
   assert.equal(order(policy, 1), "a")
 })
 
-test("when all are full nobody is picked: the request waits", () => {
+test("when all are full none is picked: the request waits", () => {
   const policy = new First(2)
   policy.rebuild(backends(2, 3))
   assert.equal(order(policy, 1), "-")

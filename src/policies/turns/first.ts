@@ -17,11 +17,11 @@ export const firstParameters = {
  * The earliest registered member that is admitted and has fewer than `connections` attempts in flight. Packs
  * the traffic onto as few backends as will do, so that the others can be switched off.
  *
- * When all are full nobody is picked and the request waits, as it does in the original. Weight is not looked
+ * When all are full none is picked and the request waits, as it does in the original. Weight is not looked
  * at. Other threads may fill a backend while this one looks, so the limit can be passed by one for each of
  * them. O(1) while the first has room, else O(n).
  *
- * Prior art: HAProxy's `first`, whose `maxconn` is `connections` here; Caddy's `first` has no limit.
+ * Prior art: HAProxy's `first`, where `maxconn` is `connections` here; Caddy's `first` has no limit.
  */
 export class First implements Policy {
   readonly name = "first"

@@ -8,7 +8,7 @@ function turns(policy: RoundRobin, count: number, admits?: (backend: Backend) =>
   return Array.from({ length: count }, () => policy.pick(request([1, 1], admits))?.id ?? "-").join("")
 }
 
-test("everybody has a turn in order of registration, whatever they weigh or carry", () => {
+test("every member has a turn in order of registration, whatever it weighs or carries", () => {
   const policy = new RoundRobin()
   policy.rebuild(fleet({ weight: 9 }, { inFlight: 50 }, {}))
   assert.equal(turns(policy, 7), "abcabca")

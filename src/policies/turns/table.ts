@@ -1,4 +1,4 @@
-/** Policies that look at nothing but whose turn it is, or at chance. */
+/** Policies that look at nothing but turns, or chance. */
 import { EdfRoundRobin } from "./edf-round-robin.ts"
 import { First, firstParameters } from "./first.ts"
 import type { PolicyEntry } from "../policy.ts"

@@ -249,7 +249,7 @@ class ProbedBackends {
   answer(backend: number, now: Millis, into: Float64Array): void {
     const answer = this.#answer
     answer[2] = now
-    this.#prober.answer(this.#backends[backend]!, answer)
+    this.#prober.respond(this.#backends[backend]!, answer)
     into[0] = answer[0]!
     into[1] = answer[1]!
   }
