@@ -120,7 +120,8 @@ const renewMsMax = 60_000
  *     const announcement = announce({ balancer: "http://127.0.0.1:9797", id: "a", port: 8080, capacity: { compute: 20 } })
  *     process.once("SIGTERM", () => void announcement.leave().then(() => server.close()))
  *
- * @throws TypeError when the balancer is no http(s) URL, the id is not valid, or the place is not said.
+ * @throws TypeError when the balancer is no http(s) URL, the id is not valid, or there is neither a port nor an
+ *   address.
  */
 export function announce(options: AnnounceOptions): Announcement {
   return new Announcer(options)

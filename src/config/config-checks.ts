@@ -1,4 +1,4 @@
-/** What draft ask of each other. Each check sees draft that are right by themselves. */
+/** What settings ask of each other. Each check sees settings that are right by themselves. */
 
 import { coversRule } from "../routing/routes.ts"
 import { formatDuration } from "../text/duration.ts"
@@ -12,7 +12,7 @@ import { shown, valueAt, type ConfigIssue, type ConfigPath } from "../text/issue
 import type { ConfigDraft } from "./config-schema.ts"
 import type { WrittenPolicy } from "./schema/routing.ts"
 
-/** A mistake, and which draft it is about: when one of them is wrong by itself, the mistake is moot. */
+/** A mistake, and which settings it is about: when one of them is wrong by itself, the mistake does not count. */
 export interface CrossIssue extends ConfigIssue {
   readonly about: readonly string[]
 }

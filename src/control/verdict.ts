@@ -43,7 +43,7 @@ const nearlyAll = 0.98
 const requestsMin = 5
 /** The part of one backend's requests from which its failures are worth a word. */
 const failingPart = 0.1
-/** How much dearer than it is a backend is taken to be for its failures, when it gets next to nothing. */
+/** From this penalty on a backend gets almost no traffic. */
 const shunnedFrom = 4
 /** Backlog that is worth a word, and that is bad, seconds. */
 const backlogWarnS = 5
@@ -142,7 +142,7 @@ function failingTroubles(judged: Judged): Trouble[] {
   return [{ tone: ofTraffic >= badPart ? "bad" : "warn", words }]
 }
 
-/** Backends that get so little traffic for their failures that there is not enough to count of late. */
+/** Backends that fail, and therefore get too little traffic to count failures of late. */
 function shunnedTroubles({ backends }: Judged): Trouble[] {
   const shunned = backends.filter(({ penalty, state }) => penalty >= shunnedFrom && state === "serving")
   if (shunned.length === 0) return []

@@ -61,8 +61,8 @@ interface Estimate {
  * factor that is common to all (demand in other units than capacity, background work everywhere) changes nothing, and a
  * single backend is never corrected. The standard error of a ratio is what its stretches scatter by, at least 1/√n for
  * n requests; a correction within two of it is none. Where the work is only believed it is 15 % more, for a backend
- * that gets other requests than most shows the errors of their demands. Down it goes within seconds, up within a
- * minute, within 0.25 to 1.5.
+ * that gets other requests than most shows the errors of their demands. It goes down within seconds and up within
+ * a minute, and stays between 0.25 and 1.5.
  *
  * Changes of less than 5 % are not published. O(backends · R) per call; 9R numbers per backend.
  */
