@@ -2,6 +2,7 @@
 import * as z from "zod"
 import { jsonObject } from "./api/body-shape.ts"
 import type { Immutable } from "./api/call.ts"
+import { currentPolicyExample } from "./state-examples.ts"
 
 /** A policy in use, with all its parameters. */
 export const currentPolicy = z
@@ -10,7 +11,7 @@ export const currentPolicy = z
     name: z.string(),
     parameters: z.record(z.string(), z.number()),
   })
-  .meta({ id: "CurrentPolicy", examples: [{ pool: "", name: "price", parameters: {} }] })
+  .meta({ id: "CurrentPolicy", examples: [currentPolicyExample] })
 
 export const policyView = z
   .object({
@@ -30,7 +31,19 @@ export const policyView = z
       .optional()
       .describe("Why it cannot work with the resources here; absent where it can."),
   })
-  .meta({ id: "Policy" })
+  .meta({
+    id: "Policy",
+    examples: [
+      {
+        name: "least-connections",
+        summary: "The backend with the fewest requests for its weight.",
+        seesDemand: false,
+        sticks: false,
+        isReplica: false,
+        parameters: {},
+      },
+    ],
+  })
 
 /** What an operator asks for. */
 export const policyChange = jsonObject({

@@ -5,6 +5,7 @@
 import * as z from "zod"
 import type { Immutable } from "./api/call.ts"
 import { currentPolicy } from "./policy-view.ts"
+import { backendExample, routeExample, stateExample } from "./state-examples.ts"
 
 export const namedAmounts = z
   .record(z.string(), z.number())
@@ -79,7 +80,7 @@ export const backendView = z
       .optional()
       .describe("Why it could not be asked for a load report; absent where it could, or is never asked."),
   })
-  .meta({ id: "Backend" })
+  .meta({ id: "Backend", examples: [backendExample] })
 
 /** What is known of one route's demand of one resource. What is not known is null. */
 export const demandView = z
@@ -113,7 +114,7 @@ export const routeView = z
     rate: z.number().describe("Requests per second of late."),
     demand: z.array(demandView).describe("In the order of the resources."),
   })
-  .meta({ id: "Route" })
+  .meta({ id: "Route", examples: [routeExample] })
 
 const trouble = z.object({
   tone: z.enum(["warn", "bad"]),
@@ -176,7 +177,7 @@ export const stateView = z
       .array(routeView)
       .describe("The empty name first, then those of the configuration in order, then the learned."),
   })
-  .meta({ id: "State" })
+  .meta({ id: "State", examples: [stateExample] })
 
 export type BackendView = Immutable<z.infer<typeof backendView>>
 export type DemandView = Immutable<z.infer<typeof demandView>>

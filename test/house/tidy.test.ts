@@ -99,7 +99,7 @@ const rooms: Readonly<Record<string, Room>> = {
       "proxy",
       "config",
     ],
-    packages: ["zod", "yaml", "hono", "@hono/node-server"],
+    packages: ["zod", "yaml"],
     node: true,
   },
   dashboard: { imports: [], types: ["control"] },

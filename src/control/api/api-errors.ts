@@ -70,6 +70,21 @@ export interface ApiError<Code extends ApiErrorCode = ApiErrorCode> {
   readonly path?: string
 }
 
+/** What a listener refuses with before there is a request. */
+export const bytesErrors = ["head_too_large", "request_timeout", "malformed_request"] as const
+/** What a door refuses with. */
+export const doorErrors = ["malformed_request", "peer_not_allowed", "foreign_host", "foreign_origin"] as const
+/** What a door refuses a guarded call with. */
+export const tokenErrors = ["unauthorized", "no_token"] as const
+/** What a body is refused with. */
+export const bodyErrors = [
+  "body_too_large",
+  "request_timeout",
+  "unsupported_media_type",
+  "invalid_json",
+  "invalid_body",
+] as const
+
 /** The refusal with this code; without a message in the words of its row. */
 export function refuse<const Code extends ApiErrorCode>(
   code: Code,

@@ -33,6 +33,9 @@ export interface Promised {
 /** By status. */
 export type Responses = Readonly<Record<number, Promised>>
 
+/** How a stream of events is sent. */
+export const eventStreamType = "text/event-stream; charset=utf-8"
+
 /** Goes on writing to the response after its head has been sent, and sees itself to what becomes of it. */
 export type Stream = (response: Writable) => void
 

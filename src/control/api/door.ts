@@ -7,7 +7,7 @@ import type { BlockList } from "node:net"
 import { hostOf, isSameHost, isSamePort } from "../../core/host.ts"
 import type { Result } from "../../core/result.ts"
 import { contains, rangesOf } from "../../net/ip-ranges.ts"
-import { type ApiError, refuse } from "./api-errors.ts"
+import { type ApiError, type doorErrors, refuse, type tokenErrors } from "./api-errors.ts"
 import { presents } from "./bearer.ts"
 import type { Access, Right } from "./call.ts"
 import { hostsOf, namesHost, namesNeighbour } from "./web-pages.ts"
@@ -21,11 +21,6 @@ export interface DoorSettings {
   /** What guarded calls must present as a Bearer token. */
   readonly token?: string | undefined
 }
-
-/** What a door refuses with. */
-export const doorErrors = ["malformed_request", "peer_not_allowed", "foreign_host", "foreign_origin"] as const
-/** What a door refuses a guarded call with. */
-export const tokenErrors = ["unauthorized", "no_token"] as const
 
 type DoorError = ApiError<(typeof doorErrors)[number] | (typeof tokenErrors)[number]>
 

@@ -2,17 +2,8 @@
 import type { IncomingMessage } from "node:http"
 import { ok, type Result } from "../../core/result.ts"
 import { KeptBytes } from "../../core/kept-bytes.ts"
-import { type ApiError, refuse } from "./api-errors.ts"
+import { type ApiError, type bodyErrors, refuse } from "./api-errors.ts"
 import { parseJson, shapeFault } from "./json.ts"
-
-/** What a body is refused with, whatever it says. */
-export const bodyErrors = [
-  "body_too_large",
-  "request_timeout",
-  "unsupported_media_type",
-  "invalid_json",
-  "invalid_body",
-] as const
 
 type BodyError = ApiError<(typeof bodyErrors)[number]>
 

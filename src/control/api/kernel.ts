@@ -13,7 +13,16 @@ import { ok, type Result } from "../../core/result.ts"
 import type { Timers } from "../../system.ts"
 import { type ApiError, apiErrors, refuse } from "./api-errors.ts"
 import { readBody } from "./body-shape.ts"
-import type { Api, Call, CallInput, Parameters, Promised, Reply, Stream } from "./call.ts"
+import {
+  type Api,
+  type Call,
+  type CallInput,
+  eventStreamType,
+  type Parameters,
+  type Promised,
+  type Reply,
+  type Stream,
+} from "./call.ts"
 import { CallTable } from "./call-table.ts"
 import { Door, type DoorSettings } from "./door.ts"
 import { BodyBudget, readJsonBody, skipBody } from "./json-body.ts"
@@ -197,8 +206,7 @@ function readQuery(
 function sentOf({ status, body, headers = {} }: Reply, { json, events, media }: Promised): Sent {
   if (json !== undefined) return jsonSent(status, body, headers)
   if (events !== undefined) {
-    const type = "text/event-stream; charset=utf-8"
-    const fields = { "Content-Type": type, "X-Accel-Buffering": "no" }
+    const fields = { "Content-Type": eventStreamType, "X-Accel-Buffering": "no" }
     return { status, body: body as Stream, headers: { ...fields, ...headers } }
   }
   if (media === undefined) return { status, body: undefined, headers }

@@ -8,10 +8,8 @@ import type { Endpoint } from "../../core/endpoint.ts"
 import { keepAliveMs } from "../../net/keep-alive.ts"
 import { openAll, type Opened, type ListenAddress } from "../../net/listen-addresses.ts"
 import type { Timers } from "../../system.ts"
-import { apiErrors } from "./api-errors.ts"
+import { apiErrors, type bytesErrors } from "./api-errors.ts"
 
-/** The refusals that come before there is a request. */
-export const bytesErrors = ["head_too_large", "request_timeout", "malformed_request"] as const
 type BytesErrorCode = (typeof bytesErrors)[number]
 
 /** How long a connection may be silent between two requests; a backend that renews each 2 s keeps one. */

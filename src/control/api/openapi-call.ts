@@ -1,10 +1,10 @@
 import * as z from "zod"
 import { type Api, call, type Call, reply } from "./call.ts"
-import { openApiOf } from "./openapi.ts"
+import { type OpenApiDocument, openApiOf } from "./openapi.ts"
 
 /** The call that describes the API that it is a call of. */
 export function openApiCall(api: () => Api<never>): Call<unknown> {
-  let document: Readonly<Record<string, unknown>> | undefined
+  let document: OpenApiDocument | undefined
   return call({
     name: "getOpenApi",
     method: "GET",
@@ -12,7 +12,12 @@ export function openApiCall(api: () => Api<never>): Call<unknown> {
     right: "read",
     summary: "This document",
     responses: {
-      200: { description: "An OpenAPI 3.1 document.", json: z.record(z.string(), z.unknown()) },
+      200: {
+        description: "An OpenAPI 3.1 document.",
+        json: z
+          .looseObject({ openapi: z.string(), info: z.looseObject({}), paths: z.looseObject({}) })
+          .meta({ examples: [{ openapi: "3.1.1", info: { title: "Linebacker" }, paths: {} }] }),
+      },
     },
     errors: [],
     handle: () => reply(200, (document ??= openApiOf(api()))),

@@ -1,10 +1,14 @@
 /** The OpenAPI 3.1 document of an API, made from the table of its calls and from nothing else. Cold. */
 import * as z from "zod"
-import { type ApiErrorCode, apiErrors } from "./api-errors.ts"
-import type { Access, Api, Call, Promised } from "./call.ts"
-import { doorErrors, tokenErrors } from "./door.ts"
-import { bodyErrors } from "./json-body.ts"
-import { bytesErrors } from "./node-listener.ts"
+import {
+  type ApiErrorCode,
+  apiErrors,
+  bodyErrors,
+  bytesErrors,
+  doorErrors,
+  tokenErrors,
+} from "./api-errors.ts"
+import { type Access, type Api, type Call, eventStreamType, type Promised } from "./call.ts"
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -25,8 +29,16 @@ const anyMethod = ["get", "head", "post", "put", "patch", "delete", "options", "
 /** What may become of a request before its call is known. */
 export const errorsOfAny: readonly ApiErrorCode[] = [...bytesErrors, "not_found", "method_not_allowed"]
 
-/** The document, as a value that JSON can hold. */
-export function openApiOf(api: Api<unknown>): Json {
+/** An OpenAPI document, as a value that JSON can hold. */
+export type OpenApiDocument = {
+  readonly openapi: string
+  readonly info: Json
+  /** By path and method in lower case. */
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Json>>>>
+  readonly components: Json
+}
+
+export function openApiOf(api: Api<unknown>): OpenApiDocument {
   const shapes = new Shapes(api)
   const refusals = new Map<string, Json>()
   const paths = Object.fromEntries(
@@ -189,19 +201,15 @@ function responsesOf(
 }
 
 function responseOf({ description, json, events, media, headers }: Promised, shape: () => Json): Json {
-  const types =
-    media === undefined ? {} : Object.fromEntries(media.map((type) => [type, { schema: { type: "string" } }]))
+  const text = { schema: { type: "string" } }
+  const content = Object.fromEntries<Json>((media ?? []).map((type) => [type, text]))
+  if (json !== undefined) content["application/json"] = { schema: shape() }
+  // OpenAPI 3.1 has no words for the events of a stream: the data of each is JSON of this shape.
+  if (events !== undefined) content[eventStreamType] = { ...text, "x-event-data": shape() }
   return {
     description,
     ...(headers === undefined ? {} : { headers: fieldsOf(headers) }),
-    content: {
-      ...types,
-      ...(json === undefined ? {} : { "application/json": { schema: shape() } }),
-      // OpenAPI 3.1 has no words for the events of a stream: the data of each is JSON of this shape.
-      ...(events === undefined
-        ? {}
-        : { "text/event-stream; charset=utf-8": { schema: { type: "string" }, "x-event-data": shape() } }),
-    },
+    ...(Object.keys(content).length === 0 ? {} : { content }),
   }
 }
 

@@ -4,12 +4,13 @@ import { Agent, request as httpRequest } from "node:http"
 import { after, test, type TestContext } from "node:test"
 import { apiErrors } from "../api/api-errors.ts"
 import type { ApiListener } from "../api/kernel.ts"
-import { errorsOf, errorsOfAny } from "../api/openapi.ts"
+import { errorsOf, errorsOfAny, openApiOf } from "../api/openapi.ts"
 import { Registry, type RegistryOptions } from "../../membership/registry.ts"
 import type { Member } from "../../membership/snapshot.ts"
 import { resourcesDefault } from "../../core/resources.ts"
 import { startRegistration, type RegistrationOptions } from "./registration-api.ts"
 import { registrationApi } from "./registration-calls.ts"
+import { ApiDocument } from "../../../test/support/api-document.ts"
 import { until } from "../../../test/support/until.ts"
 
 test("an announcement is answered with the lease, 201 when it is new and 200 when it renews", async (t) => {
@@ -667,6 +668,8 @@ after(() => {
 
 const announcement = { address: ":8080", capacity: { compute: 20, storage: 13 } }
 const provoked = new Set<string>()
+/** Every response of this file is held against it. */
+const document = new ApiDocument(openApiOf(registrationApi))
 const quiet = {
   host: "127.0.0.1",
   port: 0,
@@ -754,6 +757,8 @@ function send(
         const received = Buffer.concat(chunks).toString()
         const isJson = response.headers["content-type"]?.startsWith("application/json")
         const body = received === "" ? undefined : isJson ? (JSON.parse(received) as unknown) : received
+        const type = response.headers["content-type"]
+        document.check(method, path, { status: response.statusCode!, type, body: received })
         notice(response.statusCode!, received)
         resolve({ status: response.statusCode!, body })
       })

@@ -93,6 +93,20 @@ export function leaseView({ id, generation, ttlMs, renewMs, state }: Lease): z.i
   return { id, generation, ttlMs, renewMs, state }
 }
 
+export const memberExample = {
+  id: "app-1",
+  generation: 100,
+  address: "10.0.0.7:8080",
+  scheme: "http",
+  state: "serving",
+  reason: "its lease is fresh and its checks pass",
+  capacity: { compute: 20, storage: 13 },
+  weight: 1,
+  zone: "a",
+  labels: {},
+  lease: { keptBy: "renewals", expiresInMs: 8_700 },
+} as const
+
 export const member = z
   .object({
     ...memberFacts,
@@ -105,7 +119,10 @@ export const member = z
         .describe("How long until it lapses; absent where ping-acks keep it."),
     }),
   })
-  .meta({ id: "Member" })
+  .meta({
+    id: "Member",
+    examples: [memberExample],
+  })
 
 export function memberView(
   { id, generation, address, scheme, state, reason, capacity, weight, ...more }: Member,

@@ -1,6 +1,7 @@
 import * as z from "zod"
 import { call, reply } from "../../api/call.ts"
 import { currentPolicy, policyView } from "../../policy-view.ts"
+import { currentPolicyExample } from "../../state-examples.ts"
 import type { AdminServices } from "../admin-services.ts"
 
 export const policies = call({
@@ -12,11 +13,13 @@ export const policies = call({
   responses: {
     200: {
       description: "The policies.",
-      json: z.object({
-        current: z.string().describe("Of the whole balancer."),
-        inUse: z.array(currentPolicy),
-        policies: z.array(policyView),
-      }),
+      json: z
+        .object({
+          current: z.string().describe("Of the whole balancer."),
+          inUse: z.array(currentPolicy),
+          policies: z.array(policyView),
+        })
+        .meta({ examples: [{ current: "auto", inUse: [currentPolicyExample], policies: [] }] }),
     },
   },
   errors: [],

@@ -1,6 +1,6 @@
 import * as z from "zod"
 import { call, reply } from "../../api/call.ts"
-import { member, memberView } from "../registration-schema.ts"
+import { member, memberExample, memberView } from "../registration-schema.ts"
 import type { RegistrationServices } from "../registration-services.ts"
 
 export const list = call({
@@ -9,7 +9,12 @@ export const list = call({
   path: "/v1/backends",
   right: "read",
   summary: "The members, in order of registration",
-  responses: { 200: { description: "The members.", json: z.object({ backends: z.array(member) }) } },
+  responses: {
+    200: {
+      description: "The members.",
+      json: z.object({ backends: z.array(member) }).meta({ examples: [{ backends: [memberExample] }] }),
+    },
+  },
   errors: [],
   handle: (_input, { registry, clock }: RegistrationServices) => {
     const now = clock.now()
