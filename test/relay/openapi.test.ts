@@ -3,12 +3,9 @@ import assert from "node:assert/strict"
 import { createServer, request } from "node:http"
 import type { AddressInfo } from "node:net"
 import { after, before, test } from "node:test"
-import { type Balancer, createBalancer } from "../../src/balancer.ts"
-import { readTextFile } from "../../src/config/config-file.ts"
-import { parseConfig } from "../../src/config/config-parse.ts"
 import type { OpenApiDocument } from "../../src/control/api/openapi.ts"
 import type { Endpoint } from "../../src/core/endpoint.ts"
-import { policies } from "../../src/policies/index.ts"
+import { type Balancer, createBalancer } from "../../src/index.ts"
 import { ApiDocument } from "../support/api-document.ts"
 import { until } from "../support/until.ts"
 
@@ -33,26 +30,22 @@ before(async () => {
   await new Promise<void>((resolve) => backend.listen(0, "127.0.0.1", resolve))
   const { port } = backend.address() as AddressInfo
   facts = { address: `127.0.0.1:${port}`, capacity: { compute: 20, storage: 13 } }
-  const listen = "127.0.0.1:0"
-  const input = {
-    listen,
+  balancer = await createBalancer({
+    listen: "127.0.0.1:0",
     workers: 1,
-    registration: { listen, backendsMax: 3 },
-    admin: { listen, token },
+    registration: { backendsMax: 3 },
+    admin: { token },
     checks: { interval: "50ms" },
     pools: [{ name: "gold", match: { labels: { tier: "gold" } }, policy: "random" }],
     routes: [{ name: "users", path: "/users/*", demand: { compute: 2 } }],
     timeouts: { unready: "0s", drain: "0s" },
-  }
-  const config = parseConfig(input, { policies, readFile: readTextFile })
-  assert.ok(config.ok, JSON.stringify(config))
-  balancer = await createBalancer(config.value)
+  })
   documents = { admin: await documentOf("admin"), registration: await documentOf("registration") }
 })
 
 after(async () => {
   backend.close()
-  await balancer?.stop()
+  await balancer?.close()
 })
 
 for (const listener of ["admin", "registration"] as const) {
@@ -94,9 +87,9 @@ test("every registration call responds as it is documented", async () => {
     ["POST /v1/backends/app-1/renew", "200"],
     ["POST /v1/backends/app-1/renew", "200", { utilization: { compute: 0.5 }, inFlight: 2 }],
     ["POST /v1/backends/app-1/renew", "409 stale_generation", { generation: 1 }],
-    ["POST /v1/backends/nobody/renew", "404 unknown_backend"],
+    ["POST /v1/backends/unknown/renew", "404 unknown_backend"],
     ["POST /v1/backends/c/drain", "200"],
-    ["POST /v1/backends/nobody/drain", "404 unknown_backend"],
+    ["POST /v1/backends/unknown/drain", "404 unknown_backend"],
     ["DELETE /v1/backends/c", "204"],
     ["DELETE /v1/backends/c", "404 unknown_backend"],
     ["PATCH /v1/backends/c", "405 method_not_allowed"],
@@ -121,7 +114,7 @@ test("every admin call responds as it is documented, with backends that serve an
     ["GET /api/v1/state", "403 foreign_origin", undefined, { Origin: "http://evil.test" }],
     ["GET /api/v1/backends", "200"],
     ["GET /api/v1/backends/app-1", "200"],
-    ["GET /api/v1/backends/nobody", "404 unknown_backend"],
+    ["GET /api/v1/backends/unknown", "404 unknown_backend"],
     ["GET /api/v1/policies", "200"],
     ["GET /api/v1/routes", "200"],
     ["HEAD /api/v1/events", "200"],
@@ -133,7 +126,7 @@ test("every admin call responds as it is documented, with backends that serve an
     ["GET /page.js", "200"],
     ["GET /page.css", "304", undefined, { "If-None-Match": etag }],
     ["POST /api/v1/policy", "401 unauthorized", { name: "random" }],
-    ["POST /api/v1/policy", "400 invalid_body", { name: "nobody" }, bearer],
+    ["POST /api/v1/policy", "400 invalid_body", { name: "unknown" }, bearer],
     ["POST /api/v1/policy", "400 invalid_body", [], bearer],
     ["POST /api/v1/policy", "400 invalid_json", "{", { ...bearer, "Content-Type": "application/json" }],
     ["POST /api/v1/policy", "200", { name: "random" }, bearer],

@@ -63,6 +63,18 @@ export class ApiDocument {
     )
   }
 
+  /** All codes of error that it documents, in order. */
+  get codes(): string[] {
+    const { responses } = this.#document.components as {
+      readonly responses: Readonly<Record<string, object>>
+    }
+    const codes = Object.keys(responses).flatMap((name) => {
+      const shape = `#/components/responses/${name}/content/application~1json/schema`
+      return this.#value(`${shape}/properties/error/properties/code/enum`) as string[]
+    })
+    return [...new Set(codes)].toSorted()
+  }
+
   /** Asserts that a response is as it is documented, and that nothing in it is not. */
   check(method: string, target: string, { status, type, body }: SeenResponse): void {
     const operation = this.#operationOf(method, target)

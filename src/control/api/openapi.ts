@@ -27,7 +27,7 @@ const apiError = z
 const anyMethod = ["get", "head", "post", "put", "patch", "delete", "options", "trace"]
 
 /** What may become of a request before its call is known. */
-export const errorsOfAny: readonly ApiErrorCode[] = [...bytesErrors, "not_found", "method_not_allowed"]
+const errorsOfAny: readonly ApiErrorCode[] = [...bytesErrors, "not_found", "method_not_allowed"]
 
 /** An OpenAPI document, as a value that JSON can hold. */
 export type OpenApiDocument = {
@@ -66,7 +66,7 @@ export function openApiOf(api: Api<unknown>): OpenApiDocument {
 }
 
 /** Every code with which this call can be refused, once it is known that it is this call. */
-export function errorsOf({ right, parameters, body, errors }: Call<unknown>, access: Access): ApiErrorCode[] {
+function errorsOf({ right, parameters, body, errors }: Call<unknown>, access: Access): ApiErrorCode[] {
   const isGuarded = access.guarded.includes(right)
   return [
     ...doorErrors,
