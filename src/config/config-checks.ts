@@ -6,6 +6,7 @@ import { formatEndpoint, isIpv6, isLoopback, type Endpoint } from "../core/endpo
 import { normalHost } from "../core/host.ts"
 import { vectorOf, type NamedAmounts, type ResourceTable } from "../core/resources.ts"
 import { didYouMean, suggest } from "../text/suggest.ts"
+import { repeatedResources } from "../text/resources-schema.ts"
 import { fields } from "../core/http/fields.ts"
 import { policySpec, type PolicySpec } from "../policies/index.ts"
 import { shown, valueAt, type ConfigIssue, type ConfigPath } from "../text/issue.ts"
@@ -171,17 +172,20 @@ function affinityIssues({ affinity, routes }: ConfigDraft): CrossIssue[] {
 }
 
 function resourceIssues({ resources, demand }: ConfigDraft): CrossIssue[] {
-  const names = resources.map((resource) => resource.name)
-  return names.flatMap((name, index): CrossIssue[] => {
-    const blamed = { path: ["resources", index, "name"], at: "value", found: undefined } as const
-    if (names.indexOf(name) !== index) {
-      return [{ ...blamed, message: `the resource "${name}" is there twice`, about: ["resources"] }]
-    }
-    // The backend would be told of it in a field that means something else, the length of the body perhaps.
-    if (demand.mode !== "simulation" || !Object.hasOwn(fields, name)) return []
+  const repeated = repeatedResources(resources).map((issue) => withAbout(issue, ["resources"]))
+  if (demand.mode !== "simulation") return repeated
+  // The backend would be told of it in a field that means something else, the length of the body perhaps.
+  const misleading = resources.flatMap(({ name }, index): CrossIssue[] => {
+    if (!Object.hasOwn(fields, name)) return []
     const message = `"${name}" is a field of HTTP, and in demand.mode simulation backends are told of it in a field of this name`
-    return [{ ...blamed, message, about: ["resources", "demand.mode"] }]
+    const path = ["resources", index, "name"]
+    return [{ path, at: "value", message, found: undefined, about: ["resources", "demand.mode"] }]
   })
+  return [...repeated, ...misleading]
+}
+
+function withAbout(issue: ConfigIssue, about: readonly string[]): CrossIssue {
+  return { ...issue, about }
 }
 
 function demandIssues({ resources, demand }: ConfigDraft): CrossIssue[] {

@@ -141,7 +141,6 @@ function registryOf({ config, slots, firstGeneration }: MembersParts): Registry 
     resources,
     slots,
     firstGeneration,
-    membersMax: registration.backendsMax,
     checkTimes: { ...checks, fastIntervalMs: Math.min(checkTimesDefault.fastIntervalMs, checks.intervalMs) },
   })
 }

@@ -69,7 +69,7 @@ for (const [text, wrong] of [
   ["requests:\n  a: {path: /a b}", 'expected a path that starts with "/"'],
   [
     "requests:\n  a: {method: CONNECT}",
-    "expected a method that can be repeated on a connection, found CONNECT",
+    'expected a method that can be repeated on a connection, found "CONNECT"',
   ],
   ["requests:\n  a: {headers: {Content-Length: '3'}}", "Content-Length is the generator's own to write"],
   ['requests:\n  a: {headers: {A: "x\\r\\nB: y"}}', "expected a value in one line"],

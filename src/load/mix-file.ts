@@ -1,10 +1,10 @@
 /** The mix of requests as a file: from YAML to classes of requests, or to all that is wrong with it and where. */
 import * as z from "zod"
 import { fail, ok, type Result } from "../core/result.ts"
-import { type ConfigIssue, unresolved, valueAt } from "../text/issue.ts"
+import { type ConfigIssue, type ConfigPath, unresolved, valueAt } from "../text/issue.ts"
 import { type ConfigProblem, inOrder, problemsIn } from "../text/problem.ts"
 import { issuesOf } from "../text/schema-issues.ts"
-import { mapping, matching } from "../text/schema-words.ts"
+import { mapping, matching, named } from "../text/schema-words.ts"
 import { readYaml } from "../text/yaml.ts"
 import { demandOf, type RequestTemplate } from "./requests.ts"
 
@@ -31,15 +31,18 @@ const amount = z.number({ error: "a number of at least 0" }).min(0, { error: "a 
 const resourceKey = /^[a-z*][a-z0-9_.*-]{0,63}$/
 
 const requestSchema = mapping({
-  method: matching(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}$/, "a method like GET").default("GET"),
+  method: matching(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}$/, "a method like GET")
+    .refine((method) => method !== "CONNECT" && method !== "TRACE", {
+      error: "a method that can be repeated on a connection",
+    })
+    .default("GET"),
   path: matching(/^\/[\x21-\x7e]{0,8000}$/, 'a path that starts with "/"').default("/"),
   weight: z
     .number({ error: "a number above 0" })
     .positive({ error: "a number above 0" })
     .default(1)
     .describe("Its part of all requests is its weight over the sum of all."),
-  headers: z
-    .record(z.string(), fieldValue, { error: "fields by name" })
+  headers: named(fieldName, "the name of a field", fieldValue, "fields by name", 0)
     .default({})
     .describe("Fields of the request's head."),
   body: z.string({ error: "text" }).optional().describe("What the request carries, as it is."),
@@ -49,8 +52,7 @@ const requestSchema = mapping({
     .max(bodyBytesMax, { error: bytesExpected })
     .optional()
     .describe("So many bytes of nothing in particular instead of body."),
-  demand: z
-    .record(z.string(), amount, { error: "amounts by resource" })
+  demand: named(resourceKey, "the name of a resource in lower case", amount, "amounts by resource", 0)
     .optional()
     .describe("What it declares to need, in Linebacker-Demand."),
 })
@@ -89,50 +91,24 @@ type WrittenRequest = z.infer<typeof requestSchema>
 
 function crossIssues(requests: Readonly<Record<string, WrittenRequest>>): ConfigIssue[] {
   const issues: ConfigIssue[] = []
+  const wrong = (path: ConfigPath, message: string): void => {
+    issues.push({ path: ["requests", ...path], at: "key", message, found: undefined })
+  }
   const names = Object.keys(requests)
   if (names.length === 0 || names.length > classesMax) {
     const message = `expected 1 to ${classesMax} requests`
     issues.push({ path: ["requests"], at: "value", message, found: String(names.length) })
   }
-  for (const [name, { headers, body, bodyBytes, demand, method }] of Object.entries(requests)) {
+  for (const [name, { headers, body, bodyBytes, demand }] of Object.entries(requests)) {
     for (const field of Object.keys(headers)) {
-      const path = ["requests", name, "headers", field]
-      if (!fieldName.test(field)) {
-        issues.push({
-          path,
-          at: "key",
-          message: "expected the name of a field",
-          found: JSON.stringify(field),
-        })
-      } else if (ownFields.includes(field.toLowerCase())) {
-        issues.push({
-          path,
-          at: "key",
-          message: `${field} is the generator's own to write`,
-          found: undefined,
-        })
-      } else if (field.toLowerCase() === "linebacker-demand" && demand !== undefined) {
-        issues.push({
-          path,
-          at: "key",
-          message: "demand says the same: give one of the two",
-          found: undefined,
-        })
+      const path = [name, "headers", field]
+      if (ownFields.includes(field.toLowerCase())) wrong(path, `${field} is the generator's own to write`)
+      else if (field.toLowerCase() === "linebacker-demand" && demand !== undefined) {
+        wrong(path, "demand says the same: give one of the two")
       }
     }
     if (body !== undefined && bodyBytes !== undefined) {
-      const message = "body says what is sent: give one of the two"
-      issues.push({ path: ["requests", name, "bodyBytes"], at: "key", message, found: undefined })
-    }
-    if (method === "CONNECT" || method === "TRACE") {
-      const message = `expected a method that can be repeated on a connection`
-      issues.push({ path: ["requests", name, "method"], at: "value", message, found: method })
-    }
-    for (const resource of Object.keys(demand ?? {})) {
-      if (resourceKey.test(resource)) continue
-      const path = ["requests", name, "demand", resource]
-      const message = "expected the name of a resource in lower case"
-      issues.push({ path, at: "key", message, found: JSON.stringify(resource) })
+      wrong([name, "bodyBytes"], "body says what is sent: give one of the two")
     }
   }
   return issues

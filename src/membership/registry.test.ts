@@ -391,7 +391,7 @@ test("a row goes back with the first snapshot that no longer names it", () => {
 })
 
 test("a full registry and an empty load table refuse newcomers but not those that are members", () => {
-  for (const options of [{ membersMax: 1 }, { slots: slotsOf(1).slots }]) {
+  for (const options of [{ backendsMax: 1 }, { slots: slotsOf(1).slots }]) {
     const { registry } = made(options)
     value(registry.register(registration("a"), 0))
     assert.equal(code(registry.register(registration("b"), 1)), "too_many_backends")
@@ -496,7 +496,7 @@ test("whatever happens, in whatever order, the registry holds what it promises",
 
 function run(steps: readonly Step[]): void {
   const { slots } = slotsOf(3)
-  const registry = new Registry({ resources: resourcesDefault, slots, firstGeneration: 1, membersMax: 4 })
+  const registry = new Registry({ resources: resourcesDefault, slots, firstGeneration: 1, backendsMax: 4 })
   const renewedAt = new Map<string, number>()
   const seen: { readonly snapshot: Snapshot; readonly text: string }[] = []
   let newest = 0

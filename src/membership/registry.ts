@@ -30,7 +30,7 @@ export interface RegistryOptions {
   readonly renewMs?: Millis
   /** Without a renewal for so long, a member is suspect. */
   readonly suspectMs?: Millis
-  readonly membersMax?: number
+  readonly backendsMax?: number
   /** The port of the backends that announce as the seed's do. */
   readonly legacyPort?: number
   /** Such a backend, which announces before it listens, is dropped when no check has passed for so long. */
@@ -42,7 +42,7 @@ export const registryDefaults: Required<Omit<RegistryOptions, "resources" | "slo
   ttlMs: 10_000,
   renewMs: 2_000,
   suspectMs: 5_000,
-  membersMax: 1_024,
+  backendsMax: 1_024,
   legacyPort: 80,
   legacyGraceMs: 60_000,
   checkTimes: checkTimesDefault,
@@ -323,7 +323,7 @@ export class Registry {
     if (slot === undefined) {
       return fail({
         code: "too_many_backends",
-        message: `there are ${this.#entries.size} members and no room for another now (membersMax is ${this.#options.membersMax})`,
+        message: `there are ${this.#entries.size} members and no room for another now (registration.backendsMax is ${this.#options.backendsMax})`,
       })
     }
     // The seed announces a restarted backend before it listens: failures then are old news, not a verdict.
@@ -379,7 +379,7 @@ export class Registry {
   }
 
   #allocate(): number | undefined {
-    return this.#entries.size < this.#options.membersMax ? this.#options.slots.allocate() : undefined
+    return this.#entries.size < this.#options.backendsMax ? this.#options.slots.allocate() : undefined
   }
 
   #find(id: string, generation: number | undefined): Result<Entry, NotHeld> {

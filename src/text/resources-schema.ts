@@ -1,5 +1,6 @@
 import * as z from "zod"
-import { resolutionDefault, resourcesDefault, resourcesMax } from "../core/resources.ts"
+import { resolutionDefault, resourcesDefault, resourcesMax, type ResourceTable } from "../core/resources.ts"
+import type { ConfigIssue } from "./issue.ts"
 import { listOf, matching, strict } from "./schema-words.ts"
 
 const resourceName = /^[a-z][a-z0-9_-]{0,31}$/
@@ -20,3 +21,13 @@ const resource = strict({
 export const resourcesSchema = listOf(resource, "resources", resourcesMax)
   .default([...resourcesDefault])
   .describe("What requests use up and backends have.")
+
+/** A mistake for each resource that has the name of one before it. */
+export function repeatedResources(resources: ResourceTable): ConfigIssue[] {
+  const names = resources.map(({ name }) => name)
+  return names.flatMap((name, index): ConfigIssue[] => {
+    if (names.indexOf(name) === index) return []
+    const message = `the resource "${name}" is there twice`
+    return [{ path: ["resources", index, "name"], at: "value", message, found: undefined }]
+  })
+}

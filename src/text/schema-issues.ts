@@ -26,8 +26,11 @@ export function issuesOf(issue: SchemaIssue, input: unknown): ConfigIssue[] {
       return { path: [...path, key], at: "key", message: `unknown key "${key}"${hint}`, found: undefined }
     })
   }
-  const value = valueAt(input, path)
   const key = path.at(-1)
+  if (issue.code === "invalid_key") {
+    return [{ path, at: "key", message: `expected ${issue.message}`, found: shown(key) }]
+  }
+  const value = valueAt(input, path)
   if (value === undefined) {
     const message = `"${key}" is missing: expected ${issue.message}`
     return [{ path, at: "value", message, found: undefined }]

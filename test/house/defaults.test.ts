@@ -7,25 +7,18 @@ import { balancerOptions } from "../../src/cli/config-source.ts"
 import { checkTimesDefault } from "../../src/membership/health.ts"
 import { registryDefaults } from "../../src/membership/registry.ts"
 import { learnMs } from "../../src/control/learning.ts"
-import { parseConfig } from "../../src/config/config-parse.ts"
 import { configJsonSchema } from "../../src/config/config-schema.ts"
 import { parseDuration } from "../../src/text/duration.ts"
 import { resourcesDefault } from "../../src/core/resources.ts"
-import { fail } from "../../src/core/result.ts"
 import { bodyLimitsDefault } from "../../src/http1/body.ts"
 import { headLimitsDefault } from "../../src/http1/limits.ts"
 import { policyNames } from "../../src/policies/index.ts"
 import { sweepMs } from "../../src/net/deadlines.ts"
 import { engineDefaults } from "../../src/sim/engine/engine.ts"
 import { priorOf } from "../../src/sim/engine/learning.ts"
+import { defaults } from "../support/settings.ts"
 
 const root = join(import.meta.dirname, "..", "..")
-
-function defaultConfig() {
-  const config = parseConfig({}, { policies: { auto: {} }, readFile: () => fail("there are no files here") })
-  assert.ok(config.ok)
-  return config.value
-}
 
 /** Of the names that both have, whether they say the same. */
 function agree(some: object, others: object): string[] {
@@ -36,16 +29,15 @@ function agree(some: object, others: object): string[] {
 }
 
 test("the registry, the checks and the parsers have the defaults of the configuration", () => {
-  const { registration, checks, limits } = defaultConfig()
-  assert.equal(agree(registryDefaults, registration).length, 4)
-  assert.equal(registryDefaults.membersMax, registration.backendsMax)
+  const { registration, checks, limits } = defaults
+  assert.equal(agree(registryDefaults, registration).length, 5)
   assert.equal(agree(checkTimesDefault, checks).length, 4)
   assert.ok(agree(headLimitsDefault, limits).length >= 4)
   assert.equal(agree(bodyLimitsDefault, limits).length, 2)
 })
 
 test("the simulator has the limits and times of production", () => {
-  const { limits, timeouts, demand } = defaultConfig()
+  const { limits, timeouts, demand } = defaults
   assert.deepEqual(agree(engineDefaults, limits), ["attemptsMax", "queueMax"])
   assert.deepEqual(agree(engineDefaults, timeouts), ["queueMs"])
   assert.deepEqual([engineDefaults.tickMs, engineDefaults.learnMs], [sweepMs, learnMs])
@@ -53,7 +45,7 @@ test("the simulator has the limits and times of production", () => {
 })
 
 test("the help says the defaults of the configuration", () => {
-  const { listen, registration, admin, policy } = defaultConfig()
+  const { listen, registration, admin, policy } = defaults
   const said = Object.fromEntries(
     Object.entries(balancerOptions).map(([name, { about }]) => [name, /Default (\S+)\.$/.exec(about)?.[1]]),
   )

@@ -140,8 +140,6 @@ const forTests: readonly string[] = [
   "src/config/certificates.ts readAuthorities",
   "src/config/config-schema.ts Settings",
   "src/config/config.ts PoolConfig",
-  "src/config/config.ts AffinityConfig",
-  "src/config/config.ts BackendConfig",
   "src/control/api/openapi.ts errorsOf",
   "src/control/api/openapi.ts errorsOfAny",
   "src/control/state-view.ts demandView",

@@ -49,7 +49,7 @@ export const registration = section("Where backends announce themselves.", {
   suspect: duration(formatDuration(registryDefaults.suspectMs), 10).describe(
     "A lease that is not renewed is suspect after this.",
   ),
-  backendsMax: integer(1, 65_536, registryDefaults.membersMax).describe("Backends at one time."),
+  backendsMax: integer(1, 65_536, registryDefaults.backendsMax).describe("Backends at one time."),
 })
 
 export const admin = section("The page, the admin API and the metrics.", {

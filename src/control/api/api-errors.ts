@@ -56,7 +56,7 @@ export const apiErrors = {
   too_many_streams: { status: 503, meaning: "limits.streamsMax event streams are open." },
   too_many_backends: {
     status: 503,
-    meaning: "The registry is full (membersMax), or no row of the load table is free yet.",
+    meaning: "The registry is full (registration.backendsMax), or no row of the load table is free yet.",
   },
 } as const satisfies Record<string, ApiErrorRow>
 

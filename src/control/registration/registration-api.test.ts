@@ -619,7 +619,7 @@ test("an address that is taken is an error of whoever starts it", async (t) => {
 })
 
 test("what the registry refuses has its status", async (t) => {
-  const { put, call } = await started(t, { registry: { membersMax: 1 } })
+  const { put, call } = await started(t, { registry: { backendsMax: 1 } })
   await put("a", { ...announcement, incarnation: 5 })
   const full = await put("b", announcement)
   assert.deepEqual([full.status, errorOf(full).code], [503, "too_many_backends"])

@@ -51,7 +51,7 @@ export class Membership {
       resources,
       slots,
       firstGeneration: 1,
-      membersMax: backends.length,
+      backendsMax: backends.length,
       checkTimes: times,
     })
     this.#standings = backends.map(() => ({

@@ -3,6 +3,7 @@
 import { amountMax, type NamedAmounts, type Resource } from "../../core/resources.ts"
 import { didYouMean } from "../../text/suggest.ts"
 import { shown, type ConfigIssue, type ConfigPath } from "../../text/issue.ts"
+import { repeatedResources } from "../../text/resources-schema.ts"
 import { meanOf } from "./mean-of.ts"
 import { backendsMax, type ScenarioDraft } from "./scenario-schema.ts"
 
@@ -11,7 +12,7 @@ const shareTolerance = 1e-4
 
 export function scenarioIssues(draft: ScenarioDraft): ConfigIssue[] {
   return [
-    ...resourceIssues(draft),
+    ...repeatedResources(draft.resources),
     ...groupIssues(draft),
     ...classIssues(draft),
     ...arrivalIssues(draft),
@@ -25,15 +26,6 @@ function value(path: ConfigPath, message: string, found?: string): ConfigIssue {
 
 function key(path: ConfigPath, message: string): ConfigIssue {
   return { path, at: "key", message, found: undefined }
-}
-
-function resourceIssues({ resources }: ScenarioDraft): ConfigIssue[] {
-  const names = resources.map(({ name }) => name)
-  return names.flatMap((name, index) =>
-    names.indexOf(name) === index
-      ? []
-      : [value(["resources", index, "name"], `the resource "${name}" is there twice`)],
-  )
 }
 
 /** Names of amounts must be resources, and where `isComplete` all of them must be there. */
