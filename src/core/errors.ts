@@ -1,4 +1,4 @@
-/** Who can mend it: the owner of the client, the owner of the backend, or we. */
+/** Who can fix it: the owner of the client, the owner of the backend, or we. */
 export type ErrorSource = "client" | "backend" | "balancer"
 
 /**

@@ -21,7 +21,7 @@ const retryMs = 1_000
 const tickMs = 200
 /** Up to how many cards are all drawn with every state. */
 const drawnAlwaysMax = 60
-/** In a larger fleet, a card out of sight is drawn with every so-manieth state, in turns. */
+/** In a larger fleet, a card out of sight is drawn with one state in so many, in turns. */
 const unseenTurns = 10
 /** From how many backends on the states can be filtered. */
 const filtersFrom = 10
@@ -163,7 +163,7 @@ function show(state: StateView): void {
 }
 
 /**
- * One card a backend, in the state's order; all anew when the resources are others.
+ * One card per backend, in the state's order; all anew when the resources are others.
  *
  * @returns the cards that were made just now.
  */
@@ -266,7 +266,7 @@ function drawTroubles(troubles: StateView["verdict"]["troubles"]): void {
   }
 }
 
-/** One pair a code, in order of frequency; the elements are reused. */
+/** One pair per code, in order of frequency; the elements are reused. */
 function drawErrors(errors: readonly (readonly [string, number])[]): void {
   const pairs = byId("errors")
   pairs.hidden = errors.length === 0

@@ -25,7 +25,7 @@ export function amount(value: number): string {
   return size >= 9.995 ? tenths.format(value) : hundredths.format(value)
 }
 
-/** A fraction as `62 %`; `< 1 %` rather than a nothing that is something. */
+/** A fraction as `62 %`; `< 1 %` rather than 0 % for a value above 0. */
 export function percent(fraction: number): string {
   if (fraction > 0 && fraction < 0.01) return `<${nb}1${nb}%`
   return `${whole.format(fraction * 100)}${nb}%`

@@ -21,7 +21,7 @@ const belief = 0.15
 /** A correction moves down, and up, by all but 1/e of the way in this time. */
 const downMs = 2_000
 const upMs = 20_000
-/** Below it, a utilization is too near to nothing to divide by. */
+/** Below it, a utilization is too near to 0 to divide by. */
 const utilizationMin = 0.05
 /** A smaller change is not worth that all policies prepare anew. */
 const changeMin = 0.05
@@ -112,7 +112,7 @@ export class CapacityEstimator {
         const change = Math.abs(moving / estimate.published[r]! - 1)
         if (isExpired) estimate.published[r] = 1
         else if (change >= changeMin) estimate.published[r] = moving
-        // Back home it may be nearer than any change worth publishing.
+        // On its way back to 1 it may be nearer than any change worth publishing.
         else if (Math.abs(moving - 1) < changeMin / 4) estimate.published[r] = 1
       }
       if (isExpired) this.#known.delete(id)
@@ -173,13 +173,13 @@ function noiseOf(estimate: Estimate, r: number): number {
   const ratio = work / estimate.busy[r]!
   const rest =
     estimate.workSquare[r]! - 2 * ratio * estimate.product[r]! + ratio * ratio * estimate.busySquare[r]!
-  // Stretches that follow one another are not independent, which about makes up for older ones counting less.
+  // Successive stretches are not independent, which roughly offsets that older ones count less.
   const scatter = Math.sqrt(Math.max(0, rest)) / work
   const fewest = 1 / Math.sqrt(Math.max(1, estimate.requests[r]!))
   return errorsMin * Math.max(scatter, fewest) + (belief * estimate.believed[r]!) / work
 }
 
-/** Nothing of a distance within the noise, nearly all of one far beyond it (James and Stein's shrinking, held at 0). */
+/** 0 for a distance within the noise, nearly all of one far beyond it (James and Stein's shrinking, held at 0). */
 function withoutNoise(ratio: number, noise: number): number {
   const distance = Math.log(ratio)
   if (distance === 0) return 1

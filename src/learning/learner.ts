@@ -61,7 +61,7 @@ export interface UtilizationFit {
   readonly seconds: number
   /** Utilization that is there without requests, 0 to 1. */
   readonly background: number
-  /** What is not understood, as a standard deviation of utilization. */
+  /** What requests do not explain, as a standard deviation of utilization. */
   readonly noise: number
 }
 
@@ -494,7 +494,7 @@ export class Learner {
     for (const [route, costs] of this.#costs.entries()) {
       const samples = costs?.samples(r) ?? 0
       if (samples === 0) continue
-      // A route that is silent now still tells more than nothing.
+      // A route without requests now is still better than no information.
       const part = this.#rates[route]! + 1e-3
       weight += part
       sum += part * costs!.observed(r)

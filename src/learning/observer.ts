@@ -22,7 +22,7 @@ export interface ObservationBatch {
     /** `cellStride(resources)` numbers per row, in the order of `cellFields`, then the cost by resource. */
     readonly values: Float64Array
   }
-  /** Costs that backends reported of single requests: at most `samplesMax` a route, each of them equally likely. */
+  /** Costs that backends reported of single requests: at most `samplesMax` per route, each of them equally likely. */
   readonly samples: {
     readonly routes: Int32Array
     /** Length of the request's body and its cost by resource, NaN where none was reported. */
@@ -174,7 +174,7 @@ export class Observer {
   }
 
   /**
-   * What the request of an attempt has cost, NaN where nothing was said of a resource: once an attempt, or its route
+   * What the request of an attempt has cost, NaN where nothing was said of a resource: once per attempt, or its route
    * looks dearer than it is. O(R). `bodyBytes` is the length of the request's body, if any.
    */
   cost(slot: number, route: number, requestCost: Readonly<ResourceVector>, bodyBytes: number): void {

@@ -37,14 +37,14 @@ interface FailureRecord extends Tally {
   readonly routes: Map<number, Tally>
 }
 
-/** So many standard deviations of what chance does are left out: of a few hundred backends one is further off. */
+/** So many standard deviations of chance are left out; among a few hundred backends one is further off. */
 const deviations = 3
 
-/** A backend that has had less of a route's attempts than this has told nothing of it, in attempts. */
+/** A backend that has had fewer attempts of a route than this says nothing about the route. */
 const toldMin = 0.1
-/** While some backend has told nothing of a route its failures are held against the others for so long. */
+/** While some backend says nothing about a route, its failures are held against the others for so long. */
 const untoldMs = 10_000
-/** Where so much more of it fails than before, that begins anew. */
+/** If so much more of the route fails than before, that time begins anew. */
 const partStep = 0.1
 
 const nothing: Tally = { succeeded: 0, failed: 0 }
@@ -56,7 +56,7 @@ interface LeastPart {
   next: number
 }
 
-/** Since when a route has failed on every backend that has told of it, and how much: the least part. */
+/** Since when a route has failed on every backend that says something about it, and how much: the least part. */
 interface Doubt {
   since: Millis
   part: number
@@ -83,7 +83,7 @@ export class Penalties {
   readonly #records = new Map<BackendId, FailureRecord>()
   /** Routes on which some backend fails. */
   #failing = new Set<number>()
-  /** By route, where some backend has told nothing of it. */
+  /** By route, where some backend says nothing about it. */
   readonly #doubts = new Map<number, Doubt>()
   #tallies = 0
 
@@ -145,7 +145,7 @@ export class Penalties {
     }
   }
 
-  /** Routes on which no backend fails any more, and backends with nothing to tell of any other. */
+  /** Routes on which no backend fails any more, and backends that say nothing about any other. */
   #forget(): void {
     const failing = new Set<number>()
     for (const { routes } of this.#records.values()) {
@@ -161,7 +161,7 @@ export class Penalties {
     }
   }
 
-  /** Whether some backend that has told nothing of the route may be better at it than all that have. */
+  /** Whether some backend that says nothing about the route may be better at it than all that do. */
   #isInDoubt(
     route: number,
     { part }: LeastPart,

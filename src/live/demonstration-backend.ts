@@ -45,13 +45,13 @@ export interface DemonstrationOptions {
   readonly log?: (line: string) => void
   readonly clock?: Clock
   readonly timers?: Timers
-  /** Which requests fail where a part of them is to. */
+  /** Chooses which requests fail when a part of them is to fail. */
   readonly rng?: Rng
 }
 
 export type LoadReports = "costs" | "utilization" | "none"
 
-/** How a backend does, from now on; what is not named stays as it is. For rehearsing what goes wrong. */
+/** The condition of a backend from now on; what is not named stays as it is. For playing faults. */
 export interface Disturbance {
   /** By resource, the part of its speed at which it works; 0 stands still. */
   readonly speeds?: Readonly<Record<string, number>>

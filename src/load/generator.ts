@@ -16,9 +16,9 @@ import type { LoadRecorder } from "./recorder.ts"
 import type { RequestSource } from "./requests.ts"
 import type { DueTimes } from "./schedule.ts"
 
-/** The wish to be called at a time, as exactly as can be. */
+/** Calls a function at a time, as exactly as possible. */
 export interface Pacer {
-  /** Calls `fn` once, at `at` or as soon after as possible; a new wish replaces the one before. */
+  /** Calls `fn` once, at `at` or as soon after as possible; a new call replaces the one before. */
   wakeAt(at: Millis, fn: () => void): void
   stop(): void
 }
@@ -109,7 +109,7 @@ export class Generator implements ChannelOwner<Channel> {
   readonly #options: GeneratorOptions
   readonly #lanes: Lane[] = []
   readonly #laneOf = new Map<Channel, Lane>()
-  /** Open and without a request, the last used first: few connections are kept busy rather than many a little. */
+  /** Open and without a request, the last used first: few connections are busy rather than all a little. */
   readonly #free: Lane[] = []
   /**
    * Those without a connection, of which the last is dialled next: a request that waits must not look through all. One
@@ -235,7 +235,10 @@ export class Generator implements ChannelOwner<Channel> {
     this.#laneOf.set(channel, lane)
   }
 
-  /** A connection could not be opened: in a closed loop that is a request that failed, in an open loop one that waits does. */
+  /**
+   * A connection could not be opened. In a closed loop that is a failed request; in an open loop a waiting request
+   * fails.
+   */
   #onNotOpened(lane: Lane, error: SpamError, detail: string): void {
     const { recorder, schedule, requests } = this.#options
     lane.redialAt = this.#now() + redialMs
@@ -284,7 +287,7 @@ export class Generator implements ChannelOwner<Channel> {
     }
   }
 
-  /** A lane has lost its connection: another one where there is something to send. */
+  /** A lane has lost its connection: it gets another one if there is something to send. */
   #replace(lane: Lane): void {
     if (this.#ended || lane.redialAt > this.#now()) return
     const { schedule } = this.#options

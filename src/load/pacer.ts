@@ -7,7 +7,7 @@ const spinMs = 1.5
 
 /**
  * Sleeps up to a millisecond and a half before the time, then looks at the clock once in every turn of the event loop, in
- * which sockets are read as well. From some 700 wishes a second on it never sleeps and takes a core by itself; without
+ * which sockets are read as well. From some 700 calls per second on it never sleeps and takes a core by itself; without
  * `spins` it takes none, and wakes up to two milliseconds late.
  */
 export class SystemPacer implements Pacer {

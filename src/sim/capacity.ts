@@ -32,7 +32,7 @@ export interface CapacityInput {
  * over the seeds (Student's t). A seed sees the same requests at every load and with every policy.
  *
  * A run passes when the 99th percentile of its latencies is at most twice the unloaded one, where a failed request
- * counts as one that took for ever, and when it has reached a steady state: a queue that still grows would pass no
+ * counts as one that never ended, and when it has reached a steady state: a queue that still grows would pass no
  * longer run. Shares are sought from 0 to 1, since no policy carries more than θ* for long. With one seed the interval
  * is all of that. The cost is log2(1 / resolution) runs per seed and policy; a run that cannot pass any more ends
  * early.

@@ -162,7 +162,7 @@ class Descent {
       floored += share
     }
     if (floored === 0) {
-      // Barred everywhere: by capacity all the same, or evenly where there is none at all.
+      // If no kind can serve it: by capacity, or evenly where there is no capacity at all.
       for (let kind = 0; kind < this.#kinds; kind++) {
         this.#shares[row + kind] = sum > 0 ? this.#roomOf(kind) * scale : 1 / this.#kinds
       }
@@ -207,7 +207,7 @@ class Descent {
         continue
       }
       if (potential > potentialBefore) {
-        // Too far: half the way from where it came, at once, as the costs here tell which way to turn.
+        // The step was too long: half of the way back at once, since the costs here tell the direction.
         rate /= 2
         this.#shares.set(before)
       } else {
