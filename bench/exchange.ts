@@ -6,7 +6,7 @@
  */
 import { nothingKnown } from "../src/core/knowledge.ts"
 import { median } from "../src/core/median.ts"
-import { systemClock } from "../src/system.ts"
+import { systemClock, systemTimers } from "../src/system.ts"
 import { exchangeWorld } from "../test/support/exchange-world.ts"
 import { routingOf } from "../test/support/relay.ts"
 
@@ -14,10 +14,13 @@ const connections = 64
 const exchangesPerRound = 200_000
 const rounds = 9
 
-const { busy, client, fleet, routes } = exchangeWorld(systemClock, {
-  routing: routingOf("price"),
-  limits: { idlePerBackendMax: 1024, requestsPerConnectionMax: 1e9, requestsPerBackendConnectionMax: 1e9 },
-})
+const { busy, client, fleet, routes } = exchangeWorld(
+  { ...systemClock, ...systemTimers },
+  {
+    routing: routingOf("price"),
+    limits: { idlePerBackendMax: 1024, requestsPerConnectionMax: 1e9, requestsPerBackendConnectionMax: 1e9 },
+  },
+)
 // As after a minute of running: the route is known by its numbers.
 const mean = Float64Array.of(3, 2)
 const routeList = { version: 1, rules: [], learned: ["GET /some/path"] }

@@ -7,7 +7,6 @@
  *  stop:  not ready ─▶ ticks, certificates, checks ─▶ registration ─▶ traffic (drains) ─▶ admin
  * ```
  */
-import { randomBytes } from "node:crypto"
 import { availableParallelism } from "node:os"
 import { readTextFile } from "./config/config-file.ts"
 import type { Config, TlsConfig } from "./config/config.ts"
@@ -49,7 +48,15 @@ import { Dialer } from "./proxy/backends/dial.ts"
 import { OwnListeners } from "./proxy/backends/own-listeners.ts"
 import { type DataPlaneOptions, dataPlaneSettings } from "./proxy/options.ts"
 import { Threads, type ThreadsOptions } from "./proxy/threads/threads.ts"
-import { systemClock, systemRng, systemTimers, type Timers, wallClock } from "./system.ts"
+import {
+  isoTime,
+  secretBytes,
+  systemClock,
+  systemRng,
+  systemTimers,
+  type Timers,
+  wallClock,
+} from "./system.ts"
 import { packageVersion } from "./version.ts"
 
 /** How often rates are sampled; a tick that comes a little early counts. */
@@ -170,7 +177,7 @@ class RunningBalancer implements Balancer {
   #backendTls: BackendTlsKeeper | undefined
   #registration: ApiListener | undefined
   #admin: ApiListener | undefined
-  #tick: NodeJS.Timeout | undefined
+  #endTicks: (() => void) | undefined
   #sampledAt = 0
   #learnedAt = 0
   #threadsDied = 0
@@ -221,7 +228,7 @@ class RunningBalancer implements Balancer {
     await this.#openTraffic()
     await this.#openRegistration()
     await this.#openAdmin()
-    this.#tick = setInterval(() => this.#onTick(), tickMs)
+    this.#endTicks = systemTimers.every(tickMs, () => this.#onTick())
     this.#isStarted = true
   }
 
@@ -237,7 +244,7 @@ class RunningBalancer implements Balancer {
   /** The page stays to the last, so that a person can watch what still runs. */
   async #close(): Promise<void> {
     await this.#becomeUnready()
-    clearInterval(this.#tick)
+    this.#endTicks?.()
     for (const part of [this.#members, this.#tls, this.#backendTls, this.#dialer]) {
       this.#bugs.guard("the stop", () => part?.close())
     }
@@ -274,6 +281,7 @@ class RunningBalancer implements Balancer {
         snapshot: this.#members.snapshot,
         learned: this.#learning.learned,
         clock: systemClock,
+        timers: systemTimers,
         connectionsMax: this.#budget && { all: this.#budget.connections, clients: this.#budget.clients },
         stillMsMax: this.#config.timeouts.threadStillMs,
         ...this.#threadEvents(),
@@ -436,7 +444,7 @@ class RunningBalancer implements Balancer {
       table: this.#table,
       counters: this.#counters,
       clock: systemClock,
-      wallClock,
+      isoTime,
       demandMode: demand.mode,
       learned: (now) => this.#learning.view(now),
       configured: (route) => routes[route - 1]?.demand ?? {},
@@ -463,7 +471,7 @@ class RunningBalancer implements Balancer {
       worker: 0,
       routing: this.#desk.routing,
       seed: this.seed,
-      cookieKey: this.#config.cookieKey ?? randomBytes(32).toString("base64url"),
+      cookieKey: this.#config.cookieKey ?? secretBytes(32).toString("base64url"),
       tls: this.#tls?.options,
     }
   }
@@ -540,7 +548,7 @@ class RunningBalancer implements Balancer {
       stamp: fileStamp,
       timers: this.#timers,
       wallClock,
-      newKey: () => randomBytes(ticketKeyBytes),
+      newKey: () => secretBytes(ticketKeyBytes),
       log: this.#log,
       onChange: (material) => this.#threads?.renewTls(material),
     })

@@ -21,8 +21,8 @@ export interface StateSources {
   readonly table: LoadTable
   readonly counters: Counters
   readonly clock: Clock
-  /** ms since 1970. */
-  readonly wallClock: () => number
+  /** The wall clock, ISO 8601. */
+  readonly isoTime: () => string
   readonly demandMode: "simulation" | "declared"
   readonly learned: (now: Millis) => LearnedView
   /** What the configuration says of a route's demand, by resource. */
@@ -74,7 +74,7 @@ export class StateBuilder {
   }
 
   build(): StateView {
-    const { version, resources, registry, counters, clock, wallClock, demandMode, now } = this.#sources
+    const { version, resources, registry, counters, clock, isoTime, demandMode, now } = this.#sources
     const at = clock.now()
     const { members, eligible } = registry.snapshot
     const learned = this.#sources.learned(at)
@@ -100,7 +100,7 @@ export class StateBuilder {
     return {
       name: "linebacker",
       version,
-      at: new Date(wallClock()).toISOString(),
+      at: isoTime(),
       uptimeMs: Math.round(at - this.#startedAt),
       policy: policies[0]!.name,
       policies,

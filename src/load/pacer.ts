@@ -1,5 +1,6 @@
 /** Waking up on time: timers are exact to a millisecond or two, so the last stretch is spent looking at the clock. */
 import type { Clock, Millis } from "../core/clock.ts"
+import type { EventLoop } from "../system.ts"
 import type { Pacer } from "./generator.ts"
 
 /** A timer may be this late, so it is set this much early. */
@@ -12,36 +13,37 @@ const spinMs = 1.5
  */
 export class SystemPacer implements Pacer {
   readonly #clock: Clock
+  readonly #timers: EventLoop
   readonly #spins: boolean
   #at: Millis = Infinity
   #fn: (() => void) | undefined
-  #timer: NodeJS.Timeout | undefined
-  #immediate: NodeJS.Immediate | undefined
+  #takeBack: (() => void) | undefined
+  /** It looks at the clock in the next turn. */
+  #isLooking = false
 
-  constructor(clock: Clock, spins: boolean) {
+  constructor(clock: Clock, timers: EventLoop, spins: boolean) {
     this.#clock = clock
+    this.#timers = timers
     this.#spins = spins
   }
 
   wakeAt(at: Millis, fn: () => void): void {
     this.#at = at
     this.#fn = fn
-    if (this.#timer !== undefined) clearTimeout(this.#timer)
-    this.#timer = undefined
+    this.#takeBack?.()
+    this.#takeBack = undefined
     this.#wait()
   }
 
   stop(): void {
     this.#fn = undefined
-    if (this.#timer !== undefined) clearTimeout(this.#timer)
-    if (this.#immediate !== undefined) clearImmediate(this.#immediate)
-    this.#timer = undefined
-    this.#immediate = undefined
+    this.#takeBack?.()
+    this.#takeBack = undefined
   }
 
   readonly #look = (): void => {
-    this.#timer = undefined
-    this.#immediate = undefined
+    this.#takeBack = undefined
+    this.#isLooking = false
     const fn = this.#fn
     if (fn === undefined) return
     if (this.#clock.now() < this.#at) {
@@ -53,9 +55,11 @@ export class SystemPacer implements Pacer {
   }
 
   #wait(): void {
-    if (this.#immediate !== undefined) return
+    if (this.#isLooking) return
     const gap = this.#at - this.#clock.now()
-    if (gap <= 0 || (this.#spins && gap <= spinMs)) this.#immediate = setImmediate(this.#look)
-    else this.#timer = setTimeout(this.#look, this.#spins ? Math.floor(gap - spinMs) : Math.ceil(gap))
+    if (gap <= 0 || (this.#spins && gap <= spinMs)) {
+      this.#isLooking = true
+      this.#timers.soon(this.#look)
+    } else this.#takeBack = this.#timers.set(this.#spins ? Math.floor(gap - spinMs) : gap, this.#look)
   }
 }

@@ -1,7 +1,7 @@
 /** Runs the load generator: threads that start together, progress while they run, one result in the end. */
 import { Worker } from "node:worker_threads"
 import type { Millis } from "../core/clock.ts"
-import { clockOrigin, systemClock } from "../system.ts"
+import { clockOrigin, systemClock, systemTimers } from "../system.ts"
 import type { FromSpamWorker, SpamBirth, SpamPlan, SpamProgress, ToSpamWorker } from "./plan.ts"
 import { type Records, sumOf } from "./recorder.ts"
 import { resultOf, type SpamResult, type ThreadReport } from "./result.ts"
@@ -12,8 +12,6 @@ const startMs = 50
 const readyMsMax = 60_000
 /** How long after a stop, or after the last request may have timed out, a thread that says nothing is ended. */
 const graceMs = 5_000
-/** The longest that a timer can wait. */
-const timerMsMax = 2 ** 31 - 1
 
 export interface SpamRun {
   /** When the first request may leave, in time of `systemClock`; known when all threads are ready. */
@@ -43,18 +41,21 @@ export function startSpam(
   })
   const { promise: startsAt, resolve: start } = Promise.withResolvers<Millis>()
   let unready = threads.length
-  let late: NodeJS.Timeout | undefined
+  let forgo: (() => void) | undefined
+  const endAfter = (ms: Millis): void => {
+    forgo?.()
+    forgo = systemTimers.set(ms, endAll)
+  }
   const endAll = (): void => {
     for (const worker of threads) void worker.terminate()
   }
   const onReady = (): void => {
     if (--unready > 0) return
-    clearTimeout(late)
     const at = systemClock.now() + startMs
     for (const worker of threads) {
       worker.postMessage({ kind: "start", startsAt: clockOrigin + at } satisfies ToSpamWorker)
     }
-    late = setTimeout(endAll, Math.min(startMs + plan.durationMs + 2 * plan.timeoutMs + graceMs, timerMsMax))
+    endAfter(startMs + plan.durationMs + 2 * plan.timeoutMs + graceMs)
     start(at)
   }
   const reports = threads.map(
@@ -73,14 +74,14 @@ export function startSpam(
       }),
   )
   const finish = async (): Promise<{ readonly result: SpamResult; readonly records: Records }> => {
-    late = setTimeout(endAll, readyMsMax)
+    endAfter(readyMsMax)
     try {
       const all = await Promise.all(reports)
       const ranMs = Math.max(...all.map((report) => report.ranMs))
       const records = sumOf(all.map((report) => report.records))
       return { result: resultOf(plan, targetText, records, all, ranMs), records }
     } finally {
-      clearTimeout(late)
+      forgo?.()
     }
   }
   const finished = finish()
@@ -93,8 +94,7 @@ export function startSpam(
     records,
     stop: () => {
       for (const worker of threads) worker.postMessage({ kind: "stop" } satisfies ToSpamWorker)
-      clearTimeout(late)
-      late = setTimeout(endAll, graceMs)
+      endAfter(graceMs)
     },
   }
 }

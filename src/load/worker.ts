@@ -34,7 +34,7 @@ const recorder = new LoadRecorder({
 const generator = new Generator({
   clock: systemClock,
   timers: systemTimers,
-  pacer: new SystemPacer(systemClock, plan.spins && load.kind !== "closed"),
+  pacer: new SystemPacer(systemClock, systemTimers, plan.spins && load.kind !== "closed"),
   dial: dialerOf(plan.target),
   requests: listed ?? new PreparedRequests(plan.classes, plan.host, rngOf(0)),
   recorder,
@@ -53,16 +53,16 @@ const start = await new Promise<number>((resolve) => {
   })
   tell({ kind: "ready" })
 })
-const ticking = setInterval(() => {
+const endTicks = systemTimers.every(progressMs, () => {
   const { sent, answered, failed } = recorder
   tell({ kind: "progress", progress: { sent, answered, failed, pending: generator.pending } })
-}, progressMs)
+})
 
 const before = performance.eventLoopUtilization()
 const cpuBefore = process.threadCpuUsage()
 await generator.run(start)
 const { user, system } = process.threadCpuUsage(cpuBefore)
-clearInterval(ticking)
+endTicks()
 // Spinning is not being busy, but looks like it: what counts then is the lateness.
 const busyPart =
   plan.spins && load.kind !== "closed" ? NaN : performance.eventLoopUtilization(before).utilization

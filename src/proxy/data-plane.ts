@@ -35,7 +35,7 @@ import { Fleet, Placement } from "./fleet.ts"
 import { ForwardingRules } from "./entrance/forwarding.ts"
 import { contains, rangesOf } from "../net/ip-ranges.ts"
 import { Listener } from "./entrance/listener.ts"
-import type { Timers } from "../system.ts"
+import type { EventLoop } from "../system.ts"
 import type { Resolve } from "../net/name-cache.ts"
 import type { BackendOptions } from "../config/config.ts"
 import type { DataPlaneOptions, RoutingOptions, TlsMaterial } from "./options.ts"
@@ -58,14 +58,14 @@ export interface DataPlaneParts {
   readonly descriptors?: Descriptors
   readonly clock: Clock
   readonly rng: Rng
-  /** The wall clock, ms since 1970, for the Date field. */
-  readonly wallClock: () => number
+  /** The wall clock, for the Date field (RFC 9110 5.6.7). */
+  readonly httpDate: () => string
   readonly onConnectFailed: (id: BackendId) => void
   /** Told of every sweep over the time limits, several times per second. */
   readonly onSweep?: () => void
   /** Told of every request that has ended. */
   readonly onRequestEnd?: OnRequestEnd
-  readonly timers: Timers
+  readonly timers: EventLoop
   /** Resolves the DNS names of backends, instead of /etc/hosts and the name servers. */
   readonly resolve?: Resolve
 }
@@ -94,7 +94,7 @@ export class DataPlane {
   readonly #proxyPeers: BlockList
   readonly #plain: Listener
   readonly #secure: { readonly listener: Listener; readonly tls: TlsTermination } | undefined
-  readonly #sweep: NodeJS.Timeout
+  readonly #endSweeps: () => void
   #stopped: Promise<void> | undefined
   #serving = false
   /** Connections that came in, let in or not. */
@@ -117,6 +117,7 @@ export class DataPlane {
       clock,
       counters,
       descriptors: parts.descriptors ?? Descriptors.create(1),
+      timers: parts.timers,
       deadlines: new Deadlines(clock.now()),
       dialer: new Dialer(options.backends, clock, { ...parts, ownListeners: this.#ownListeners }),
       names: new FieldNames(resourceFields),
@@ -195,15 +196,15 @@ export class DataPlane {
         listener: new Listener(connectionsMax, (socket) => this.#accept(socket, tls), refused),
       }
     }
-    this.#sweep = setInterval(() => {
+    const sweep = (): void => {
       const now = clock.now()
       this.#deadlines.sweep(now)
       this.#fleet.tick(now)
       parts.onSweep?.()
       shareConnections(this.#fleet, () => this.#exchanges)
       for (const queue of this.#fleet.queues) if (queue.length > 0) queue.serve(now)
-    }, sweepMs)
-    this.#sweep.unref()
+    }
+    this.#endSweeps = parts.timers.every(sweepMs, sweep, { unref: true })
   }
 
   /** Starts to accept; resolves with the plain port. Rejects with the system's error when one is not to be had. */
@@ -282,7 +283,7 @@ export class DataPlane {
     for (const entrance of this.#entrances) entrance.stop()
     for (const client of this.#clients) client.stop()
     if (this.#clients.size + this.#entrances.size > 0) await this.#allClosed()
-    clearInterval(this.#sweep)
+    this.#endSweeps()
     this.#fleet.apply({ version: 0, members: [], eligible: [] })
     this.#owner.dialer.close()
   }
@@ -298,24 +299,25 @@ export class DataPlane {
    * to be accepted. Node.js accepts one per turn of its event loop, so a turn that brings none has found none.
    */
   async #acceptAll(): Promise<void> {
-    const { clock } = this.#parts
+    const { clock, timers } = this.#parts
     const end = clock.now() + acceptMsMax
     let before: number
     do {
       before = this.#arrived
-      await new Promise((resolve) => setImmediate(resolve))
-      await new Promise((resolve) => setImmediate(resolve))
+      await new Promise<void>((resolve) => timers.soon(resolve))
+      await new Promise<void>((resolve) => timers.soon(resolve))
     } while (this.#arrived > before && clock.now() < end)
   }
 
   #allClosed(): Promise<void> {
     return new Promise((resolve) => {
-      const late = setTimeout(() => {
+      const { options, timers } = this.#parts
+      const forgo = timers.set(options.timeouts.drainMs, () => {
         for (const entrance of this.#entrances) entrance.destroy()
         for (const client of this.#clients) client.destroy()
-      }, this.#parts.options.timeouts.drainMs)
+      })
       this.#onEmpty = () => {
-        clearTimeout(late)
+        forgo()
         resolve()
       }
     })
@@ -389,7 +391,7 @@ export class DataPlane {
   #serveQueues(): void {
     if (this.#serving || !this.#fleet.hasWaiting) return
     this.#serving = true
-    setImmediate(() => {
+    this.#parts.timers.soon(() => {
       this.#serving = false
       const now = this.#parts.clock.now()
       for (const queue of this.#fleet.queues) if (queue.length > 0) queue.serve(now)
@@ -399,7 +401,7 @@ export class DataPlane {
   #httpDate(): string {
     const now = this.#deadlines.coarseNow
     if (this.#date === "" || now - this.#dateAt >= 500) {
-      this.#date = new Date(this.#parts.wallClock()).toUTCString()
+      this.#date = this.#parts.httpDate()
       this.#dateAt = now
     }
     return this.#date

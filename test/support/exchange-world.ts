@@ -11,6 +11,7 @@ import type { Clock } from "../../src/core/clock.ts"
 import type { ErrorCode } from "../../src/core/errors.ts"
 import { amountsOf, resourcesDefault } from "../../src/core/resources.ts"
 import { seeded } from "../../src/core/rng.ts"
+import type { EventLoop } from "../../src/system.ts"
 import { FieldNames } from "../../src/http1/field-names.ts"
 import { Head } from "../../src/http1/head.ts"
 import { ClientConnection, type ClientContext } from "../../src/http1/streams/client-connection.ts"
@@ -131,7 +132,7 @@ export interface ExchangeWorld {
 
 /** Two backends with 20 of everything unless told, at the ports 1 and 2. Nothing is swept but by the test. */
 export function exchangeWorld(
-  clock: Clock,
+  clock: Clock & EventLoop,
   change: RelayChange = {},
   parts: Partial<Pick<ExchangeContext, "observer" | "outcome">> & {
     readonly onRequestEnd?: OnRequestEnd
@@ -152,6 +153,7 @@ export function exchangeWorld(
     clock,
     counters,
     deadlines,
+    timers: clock,
     descriptors: Descriptors.create(1),
     dialer: dialerInto(busy, dialling),
     names: new FieldNames([]),

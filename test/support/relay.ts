@@ -17,7 +17,7 @@ import type { Resolve } from "../../src/net/name-cache.ts"
 import { plainPolicy, type PolicyName } from "../../src/policies/index.ts"
 import type { AffinityOptions } from "../../src/config/config.ts"
 import { type DataPlaneOptions, dataPlaneSettings, type RoutingOptions } from "../../src/proxy/options.ts"
-import { systemClock, systemTimers, wallClock } from "../../src/system.ts"
+import { httpDate, systemClock, systemTimers } from "../../src/system.ts"
 import { plainBackends } from "./backend-options.ts"
 import { memberAt } from "./members.ts"
 import { defaults } from "./settings.ts"
@@ -77,7 +77,7 @@ export async function relay(
     counters,
     clock: systemClock,
     rng: seeded(1),
-    wallClock,
+    httpDate,
     timers: systemTimers,
     onConnectFailed: () => {},
     ...(change.descriptors === undefined ? {} : { descriptors: change.descriptors }),

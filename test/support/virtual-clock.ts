@@ -1,8 +1,8 @@
 import type { Clock } from "../../src/core/clock.ts"
-import type { Timers } from "../../src/system.ts"
+import type { EventLoop } from "../../src/system.ts"
 
 /** Time that passes only where a test lets it: wishes are run in order, and every one at its exact time. */
-export class VirtualClock implements Clock, Timers {
+export class VirtualClock implements Clock, EventLoop {
   #now = 0
   #sequence = 0
   readonly #wishes: { readonly at: number; readonly order: number; readonly fn: () => void }[] = []
@@ -18,6 +18,20 @@ export class VirtualClock implements Clock, Timers {
       const at = this.#wishes.indexOf(wish)
       if (at !== -1) this.#wishes.splice(at, 1)
     }
+  }
+
+  every(ms: number, fn: () => void): () => void {
+    let cancel: () => void
+    const again = (): void => {
+      cancel = this.set(ms, again)
+      fn()
+    }
+    cancel = this.set(ms, again)
+    return () => cancel()
+  }
+
+  soon(fn: () => void): void {
+    this.set(0, fn)
   }
 
   /** Runs wishes until none is left, or until this time. */

@@ -187,7 +187,7 @@ export class BackendConnection implements BackendStream, Limited {
   /** An idle connection takes the requests of several exchanges, until the end of this turn of the event loop. */
   gather(): void {
     this.#gathered = []
-    setImmediate(() => this.#flush())
+    this.#context.timers.soon(() => this.#flush())
   }
 
   /** Whether one more exchange may start on it, `depth` in all. */

@@ -4,6 +4,7 @@ import type { Deadlines } from "../../net/deadlines.ts"
 import type { FieldNames } from "../field-names.ts"
 import type { Head } from "../head.ts"
 import type { HeadLimits } from "../limits.ts"
+import type { EventLoop } from "../../system.ts"
 
 /** The settings that connections go by. */
 export type StreamOptions = Pick<
@@ -16,6 +17,7 @@ export interface StreamContext {
   /** What of `limits` and `requests` is about heads. */
   readonly headLimits: HeadLimits
   readonly deadlines: Deadlines
+  readonly timers: EventLoop
   readonly names: FieldNames
   /**
    * The one head that requests are parsed into, and the one for responses: a head is read in the turn in which it is

@@ -11,7 +11,7 @@ import type { Snapshot } from "../../membership/snapshot.ts"
 import { nothingKnown } from "../../core/knowledge.ts"
 import { resourcesDefault as resources } from "../../core/resources.ts"
 import { Counters } from "../../metrics/counters.ts"
-import { systemClock } from "../../system.ts"
+import { systemClock, systemTimers } from "../../system.ts"
 import type { Observed } from "../data-plane.ts"
 import type { Learned } from "./messages.ts"
 import type { RoutingOptions } from "../options.ts"
@@ -81,6 +81,7 @@ async function running(t: TestContext, port = 0, timeouts: RelayChange["timeouts
     onObserved: (seen) => observed.push(seen),
     onConnectFailed: () => {},
     clock: systemClock,
+    timers: systemTimers,
     connectionsMax: undefined,
     stillMsMax: 60_000,
     onApplied: () => {},

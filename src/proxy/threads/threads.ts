@@ -3,6 +3,7 @@ import { Worker } from "node:worker_threads"
 import type { LoadTable } from "../../placing/load-table.ts"
 import type { Snapshot } from "../../membership/snapshot.ts"
 import type { BackendId } from "../../core/backend.ts"
+import type { EventLoop } from "../../system.ts"
 import type { Clock, Millis } from "../../core/clock.ts"
 import type { Endpoint } from "../../core/endpoint.ts"
 import type { Counters } from "../../metrics/counters.ts"
@@ -38,6 +39,7 @@ export interface ThreadsOptions {
   readonly snapshot: Snapshot
   readonly learned: Learned
   readonly clock: Clock
+  readonly timers: EventLoop
   /** Connections of all threads, of clients and to backends, and how many of them let no client in any more. */
   readonly connectionsMax: { readonly all: number; readonly clients: number } | undefined
   /** How long a thread may stand still before it is ended and replaced. */
@@ -97,7 +99,7 @@ export class Threads {
   readonly #threads: (Thread | undefined)[]
   readonly #pulses: Pulses
   readonly #descriptors: Descriptors
-  readonly #looking: NodeJS.Timeout
+  readonly #endLooking: () => void
   readonly #startedAt: Millis
   #options: DataPlaneOptions
   #snapshot: Snapshot
@@ -117,8 +119,7 @@ export class Threads {
     const { connectionsMax: most } = settings
     if (most !== undefined) this.#descriptors.limit(most.all, most.clients)
     this.#startedAt = settings.clock.now()
-    this.#looking = setInterval(() => this.#look(), lookMs)
-    this.#looking.unref()
+    this.#endLooking = settings.timers.every(lookMs, () => this.#look(), { unref: true })
   }
 
   /** Starts all threads; resolves when each of them listens. Rejects with `ListenError` when one cannot. */
@@ -241,12 +242,12 @@ export class Threads {
 
   async #stop(): Promise<void> {
     this.#tellAll({ kind: "stop" })
-    const late = setTimeout(() => {
+    const forgo = this.#settings.timers.set(this.#options.timeouts.drainMs + stopGraceMs, () => {
       for (const thread of this.#threads) if (thread !== undefined) this.#end(thread)
-    }, this.#options.timeouts.drainMs + stopGraceMs)
+    })
     await Promise.all(this.#threads.flatMap((thread) => (thread === undefined ? [] : [thread.over])))
-    clearTimeout(late)
-    clearInterval(this.#looking)
+    forgo()
+    this.#endLooking()
   }
 
   /** Not those that were ended and have still to exit. */
@@ -346,7 +347,7 @@ export class Threads {
     if (thread.isStill) return
     thread.isStill = true
     void thread.worker.terminate()
-    setTimeout(() => {
+    const onStuck = (): void => {
       if (this.#threads[thread.lane] !== thread) return
       thread.isStuck = true
       if (!thread.isDone) this.#respawn()
@@ -354,7 +355,8 @@ export class Threads {
       thread.end()
       this.#giveBack(thread)
       this.#settings.onStuck(thread.lane)
-    }, endMsMax).unref()
+    }
+    this.#settings.timers.set(endMsMax, onStuck, { unref: true })
   }
 
   /** What it held is given back, and another takes its place. The others never notice. */
@@ -379,7 +381,7 @@ export class Threads {
   }
 
   #respawn(): void {
-    setTimeout(() => {
+    this.#settings.timers.set(restartMs, () => {
       if (this.#stopped !== undefined) return
       const lane = this.#threads.indexOf(undefined)
       if (lane === -1) {
@@ -392,7 +394,7 @@ export class Threads {
         this.#respawn()
         this.#settings.onDeath(lane, error)
       })
-    }, restartMs)
+    })
   }
 }
 

@@ -3,7 +3,7 @@ import { type MessagePort, parentPort, workerData } from "node:worker_threads"
 import { LoadTable } from "../../placing/load-table.ts"
 import { mix32, seeded } from "../../core/rng.ts"
 import { Counters } from "../../metrics/counters.ts"
-import { systemClock, systemTimers, wallClock } from "../../system.ts"
+import { httpDate, systemClock, systemTimers } from "../../system.ts"
 import { DataPlane } from "../data-plane.ts"
 import { Descriptors } from "./descriptors.ts"
 import type { FromWorker, ToWorker, WorkerBirth } from "./messages.ts"
@@ -27,7 +27,7 @@ const plane = new DataPlane({
   clock: systemClock,
   // Threads must not draw the same chance; the same seed must give each its own again.
   rng: seeded(mix32(options.seed ^ mix32(options.worker + 1))),
-  wallClock,
+  httpDate,
   timers: systemTimers,
   onConnectFailed: (id) => tell({ kind: "connect_failed", id }),
   onSweep: beat,
@@ -85,8 +85,7 @@ function guard(where: string, work: () => void): void {
 
 guard("learned", () => plane.learn(learned.knowledge, learned.routes))
 guard("snapshot", () => plane.apply(snapshot))
-const observing = setInterval(observe, observedMs)
-observing.unref()
+const endObserving = systemTimers.every(observedMs, observe, { unref: true })
 try {
   await plane.listen()
   tell({ kind: "listening" })
@@ -109,7 +108,7 @@ function observe(): void {
 
 async function stop(): Promise<void> {
   await plane.stop()
-  clearInterval(observing)
+  endObserving()
   observe()
   tell({ kind: "stopped" })
   port.close()

@@ -200,11 +200,29 @@ function timestamp(text: string): number | undefined {
     number,
     number,
   ]
-  const whole = Date.UTC(year, month - 1, day, hour, minute, second)
-  const date = new Date(whole)
-  // The 31st of a month without one, or a 25th hour, would silently be another moment.
-  if (date.getUTCDate() !== day || date.getUTCHours() !== hour || minute > 59 || second > 59) return undefined
+  if (month < 1 || month > 12 || day < 1 || day > daysIn(year, month)) return undefined
+  if (hour > 23 || minute > 59 || second > 59) return undefined
+  const whole = (((dayOf(year, month, day) * 24 + hour) * 60 + minute) * 60 + second) * 1_000
   const [fraction, sign, hours, minutes] = match.slice(7)
   const offset = sign === undefined ? 0 : (Number(hours) * 60 + Number(minutes)) * 60_000
   return whole + Number(fraction ?? 0) * 1_000 - (sign === "-" ? -offset : offset)
 }
+
+/** In the Gregorian calendar. */
+function daysIn(year: number, month: number): number {
+  return month === 12 ? 31 : dayOf(year, month + 1, 1) - dayOf(year, month, 1)
+}
+
+/**
+ * Days since 1 January 1970. Years count from March, so that the day that leap years have more is their last.
+ *
+ * @see Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil.
+ */
+function dayOf(year: number, month: number, day: number): number {
+  const y = month > 2 ? year : year - 1
+  const dayOfYear = Math.floor((153 * ((month + 9) % 12) + 2) / 5) + day - 1
+  return y * 365 + Math.floor(y / 4) - Math.floor(y / 100) + Math.floor(y / 400) + dayOfYear - daysBefore1970
+}
+
+/** From 1 March of the year 0. */
+const daysBefore1970 = 719_468
