@@ -1,6 +1,6 @@
 /** The tables of docs/choosing*.md, from the table of policies and from what the simulator measured. Pure. */
 
-import type { PolicyEntry } from "../src/policies/index.ts"
+import { isPolicyName, isReplica, type PolicyEntry } from "../src/policies/index.ts"
 import type { PolicyCapacity } from "../src/sim/report/results.ts"
 
 /** What `npm run figures` keeps of one scenario, in docs/choosing/SCENARIO.json. */
@@ -46,23 +46,21 @@ const advice: Readonly<Record<string, string>> = {
   "ring-hash": "Caches: a key stays with its backend as the fleet changes.",
   maglev: "Caches, with an even split and a table that is fast to read.",
   rendezvous: "Caches on few backends, with exact weights.",
-  "seed-ratio": "To see where this project began.",
+  "seed-ratio": "A replica: the rule that this project began with.",
 }
 
 /** All policies with what they look at and when to take them. */
 export function policyTable(policies: Policies): string {
-  const rows = Object.entries(policies).map(
-    ([name, { summary, seesDemand, sticks, parameters = {}, unsuitable }]) => {
-      const kind = sticks === true ? "the key" : seesDemand ? "demand" : "nothing"
-      const tuned = Object.entries(parameters).map(
-        ([parameter, { default: value, min, max }]) => `\`${parameter}\` ${value} (${min} to ${max})`,
-      )
-      const when =
-        advice[name] ??
-        (unsuitable === undefined ? "To compare with." : "To compare with; not with all resources.")
-      return [`\`${name}\``, kind, summary, when, tuned.join(", ")]
-    },
-  )
+  const rows = Object.entries(policies).map(([name, { summary, seesDemand, sticks, parameters = {} }]) => {
+    const kind = sticks === true ? "the key" : seesDemand ? "demand" : "nothing"
+    const tuned = Object.entries(parameters).map(
+      ([parameter, { default: value, min, max }]) => `\`${parameter}\` ${value} (${min} to ${max})`,
+    )
+    const when =
+      advice[name] ??
+      (isPolicyName(name) && isReplica(name) ? "A replica, to compare with." : "To compare with.")
+    return [`\`${name}\``, kind, summary, when, tuned.join(", ")]
+  })
   return markdownTable(["policy", "looks at", "picks", "when", "parameters"], rows, 0)
 }
 

@@ -55,7 +55,7 @@ export function readCertificate(
 }
 
 /** The certificates of authorities to trust, as PEM, or what is wrong with the file. */
-export function readAuthorities(
+function readAuthorities(
   path: string,
   readFile: (path: string) => Result<string, string>,
 ): Result<string, string> {
@@ -91,7 +91,7 @@ export function readBackendTls(
 /**
  * The host names that a certificate is for, in their normal form; its subject counts when it has no alternative names.
  */
-export function namesOf(certificate: X509Certificate): string[] {
+function namesOf(certificate: X509Certificate): string[] {
   const { subjectAltName, subject } = certificate
   // Names with odd characters are quoted there, so this separator is none of theirs.
   const found =

@@ -7,7 +7,7 @@ import type { Immutable } from "./api/call.ts"
 import { currentPolicy } from "./policy-view.ts"
 import { backendExample, routeExample, stateExample } from "./state-examples.ts"
 
-export const namedAmounts = z
+const namedAmounts = z
   .record(z.string(), z.number())
   .meta({ id: "Amounts", description: "Amounts by resource.", examples: [{ compute: 20, storage: 13 }] })
 
@@ -17,7 +17,7 @@ export const backendId = z.string().meta({ description: "The id of a backend.", 
 const count = z.int().min(0)
 const none = "absent where there is none"
 
-export const scheme = z.enum(["http", "https"])
+const scheme = z.enum(["http", "https"])
 export const memberState = z
   .enum(["probing", "serving", "suspect", "ejected", "draining"])
   .meta({ id: "MemberState" })
@@ -83,7 +83,7 @@ export const backendView = z
   .meta({ id: "Backend", examples: [backendExample] })
 
 /** What is known of one route's demand of one resource. What is not known is null. */
-export const demandView = z
+const demandView = z
   .object({
     resource: z.string(),
     source: z

@@ -3,7 +3,7 @@ import * as z from "zod"
 import type { Call } from "./call.ts"
 
 /** All calls of one path. */
-interface Place<Services> {
+interface PathCalls<Services> {
   readonly segments: readonly string[]
   readonly parameters: z.ZodObject
   readonly byMethod: ReadonlyMap<string, Call<Services>>
@@ -18,7 +18,7 @@ export interface Found<Services> {
 }
 
 export class CallTable<Services> {
-  readonly #places: readonly Place<Services>[]
+  readonly #places: readonly PathCalls<Services>[]
 
   constructor(calls: readonly Call<Services>[]) {
     this.#places = [...Map.groupBy(calls, ({ path }) => path)].map(([path, those]) => ({

@@ -1,6 +1,6 @@
 /**
  * The rules of other programs and papers, as they are there: to compare with, in the simulator and in measurements.
- * For each of them another family has a policy that serves the same purpose better.
+ * For use in production another family has a policy for the purpose of each.
  */
 import { LeastConnectionsHaproxy } from "./least-connections-haproxy.ts"
 import { PowerOfTwoCaddy } from "./power-of-two-caddy.ts"
