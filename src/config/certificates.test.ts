@@ -110,7 +110,7 @@ test(
     folder.make("a", ["a.example"])
     folder.make("b", ["b.example"])
     openssl(
-      ["req", "-x509", "-nodes", "-newkey", "ed25519", "-subj", "/O=nobody", "-days", "1"],
+      ["req", "-x509", "-nodes", "-newkey", "ed25519", "-subj", "/O=unnamed", "-days", "1"],
       ["-keyout", folder.file("ip.key.pem"), "-out", folder.file("ip.pem")],
     )
     const lines = (text: string): string[] => {
@@ -131,7 +131,7 @@ test(
     assert.deepEqual(lines(certificates), [
       'lb.yaml:4:12: tls.certificates[0].key: the file "b.key.pem" is not the key of "a.pem"',
       'lb.yaml:5:14: tls.certificates[1].cert: the file "missing.pem" cannot be read: there is no such file',
-      'lb.yaml:6:13: tls.certificates[2].cert: the certificate in "ip.pem" names no host, so nobody would get it: give it names',
+      'lb.yaml:6:13: tls.certificates[2].cert: the certificate in "ip.pem" names no host, so no client would get it: give it names',
     ])
     assert.deepEqual(lines("tls: {redirect: yes, listen: 1}\n"), [
       'lb.yaml:1:1: tls.certificates: "certificates" is missing: expected a list of 1 to 256 certificates',
@@ -146,10 +146,13 @@ test(
     assert.deepEqual(lines("tls: {certificates: [{cert: a.pem, key: a.key.pem}], minVersion: 1.1}\n"), [
       'lb.yaml:1:66: tls.minVersion: expected one of "1.2", "1.3", found 1.1',
     ])
-    assert.deepEqual(lines("trustedProxies: [10.0.0.0/8, nobody]\nproxyProtocol: {accept: [1.2.3.4/33]}\n"), [
-      'lb.yaml:1:30: trustedProxies[1]: expected a CIDR like 10.0.0.0/8, found "nobody"',
-      'lb.yaml:2:26: proxyProtocol.accept[0]: expected a CIDR like 10.0.0.0/8, found "1.2.3.4/33"',
-    ])
+    assert.deepEqual(
+      lines("trustedProxies: [10.0.0.0/8, example]\nproxyProtocol: {accept: [1.2.3.4/33]}\n"),
+      [
+        'lb.yaml:1:30: trustedProxies[1]: expected a CIDR like 10.0.0.0/8, found "example"',
+        'lb.yaml:2:26: proxyProtocol.accept[0]: expected a CIDR like 10.0.0.0/8, found "1.2.3.4/33"',
+      ],
+    )
     assert.deepEqual(lines("tls:\n"), [])
 
     writeFileSync(

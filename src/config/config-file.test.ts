@@ -67,7 +67,7 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
   ["\tname: a", "lb.yaml:1:1: not valid YAML: Tabs are not allowed as indentation"],
   ["name: a\n---\nname: b", "lb.yaml:2:1: expected one YAML document, found another"],
   ["name: a\nchecks:\n  fall: 2\n  fall: 3", "lb.yaml:4:3: checks.fall: the key is there twice"],
-  ["name: *nobody", "lb.yaml:1:7: name: there is no anchor &nobody before this alias"],
+  ["name: *unknown", "lb.yaml:1:7: name: there is no anchor &unknown before this alias"],
   ["name: !!shout a", "lb.yaml:1:7: tags are not used here: !!shout"],
   ["? [a]\n: 1", "lb.yaml:1:3: a key must be a plain word"],
   ["__proto__: {a: 1}", "lb.yaml:1:1: a key must be a plain word"],

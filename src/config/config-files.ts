@@ -89,7 +89,7 @@ function certificateIssues({ tls }: ConfigDraft, { readFile }: ConfigFiles): Con
     }
     // Only the first is served to clients that ask for no name, or for one that no certificate is for.
     if (index === 0 || certificate.value.names.length > 0) return []
-    const message = `the certificate in "${files.cert}" names no host, so nobody would get it: give it names`
+    const message = `the certificate in "${files.cert}" names no host, so no client would get it: give it names`
     return [{ path: [...path, "cert"], at: "value", message, found: undefined }]
   })
 }

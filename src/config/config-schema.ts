@@ -30,7 +30,9 @@ const schema = mapping({
   ),
   tls,
   proxyProtocol,
-  trustedProxies: anyCidrs.default([]).describe("Whose X-Forwarded-* and Forwarded are believed."),
+  trustedProxies: anyCidrs
+    .default([])
+    .describe("The addresses whose X-Forwarded-* and Forwarded are believed."),
   via,
   forwarded: flag(false).describe(
     "Whether Forwarded (RFC 7239) is always sent; else only where a trusted proxy has begun it.",
@@ -38,7 +40,7 @@ const schema = mapping({
   workers: z
     .union([z.literal("auto"), workerCount], { error: workersExpected })
     .default("auto")
-    .describe("Data-plane threads; auto is one a core."),
+    .describe("Data-plane threads; auto is one per core."),
   policy: policy.prefault(policyDefault).describe("How a backend is chosen."),
   choosing,
   pools,
@@ -46,13 +48,18 @@ const schema = mapping({
   affinity: affinity.prefault({}).describe("What requests stick to."),
   cookieKey: matching(/^[\x21-\x7e]{16,256}$/, "16 to 256 visible ASCII characters without a space")
     .optional()
-    .describe("Makes the cookies of affinity; when absent they are good until the balancer restarts."),
+    .describe(
+      "The secret that makes the cookies of affinity; when absent, they are valid until the balancer restarts.",
+    ),
   learning: section("What requests need, learned from what backends report.", {
     routesMax: integer(0, 1_024, learnedRoutesDefault).describe(
-      "Routes that are learned beside those of routes.",
+      "The most routes that are learned, besides those in routes.",
     ),
   }),
-  seed: integer(0, Number.MAX_SAFE_INTEGER, 0).unwrap().optional().describe("Makes runs repeatable."),
+  seed: integer(0, Number.MAX_SAFE_INTEGER, 0)
+    .unwrap()
+    .optional()
+    .describe("The seed of simulated demand, which makes runs repeatable."),
   resources: resourcesSchema,
   demand: section("What requests need.", {
     mode: oneOf(["declared", "simulation"], "declared").describe(

@@ -5,7 +5,7 @@ import { dnsName, filePath, urlPath } from "./words.ts"
 
 const hour = 3_600_000
 
-export const backends = section("How backends are spoken to.", {
+export const backends = section("How the balancer connects to backends.", {
   nameTtl: duration("5s", 0, hour).describe("How long the addresses of a DNS name count."),
   nameKeep: duration("1h", 0, 7 * 24 * hour).describe(
     "How long the addresses of a DNS name count in all while it cannot be resolved.",
@@ -34,9 +34,9 @@ export const backends = section("How backends are spoken to.", {
     "The form in which backends are asked for a load report with every request.",
   ),
   loadReports: mapping({
-    path: urlPath.describe("What is asked for with GET."),
-    interval: duration("10s", 100).describe("The time between two questions to one backend."),
+    path: urlPath.describe("The path of the GET request."),
+    interval: duration("10s", 100).describe("The time between two such requests to one backend."),
   })
     .optional()
-    .describe("Where backends are asked for load reports beside traffic; absent is nowhere."),
+    .describe("How backends are asked for load reports beside traffic; when absent, they are not."),
 })

@@ -10,34 +10,36 @@ const certificate = mapping({
   key: filePath.describe("A PEM file with its private key."),
   names: listOf(hostName, "host names", 256)
     .optional()
-    .describe("Which names it is for; those in the certificate when absent."),
+    .describe("The names that it is for; when absent, those in the certificate."),
 })
 const minVersionExpected = 'one of "1.2", "1.3"'
 export const tls = mapping({
-  listen: endpoint(":5443", "").describe("Where TLS is spoken; :port is every interface."),
+  listen: endpoint(":5443", "").describe("The address of the TLS listener; :port is every interface."),
   certificates: listOf(certificate, "certificates", 256).describe(
-    "The first is for clients that name no host, or one that none is for.",
+    "The certificates; the first is for clients that name no host, or an unknown one.",
   ),
   minVersion: z
     // YAML reads 1.2 without quotes as a number.
     .union([z.enum(["1.2", "1.3"]), z.literal(1.2), z.literal(1.3)], { error: minVersionExpected })
     .transform((version) => `TLSv${version}` as const)
-    .describe("The oldest version of TLS that is spoken.")
+    .describe("The oldest version of TLS that is accepted.")
     .prefault("1.2"),
-  redirect: flag(false).describe("Whether requests on the plain listener are answered with 308 to this one."),
+  redirect: flag(false).describe("Whether the plain listener redirects every request to this one, by 308."),
   redirectPort: integer(1, portMax, 443)
     .unwrap()
     .optional()
     .describe("The port that redirects name, when it is not that of listen."),
-  ticketRotation: duration("8h", 1_000).describe("How often the key of session tickets changes."),
+  ticketRotation: duration("8h", 1_000).describe("How often the key for session tickets changes."),
 })
   .optional()
-  .describe("A listener that speaks TLS, beside the plain one; absent is none.")
+  .describe("A listener for TLS, beside the plain one; when absent there is none.")
 
 export const proxyProtocol = section(
-  "The PROXY protocol, versions 1 and 2, from balancers before this one.",
+  "The PROXY protocol, versions 1 and 2, from balancers in front of this one.",
   {
-    accept: anyCidrs.default([]).describe("Who has to start every connection with a PROXY header."),
+    accept: anyCidrs
+      .default([])
+      .describe("The addresses whose connections have to start with a PROXY header."),
   },
 )
 
@@ -52,7 +54,7 @@ export const via = section(
 )
 
 const authorityExpected = "a host with or without a port, like a.example or a.example:8080"
-export const requests = section("What is taken from clients.", {
+export const requests = section("What is accepted from clients.", {
   upgrade: flag(true).describe("Whether a request may turn its connection into a tunnel (WebSocket)."),
   underscores: oneOf(["collisions", "pass", "reject", "drop"], "collisions").describe(
     "Fields with _ in their name, which some backends take for -; collisions drops those that could then be taken " +
@@ -67,7 +69,7 @@ export const requests = section("What is taken from clients.", {
     .refine((text) => hostOf(text) !== undefined, { error: authorityExpected })
     .optional()
     .describe(
-      "What requests of HTTP/1.0 without Host are for; the address that the client connected to when absent.",
+      "The host of HTTP/1.0 requests that name none; when absent, the address that the client connected to.",
     ),
   trailers: oneOf(["drop", "pass"], "drop").describe(
     "Whether the trailer section of a request, and its Trailer field, reach the backend.",
@@ -75,7 +77,7 @@ export const requests = section("What is taken from clients.", {
 })
 
 export const response = section("What clients are told.", {
-  backendHeader: flag(false).describe("Whether X-Linebacker-Backend names who answered."),
+  backendHeader: flag(false).describe("Whether X-Linebacker-Backend names the backend that responded."),
   loadReports: oneOf(["strip", "pass"], "strip").describe(
     "Whether load reports of backends (endpoint-load-metrics) reach the client.",
   ),

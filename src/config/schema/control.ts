@@ -22,10 +22,10 @@ const hosts = z
   .default([])
 
 export const registration = section("Where backends announce themselves.", {
-  listen: endpoint("127.0.0.1:9797", loopback).describe("Where; :port is 127.0.0.1."),
+  listen: endpoint("127.0.0.1:9797", loopback).describe("The address of the listener; :port is 127.0.0.1."),
   token,
   tokenFile,
-  allow: cidrs.optional().describe("Who may announce."),
+  allow: cidrs.optional().describe("The addresses that may announce."),
   hosts: hosts.describe(
     "Names that Host may have, besides addresses and names without a dot; with a token any may.",
   ),
@@ -53,10 +53,10 @@ export const registration = section("Where backends announce themselves.", {
 })
 
 export const admin = section("The page, the admin API and the metrics.", {
-  listen: endpoint("127.0.0.1:9494", loopback).describe("Where; :port is 127.0.0.1."),
+  listen: endpoint("127.0.0.1:9494", loopback).describe("The address of the listener; :port is 127.0.0.1."),
   token,
   tokenFile,
-  allow: cidrs.default(["127.0.0.0/8", "::1/128"]).describe("Who may read."),
+  allow: cidrs.default(["127.0.0.0/8", "::1/128"]).describe("The addresses that may read."),
   hosts: hosts.describe("Names for the page, besides addresses and localhost."),
 })
 

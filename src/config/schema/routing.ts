@@ -26,13 +26,17 @@ export const policy = z
     return { name, parameters }
   })
 
-export const choosing = section("What is around every policy.", {
+export const choosing = section("What applies around every policy.", {
   slowStart: section("How a backend that has just come warms up.", {
-    window: duration(formatDuration(slowStartDefault.windowMs), 0).describe("How long; 0s is not at all."),
-    aggression: number(0.01, 100, slowStartDefault.aggression).describe(
-      "1 grows evenly, more is faster at first.",
+    window: duration(formatDuration(slowStartDefault.windowMs), 0).describe(
+      "How long it warms up; 0s is not at all.",
     ),
-    minShare: number(0.001, 1, slowStartDefault.minShare).describe("What it begins with."),
+    aggression: number(0.01, 100, slowStartDefault.aggression).describe(
+      "How fast its share grows: 1 is evenly, more is faster at first.",
+    ),
+    minShare: number(0.001, 1, slowStartDefault.minShare).describe(
+      "The part of its share that it begins with.",
+    ),
   }),
   zone: mapping({
     local: matching(/^.{1,128}$/, "the name of a zone").describe("The zone of this balancer."),
@@ -45,17 +49,17 @@ export const choosing = section("What is around every policy.", {
       .describe("Which part of all requests arrives in which zone; the same in each when absent."),
   })
     .optional()
-    .describe("The own zone first; absent is no matter where."),
+    .describe("The balancer's own zone first; when absent, zones do not matter."),
   tiers: mapping({
     overprovisioning: number(1, 100, tierDefault.overprovisioning).describe(
-      "How much more a backend can carry.",
+      "How much more than its usual share a backend can carry.",
     ),
     memory: duration(formatDuration(tierDefault.memoryMs), 1_000).describe(
       "How long backends that have gone count as missing.",
     ),
     membersPerTier: listOf(integer(0, 65_536, 0).unwrap(), "numbers of backends", 100)
       .optional()
-      .describe("How many there are when all is well."),
+      .describe("How many backends a tier has when all is well."),
   })
     .optional()
     .describe(
@@ -69,7 +73,7 @@ export const choosing = section("What is around every policy.", {
       .describe("What tells balancers apart; their name when absent."),
   })
     .optional()
-    .describe("Not every balancer uses every backend; absent is all of them."),
+    .describe("This balancer uses some of the backends; when absent, all of them."),
   aperture: mapping({
     size: integer(1, 65_536, apertureSizeDefault).describe("How many backends a balancer uses, at least."),
     balancers: integer(1, 65_536, 1).unwrap().describe("How many balancers there are."),
@@ -95,15 +99,15 @@ const pool = mapping({
         .optional()
         .describe("Their ids."),
     },
-    "Which backends: those that fit all that is given.",
+    "The backends that fit everything that is given here.",
   ),
-  policy: policy.optional().describe("How one of them is chosen; as everywhere when absent."),
+  policy: policy.optional().describe("How one of them is chosen; when absent, as everywhere."),
 })
 
 const route = mapping({
   name: matching(/^[^\p{Cc}]{1,128}$/u, "a name of up to 128 characters")
     .optional()
-    .describe("For people; what it matches when absent."),
+    .describe("A name for people; when absent, what the route matches."),
   method: matching(/^[A-Z]{1,32}$/, "a method like GET")
     .optional()
     .describe("Any when absent."),
@@ -122,8 +126,8 @@ const route = mapping({
   pool: z
     .string({ error: "the name of a pool" })
     .optional()
-    .describe("Who serves it; everybody when absent."),
-  policy: policy.optional().describe("How a backend is chosen; as in its pool when absent."),
+    .describe("The pool that serves it; when absent, all backends."),
+  policy: policy.optional().describe("How a backend is chosen; when absent, as in its pool."),
   demand: z
     .record(z.string(), amount, { error: "amounts by resource" })
     .optional()

@@ -155,7 +155,7 @@ after(() => {
   assert.deepEqual([...provoked].sort(), document.codes)
 })
 
-test("the state, its backends and the policies are read as JSON that nobody keeps", async (t) => {
+test("the state, its backends and the policies are read as JSON that no cache keeps", async (t) => {
   const admin = await started(t)
 
   const state = await ask(admin, "/api/v1/state")
@@ -195,7 +195,7 @@ test("alive is always ok; ready is ok or says what is missing", async (t) => {
   assert.equal((await ask(admin, "/readyz")).status, 200)
 })
 
-test("everything is also answered to HEAD, without a body and without opening a stream", async (t) => {
+test("everything has a response to HEAD, without a body and without opening a stream", async (t) => {
   const admin = await started(t, { limits: { streamsMax: 1 } })
 
   for (const path of ["/", "/page.css", "/api/v1/state", "/api/v1/events", "/healthz"]) {
@@ -268,7 +268,7 @@ test("an entity tag matches itself, its weak form and the asterisk", () => {
   for (const tags of ['"a"', '"b", "a"', 'W/"a"', "*"]) assert.equal(status(tags), 304, tags)
 })
 
-test("only peers in the allowed ranges are answered", async (t) => {
+test("only peers in the allowed ranges get a response", async (t) => {
   refused(await ask(await started(t, { allow: ["10.0.0.0/8", "::1"] }), "/api/v1/state"), "peer_not_allowed")
   assert.equal((await ask(await started(t, { allow: ["127.0.0.1"] }), "/healthz")).status, 200)
   assert.equal((await ask(await started(t, { allow: ["0.0.0.0/0"] }), "/healthz")).status, 200)
@@ -285,7 +285,7 @@ test("what is no range is refused before the port opens", async () => {
   }
 })
 
-test("a name that somebody made point here is refused; addresses, localhost and own names are not", async (t) => {
+test("a name that a page made point here is refused; addresses, localhost and own names are not", async (t) => {
   const admin = await started(t, { hosts: ["Balancer.Example"] })
   const { port } = admin.address
 
@@ -329,7 +329,7 @@ test("pages of other origins are refused, links from them are not", async (t) =>
   assert.equal((await ask(admin, "/api/v1/state", { Origin: `http://${host}` })).status, 200)
 })
 
-test("a stream begins with the state, and nobody computes states without a listener", async (t) => {
+test("a stream begins with the state, and no state is computed without a listener", async (t) => {
   let computed = 0
   const admin = await started(t, { state: () => stateOf([], String(++computed)) })
   assert.equal(admin.hand.waiting, 0)
@@ -455,7 +455,7 @@ test("closing it twice, at once or later, is closing it once", async (t) => {
   await admin.close()
 })
 
-test("bytes that are no request, and heads without end, get an answer", async (t) => {
+test("bytes that are no request, and heads without end, get a response", async (t) => {
   const admin = await started(t, { limits: { headBytesMax: 1_024 } })
   const cases: readonly (readonly [bytes: string, code: ApiErrorCode])[] = [
     ["NONSENSE\r\n\r\n", "malformed_request"],
@@ -490,7 +490,7 @@ test("a bug behind the state is an internal error for the peer and is told to us
   assert.deepEqual(bugs, [bug, bug])
 })
 
-test("a request that does not arrive whole is answered and ended", { timeout: 120_000 }, async (t) => {
+test("a request that does not arrive whole gets a response and is ended", { timeout: 120_000 }, async (t) => {
   const admin = await started(t, { limits: { requestMs: 50 } })
   const socket = connect(admin.address.port, admin.address.host)
   let text = ""
@@ -518,7 +518,7 @@ test(
   },
 )
 
-test("the policy is changed with the token as a Bearer, and by nobody else", async (t) => {
+test("the policy is changed with the token as a Bearer, and not without it", async (t) => {
   const changes: PolicyChange[] = []
   const changePolicy = (change: PolicyChange): Result<CurrentPolicy, PolicyChangeError> => {
     changes.push(change)
@@ -544,7 +544,7 @@ test("the policy is changed with the token as a Bearer, and by nobody else", asy
   for (const authorization of ["Bearer another", "Bearer a-token2", "Basic a-token", "Bearer "]) {
     refused(await post({ ...json, Authorization: authorization }, '{"name":"random"}'), "unauthorized")
   }
-  // The token of a page that somebody else has made is of no use there.
+  // The token in a page of another origin is of no use there.
   refused(await post({ ...bearer, Origin: "http://evil.example" }, '{"name":"random"}'), "foreign_origin")
   refused(await post({ ...bearer, "Sec-Fetch-Site": "cross-site" }, '{"name":"random"}'), "foreign_origin")
   refused(
@@ -562,7 +562,7 @@ test("the policy is changed with the token as a Bearer, and by nobody else", asy
     ["{}", "name"],
     ['{"name":5}', "name"],
     ['{"name":"random","colour":1}', "colour"],
-    ['{"name":"nobody"}', "name"],
+    ['{"name":"unknown"}', "name"],
   ] as const) {
     const answer = await post(bearer, body)
     refused(answer, "invalid_body")

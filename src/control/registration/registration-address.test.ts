@@ -17,7 +17,7 @@ test("a peer may announce its own address, without a host or with it, in any wri
   }
 })
 
-test("nobody else's, unless that is allowed", () => {
+test("no other's, unless that is allowed", () => {
   for (const text of ["10.0.0.8:80", "app.internal:80", "[::1]:80", "127.0.0.1:80"]) {
     const refused = announcedAddress(text, "10.0.0.7", strict)
     assert.equal(!refused.ok && refused.error.code, "address_not_allowed", text)

@@ -13,7 +13,7 @@ import { registrationApi } from "./registration-calls.ts"
 import { ApiDocument } from "../../../test/support/api-document.ts"
 import { until } from "../../../test/support/until.ts"
 
-test("an announcement is answered with the lease, 201 when it is new and 200 when it renews", async (t) => {
+test("the response to an announcement is the lease, 201 when it is new and 200 when it renews", async (t) => {
   const { put } = await started(t)
   const lease = { id: "a", generation: 100, ttlMs: 10_000, renewMs: 2_000, state: "probing" }
   assert.deepEqual(await put("a", { ...announcement, incarnation: 1 }), { status: 201, body: lease })
@@ -81,7 +81,7 @@ test("closing it twice, at once or later, is closing it once", async (t) => {
   await listener.close()
 })
 
-test("whoever follows the membership is told of every change", async (t) => {
+test("every follower of the membership is told of every change", async (t) => {
   let changes = 0
   const { put, call } = await started(t, { onChange: () => changes++ })
   await put("a", announcement)
@@ -497,7 +497,7 @@ test("a wrong method says which are right, and an unknown path that it is unknow
   }
 })
 
-test("garbage is answered once and its connection closed, and others are not disturbed", async (t) => {
+test("garbage gets one response and its connection is closed, and others are not disturbed", async (t) => {
   const { listener, call } = await started(t)
   const garbage = [
     "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
@@ -513,7 +513,7 @@ test("garbage is answered once and its connection closed, and others are not dis
   assert.equal((await call("GET", "/v1/backends")).status, 200)
 })
 
-test("odd but valid requests get an answer", async (t) => {
+test("odd but valid requests get a response", async (t) => {
   const { listener } = await started(t)
   for (const head of [
     "GET /v1/backends HTTP/1.0",
@@ -530,7 +530,7 @@ test("odd but valid requests get an answer", async (t) => {
   }
 })
 
-test("requests in one packet are answered in order", async (t) => {
+test("requests in one packet get their responses in order", async (t) => {
   const { listener } = await started(t)
   const body = JSON.stringify(announcement)
   const put = `PUT /v1/backends/a HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`
@@ -544,7 +544,7 @@ test("requests in one packet are answered in order", async (t) => {
   )
 })
 
-test("a request that does not arrive whole is answered with 408 and its connection closed", async (t) => {
+test("a request that does not arrive whole gets 408 and its connection is closed", async (t) => {
   const { listener } = await started(t, { limits: { requestMs: 60 } })
   for (const part of [
     "PUT /v1/backends/a HT",
@@ -560,7 +560,7 @@ test("a peer that never closes its side does not keep a connection that was refu
   const { listener } = await started(t)
   const socket = createConnection({ ...listener.address, allowHalfOpen: true })
   const { promise: reset, resolve } = Promise.withResolvers<void>()
-  // Writing to a connection that the other side has closed whole is answered with a reset.
+  // Writing to a connection that the other side has closed whole is met by a reset.
   socket.on("error", () => resolve())
   socket.on("end", () => {
     const more = (): void => {
@@ -579,7 +579,7 @@ test("one address is the same however a backend writes it", async (t) => {
   assert.deepEqual(memberOf(registry, "a").address, { host: "127.0.0.1", port: 1 })
 })
 
-test("peers that leave in the middle are nobody's problem", async (t) => {
+test("peers that leave in the middle do no harm", async (t) => {
   const { listener, call } = await started(t)
   const parts = [
     "",
@@ -613,7 +613,7 @@ test("closing ends connections that idle or have sent half a request", async (t)
   await assert.rejects(call("GET", "/v1/backends"), { code: "ECONNREFUSED" })
 })
 
-test("an address that is taken is an error of whoever starts it", async (t) => {
+test("an address that is taken is an error for the caller that starts it", async (t) => {
   const { listener, registry } = await started(t)
   await assert.rejects(startRegistration({ ...quiet, ...listener.address, registry }), { code: "EADDRINUSE" })
 })
@@ -632,12 +632,12 @@ test("what the registry refuses has its status", async (t) => {
   ] as const) {
     const stale = await call(method, path, { generation: 99 })
     assert.deepEqual([stale.status, errorOf(stale).code], [409, "stale_generation"])
-    const unknown = await call(method, path.replace("/a", "/nobody"))
+    const unknown = await call(method, path.replace("/a", "/unknown"))
     assert.deepEqual([unknown.status, errorOf(unknown).code], [404, "unknown_backend"])
   }
 })
 
-test("a bug is answered with 500 and does not end the listener", async (t) => {
+test("a bug gives 500 and does not end the listener", async (t) => {
   const { put, call, registry } = await started(t)
   Object.defineProperty(registry, "register", {
     configurable: true,
