@@ -102,7 +102,10 @@ export interface Call<Services> {
   readonly responses: Responses
   /** What it refuses with besides what the kernel does; `invalid_body` need not be said where there is a body. */
   readonly errors: readonly ApiErrorCode[]
-  /** Free of HTTP: from input and services to a reply or a refusal. What it throws is a bug. */
+  /**
+   * Free of HTTP: from input and services to a reply or a refusal. What it throws is a bug. (A method, so that a call
+   * with an input of its own is one of these: the kernel gives each what its shapes let through.)
+   */
   handle(input: CallInput, services: Services): Result<Reply, ApiError> | Promise<Result<Reply, ApiError>>
 }
 

@@ -41,34 +41,29 @@ export class Door {
   }
 
   /**
-   * Why a request may not be served, whatever it asks for; undefined when it may.
+   * Why a request may not be served; undefined when it may.
    *
    * @param peer its IP address
+   * @param right that it needs
    */
-  whyRefused(request: IncomingMessage, peer: string): Refused {
+  whyRefused(request: IncomingMessage, peer: string, right: Right): Refused {
+    const { setting, guarded, withoutToken, pages } = this.#access
     if (this.#allowed !== undefined && !contains(this.#allowed, peer)) {
-      const ranges = `the ranges of ${this.#access.setting}.allow`
-      return refuse("peer_not_allowed", `${peer} is in none of ${ranges}`)
+      return refuse("peer_not_allowed", `${peer} is in none of the ranges of ${setting}.allow`)
     }
-    return this.#whyForeignHost(request) ?? this.#whyForeignPage(request)
-  }
-
-  /** Why a call that needs this right may not be made; undefined when it may. */
-  whyForbidden(request: IncomingMessage, right: Right): Refused {
-    const { guarded, withoutToken } = this.#access
-    if (!guarded.includes(right)) return undefined
-    if (this.#token === undefined) return withoutToken === "refused" ? refuse("no_token") : undefined
+    const isGuarded = guarded.includes(right)
+    const token = isGuarded ? this.#token : undefined
+    // A page that made a name of its own lead here cannot know a token: where no page may call, the token is enough.
+    const isNameFree = token !== undefined && pages === "none"
+    const foreign = (isNameFree ? undefined : this.#whyForeignHost(request)) ?? this.#whyForeignPage(request)
+    if (foreign !== undefined) return foreign
+    if (token === undefined) return isGuarded && withoutToken === "refused" ? refuse("no_token") : undefined
     // Of several fields the first counts (node-listener.ts).
-    return presents(request.headers.authorization, this.#token) ? undefined : refuse("unauthorized")
+    return presents(request.headers.authorization, token) ? undefined : refuse("unauthorized")
   }
 
-  /**
-   * A page that made a name of its own lead here cannot know a token. Where a call may be made without one, `Host` has
-   * to show that there is no such page.
-   */
   #whyForeignHost(request: IncomingMessage): Refused {
-    const { setting, guarded, neighbours } = this.#access
-    if (this.#token !== undefined && guarded.includes("read")) return undefined
+    const { setting, neighbours } = this.#access
     if (namesHost(request, this.#hosts)) return undefined
     const [host, ...more] = request.headersDistinct["host"] ?? []
     // Every browser sends a Host; some old clients of HTTP/1.0 do not.

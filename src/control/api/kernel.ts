@@ -128,8 +128,7 @@ class Kernel<Services> {
     const peer = plainIp(request.socket.remoteAddress ?? "")
     const found = this.#table.find(method, path)
     const call = found?.call
-    const refused =
-      this.#door.whyRefused(request, peer) ?? this.#door.whyForbidden(request, call?.right ?? "read")
+    const refused = this.#door.whyRefused(request, peer, call?.right ?? "read")
     if (refused !== undefined) return refused
     if (call?.body === undefined) await skipBody(request, this.#options.limits.bodyBytesMax)
     if (found === undefined) {
@@ -153,12 +152,17 @@ class Kernel<Services> {
   ): Promise<Result<Pick<CallInput, "query" | "fields" | "body">, ApiError>> {
     const query = readQuery(parameters?.query, search)
     if (!query.ok) return query
-    const values = { query: query.value, fields: request.headers }
+    const names = Object.keys(parameters?.fields ?? {})
+    const values = {
+      query: query.value,
+      fields: Object.fromEntries(names.map((name) => [name, request.headers[name]])),
+    }
     if (body === undefined) return ok({ ...values, body: undefined })
     const json = await readJsonBody(request, this.#options.limits.bodyBytesMax, this.#bodies)
     if (!json.ok) return json
     // null says no more than nothing.
-    if ((json.value ?? undefined) === undefined && !body.required) return ok({ ...values, body: undefined })
+    const isNothing = json.value === undefined || json.value === null
+    if (isNothing && !body.required) return ok({ ...values, body: undefined })
     const read = readBody(body.schema, json.value, this.#api.wholeBodyPath)
     return read.ok ? ok({ ...values, body: read.value }) : read
   }
