@@ -29,7 +29,7 @@ export interface ReadCertificate extends TlsCertificate {
   readonly validTo: Date
 }
 
-/** Reads both files; answers everything that is wrong with them. An end of validity is no mistake of the files. */
+/** Reads both files, or returns everything that is wrong with them. A certificate that has expired is no mistake. */
 export function readCertificate(
   files: CertificateFiles,
   readFile: (path: string) => Result<string, string>,
@@ -68,7 +68,7 @@ function readAuthorities(
 /** The files of `backends.tls`: paths, or what they hold. */
 export type BackendTlsFiles = Pick<ConfigDraft["backends"]["tls"], "ca" | "cert" | "key">
 
-/** Reads those that there are; returns everything that is wrong with them. A certificate counts with its key only. */
+/** Reads those that there are, or returns everything that is wrong with them. A certificate is read only with its key. */
 export function readBackendTls(
   files: BackendTlsFiles,
   readFile: (path: string) => Result<string, string>,

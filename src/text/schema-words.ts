@@ -140,7 +140,7 @@ export function number(error: string, isAllowed: (value: number) => boolean) {
   return z.number({ error }).refine(isAllowed, { error })
 }
 
-/** By names that the file chooses itself; `error` says what. An empty mapping is refused where `min` is 1. */
+/** Values by names that the file chooses itself; `what` says of what. An empty mapping is refused where `min` is 1. */
 export function named<T extends z.ZodType>(
   name: RegExp,
   nameError: string,

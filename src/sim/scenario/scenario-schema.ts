@@ -108,7 +108,7 @@ const group = mapping({
   zone: matching(/^[\x21-\x7e]{1,64}$/, "a name of up to 64 characters without a space").optional(),
   tier: integer(0, 15, 0).describe("Its tier; 0 is used first."),
   discipline: oneOf(["sharing", "fifo"], "sharing").describe(
-    "How a rate is served: to all at once in equal parts, or one request a lane in order of arrival.",
+    "How a rate is served: to all at once in equal parts, or one request per lane in order of arrival.",
   ),
   lane: lanes.optional().describe("The most of a rate that one request can use, units per second: one core."),
   joins: at.describe("When it announces itself."),

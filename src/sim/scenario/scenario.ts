@@ -44,7 +44,7 @@ export interface BackendGroup {
   readonly weight: number
   readonly zone: string | undefined
   readonly tier: number
-  /** How a rate resource serves: all at once in equal parts, or one request a lane in order of arrival. */
+  /** How a rate resource serves: all at once in equal parts, or one request per lane in order of arrival. */
   readonly discipline: "sharing" | "fifo"
   /** The most of each rate resource that one request can use, units per second: the speed of one core. */
   readonly lane: NamedAmounts
