@@ -5,7 +5,6 @@ import { amountsOf, namedOf } from "../core/resources.ts"
 import { fail, ok, type Result } from "../core/result.ts"
 import { type PolicySpec, policySpec } from "../policies/index.ts"
 import { type ConfigIssue, type ConfigPath, isMapping, unresolved, valueAt } from "../text/issue.ts"
-import { issuesOf } from "../text/schema-issues.ts"
 import { crossChecks, type PolicyTable } from "./config-checks.ts"
 import { type ConfigFiles, withFiles } from "./config-files.ts"
 import { draftConfig, sectionNames } from "./config-schema.ts"
@@ -26,7 +25,7 @@ export interface ConfigContext extends ConfigFiles {
 export function parseConfig(input: unknown, context: ConfigContext): Result<Config, readonly ConfigIssue[]> {
   const written = withoutEmptySections(input ?? {})
   const first = draftConfig(written)
-  const issues = first.ok ? [] : first.error.flatMap((issue) => issuesOf(issue, written))
+  const issues = first.ok ? [] : [...first.error]
 
   // Mistakes must not hide each other: what is wrong by itself is set aside, and the rest still has to agree.
   const aside = issues.map((issue) => settingOf(issue.path))

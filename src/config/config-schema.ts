@@ -4,11 +4,12 @@
  */
 
 import * as z from "zod"
-import { fail, ok, type Result } from "../core/result.ts"
+import type { Result } from "../core/result.ts"
 import { policyDefault } from "../policies/index.ts"
 import { learnedRoutesDefault } from "../routing/routes.ts"
 import { resourcesSchema } from "../text/resources-schema.ts"
-import type { SchemaIssue } from "../text/schema-issues.ts"
+import type { ConfigIssue } from "../text/issue.ts"
+import { readBy } from "../text/schema-issues.ts"
 import { flag, integer, mapping, matching, oneOf, section, sectionsOf } from "../text/schema-words.ts"
 import { affinity } from "./schema/affinity.ts"
 import { backends } from "./schema/backends.ts"
@@ -94,10 +95,9 @@ export type Settings = z.input<typeof schema>
 /** Every setting right by itself. Of files there are the paths, and policies may not exist. */
 export type ConfigDraft = z.output<typeof schema>
 
-/** Checks every setting by itself. The message of an issue is the end of the sentence "expected …". */
-export function draftConfig(input: unknown): Result<ConfigDraft, readonly SchemaIssue[]> {
-  const result = schema.safeParse(input)
-  return result.success ? ok(result.data) : fail(result.error.issues)
+/** Checks every setting by itself. */
+export function draftConfig(input: unknown): Result<ConfigDraft, readonly ConfigIssue[]> {
+  return readBy(schema, input)
 }
 
 /** The settings that are mappings of settings. */

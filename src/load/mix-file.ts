@@ -1,11 +1,11 @@
 /** The mix of requests as a file: from YAML to classes of requests, or to all that is wrong with it and where. */
 import * as z from "zod"
 import { fail, ok, type Result } from "../core/result.ts"
-import { type ConfigIssue, type ConfigPath, unresolved, valueAt } from "../text/issue.ts"
-import { type ConfigProblem, inOrder, problemsIn } from "../text/problem.ts"
-import { issuesOf } from "../text/schema-issues.ts"
+import type { ConfigIssue, ConfigPath } from "../text/issue.ts"
+import { readClosedFile } from "../text/closed-file.ts"
+import type { ConfigProblem } from "../text/problem.ts"
+import { readBy } from "../text/schema-issues.ts"
 import { mapping, matching, named } from "../text/schema-words.ts"
-import { readYaml } from "../text/yaml.ts"
 import { demandOf, type RequestTemplate } from "./requests.ts"
 
 const classesMax = 256
@@ -68,23 +68,13 @@ export function readMix(
   file: string,
   text: string,
 ): Result<readonly RequestTemplate[], readonly ConfigProblem[]> {
-  const yaml = readYaml(text, {
-    env: {},
-    readFile: () => fail("a mix of requests takes nothing from elsewhere"),
+  return readClosedFile(file, text, "a mix of requests", (input) => {
+    const read = readBy(schema, input)
+    if (!read.ok) return read
+    const { requests } = read.value
+    const issues = crossIssues(requests)
+    return issues.length > 0 ? fail(issues) : ok(Object.entries(requests).map((one) => classOf(...one)))
   })
-  if (yaml.broken) return fail(inOrder(problemsIn(file, yaml, [])))
-  const input = yaml.value ?? {}
-  const parsed = schema.safeParse(input)
-  const issues = parsed.success
-    ? crossIssues(parsed.data.requests)
-    : parsed.error.issues.flatMap((issue) => issuesOf(issue, input))
-  const problems = problemsIn(
-    file,
-    yaml,
-    issues.filter((issue) => valueAt(input, issue.path) !== unresolved),
-  )
-  if (!parsed.success || problems.length > 0) return fail(inOrder(problems))
-  return ok(Object.entries(parsed.data.requests).map(([name, one]) => classOf(name, one)))
 }
 
 type WrittenRequest = z.infer<typeof requestSchema>

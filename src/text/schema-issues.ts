@@ -1,4 +1,5 @@
 import type * as z from "zod"
+import { fail, ok, type Result } from "../core/result.ts"
 import { didYouMean } from "./suggest.ts"
 import { shown, valueAt, type ConfigIssue } from "./issue.ts"
 
@@ -10,13 +11,18 @@ const insteadOf: Readonly<Record<string, string>> = Object.fromEntries(
   ]),
 )
 
-export type SchemaIssue = z.core.$ZodIssue
+/** What a schema of `schema-words.ts` reads, or all that is wrong with the input. */
+export function readBy<T extends z.ZodType>(
+  schema: T,
+  input: unknown,
+): Result<z.output<T>, readonly ConfigIssue[]> {
+  const result = schema.safeParse(input)
+  if (result.success) return ok(result.data)
+  return fail(result.error.issues.flatMap((issue) => issuesOf(issue, input)))
+}
 
-/**
- * What a person can mend, from what a schema of `schema-words.ts` found wrong with this input: what is allowed and
- * what is there, or for a key that does not exist the one that may have been meant.
- */
-export function issuesOf(issue: SchemaIssue, input: unknown): ConfigIssue[] {
+/** What is allowed and what is there, or for a key that does not exist the one that may have been meant. */
+function issuesOf(issue: z.core.$ZodIssue, input: unknown): ConfigIssue[] {
   const path = issue.path.filter((key) => typeof key !== "symbol")
   if (issue.code === "unrecognized_keys") {
     const known = issue.message.split("\n")

@@ -4,10 +4,9 @@ import { stringify } from "yaml"
 import { formatDuration } from "../../text/duration.ts"
 import type { NamedAmounts, ResourceTable } from "../../core/resources.ts"
 import { fail, ok, type Result } from "../../core/result.ts"
-import { type ConfigIssue, isMapping, unresolved, valueAt } from "../../text/issue.ts"
-import { type ConfigProblem, inOrder, problemsIn } from "../../text/problem.ts"
-import { issuesOf } from "../../text/schema-issues.ts"
-import { readYaml } from "../../text/yaml.ts"
+import { isMapping } from "../../text/issue.ts"
+import { readClosedFile } from "../../text/closed-file.ts"
+import type { ConfigProblem } from "../../text/problem.ts"
 import { scenarioIssues } from "./scenario-checks.ts"
 import { draftScenario, type ScenarioDraft } from "./scenario-schema.ts"
 import type { Arrivals, BackendGroup, Distribution, Fault, RequestClass, Scenario } from "./scenario.ts"
@@ -27,18 +26,12 @@ export interface ScenarioSource {
  * @returns all problems, in the order of the file. Those between settings are looked for once each of them is right.
  */
 export function readScenario({ file, text }: ScenarioSource): Result<Scenario, readonly ConfigProblem[]> {
-  const yaml = readYaml(text, { env: {}, readFile: () => fail("a scenario takes nothing from elsewhere") })
-  if (yaml.broken) return fail(inOrder(problemsIn(file, yaml, [])))
-  const input = isMapping(yaml.value) ? withoutNothing(yaml.value) : (yaml.value ?? {})
-  const draft = draftScenario(input)
-  const issues: ConfigIssue[] = draft.ok
-    ? scenarioIssues(draft.value)
-    : draft.error.flatMap((issue) => issuesOf(issue, input))
-  // What could not be made out has been reported where that happened.
-  const told = issues.filter((issue) => valueAt(input, issue.path) !== unresolved)
-  const problems = problemsIn(file, yaml, told)
-  if (!draft.ok || problems.length > 0) return fail(inOrder(problems))
-  return ok(scenarioOf(draft.value, nameOf(file)))
+  return readClosedFile(file, text, "a scenario", (input) => {
+    const draft = draftScenario(isMapping(input) ? withoutNothing(input) : input)
+    if (!draft.ok) return draft
+    const issues = scenarioIssues(draft.value)
+    return issues.length > 0 ? fail(issues) : ok(scenarioOf(draft.value, nameOf(file)))
+  })
 }
 
 /** A setting whose every line is commented out reads as null, and means its default. */

@@ -5,9 +5,10 @@
 
 import * as z from "zod"
 import { durationExpected, parseDuration } from "../../text/duration.ts"
-import { fail, ok, type Result } from "../../core/result.ts"
+import type { Result } from "../../core/result.ts"
 import { resourcesSchema } from "../../text/resources-schema.ts"
-import type { SchemaIssue } from "../../text/schema-issues.ts"
+import type { ConfigIssue } from "../../text/issue.ts"
+import { readBy } from "../../text/schema-issues.ts"
 import {
   duration,
   either,
@@ -226,10 +227,9 @@ const schema = mapping({
 /** A scenario with every setting right by itself. */
 export type ScenarioDraft = z.infer<typeof schema>
 
-/** Checks every setting by itself. The message of an issue is the end of the sentence "expected …". */
-export function draftScenario(input: unknown): Result<ScenarioDraft, readonly SchemaIssue[]> {
-  const result = schema.safeParse(input)
-  return result.success ? ok(result.data) : fail(result.error.issues)
+/** Checks every setting by itself. */
+export function draftScenario(input: unknown): Result<ScenarioDraft, readonly ConfigIssue[]> {
+  return readBy(schema, input)
 }
 
 /** JSON Schema (draft 2020-12) of a scenario file, for editors. */
