@@ -86,7 +86,7 @@ interface Work {
   failed: number
 }
 
-/** Each asks, and asks again as soon as it is answered, for so long; once at least. */
+/** Each sends a request, and the next one as soon as it has the response, for so long; once at least. */
 async function work(clients: readonly Client[], ms: number): Promise<Work> {
   const end = performance.now() + ms
   const work: Work = { answered: 0, failed: 0 }

@@ -30,7 +30,7 @@ test("host and path are kept, the port is that of TLS", () => {
   assert.equal(location(request, 443), "https://a.example/a/%2e?b=c")
 })
 
-test("whatever Host and target are, the answer is one field of visible ASCII that leads to that host", () => {
+test("whatever Host and target are, the response is one field of visible ASCII that leads to that host", () => {
   const unit = fc.oneof(
     fc.constantFrom("a", ".", ":", "/", "@", "%", "\r", "\n", "[", "]", "\\", "?", "#", " ", '"'),
     fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code)),

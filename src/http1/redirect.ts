@@ -2,7 +2,7 @@ import { hostOf } from "../core/host.ts"
 import type { Head } from "./head.ts"
 
 /**
- * The answer that sends a client of plain HTTP to the same address over TLS: 308, which keeps method and body
+ * The response that sends a client of plain HTTP to the same address over TLS: 308, which keeps method and body
  * (RFC 9110 15.4.9). Undefined when the request names no host that may be written into an address.
  *
  * @param port where TLS is spoken

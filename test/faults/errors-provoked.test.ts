@@ -300,7 +300,7 @@ function after(t: TestContext, script: Script): Promise<Address> {
   })
 }
 
-/** One more request than there is room for; `finish` lets the one that has room be answered. */
+/** One more request than there is room for; `finish` lets the one that has room get its response. */
 async function crowded(
   t: TestContext,
   change: RelayChange,

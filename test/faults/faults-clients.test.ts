@@ -101,7 +101,7 @@ for (const [when, bytes, isRequest] of stages) {
   })
 }
 
-test("a client that vanishes with requests unread is noticed when it is answered, and those are not served", async (t) => {
+test("a client that vanishes with requests unread is noticed when its response is sent, and those are not served", async (t) => {
   const seen: string[] = []
   const backend = await answering(t, async (request) => {
     seen.push(pathOf(request))

@@ -215,7 +215,7 @@ test("time on the connection before a body earns it no slower rate, wherever the
   })
   const wire = await client()
   await pause(2_500)
-  // The second request comes while the first is being answered, and waits for its turn.
+  // The second request comes while the first is being served, and waits for its turn.
   wire.send(`GET / HTTP/1.1\r\nHost: a\r\n\r\n${post("Content-Length: 100000")}x`)
   assert.equal((await wire.response()).status, 200)
   const began = performance.now()

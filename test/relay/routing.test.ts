@@ -761,7 +761,7 @@ test("a correction gives no backend more space than it registered", async (t) =>
   const wires = [await at.client(), await at.client()]
   for (const wire of wires) wire.send(get())
   await until("one runs", () => at.table.inFlight(0) === 1)
-  await until("all are answered, one after the other", () => {
+  await until("all have their response, one after the other", () => {
     assert.ok(at.table.inFlight(0) <= 1)
     release()
     return wires.every((wire) => wire.received > 0)

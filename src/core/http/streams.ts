@@ -14,8 +14,8 @@
  * body has the form that its kept head names. A response's body is chunked only for a client that `takesChunks`; for
  * others its data comes alone, and its trailer section by `onTrailers`.
  *
- * **Flow control** is pause and resume. `write` answers false when the other side is behind; the writer then pauses what
- * it reads from, until `onClientDrain` or `onBackendDrain`. With windows (RFC 9113 5.2), false is an empty window.
+ * **Flow control** is pause and resume. `write` returns false when the other side is behind; the writer then pauses
+ * what it reads from, until `onClientDrain` or `onBackendDrain`. With windows (RFC 9113 5.2), false is an empty window.
  *
  * **Ends.** A message that is complete is ended. One that is not is cut, and its receiver must be able to see that: a
  * connection reset in HTTP/1, RST_STREAM in HTTP/2. After `release`, `cut` or `reset` an exchange calls its stream no
@@ -81,7 +81,7 @@ export interface ClientStream {
   interim(head: MessageHead): void
   /**
    * The final head, or that of 101, with the whole body, which is bytes[from..to) and not chunked. This one and the
-   * next answer whether they have passed the bytes on as they are; false is a copy.
+   * next return whether they have passed the bytes on as they are; false is a copy.
    *
    * @param added whole field lines with their CRLF, latin1
    */
@@ -106,7 +106,7 @@ export interface ClientStream {
 
   /** 101 has been written. From now on all bytes are for the other side (`onClientBytes`), those that came early first. */
   beginTunnel(): void
-  /** What the backend sends through the tunnel; answers as `write` does. */
+  /** What the backend sends through the tunnel; returns what `write` returns. */
   writeTunnel(bytes: Buffer): boolean
   /** The backend sends no more through the tunnel. */
   endTunnel(): void

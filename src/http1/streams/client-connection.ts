@@ -3,7 +3,7 @@
  *
  *     idle ──first byte──▶ head ──whole head──▶ exchange ──response written, kept──▶ idle
  *      │                    │                      │
- *      │                    └──(refused)──▶ answered, closes
+ *      │                    └──(refused)──▶ responds, closes
  *      └──(end, time)──▶ closed                    ├──(not kept)──▶ lingering ──▶ closed
  *                                                  └──101──▶ tunnel ──▶ closed
  *
@@ -655,7 +655,7 @@ export class ClientConnection implements ClientStream {
     this.#socket.destroySoon()
   }
 
-  /** At once. Who has been sent only a part of an answer sees that, also where just the end delimits it. */
+  /** At once. A client that got only a part of a response sees that, also where just the end delimits it. */
   #close(): void {
     if (this.#state === "closed") return
     const { isIdle, isAnswerable } = this.#exchange

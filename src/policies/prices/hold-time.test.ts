@@ -44,7 +44,7 @@ test("what a request's work takes longer than on the fastest member is added the
   assert.deepEqual(secondsOf([route({ holdMs: 1_000 })], 0, 4), [1, 2.5])
 })
 
-test("what requests waited for others before their answers began is left out, as far as it is certain", () => {
+test("what requests waited for others before their responses began is left out, as far as it is certain", () => {
   // The mean request's work takes an eighth of a second, so no more than half a second is taken for work.
   assert.deepEqual(secondsOf([route({ holdMs: 9_000, answerMs: 1_000 })], 0), [1.5, 1.5])
   assert.deepEqual(secondsOf([route({ holdMs: 1_250, answerMs: 1_000 })], 0), [1.25, 1.25])

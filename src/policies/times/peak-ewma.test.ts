@@ -77,7 +77,7 @@ test("attempts in flight multiply, with the one to come", () => {
   assert.equal(load.metric(member, at(0)), 100)
 })
 
-test("without a first answer an idle backend costs nothing and a busy one more than any other", () => {
+test("without a first response an idle backend costs nothing and a busy one more than any other", () => {
   const [fresh, slow] = backends(0, 9)
   const policy = made()
   policy.rebuild([fresh!, slow!])

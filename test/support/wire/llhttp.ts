@@ -49,7 +49,7 @@ function keep(request: IncomingMessage): void {
   wire.received.push(request)
 }
 
-/** One server for all: requests arrive at it and are kept, never answered. */
+/** One server for all: requests arrive at it and are kept, without a response. */
 function serverOf(isLenient: boolean): (wire: Wire) => void {
   const options = {
     insecureHTTPParser: isLenient,
