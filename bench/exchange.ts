@@ -32,7 +32,7 @@ const knowledge = {
     { ...known, name: "GET /some/path" },
   ],
 }
-fleet.learn(knowledge)
+fleet.placer.learn(knowledge)
 routes.learn(knowledge, routeList)
 
 const request = Buffer.from(

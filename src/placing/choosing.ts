@@ -3,64 +3,69 @@ import { type Backend, type BackendId, hasRoomFor } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
 import type { ResourceTable, ResourceVector } from "../core/resources.ts"
 import type { PickRequest } from "../policies/policy.ts"
-import type { PlacedBackend } from "./attempts.ts"
+import type { PlacedBackend, Site } from "./placed-backend.ts"
+import type { Placement } from "./placement.ts"
 
-/** How long a backend that refused a connection is passed over while another will do. */
-export const avoidMs = 1_000
-
-/** One for all requests of a thread: it is used up within one call of `Attempts.place`. */
-export abstract class Choosing<B extends PlacedBackend> implements PickRequest {
+/** One per placer: it is used up within one call of `Placer.place`. */
+export class Choosing<S extends Site> implements PickRequest {
   now: Millis = 0
-  demand: Readonly<ResourceVector>
   route = 0
+  demand: Readonly<ResourceVector>
+
+  // ── what the request sticks to; written by its owner ──
   affinityHash: number | undefined = undefined
   clientAddress: Uint8Array | undefined = undefined
   boundTo: BackendId | undefined = undefined
   /** The backend that the request goes to if it is admitted there, whatever the policy is. */
-  preferred: B | undefined = undefined
+  preferred: PlacedBackend<S> | undefined = undefined
+
   /** Some resource is a space, for which requests may have to wait. */
   readonly hasSpace: boolean
   readonly #resources: ResourceTable
+  #placement: Placement<S> | undefined
   /** Backends that had no room when it came to reserving. */
   readonly #full: Backend[] = []
   #avoids = true
   #hasAvoided = false
 
-  constructor(resources: ResourceTable, demand: Readonly<ResourceVector>) {
+  constructor(resources: ResourceTable) {
     this.#resources = resources
     this.hasSpace = resources.some(({ kind }) => kind === "space")
-    this.demand = demand
+    this.demand = new Float64Array(resources.length)
   }
 
-  /** Whether the request has been tried there. */
-  abstract hasTried(backend: B): boolean
-
-  /** Whether one more request can be sent there, whatever it needs. */
-  abstract isOpen(backend: B): boolean
+  /** The request that is to be placed now. */
+  begin(placement: Placement<S>, now: Millis): void {
+    this.now = now
+    this.route = placement.route
+    this.demand = placement.demand.vector
+    this.#placement = placement
+    placement.owner.stick(this)
+  }
 
   admits(backend: Backend): boolean {
-    if (this.hasTried(backend as B)) return false
-    if (!this.isOpen(backend as B)) return false
+    const placed = backend as PlacedBackend<S>
+    if (this.#placement!.hasTried(placed) || !placed.site.hasRoom) return false
     if (this.#full.length > 0 && this.#full.includes(backend)) return false
     if (this.hasSpace && !hasRoomFor(backend, this.demand, this.#resources)) return false
-    if (!this.#avoids || (backend as B).avoidUntil <= this.now) return true
+    if (!this.#avoids || placed.avoidUntil <= this.now) return true
     this.#hasAvoided = true
     return false
   }
 
-  /** Whether a backend of this choosing was refused for nothing but a refused connection of late. */
+  /** Whether a backend was refused for nothing but a refused connection of late, since `look`. */
   get hasAvoided(): boolean {
     return this.#hasAvoided
   }
 
-  /** Starts a choosing: nobody is known to be full, and `avoids` says whether refusals of late count. */
-  begin(avoids: boolean): void {
+  /** Starts to look: no backend is known to be full, and `avoids` says whether refused connections of late count. */
+  look(avoids: boolean): void {
     this.#avoids = avoids
     this.#hasAvoided = false
     if (this.#full.length > 0) this.#full.length = 0
   }
 
-  /** False when it was known already: then whoever chose it does not listen to `admits`. */
+  /** False when it was known already: then the policy that chose it does not listen to `admits`. */
   markFull(backend: Backend): boolean {
     if (this.#full.includes(backend)) return false
     this.#full.push(backend)

@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import * as fc from "fast-check"
 import { ofCapacity, resourcesOf } from "../../test/support/backends.ts"
-import { FairQueue, type Place } from "./fair-queue.ts"
+import { FairQueue, type QueuePlace } from "./fair-queue.ts"
 
 const v = (...amounts: number[]): Float64Array => Float64Array.from(amounts)
 const forEver = 1e12
@@ -19,7 +19,7 @@ class Server {
     this.#left = [...capacity]
   }
 
-  push(item: string, route: number, demand: readonly number[]): Place<string> {
+  push(item: string, route: number, demand: readonly number[]): QueuePlace<string> {
     const place = this.queue.push(item, route, v(...demand), forEver)
     assert.ok(place !== undefined)
     return place
@@ -260,13 +260,14 @@ test("the one that is next is always the one that a look at all of them finds", 
     fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
       const queue = new FairQueue<number>(resources, 1_000, Infinity)
       queue.rebuild(ofCapacity([40, 40]))
-      const waiting: Place<number>[] = []
-      const refused = new Set<Place<number>>()
+      const waiting: QueuePlace<number>[] = []
+      const refused = new Set<QueuePlace<number>>()
       const held: Float64Array[][] = [[], [], [], [], []]
       const starts = [0, 0, 0, 0, 0]
       let time = 0
-      const headOf = (route: number): Place<number> | undefined => waiting.find((one) => one.item === route)
-      const leave = (place: Place<number>): void => {
+      const headOf = (route: number): QueuePlace<number> | undefined =>
+        waiting.find((one) => one.item === route)
+      const leave = (place: QueuePlace<number>): void => {
         waiting.splice(waiting.indexOf(place), 1)
         refused.delete(place)
       }
@@ -302,7 +303,7 @@ test("the one that is next is always the one that a look at all of them finds", 
 
         const candidates = [0, 1, 2, 3, 4]
           .map((one) => headOf(one))
-          .filter((one) => one !== undefined && !refused.has(one)) as Place<number>[]
+          .filter((one) => one !== undefined && !refused.has(one)) as QueuePlace<number>[]
         const share = (one: number): number => held[one]!.reduce((sum, vector) => sum + vector[0]!, 0) / 40
         const expected = candidates.toSorted(
           (one, other) =>

@@ -9,19 +9,19 @@ import { type Heaped, IndexedHeap } from "./indexed-heap.ts"
 const passedMaxDefault = 64
 
 /** A place in the queue. For what waits it is only a name for it. */
-export class Place<T> implements Heaped {
+export class QueuePlace<T> implements Heaped {
   /** In the heap of deadlines. */
   at = -1
   readonly queue: FairQueue<T>
   readonly item: T
   readonly key: string
-  readonly route: Route<T>
+  readonly route: WaitingRoute<T>
   readonly demand: Readonly<ResourceVector>
   readonly until: Millis
   /** Of all that have ever been pushed. */
   readonly order: number
-  previous: Place<T> | undefined = undefined
-  next: Place<T> | undefined = undefined
+  previous: QueuePlace<T> | undefined = undefined
+  next: QueuePlace<T> | undefined = undefined
   /** How many had been served when it first did not fit. */
   passedSince: number | undefined = undefined
 
@@ -30,7 +30,7 @@ export class Place<T> implements Heaped {
     queue: FairQueue<T>,
     item: T,
     key: string,
-    route: Route<T>,
+    route: WaitingRoute<T>,
     demand: Readonly<ResourceVector>,
     until: Millis,
     order: number,
@@ -51,13 +51,13 @@ export class Place<T> implements Heaped {
 }
 
 /** The requests of one route that wait, in order of arrival, and what the route has and has had. */
-class Route<T> implements Heaped {
+class WaitingRoute<T> implements Heaped {
   /** In the heap of routes that may be next. */
   at = -1
   /** In the list of routes whose head did not fit. */
   refusedAt = -1
-  head: Place<T> | undefined = undefined
-  tail: Place<T> | undefined = undefined
+  head: QueuePlace<T> | undefined = undefined
+  tail: QueuePlace<T> | undefined = undefined
   weight = 1
   inFlight = 0
   /** Demand of its attempts in flight. */
@@ -100,10 +100,10 @@ export class FairQueue<T> {
   readonly #resources: ResourceTable
   readonly #lengthMax: number
   readonly #passedMax: number
-  readonly #routes: (Route<T> | undefined)[] = []
-  readonly #order = new IndexedHeap<Route<T>>(isNextBefore)
-  readonly #deadlines = new IndexedHeap<Place<T>>((one, other) => one.until < other.until)
-  readonly #refused: Route<T>[] = []
+  readonly #routes: (WaitingRoute<T> | undefined)[] = []
+  readonly #order = new IndexedHeap<WaitingRoute<T>>(isNextBefore)
+  readonly #deadlines = new IndexedHeap<QueuePlace<T>>((one, other) => one.until < other.until)
+  readonly #refused: WaitingRoute<T>[] = []
   #members: readonly Backend[] = []
   /** What the members have in all; in each 0 for the resources of the other kind. */
   readonly #spaces: ResourceVector
@@ -115,7 +115,7 @@ export class FairQueue<T> {
   #pushed = 0
   #served = 0
   #virtualTime = 0
-  #holder: Place<T> | undefined
+  #holder: QueuePlace<T> | undefined
   #holderIsRefused = false
 
   constructor(resources: ResourceTable, lengthMax: number, passedMax: number = passedMaxDefault) {
@@ -176,10 +176,10 @@ export class FairQueue<T> {
     demand: Readonly<ResourceVector>,
     until: Millis,
     key = "",
-  ): Place<T> | undefined {
+  ): QueuePlace<T> | undefined {
     if (this.length >= this.#lengthMax) return undefined
     const route = this.#routeOf(number)
-    const place = new Place(this, item, key, route, demand, until, this.#pushed++)
+    const place = new QueuePlace(this, item, key, route, demand, until, this.#pushed++)
     this.#deadlines.add(place)
     this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1)
     place.previous = route.tail
@@ -203,13 +203,13 @@ export class FairQueue<T> {
   }
 
   /** Who should be tried now: `take` or `refuse` it. Undefined when nobody is left that has not been refused. */
-  next(): Place<T> | undefined {
+  next(): QueuePlace<T> | undefined {
     if (this.#holder !== undefined) return this.#holderIsRefused ? undefined : this.#holder
     return this.#order.first?.head
   }
 
   /** It has been served. What it holds is told by `begun`, like that of all others. */
-  take(place: Place<T>): void {
+  take(place: QueuePlace<T>): void {
     const { route } = place
     this.#served++
     this.#virtualTime = Math.max(this.#virtualTime, route.start)
@@ -218,7 +218,7 @@ export class FairQueue<T> {
   }
 
   /** There is no room for the one that is next. */
-  refuse(place: Place<T>): void {
+  refuse(place: QueuePlace<T>): void {
     if (place === this.#holder) {
       this.#holderIsRefused = true
       return
@@ -238,7 +238,7 @@ export class FairQueue<T> {
   }
 
   /** It leaves, served or not. Nothing when it has left before. */
-  remove(place: Place<T>): void {
+  remove(place: QueuePlace<T>): void {
     if (!place.isWaiting) return
     this.#deadlines.remove(place)
     this.#uncount(place.key)
@@ -258,13 +258,13 @@ export class FairQueue<T> {
   }
 
   /** One whose time is over, the one that is most overdue. It waits until it is removed. */
-  expired(now: Millis): Place<T> | undefined {
+  expired(now: Millis): QueuePlace<T> | undefined {
     const { first } = this.#deadlines
     return first !== undefined && first.until <= now ? first : undefined
   }
 
   /** The one that leaves first by its deadline, whatever the time. For emptying the queue. */
-  get first(): Place<T> | undefined {
+  get first(): QueuePlace<T> | undefined {
     return this.#deadlines.first
   }
 
@@ -272,7 +272,7 @@ export class FairQueue<T> {
    * Cold, for a full queue: the last place of the client that has most, if a client with this key would still have fewer
    * with one more. Undefined when none has so many.
    */
-  lastOfRichest(key: string): Place<T> | undefined {
+  lastOfRichest(key: string): QueuePlace<T> | undefined {
     let most = (this.#counts.get(key) ?? 0) + 1
     let richest: string | undefined
     for (const [other, count] of this.#counts) {
@@ -283,8 +283,8 @@ export class FairQueue<T> {
     return richest === undefined ? undefined : this.#lastOf(richest)
   }
 
-  #lastOf(key: string): Place<T> | undefined {
-    let last: Place<T> | undefined
+  #lastOf(key: string): QueuePlace<T> | undefined {
+    let last: QueuePlace<T> | undefined
     for (const route of this.#routes) {
       for (let place = route?.head; place !== undefined; place = place.next) {
         if (place.key === key && (last === undefined || place.order > last.order)) last = place
@@ -299,16 +299,16 @@ export class FairQueue<T> {
     else this.#counts.set(key, count)
   }
 
-  #routeOf(number: number): Route<T> {
-    return (this.#routes[number] ??= new Route<T>(this.#resources.length))
+  #routeOf(number: number): WaitingRoute<T> {
+    return (this.#routes[number] ??= new WaitingRoute<T>(this.#resources.length))
   }
 
-  #share(route: Route<T>): void {
+  #share(route: WaitingRoute<T>): void {
     route.share = dominantShare(route.held, this.#spaces) / route.weight
     this.#order.moved(route)
   }
 
-  #forgive(route: Route<T>): void {
+  #forgive(route: WaitingRoute<T>): void {
     const { refusedAt } = route
     if (refusedAt === -1) return
     route.refusedAt = -1
@@ -326,7 +326,7 @@ export class FairQueue<T> {
   }
 }
 
-function isNextBefore<T>(one: Route<T>, other: Route<T>): boolean {
+function isNextBefore<T>(one: WaitingRoute<T>, other: WaitingRoute<T>): boolean {
   if (one.share !== other.share) return one.share < other.share
   if (one.start !== other.start) return one.start < other.start
   return one.head!.order < other.head!.order

@@ -7,8 +7,8 @@ import type { FairQueue } from "./fair-queue.ts"
 import { type Placed, type PlacedBackend, roomMostOf, type Site } from "./placed-backend.ts"
 import type { Placement } from "./placement.ts"
 
-/** Which backends belong to a pool: those that fit everything that is given here. */
-export interface PoolMatch {
+/** Which members belong to a group, as a pool's `match` says: those that fit everything that is given here. */
+export interface MemberMatch {
   /** Each of these labels with exactly this value. */
   readonly labels: Readonly<Record<string, string>>
   readonly zone: string | undefined
@@ -18,7 +18,7 @@ export interface PoolMatch {
 
 export interface GroupParts<S extends Site> {
   /** Undefined: all backends. */
-  readonly match: PoolMatch | undefined
+  readonly match: MemberMatch | undefined
   readonly policy: Policy
   /** Of the pool, so that requests that wait stay where they are when the policy changes. */
   readonly queue: FairQueue<Placement<S>>
@@ -36,7 +36,7 @@ export class Group<S extends Site> {
   hasBegun = false
   /** By resource the most that a request can hold at one of them: Infinity for rates, and of no backends. */
   roomMost: Readonly<ResourceVector> = new Float64Array(0)
-  readonly #match: PoolMatch | undefined
+  readonly #match: MemberMatch | undefined
 
   constructor({ match, policy, queue, isExact }: GroupParts<S>) {
     this.#match = match
@@ -69,7 +69,7 @@ export class Group<S extends Site> {
 function eligibleOf(
   members: readonly Member[],
   eligible: readonly Member[],
-  match: PoolMatch | undefined,
+  match: MemberMatch | undefined,
 ): readonly Member[] {
   if (match === undefined) return eligible
   const serving = eligible.filter((member) => isOf(member, match))
@@ -77,7 +77,7 @@ function eligibleOf(
   return members.filter((member) => member.state === "suspect" && isOf(member, match))
 }
 
-function isOf(member: Member, { labels, zone, ids }: PoolMatch): boolean {
+function isOf(member: Member, { labels, zone, ids }: MemberMatch): boolean {
   if (zone !== undefined && member.zone !== zone) return false
   if (ids !== undefined && !ids.includes(member.id)) return false
   return Object.entries(labels).every(([name, value]) => member.labels[name] === value)

@@ -151,7 +151,7 @@ test("a policy that insists on a backend without room places nothing, and comes 
 test("the backend that a request prefers has it before the policy is asked, if it admits it", () => {
   const { group, policy, request } = full()
   const [one, other] = [request(), request()]
-  one.placement.preferred = other.placement.preferred = group.eligible[1]
+  one.preferred = other.preferred = group.eligible[1]
   one.place()
   other.place()
   assert.deepEqual([one.on, other.on, policy.picks], ["b1", "b0", 1])

@@ -19,12 +19,13 @@ import type { LoadReport } from "../core/load-report.ts"
 import type { ResourceTable, ResourceVector } from "../core/resources.ts"
 import type { Snapshot } from "../membership/snapshot.ts"
 import type { AttemptResult, Outcome } from "../policies/policy.ts"
+import { Choosing } from "./choosing.ts"
 import type { Demand } from "./demand.ts"
-import { FairQueue, type Place } from "./fair-queue.ts"
+import { FairQueue, type QueuePlace } from "./fair-queue.ts"
 import { Group, type GroupParts } from "./group.ts"
 import type { PlacingLimits } from "./limits.ts"
 import type { LoadTable } from "./load-table.ts"
-import { couldHold, type PlacedBackend, type Site, type Sites } from "./placed-backend.ts"
+import { couldHold, type Placed, type PlacedBackend, type Site, type Sites } from "./placed-backend.ts"
 import type { GivenUp, Placement } from "./placement.ts"
 import { Roster } from "./roster.ts"
 
@@ -38,7 +39,7 @@ const avoidMs = 1_000
  * - `waits`: it is in the queue of its group, or was, and had its turn at once: its owner was told of that
  * - all others: there is neither a backend nor a place in the queue for it, for this reason
  */
-export type Verdict = "placed" | "waits" | "no_backend" | "no_backend_fits" | "queue_full"
+export type PlaceVerdict = "placed" | "waits" | "no_backend" | "no_backend_fits" | "queue_full"
 
 /**
  * How an attempt ended. `complete`: the whole response has come, and its status says how that went. `failure`: it has
@@ -87,7 +88,7 @@ export class Placer<S extends Site> {
   readonly #roster: Roster<S>
   readonly #queues = new Map<string, FairQueue<Placement<S>>>()
   readonly #outcome = new SettledOutcome()
-  readonly #hasSpace: boolean
+  readonly #choosing: Choosing<S>
   #queueList: readonly FairQueue<Placement<S>>[] = []
   #groups: readonly Group<S>[] = []
 
@@ -96,7 +97,7 @@ export class Placer<S extends Site> {
     this.#options = options
     this.#table = table
     this.#roster = new Roster(resources, table, sites)
-    this.#hasSpace = resources.some(({ kind }) => kind === "space")
+    this.#choosing = new Choosing(resources)
   }
 
   // ── cold: what it places on ───────────────────────────────────────────────────────────────────────────────────
@@ -105,9 +106,9 @@ export class Placer<S extends Site> {
     return this.#groups
   }
 
-  /** The ids of all members. */
-  get members(): Iterable<BackendId> {
-    return this.#roster.placed.keys()
+  /** By id, all members, whatever their state. */
+  get placed(): ReadonlyMap<BackendId, Placed<S>> {
+    return this.#roster.placed
   }
 
   get knowledge(): Knowledge {
@@ -173,7 +174,7 @@ export class Placer<S extends Site> {
    * A request has come: asks for a backend, behind those that wait for one. Where it says "waits" the request may have
    * been served or refused in the meantime, by a call of its owner.
    */
-  arrive(placement: Placement<S>, now: Millis): Verdict {
+  arrive(placement: Placement<S>, now: Millis): PlaceVerdict {
     const { group } = placement
     const { queue } = group
     if (queue.length === 0) return this.place(placement, now)
@@ -189,10 +190,9 @@ export class Placer<S extends Site> {
    * that was placed before does not wait again. To be called of a request that waits only in its turn, or when it has
    * left.
    */
-  place(placement: Placement<S>, now: Millis): Verdict {
+  place(placement: Placement<S>, now: Millis): PlaceVerdict {
     const { group, place } = placement
-    placement.now = now
-    const verdict = this.#find(placement)
+    const verdict = this.#find(placement, now)
     if (verdict !== "waits") {
       // The queue that gave it its turn takes it out.
       placement.place = undefined
@@ -210,44 +210,43 @@ export class Placer<S extends Site> {
     place.queue.remove(place)
   }
 
-  #find(placement: Placement<S>): Verdict {
-    const { group } = placement
-    const { firstUntil } = this.#options
+  #find(placement: Placement<S>, now: Millis): PlaceVerdict {
+    const { attempts, group } = placement
+    const { firstUntil, sites } = this.#options
     if (group.eligible.length === 0) {
-      return !group.hasBegun && placement.now < firstUntil && placement.attempts === 0
-        ? "waits"
-        : "no_backend"
+      return !group.hasBegun && now < firstUntil && attempts === 0 ? "waits" : "no_backend"
     }
-    if (this.#choose(placement) || (this.#options.sites.makeRoom() && this.#choose(placement)))
-      return "placed"
-    if (placement.attempts > 0 || hasTriedAll(placement)) return "no_backend"
+    this.#choosing.begin(placement, now)
+    if (this.#choose(placement) || (sites.makeRoom() && this.#choose(placement))) return "placed"
+    if (attempts > 0 || hasTriedAll(placement)) return "no_backend"
     return this.#couldHold(placement) ? "waits" : "no_backend_fits"
   }
 
   /** One that refused a connection a moment ago is used only when no other will do. */
   #choose(placement: Placement<S>): boolean {
     if (this.#tryChoose(placement, true)) return true
-    return placement.hasAvoided && this.#tryChoose(placement, false)
+    return this.#choosing.hasAvoided && this.#tryChoose(placement, false)
   }
 
   /** A backend that ran full between choosing and reserving (other threads reserve too) is passed over. */
   #tryChoose(placement: Placement<S>, avoids: boolean): boolean {
     const { policy, queue } = placement.group
-    placement.choose(avoids)
+    const choosing = this.#choosing
+    choosing.look(avoids)
     for (;;) {
-      const { preferred } = placement
-      const isPreferred = preferred !== undefined && placement.admits(preferred)
-      const picked = isPreferred ? preferred : policy.pick(placement)
+      const { preferred } = choosing
+      const isPreferred = preferred !== undefined && choosing.admits(preferred)
+      const picked = isPreferred ? preferred : policy.pick(choosing)
       if (picked === undefined) return false
       const backend = picked as PlacedBackend<S>
-      const held = this.#reserve(backend, placement.units)
+      const held = this.#reserve(backend, placement.demand.units)
       if (held === undefined) {
-        if (placement.markFull(backend)) continue
+        if (choosing.markFull(backend)) continue
         return false
       }
-      placement.begun(backend, held)
-      policy.onBegun?.(backend, placement)
-      if (this.#hasSpace) queue.begun(placement.route, placement.demand)
+      placement.begun(backend, held, choosing.now)
+      policy.onBegun?.(backend, choosing)
+      if (choosing.hasSpace) queue.begun(placement.route, choosing.demand)
       return true
     }
   }
@@ -267,16 +266,16 @@ export class Placer<S extends Site> {
     return held
   }
 
-  #couldHold({ group, units }: Placement<S>): boolean {
-    return couldHold(this.#options.resources, group.eligible, units)
+  #couldHold({ demand, group }: Placement<S>): boolean {
+    return couldHold(this.#options.resources, group.eligible, demand.units)
   }
 
   // ── hot: what comes of an attempt ─────────────────────────────────────────────────────────────────────────────
 
   /** The backend has said how it is, with the response: in its head, in its trailers or in both. */
   report(placement: Placement<S>, report: LoadReport, now: Millis): void {
-    const { backend, group } = placement
-    if (backend === undefined) return
+    const { backend, group, runs } = placement
+    if (backend === undefined || !runs) return
     group.policy.onReport?.(backend, report, now)
     this.#options.observer?.load(backend.slot, report)
     placement.costs(report.requestCost)
@@ -302,11 +301,12 @@ export class Placer<S extends Site> {
    * made. `bodyBytes`: the length of the request's body.
    */
   settle(placement: Placement<S>, ending: Ending, now: Millis, bodyBytes = 0): AttemptResult {
-    const { backend, cost, group, route } = placement
-    if (backend === undefined) throw new Error("an attempt was settled twice")
-    placement.backend = undefined
+    const { cost, group, route } = placement
+    if (!placement.runs) throw new Error("an attempt was settled twice")
+    placement.runs = false
+    const backend = placement.backend!
     this.#table.release(backend.slot, placement.held, this.#options.worker)
-    if (this.#hasSpace) group.queue.ended(route, placement.demand)
+    if (this.#choosing.hasSpace) group.queue.ended(route, placement.demand.vector)
     const outcome = this.#outcomeOf(placement, ending, now)
     const { observer, onSettled } = this.#options
     group.policy.onSettled?.(backend, outcome, now)
@@ -328,7 +328,7 @@ export class Placer<S extends Site> {
     outcome.firstByteMs = firstByteMs
     // How long a tunnel stayed open says nothing about the backend.
     outcome.totalMs = status === 101 ? firstByteMs : now - begunAt
-    outcome.retryAfterMs = placement.retryAfterMs
+    outcome.retryAfterMs = placement.retryAfterMs ?? NaN
     outcome.route = placement.route
     outcome.isExact = placement.group.isExact
     return outcome
@@ -386,14 +386,13 @@ export class Placer<S extends Site> {
   }
 
   /** A request that has waited before, for another group, waits no longer than it would have. */
-  #wait(placement: Placement<S>, now: Millis): Verdict {
+  #wait(placement: Placement<S>, now: Millis): PlaceVerdict {
     this.leave(placement)
     const { queue } = placement.group
-    const until = placement.hasWaited ? placement.waitsUntil : this.#options.waitsUntil(now)
+    const until = placement.waitsUntil ?? this.#options.waitsUntil(now)
     const place = this.#push(queue, placement, until)
     if (place === undefined) return "queue_full"
     placement.place = place
-    placement.hasWaited = true
     placement.waitsUntil = until
     return "waits"
   }
@@ -403,18 +402,18 @@ export class Placer<S extends Site> {
     queue: FairQueue<Placement<S>>,
     placement: Placement<S>,
     until: Millis,
-  ): Place<Placement<S>> | undefined {
+  ): QueuePlace<Placement<S>> | undefined {
     const { demand, owner, route } = placement
     const key = owner.clientKey
-    const place = queue.push(placement, route, demand, until, key)
+    const place = queue.push(placement, route, demand.vector, until, key)
     if (place !== undefined) return place
     const last = queue.lastOfRichest(key)
     if (last === undefined) return undefined
     this.#giveUp(last, "queue_full")
-    return queue.push(placement, route, demand, until, key)
+    return queue.push(placement, route, demand.vector, until, key)
   }
 
-  #giveUp(place: Place<Placement<S>>, code: GivenUp): void {
+  #giveUp(place: QueuePlace<Placement<S>>, code: GivenUp): void {
     const { item } = place
     place.queue.remove(place)
     if (item.place === place) item.place = undefined

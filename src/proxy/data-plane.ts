@@ -3,12 +3,11 @@
  * and in the main thread where somebody embeds it; it asks nobody anything and goes on when nobody tells it more.
  */
 import type { BlockList, Socket } from "node:net"
-import { Attempts } from "../placing/attempts.ts"
 import { SimulatedDemand } from "../learning/demand.ts"
 import { type ObservationBatch, Observer } from "../learning/observer.ts"
 import { RouteFinder, type RouteList, type UnknownRoute } from "../routing/routes.ts"
 import type { LoadTable } from "../placing/load-table.ts"
-import type { Snapshot } from "../membership/snapshot.ts"
+import { emptySnapshot, type Snapshot } from "../membership/snapshot.ts"
 import type { BackendId } from "../core/backend.ts"
 import type { Clock } from "../core/clock.ts"
 import { type Endpoint, plainIp } from "../core/endpoint.ts"
@@ -31,7 +30,7 @@ import { type Arrival, Entrance, type EntranceOwner } from "./entrance/entrance.
 import { Exchange, type ExchangeContext } from "./exchange.ts"
 import { Exit, type OnRequestEnd } from "./exit.ts"
 import { shareConnections } from "./fair-share.ts"
-import { Fleet, Placement } from "./fleet.ts"
+import { Fleet } from "./fleet.ts"
 import { ForwardingRules } from "./entrance/forwarding.ts"
 import { contains, rangesOf } from "../net/ip-ranges.ts"
 import { Listener } from "./entrance/listener.ts"
@@ -42,7 +41,6 @@ import type { DataPlaneOptions, RoutingOptions, TlsMaterial } from "./options.ts
 import { OwnListeners } from "./backends/own-listeners.ts"
 import { RequestIds } from "./entrance/request-ids.ts"
 import { RouteTable } from "./route-table.ts"
-import { SettledAttempt } from "./settled-attempt.ts"
 import { Weigher } from "./weigher.ts"
 import { TlsTermination } from "./entrance/tls-termination.ts"
 
@@ -128,9 +126,14 @@ export class DataPlane {
     }
     const { host } = options.requests
     const hostDefault = host === undefined ? undefined : Buffer.from(host, "latin1")
-    const attempts = new Attempts(table, options.worker, options.resources.length, () => this.#serveQueues())
     this.#deadlines = context.deadlines
-    this.#fleet = new Fleet(context, table, attempts, rng)
+    this.#observer = new Observer(options.resources, table.shape.slots, rng)
+    this.#fleet = new Fleet(context, {
+      table,
+      rng,
+      observer: this.#observer,
+      onSettled: () => this.#serveQueues(),
+    })
     this.#finder = new RouteFinder({ version: 0, rules: rulesOf(options.routing), learned: [] })
     this.#routes = new RouteTable(
       this.#fleet,
@@ -139,7 +142,6 @@ export class DataPlane {
       options.routing,
       hostDefault,
     )
-    this.#observer = new Observer(options.resources, table.shape.slots, rng)
     this.#bindings = new Bindings(options.cookieKey)
 
     const prefix = `${Math.floor(rng.next() * 2 ** 32).toString(16)}-${options.worker.toString(16)}`
@@ -148,16 +150,14 @@ export class DataPlane {
       ...context,
       fleet: this.#fleet,
       routes: this.#routes,
-      observer: this.#observer,
       weigher: new Weigher({
         resources: options.resources,
-        fleet: this.#fleet,
+        placer: this.#fleet.placer,
         table,
         demandTrust: new DemandTrust(options.demand.trusted),
         simulated: simulates ? new SimulatedDemand(options.resources, options.seed) : undefined,
         demandLines: resourceFields.map((name) => `${name}: `),
       }),
-      outcome: new SettledAttempt(),
       exit: new Exit(counters, options.worker, parts.onRequestEnd),
       bindings: this.#bindings,
       budget: new Budget(options.limits.collectedBytesTotalMax),
@@ -167,7 +167,6 @@ export class DataPlane {
       viaLines: options.via.toClients
         ? [`Via: 1.0 ${options.name}\r\n`, `Via: 1.1 ${options.name}\r\n`]
         : ["", ""],
-      placement: new Placement(options.resources, this.#routes.at(0).demand),
       isStopping: false,
       relay: (stream) => this.#relay(stream),
       onExchangeGone: (exchange) => this.#exchanges.delete(exchange),
@@ -201,8 +200,8 @@ export class DataPlane {
       this.#deadlines.sweep(now)
       this.#fleet.tick(now)
       parts.onSweep?.()
-      shareConnections(this.#fleet, () => this.#exchanges)
-      for (const queue of this.#fleet.queues) if (queue.length > 0) queue.serve(now)
+      shareConnections(this.#fleet.placer.groups, () => this.#exchanges)
+      this.#fleet.placer.serve(now)
     }
     this.#endSweeps = parts.timers.every(sweepMs, sweep, { unref: true })
   }
@@ -221,15 +220,15 @@ export class DataPlane {
   }
 
   apply(snapshot: Snapshot): void {
-    this.#fleet.apply(snapshot)
+    this.#fleet.placer.apply(snapshot, this.#parts.clock.now())
     this.#routes.refit()
-    this.#bindings.replace(this.#fleet.members)
+    this.#bindings.replace(this.#fleet.placer.placed.keys())
     this.#serveQueues()
   }
 
   /** What has been learned, and the routes that its numbers mean. */
   learn(knowledge: Knowledge, routes: RouteList): void {
-    this.#fleet.learn(knowledge)
+    this.#fleet.placer.learn(knowledge)
     this.#routes.learn(knowledge, routes)
     this.#serveQueues()
   }
@@ -279,12 +278,12 @@ export class DataPlane {
     await this.#acceptAll()
     this.#plain.close()
     this.#secure?.listener.close()
-    for (const queue of this.#fleet.queues) queue.giveUp("shutting_down")
+    this.#fleet.placer.giveUp("shutting_down")
     for (const entrance of this.#entrances) entrance.stop()
     for (const client of this.#clients) client.stop()
     if (this.#clients.size + this.#entrances.size > 0) await this.#allClosed()
     this.#endSweeps()
-    this.#fleet.apply({ version: 0, members: [], eligible: [] })
+    this.#fleet.placer.apply(emptySnapshot, this.#parts.clock.now())
     this.#owner.dialer.close()
   }
 
@@ -389,12 +388,11 @@ export class DataPlane {
 
   /** Room has come free: whoever waits gets it, in a turn of its own so that no exchange is entered twice. */
   #serveQueues(): void {
-    if (this.#serving || !this.#fleet.hasWaiting) return
+    if (this.#serving || !this.#fleet.placer.hasWaiting) return
     this.#serving = true
     this.#parts.timers.soon(() => {
       this.#serving = false
-      const now = this.#parts.clock.now()
-      for (const queue of this.#fleet.queues) if (queue.length > 0) queue.serve(now)
+      this.#fleet.placer.serve(this.#parts.clock.now())
     })
   }
 

@@ -202,8 +202,8 @@ async function moved(timeouts: RelayChange["timeouts"] = {}) {
   const answers: string[] = []
   const waiting = world.client((bytes) => void answers.push(bytes.toString("latin1")))
   waiting.socket.push(Buffer.from(get("/waits")))
-  const queueOf = (pool: string) => world.fleet.groups.find(({ options }) => options.pool === pool)!.queue
-  const queues = [queueOf("one"), queueOf("other")] as const
+  const queueOf = (pool: 0 | 1) => world.fleet.placer.groups[pool]!.queue
+  const queues = [queueOf(0), queueOf(1)] as const
   assert.deepEqual(
     queues.map(({ length }) => length),
     [1, 0],
@@ -212,9 +212,9 @@ async function moved(timeouts: RelayChange["timeouts"] = {}) {
 }
 
 test("a request whose route got another pool while it waited leaves the queue it is in when its client goes", async () => {
-  const { queues, reroute, waiting } = await moved()
+  const { fleet, queues, reroute, waiting } = await moved()
   reroute(1)
-  queues[0].serve(0)
+  fleet.placer.serve(0)
   waiting.socket.emit("error")
   assert.deepEqual(
     queues.map(({ length }) => length),
@@ -223,36 +223,36 @@ test("a request whose route got another pool while it waited leaves the queue it
 })
 
 test("such a request waits on among those of its new pool, no longer than it would have, and is served there", async () => {
-  const { answers, busy, clock, deadlines, queues, reroute } = await moved({ queueMs: 5_000 })
+  const { answers, busy, clock, deadlines, fleet, queues, reroute } = await moved({ queueMs: 5_000 })
   reroute(1)
-  queues[0].serve(0)
+  fleet.placer.serve(0)
   assert.deepEqual(
     queues.map(({ length }) => length),
     [0, 1],
   )
   await clock.run(4_000)
   deadlines.sweep(4_000)
-  queues[1].serve(4_000)
+  fleet.placer.serve(4_000)
   assert.equal(queues[1].length, 1)
   // The new pool's connection comes free.
   const [, other] = busy.splice(0)
   assert.equal(other!.port, 2)
   other!.say(Buffer.from("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
-  queues[1].serve(4_000)
+  fleet.placer.serve(4_000)
   assert.deepEqual([queues[1].length, busy.length, busy[0]!.port], [0, 1, 2])
   busy[0]!.say(Buffer.from("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
   assert.match(answers.join(""), /^HTTP\/1\.1 200 [^]*ok$/)
 })
 
 test("such a request is given up once, by the queue it is in", async () => {
-  const { answers, clock, deadlines, queues, reroute } = await moved({ queueMs: 5_000 })
+  const { answers, clock, deadlines, fleet, queues, reroute } = await moved({ queueMs: 5_000 })
   await clock.run(4_000)
   deadlines.sweep(4_000)
   reroute(1)
-  queues[0].serve(4_000)
+  fleet.placer.serve(4_000)
   await clock.run(6_000)
   deadlines.sweep(6_000)
-  for (const queue of queues) queue.serve(6_000)
+  fleet.placer.serve(6_000)
   assert.deepEqual(
     queues.map(({ length }) => length),
     [0, 0],

@@ -15,9 +15,11 @@
  * every way back to `idle` through `#leave`, where the request leaves with its record. Both take the same moments.
  * Benchmark: bench/exchange.ts, bench/relay.ts.
  */
-import type { Attempt } from "../placing/attempts.ts"
-import { avoidMs } from "../placing/choosing.ts"
-import type { Observer } from "../learning/observer.ts"
+import type { Choosing } from "../placing/choosing.ts"
+import type { Group } from "../placing/group.ts"
+import type { Demand } from "../placing/demand.ts"
+import { type GivenUp, type Owner, Placement } from "../placing/placement.ts"
+import type { Ending, Placer, PlaceVerdict } from "../placing/placer.ts"
 import type { BackendId } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
 import { type ErrorCode, errors } from "../core/errors.ts"
@@ -32,8 +34,6 @@ import type {
   RequestOrigin,
 } from "../core/http/streams.ts"
 import type { LoadReport } from "../core/load-report.ts"
-import type { ResourceVector } from "../core/resources.ts"
-import type { AttemptResult } from "../policies/policy.ts"
 import { affinityHashOf, type Bindings, bindingLines } from "./affinity.ts"
 import type { BackendPool } from "./backends/backend-pool.ts"
 import { openingOf, Origin } from "./backends/origin.ts"
@@ -41,14 +41,12 @@ import type { Budget } from "./budget.ts"
 import type { Context } from "./context.ts"
 import type { Exit } from "./exit.ts"
 import { clientKeyOf, type Contender } from "./fair-share.ts"
-import type { Demand, Fleet, FleetBackend, Group, Placement } from "./fleet.ts"
+import type { Fleet } from "./fleet.ts"
 import type { AffinityOptions, BackendOptions } from "../config/config.ts"
 import { RequestBody } from "./request-body.ts"
 import type { RequestEnding } from "./request-record.ts"
 import { reportIn, reportInTrailers, retryAfterIn } from "./response-facts.ts"
 import type { Route, RouteTable } from "./route-table.ts"
-import type { SettledAttempt } from "./settled-attempt.ts"
-import type { Waiting, WaitingQueue } from "../placing/waiting-queue.ts"
 import type { Weigher } from "./weigher.ts"
 
 /** Where connections are short, bodies that have come slower than this on average give theirs up, after a while. */
@@ -60,11 +58,8 @@ const unreadMs = 3_000
 /** What the exchanges of one thread share beside the context. */
 export interface ExchangeContext extends Context {
   readonly fleet: Fleet
-  readonly placement: Placement
   readonly routes: RouteTable
   readonly weigher: Weigher
-  readonly observer: Observer
-  readonly outcome: SettledAttempt
   readonly exit: Exit
   readonly bindings: Bindings
   /** For bodies that are collected. */
@@ -77,47 +72,34 @@ export interface ExchangeContext extends Context {
   onExchangeGone(exchange: Exchange): void
 }
 
-export class Exchange implements ClientEvents, BackendEvents, Contender, Waiting {
+export class Exchange implements ClientEvents, BackendEvents, Contender, Owner<BackendPool> {
   isHead = false
   takesChunks = false
   takesTrailers = false
   upgrades = false
   readonly #context: ExchangeContext
   readonly #client: ClientStream
+  readonly #placer: Placer<BackendPool>
+  /** How far its request is with the placer, and the moments of its attempt. */
+  readonly #placement: Placement<BackendPool>
   readonly #body: RequestBody
   /** Made when the client needs connections of its own: for the PROXY protocol at once, else with its credentials. */
   #origin: Origin | undefined
 
   #state: "idle" | "collecting" | "queued" | "attempting" | "responding" | "tunnel" = "idle"
-  #attempt: Attempt | undefined
   #stream: BackendStream | undefined
   /** The stream has said that it may be written to. */
   #ready = false
-  #attempts = 0
   #route: Route
-  /** Where it waits: that of its route's group, which may be another one by now. Undefined while it does not wait. */
-  #queue: WaitingQueue | undefined
-  /** Until when it may wait. */
-  #queuedUntil: Millis = 0
-  #demand: Demand
   #affinityHash: number | undefined = undefined
   #clientAddress: Uint8Array | undefined = undefined
   #boundTo: BackendId | undefined = undefined
   #isSecure = false
-  /** When the request began, and when its present attempt did, had a stream, and got its response; NaN before. */
+  /** When the request began, and when its present attempt had a stream; NaN before. */
   #beganAt: Millis = NaN
-  #attemptAt: Millis = NaN
   #readyAt: Millis = NaN
-  #firstByteAt: Millis = NaN
-  #retryAfterMs: Millis = NaN
-  /** What the backend says that this request has cost. */
-  #cost: Readonly<ResourceVector> | undefined
-  /** The last attempt that has settled, for the record. */
-  #settled: Attempt | undefined
   /** All of the moments are exact. */
   #isExact = false
-  /** Backends that have failed it. */
-  #tried: FleetBackend[] | undefined
   #idempotent = false
   /** It has credentials that count for the connection which they travel on. */
   #bindsConnection = false
@@ -128,7 +110,6 @@ export class Exchange implements ClientEvents, BackendEvents, Contender, Waiting
   /** The client waits for the backend to ask for its body (RFC 9110 10.1.1). */
   #expectsContinue = false
   #requestEnded = false
-  #status = 0
   #trailers = ""
   /** The client sends no more through the tunnel, and neither does the backend. */
   #clientEnded = false
@@ -139,7 +120,8 @@ export class Exchange implements ClientEvents, BackendEvents, Contender, Waiting
     this.#client = client
     this.#body = new RequestBody(context.budget, context.options.limits.replayBytesMax)
     this.#route = context.routes.at(0)
-    this.#demand = this.#route.demand
+    this.#placer = context.fleet.placer
+    this.#placement = new Placement(this, this.#route.group, this.#route.demand)
     this.#origin = originOf(context.options.backends, client)
   }
 
@@ -171,12 +153,10 @@ export class Exchange implements ClientEvents, BackendEvents, Contender, Waiting
     this.#bindsConnection = head.bindsConnection
     if (head.bindsConnection) this.#origin ??= new Origin()
     this.#requestEnded = !hasBody
-    this.#tried = undefined
     this.#body.begin(hasBody)
-    this.#route = context.routes.of(head)
-    this.#forgetMoments()
-    this.#beganAt = context.fleet.now(this.#route.group)
-    this.#demand = context.weigher.weigh(head, hasBody, this.#route, origin)
+    const route = context.routes.of(head)
+    this.#enter(route, context.weigher.weigh(head, hasBody, route, origin))
+    this.#beganAt = context.fleet.now(route.group)
     this.#stick(head, origin)
     this.#requestHead = client.keepHead(head, context.askLine + context.weigher.lines)
     if (hasBody && this.#collects(head)) {
@@ -211,7 +191,7 @@ export class Exchange implements ClientEvents, BackendEvents, Contender, Waiting
 
   onFailed(code: ErrorCode): void {
     const answerable = this.isAnswerable
-    this.#leaveQueue()
+    this.#placer.leave(this.#placement)
     const now = this.#release("ignored")
     if (answerable) this.#answer(code, "", now)
     else this.#cut(code, now)
@@ -225,10 +205,10 @@ export class Exchange implements ClientEvents, BackendEvents, Contender, Waiting
     if (this.#state !== "idle") {
       // A client may leave a tunnel when it likes.
       const code = this.#state === "tunnel" ? undefined : "client_gone"
-      this.#leaveQueue()
+      this.#placer.leave(this.#placement)
       // Says nothing about the backend.
       const now = this.#release("ignored")
-      this.#leave("gone", code, this.#status, now)
+      this.#leave("gone", code, this.#placement.status, now)
     }
     this.#origin?.close()
     this.#context.onExchangeGone(this)
@@ -255,16 +235,22 @@ export class Exchange implements ClientEvents, BackendEvents, Contender, Waiting
 
   // ── the queue ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** There may be room now. False while there is none. */
+  stick(choosing: Choosing<BackendPool>): void {
+    choosing.affinityHash = this.#affinityHash
+    choosing.clientAddress = this.#clientAddress
+    choosing.boundTo = this.#boundTo
+    choosing.preferred = this.#origin?.knownBackend(this.#route.group.eligible)
+  }
+
   retryQueued(): boolean {
     if (this.#state !== "queued") return true
     this.#renewRoute()
-    return this.#place(this.#context.fleet.now(this.#route.group))
+    const now = this.#now()
+    return this.#follow(this.#placer.place(this.#placement, now), now)
   }
 
-  giveUpQueued(code: ErrorCode): void {
-    this.#queue = undefined
-    if (this.#state === "queued") this.#answer(code, "", this.#context.fleet.now(this.#route.group))
+  giveUpQueued(code: GivenUp): void {
+    if (this.#state === "queued") this.#answer(code, "", this.#now())
   }
 
   // ── when connections are short ────────────────────────────────────────────────────────────────────────────────
@@ -274,7 +260,7 @@ export class Exchange implements ClientEvents, BackendEvents, Contender, Waiting
   }
 
   get heldPool(): BackendPool | undefined {
-    return this.#stream === undefined ? undefined : (this.#attempt!.backend as FleetBackend).pool
+    return this.#stream === undefined ? undefined : this.#placement.backend!.site
   }
 
   get isHeldUp(): boolean {
@@ -288,15 +274,15 @@ export class Exchange implements ClientEvents, BackendEvents, Contender, Waiting
     const stream = this.#stream
     if (stream === undefined || !this.isHeldUp) return false
     if (stream.isPaused) return stream.pausedMs >= unreadMs
-    const heldMs = this.#context.clock.now() - this.#attemptAt
+    const heldMs = this.#context.clock.now() - this.#placement.begunAt
     return heldMs >= graceMs && this.#body.bytes < (heldMs / 1_000) * slowBytesPerSecond
   }
 
   get heldSince(): Millis {
-    return this.#attemptAt
+    return this.#placement.begunAt
   }
 
-  get waitsIn(): Group | undefined {
+  get waitsIn(): Group<BackendPool> | undefined {
     return this.#state === "queued" ? this.#route.group : undefined
   }
 
@@ -305,7 +291,7 @@ export class Exchange implements ClientEvents, BackendEvents, Contender, Waiting
   }
 
   goAhead(): void {
-    this.#leaveQueue()
+    this.#placer.leave(this.#placement)
     this.retryQueued()
   }
 
@@ -365,8 +351,8 @@ export class Exchange implements ClientEvents, BackendEvents, Contender, Waiting
   onResponseEnd(): void {
     this.#client.end(this.#trailers)
     this.#stream = undefined
-    const now = this.#release(this.#status >= 500 ? "failure" : "success")
-    this.#leave("complete", undefined, this.#status, now)
+    const now = this.#release("complete")
+    this.#leave("complete", undefined, this.#placement.status, now)
     this.#client.release()
   }
 
@@ -389,7 +375,7 @@ export class Exchange implements ClientEvents, BackendEvents, Contender, Waiting
   }
 
   onBackendFailed(stream: BackendStream, code: ErrorCode, detail: string): void {
-    const backend = this.#attempt!.backend as FleetBackend
+    const { id, site } = this.#placement.backend!
     this.#stream = undefined
     if (this.#state === "responding" || this.#state === "tunnel") {
       this.#cut(code, this.#release("failure"))
@@ -398,39 +384,42 @@ export class Exchange implements ClientEvents, BackendEvents, Contender, Waiting
     // A backend may close an idle connection whenever it likes: only a fresh one says something about it.
     const stale = code === "backend_reset" && stream.isReused && !stream.hasAnswered
     const repeats = this.#mayRepeat(code, stream)
-    if (stale && repeats && !backend.pool.isRetired && backend.pool.hasRoom) {
+    if (stale && repeats && !site.isRetired && site.hasRoom) {
       // The same attempt on a fresh connection. Other idle ones may be dead too, but each says so by itself.
-      this.#connect(backend.pool.dial(this.#origin))
+      this.#connect(site.dial(this.#origin))
       return
     }
     if (isUnreachable(code)) {
-      backend.avoidUntil = this.#context.clock.now() + avoidMs
-      this.#context.onConnectFailed(backend.id)
+      this.#placer.refused(this.#placement, this.#context.clock.now())
+      this.#context.onConnectFailed(id)
     }
-    const retries = repeats && this.#attempts < this.#context.options.limits.attemptsMax
+    const retries = repeats && this.#placer.retry(this.#placement)
     const blameless = stale || errors[code].source !== "backend"
     const now = this.#release(blameless ? "ignored" : "failure", retries)
     if (!retries) {
       this.#answer(code, detail, now)
       return
     }
-    this.#tried ??= []
-    this.#tried.push(backend)
     this.#renewRoute()
-    this.#place(this.#context.fleet.now(this.#route.group), code, detail)
+    const again = this.#now()
+    if (this.#placer.place(this.#placement, again) === "placed") this.#attempt()
+    else this.#answer(code, detail, again)
   }
 
   // ── within ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Nothing is known yet of a request but that it is there. */
-  #forgetMoments(): void {
-    this.#attempts = 0
-    this.#status = 0
+  /** The time for placing and settling: see `Fleet.now`. */
+  #now(): Millis {
+    return this.#context.fleet.now(this.#route.group)
+  }
+
+  /** A request on this route: nothing is known yet of how it went. */
+  #enter(route: Route, demand: Demand): void {
+    this.#route = route
+    this.#placement.begin(route.number, route.group, demand)
     this.#beganAt = NaN
-    this.#attemptAt = NaN
     this.#readyAt = NaN
-    this.#firstByteAt = NaN
-    this.#isExact = this.#route.group.measures
+    this.#isExact = route.group.isExact
   }
 
   /** Whether the body is read whole first. A client that expects 100 has to be asked for it (RFC 9110 10.1.1). */
@@ -442,23 +431,30 @@ export class Exchange implements ClientEvents, BackendEvents, Contender, Waiting
   /** All of the body is here, or there is no room for more of it. */
   #endCollecting(): void {
     this.#renewRoute()
-    this.#start(this.#context.fleet.now(this.#route.group))
+    this.#start(this.#now())
   }
 
-  /** Asks for a backend, behind those that wait for one. */
+  /** Asks for a backend. Its turn in the queue may come within this call. */
   #start(now: Millis): void {
-    const { queue } = this.#route.group
-    if (queue.length === 0) {
-      this.#place(now)
-      return
-    }
-    if (!this.#context.fleet.couldHold(this.#demand, this.#route.group)) {
-      this.#answer("no_backend_fits", "", now)
-      return
-    }
-    // Small requests would keep a large one waiting for ever: whether this one may pass, the queue says.
-    this.#wait(now)
-    queue.serveNew()
+    this.#state = "queued"
+    this.#follow(this.#placer.arrive(this.#placement, now), now)
+  }
+
+  /**
+   * Goes on as the placer says: false when the request waits. After a response of our own the exchange may carry the
+   * client's next request already.
+   */
+  #follow(verdict: PlaceVerdict, now: Millis): boolean {
+    if (verdict === "waits") return false
+    if (verdict === "placed") this.#attempt()
+    else this.#answer(verdict, "", now)
+    return true
+  }
+
+  /** The attempt that has begun goes to its backend. */
+  #attempt(): void {
+    this.#state = "attempting"
+    this.#connect(this.#take(this.#placement.backend!.site))
   }
 
   /** What the request sticks to. */
@@ -480,62 +476,13 @@ export class Exchange implements ClientEvents, BackendEvents, Contender, Waiting
   /** Groups may have been replaced since the request came, or since its last attempt. */
   #renewRoute(): void {
     this.#route = this.#context.routes.at(this.#route.number)
-    if (!this.#route.group.measures) this.#isExact = false
-  }
-
-  /**
-   * Finds a backend, or a place in the queue, or answers. `after` is what ended the attempt before. False when the
-   * request waits; after an answer the exchange may carry the client's next one already.
-   */
-  #place(now: Millis, after?: ErrorCode, detail = ""): boolean {
-    const { fleet, placement } = this.#context
-    const route = this.#route
-    placement.assign(this.#demand, route.number, this.#tried, now)
-    const known = this.#origin?.knownBackend(route.group.eligible)
-    placement.stick(this.#affinityHash, this.#clientAddress, this.#boundTo, known)
-    const placed = fleet.place(placement, route.group)
-    if (typeof placed === "object") {
-      this.#state = "attempting"
-      this.#queue = undefined
-      this.#attempt = placed
-      this.#attemptAt = now
-      this.#firstByteAt = NaN
-      this.#retryAfterMs = NaN
-      this.#cost = undefined
-      this.#status = 0
-      this.#attempts++
-      this.#connect(this.#take((placed.backend as FleetBackend).pool))
-      return true
-    }
-    if (after !== undefined) this.#answer(after, detail, now)
-    else if (placed !== "full") this.#answer("no_backend", "", now)
-    else if (!fleet.couldHold(this.#demand, route.group)) this.#answer("no_backend_fits", "", now)
-    else {
-      // Its route may have got another group since it began to wait.
-      if (this.#queue !== route.group.queue) this.#wait(now)
-      return false
-    }
-    return true
-  }
-
-  #wait(now: Millis): void {
-    const { deadlines, options } = this.#context
-    if (this.#state !== "queued") this.#queuedUntil = deadlines.timeAfter(options.timeouts.queueMs)
-    this.#leaveQueue()
-    this.#state = "queued"
-    const { group, number } = this.#route
-    if (group.queue.push(this, this.#queuedUntil, number, this.#demand.vector)) this.#queue = group.queue
-    else this.#answer("queue_full", "", now)
-  }
-
-  #leaveQueue(): void {
-    this.#queue?.remove(this)
-    this.#queue = undefined
+    this.#placement.group = this.#route.group
+    if (!this.#route.group.isExact) this.#isExact = false
   }
 
   #take(pool: BackendPool): BackendStream {
     const depth = this.#context.options.limits.pipelinedMax
-    return depth > 1 && this.#safe && this.#attempts === 1 && this.#origin === undefined
+    return depth > 1 && this.#safe && this.#placement.attempts === 1 && this.#origin === undefined
       ? pool.takeGathering(depth)
       : pool.take(this.#origin)
   }
@@ -546,7 +493,7 @@ export class Exchange implements ClientEvents, BackendEvents, Contender, Waiting
     this.#stream = stream
     if (this.#bindsConnection) stream.bindTo(this.#origin!)
     // On a connection that is open it is ready within this call.
-    this.#readyAt = this.#attemptAt
+    this.#readyAt = this.#placement.begunAt
     stream.start(this)
     if (!this.#ready) this.#readyAt = NaN
   }
@@ -564,41 +511,27 @@ export class Exchange implements ClientEvents, BackendEvents, Contender, Waiting
   #beginResponse(head: MessageHead): string {
     const { resources, response } = this.#context.options
     this.#state = "responding"
-    this.#status = head.status
     this.#trailers = ""
     let added = head.dateField === -1 ? `Date: ${this.#context.httpDate()}\r\n` : ""
-    const { affinity, group } = this.#route
-    this.#firstByteAt = this.#context.fleet.now(group)
+    const { affinity } = this.#route
+    const waits = head.status === 429 || head.status === 503 ? retryAfterIn(head) : undefined
+    this.#placement.responded(head.status, this.#now(), waits)
     if (head.bindsConnection) this.#stream!.bindTo((this.#origin ??= new Origin()))
     if (head.reportField !== -1) this.#report(reportIn(head, resources))
-    if (head.status === 429 || head.status === 503) this.#retryAfterMs = retryAfterIn(head)
     if (affinity?.kind === "cookie") added += this.#bindingLines(affinity)
     added += this.#context.viaLines[head.minor]
-    if (response.backendHeader) added += `X-Linebacker-Backend: ${this.#attempt!.backend.id}\r\n`
+    if (response.backendHeader) added += `X-Linebacker-Backend: ${this.#placement.backend!.id}\r\n`
     return added
   }
 
-  /**
-   * A backend has said how it is, with this response: in its head, in its trailers or in both. How busy it is counts
-   * each time. What the request has cost counts once, when all is said: of a resource that both name, what the trailers
-   * say, as they know the whole response.
-   */
+  /** A backend has said how it is, with this response. */
   #report(report: LoadReport | undefined): void {
-    const attempt = this.#attempt
-    if (report === undefined || attempt === undefined) return
-    const { fleet, observer } = this.#context
-    const { group } = this.#route
-    group.policy.onReport?.(attempt.backend, report, fleet.now(group))
-    observer.load(attempt.backend.slot, report)
-    const before = this.#cost
-    const { requestCost } = report
-    this.#cost =
-      before === undefined ? requestCost : requestCost.map((cost, r) => (cost >= 0 ? cost : before[r]!))
+    if (report !== undefined) this.#placer.report(this.#placement, report, this.#now())
   }
 
   /** What binds the client to the backend that answers it, unless it is bound to that already. */
   #bindingLines(affinity: AffinityOptions): string {
-    const { id } = this.#attempt!.backend
+    const { id } = this.#placement.backend!
     return id === this.#boundTo
       ? ""
       : bindingLines(affinity, this.#context.bindings.tokenOf(id), this.#isSecure)
@@ -607,26 +540,24 @@ export class Exchange implements ClientEvents, BackendEvents, Contender, Waiting
   #endTunnel(): void {
     this.#stream?.finish()
     this.#stream = undefined
-    const now = this.#release("success")
-    this.#leave("tunnel", undefined, this.#status, now)
+    const now = this.#release("complete")
+    this.#leave("tunnel", undefined, this.#placement.status, now)
     this.#client.release()
   }
 
   /** Ends the exchange with a response of our own. Nothing is under way at a backend any more. */
   #answer(code: ErrorCode, detail: string, now: Millis): void {
     this.#state = "idle"
-    this.#queue = undefined
     this.#forget()
     this.#client.refuse(code, detail)
     this.#leave("failed", code, errors[code].status, now)
     this.#client.release()
   }
 
-  /** Settles the attempt and lets go of its stream; answers the time. `continues`: another attempt follows. */
-  #release(result: AttemptResult, continues = false): Millis {
-    const attempt = this.#attempt
+  /** Settles the attempt and lets go of its stream; returns the time. `continues`: another attempt follows. */
+  #release(ending: Ending, continues = false): Millis {
+    const placement = this.#placement
     const stream = this.#stream
-    this.#attempt = undefined
     this.#stream = undefined
     this.#ready = false
     if (!continues) {
@@ -634,70 +565,48 @@ export class Exchange implements ClientEvents, BackendEvents, Contender, Waiting
       this.#forget()
     }
     stream?.reset(this)
-    const { counters, fleet, worker } = this.#context
-    const { group } = this.#route
-    const now = fleet.now(group)
-    if (attempt === undefined) return now
-    if (result === "failure") counters.countFailure(worker, attempt.backend.slot)
-    attempt.settle(result, now)
-    this.#settled = attempt
-    this.#tell(attempt, result, now)
+    const now = this.#now()
+    if (!placement.runs) return now
+    const { counters, worker } = this.#context
+    const result = this.#placer.settle(placement, ending, now, this.#body.bytes)
+    if (result === "failure") counters.countFailure(worker, placement.backend!.slot)
     return now
-  }
-
-  /** Tells how the attempt went: the policy, and what learns from it. */
-  #tell({ backend }: Attempt, result: AttemptResult, now: Millis): void {
-    const { observer, outcome, placement } = this.#context
-    const { group, number } = this.#route
-    if (placement.hasSpace) group.queue.ended(number, this.#demand.vector)
-    outcome.result = result
-    outcome.status = this.#status
-    const firstByteMs = this.#firstByteAt - this.#attemptAt
-    outcome.isExact = group.measures
-    outcome.firstByteMs = firstByteMs
-    // How long a tunnel stayed open says nothing about the backend.
-    outcome.totalMs = this.#status === 101 ? firstByteMs : now - this.#attemptAt
-    outcome.retryAfterMs = this.#retryAfterMs
-    outcome.route = number
-    group.policy.onSettled?.(backend, outcome, now)
-    observer.settled(backend.slot, number, outcome)
-    if (this.#cost !== undefined) observer.cost(backend.slot, number, this.#cost, this.#body.bytes)
   }
 
   /** The one exit of a request that has begun. Its attempt has settled, and its stream may carry the next after this. */
   #leave(ending: RequestEnding, error: ErrorCode | undefined, status: number, now: Millis): void {
-    const attempt = this.#settled
-    this.#settled = undefined
     const { exit } = this.#context
     const { record } = exit
+    const placement = this.#placement
     record.ending = ending
     record.error = error
     record.status = status
-    record.route = this.#route.number
-    record.attempts = this.#attempts
-    record.attempt = attempt
+    record.route = placement.route
+    record.attempts = placement.attempts
+    record.backend = placement.backend
+    record.held = placement.held
     record.bytesIn = this.#client.bytesIn
     record.bytesOut = this.#client.bytesOut
     record.beganAt = this.#beganAt
-    record.placedAt = this.#attemptAt
+    record.placedAt = placement.begunAt
     record.readyAt = this.#readyAt
-    record.firstByteAt = this.#firstByteAt
+    record.firstByteAt = placement.firstByteAt
     record.endedAt = now
     record.isExact = this.#isExact
     exit.leave()
+    placement.forget()
   }
 
   /** The exit of one that could not begin. It has no route. */
   #leaveUnbegun(ending: RequestEnding, error: ErrorCode | undefined, status: number): void {
-    const { fleet, routes } = this.#context
-    this.#route = routes.at(0)
-    this.#forgetMoments()
-    this.#leave(ending, error, status, fleet.now(this.#route.group))
+    const route = this.#context.routes.at(0)
+    this.#enter(route, route.demand)
+    this.#leave(ending, error, status, this.#now())
   }
 
   /** The response cannot be completed. */
   #cut(code: ErrorCode, now: Millis): void {
-    this.#leave("cut", code, this.#status, now)
+    this.#leave("cut", code, this.#placement.status, now)
     this.#client.cut(code)
   }
 

@@ -5,15 +5,19 @@ import { exchangeWorld, type ExchangeWorld, type FakeSocket } from "../../test/s
 import { type RelayChange, routingOf } from "../../test/support/relay.ts"
 import { VirtualClock } from "../../test/support/virtual-clock.ts"
 import { get, ok, post } from "../../test/support/wire/messages.ts"
+import { resourcesDefault } from "../core/resources.ts"
+import { Observer } from "../learning/observer.ts"
+import type { Outcome } from "../policies/policy.ts"
 import type { ClientConnection } from "../http1/streams/client-connection.ts"
 import type { Exchange } from "./exchange.ts"
 import type { RequestRecord } from "./request-record.ts"
 
-type Seen = Omit<RequestRecord, "attempt"> & { readonly backend: string | undefined }
+type Seen = Omit<RequestRecord, "backend"> & { readonly backend: string | undefined }
 
 /** One client of a world in which the test lets time pass and speaks for the backends. */
 class Stage {
   readonly clock = new VirtualClock()
+  readonly observer: Observer
   readonly seen: Seen[] = []
   readonly world: ExchangeWorld
   readonly socket: FakeSocket
@@ -29,12 +33,14 @@ class Stage {
   said = ""
 
   constructor(change: RelayChange, redirectPort: number | undefined) {
+    this.observer = new Observer(change.resources ?? resourcesDefault, 16)
     this.world = exchangeWorld(
       this.clock,
       { routing: routingOf("round-robin"), ...change },
       // What is kept is copied: the record is the next request's when this returns.
       {
-        onRequestEnd: ({ attempt, ...record }) => this.seen.push({ ...record, backend: attempt?.backend.id }),
+        observer: this.observer,
+        onRequestEnd: ({ backend, ...record }) => this.seen.push({ ...record, backend: backend?.id }),
       },
     )
     const client = this.world.client((bytes) => (this.said += bytes.toString("latin1")), redirectPort)
@@ -80,7 +86,7 @@ class Stage {
     for (let left = ms; left > 0; left -= 250) {
       await this.clock.run(this.clock.now() + Math.min(left, 250))
       this.world.deadlines.sweep(this.clock.now())
-      for (const queue of this.world.fleet.queues) if (queue.length > 0) queue.serve(this.clock.now())
+      this.world.fleet.placer.serve(this.clock.now())
     }
   }
 }
@@ -263,7 +269,7 @@ const ways: Readonly<Record<string, Way>> = {
   // ── it has failed before a response ───────────────────────────────────────────────────────────────────────────
   "no backend": {
     run: async (at) => {
-      at.world.fleet.apply({ version: 2, members: [], eligible: [] })
+      at.world.fleet.placer.apply({ version: 2, members: [], eligible: [] }, 0)
       await at.send(get())
     },
     leaves: "failed no_backend 503 0 not placed",
@@ -298,7 +304,7 @@ const ways: Readonly<Record<string, Way>> = {
     run: async (at) => {
       await fill(at)
       await at.send(get())
-      for (const queue of at.world.fleet.queues) queue.giveUp("shutting_down")
+      at.world.fleet.placer.giveUp("shutting_down")
     },
     leaves: "failed shutting_down 503 0 not placed",
   },
@@ -539,10 +545,7 @@ for (const [way, { change = {}, redirectPort, run, untaken = 0, leaves }] of Obj
     assert.equal(at.seen.length, 1)
     for (const socket of at.others) socket.emit("close")
     assert.ok(table.isIdle(0) && table.isIdle(1))
-    assert.deepEqual(
-      fleet.queues.map(({ length }) => length),
-      [0],
-    )
+    assert.ok(!fleet.placer.hasWaiting)
     assert.ok(owner.budget.take(owner.options.limits.collectedBytesTotalMax))
   })
 }
@@ -563,7 +566,8 @@ function checked(record: Seen): string[] {
 for (const policy of ["least-time", "least-connections"] as const) {
   test(`under ${policy} the record has the moments of the policy's outcome, ${policy === "least-time" ? "exact" : "of the last sweep"}`, async () => {
     const at = new Stage({ routing: routingOf(policy) }, undefined)
-    const { outcome } = at.world.owner
+    const outcomes: Outcome[] = []
+    at.observer.settled = (_slot, _route, outcome) => void outcomes.push({ ...outcome })
     await at.pass(1_000)
     // From here on the clock goes on, and is swept only at the end.
     await at.clock.run(1_100)
@@ -574,6 +578,7 @@ for (const policy of ["least-time", "least-connections"] as const) {
     await at.clock.run(2_100)
     await at.reply("lf")
     const isExact = policy === "least-time"
+    const [outcome] = outcomes
     const [record] = at.seen
     const { beganAt, placedAt, readyAt, firstByteAt, endedAt } = record!
     assert.deepEqual(
@@ -582,7 +587,7 @@ for (const policy of ["least-time", "least-connections"] as const) {
     )
     assert.deepEqual(
       [firstByteAt - placedAt, endedAt - placedAt, isExact],
-      [outcome.firstByteMs, outcome.totalMs, outcome.isExact],
+      [outcome!.firstByteMs, outcome!.totalMs, outcome!.isExact],
     )
   })
 }

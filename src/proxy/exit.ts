@@ -25,10 +25,10 @@ export class Exit {
   leave(): void {
     const { record } = this
     const worker = this.#worker
-    const { attempt, ending, error } = record
+    const { backend, ending, error, held } = record
     if (error !== undefined) this.#counters.countError(worker, error)
     if (ending === "complete" || ending === "tunnel") {
-      this.#counters.countAnswer(worker, attempt!.backend.slot, attempt!.units)
+      this.#counters.countAnswer(worker, backend!.slot, held)
       this.#counters.count(worker, "answered")
     } else if (ending === "own") this.#counters.count(worker, "answered")
     this.#onEnd?.(record)

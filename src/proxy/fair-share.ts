@@ -8,7 +8,7 @@
  */
 import type { Millis } from "../core/clock.ts"
 import type { BackendPool } from "./backends/backend-pool.ts"
-import type { Fleet, Group } from "./fleet.ts"
+import type { Group } from "../placing/group.ts"
 
 /** An exchange, as far as it is about connections that are short. */
 export interface Contender {
@@ -22,7 +22,7 @@ export interface Contender {
   readonly isSlow: boolean
   readonly heldSince: Millis
   /** Where it waits for a backend. */
-  readonly waitsIn: Group | undefined
+  readonly waitsIn: Group<BackendPool> | undefined
   /** Ends it, since others wait for its connection. */
   reclaim(): void
   /** Asks for a backend before its turn. */
@@ -48,16 +48,19 @@ export function clientKeyOf(address: Uint8Array | undefined): string {
 }
 
 /** To be called now and then. Costs one look at each group, and one at each exchange where connections are short. */
-export function shareConnections(fleet: Fleet, contenders: () => Iterable<Contender>): void {
-  for (const group of fleet.groups) if (isShort(group)) shareOut(group, [...contenders()])
+export function shareConnections(
+  groups: readonly Group<BackendPool>[],
+  contenders: () => Iterable<Contender>,
+): void {
+  for (const group of groups) if (isShort(group)) shareOut(group, [...contenders()])
 }
 
 /** Requests wait, and what they wait for is a connection. */
-function isShort({ queue, eligible }: Group): boolean {
-  return queue.length > 0 && eligible.length > 0 && eligible.every(({ pool }) => !pool.hasRoom)
+function isShort({ queue, eligible }: Group<BackendPool>): boolean {
+  return queue.length > 0 && eligible.length > 0 && eligible.every(({ site }) => !site.hasRoom)
 }
 
-function shareOut(group: Group, contenders: readonly Contender[]): void {
+function shareOut(group: Group<BackendPool>, contenders: readonly Contender[]): void {
   const shares = sharesIn(group, contenders)
   const slow = slowIn(shares.values())
   const heldOf = (key: string): number => shares.get(key)?.held ?? 0
@@ -81,8 +84,8 @@ function shareOut(group: Group, contenders: readonly Contender[]): void {
 }
 
 /** How many of the group's connections each client has. */
-function sharesIn({ eligible }: Group, contenders: readonly Contender[]): Map<string, Share> {
-  const pools = new Set(eligible.map(({ pool }) => pool))
+function sharesIn({ eligible }: Group<BackendPool>, contenders: readonly Contender[]): Map<string, Share> {
+  const pools = new Set(eligible.map(({ site }) => site))
   const shares = new Map<string, Share>()
   for (const contender of contenders) {
     const { heldPool, clientKey, isHeldUp } = contender

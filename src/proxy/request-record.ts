@@ -4,7 +4,8 @@
  */
 import type { Millis } from "../core/clock.ts"
 import type { ErrorCode } from "../core/errors.ts"
-import type { Attempt } from "../placing/attempts.ts"
+import type { PlacedBackend } from "../placing/placed-backend.ts"
+import type { BackendPool } from "./backends/backend-pool.ts"
 
 /**
  * How a request ended.
@@ -34,8 +35,10 @@ export class RequestRecord {
   route = 0
   /** Attempts in all; one that was repeated on a fresh connection counts once. */
   attempts = 0
-  /** The last one, which has settled: its backend, and what it held there. Undefined when there was none. */
-  attempt: Attempt | undefined = undefined
+  /** Of the last one, which has settled; undefined when there was none. */
+  backend: PlacedBackend<BackendPool> | undefined = undefined
+  /** What it held there, in the load table's units; means nothing when there was none. */
+  held: Int32Array = new Int32Array(0)
   /** See `ClientStream`: all of the request that was read, and all of the response that was written. */
   bytesIn = 0
   bytesOut = 0

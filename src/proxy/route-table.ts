@@ -6,7 +6,10 @@ import type { RouteFinder, RouteList } from "../routing/routes.ts"
 import { type Knowledge, nothingKnown, type RouteKnowledge, type SizeHint } from "../core/knowledge.ts"
 import type { ResourceVector } from "../core/resources.ts"
 import type { MessageHead } from "../core/http/message-head.ts"
-import type { Demand, Fleet, Group } from "./fleet.ts"
+import { believedDemand, type Demand } from "../placing/demand.ts"
+import type { Group } from "../placing/group.ts"
+import type { BackendPool } from "./backends/backend-pool.ts"
+import type { Fleet } from "./fleet.ts"
 import type { AffinityOptions } from "../config/config.ts"
 import type { RouteOptions, RoutingOptions } from "./options.ts"
 
@@ -23,7 +26,7 @@ export interface DemandBounds {
 export interface Route {
   /** In `Knowledge.routes`; 0 is the rest. */
   readonly number: number
-  readonly group: Group
+  readonly group: Group<BackendPool>
   /** Of a request that declares nothing: what its rule says, else what has been learned, else the default. */
   readonly demand: Demand
   /** How the length of a body tells its demand, where it does and no rule says what requests need. */
@@ -113,18 +116,17 @@ export class RouteTable {
 
   #make(number: number, rule: RouteOptions | undefined, affinityDefault: AffinityOptions): Route {
     const known = this.#knowledge.routes[number] ?? this.#knowledge.routes[0]
-    const mean = known?.mean ?? this.#demandDefault
-    const group = this.#fleet.groups[rule?.group ?? 0]!
-    const demand = Float64Array.from(mean, (amount, r) => {
+    const { placer } = this.#fleet
+    const group = placer.groups[rule?.group ?? 0]!
+    const demand = believedDemand(known, this.#demandDefault, group.roomMost).map((believed, r) => {
       const ruled = rule?.demand?.[r] ?? NaN
-      // What is only believed must not keep a request from all backends: it gets the roomiest to itself.
-      return Number.isNaN(ruled) ? Math.min(amount, group.roomMost[r]!) : ruled
+      return Number.isNaN(ruled) ? believed : ruled
     })
     const affinity = rule?.affinity ?? affinityDefault
     return {
       number,
       group,
-      demand: this.#fleet.demandOf(demand),
+      demand: placer.demandOf(demand),
       bySize: rule?.demand === undefined ? known?.bySize : undefined,
       bounds: rule?.isTrusted === true ? undefined : this.#boundsOf(demand, known),
       affinity: affinity.kind === "none" ? undefined : affinity,

@@ -7,12 +7,14 @@ import { demandOfSize } from "../learning/size-hint.ts"
 import type { LoadTable } from "../placing/load-table.ts"
 import type { ResourceTable } from "../core/resources.ts"
 import type { DemandTrust } from "./demand-trust.ts"
-import type { Demand, Fleet } from "./fleet.ts"
+import type { Demand } from "../placing/demand.ts"
+import type { Placer } from "../placing/placer.ts"
+import type { BackendPool } from "./backends/backend-pool.ts"
 import type { Route } from "./route-table.ts"
 
 export interface WeigherParts {
   readonly resources: ResourceTable
-  readonly fleet: Fleet
+  readonly placer: Placer<BackendPool>
   readonly table: LoadTable
   readonly demandTrust: DemandTrust
   /** In simulation, where the demand of requests is drawn. */
@@ -39,17 +41,17 @@ export class Weigher {
   }
 
   #draw(simulated: SimulatedDemand): Demand {
-    const { demandLines, fleet, resources, table } = this.#parts
+    const { demandLines, placer, resources, table } = this.#parts
     const drawn = new Float64Array(resources.length)
     simulated.write(table.nextDraw(), drawn)
     this.lines = ""
     for (let r = 0; r < drawn.length; r++) this.lines += `${demandLines[r]}${drawn[r]}\r\n`
-    return fleet.demandOf(drawn)
+    return placer.demandOf(drawn)
   }
 
   /** Undefined where what the field says cannot be used. */
   #declared(head: MessageHead, field: number, route: Route, origin: RequestOrigin): Demand | undefined {
-    const { demandTrust, fleet, resources } = this.#parts
+    const { demandTrust, placer, resources } = this.#parts
     const { bounds, demand } = route
     const declared = Float64Array.from(demand.vector)
     if (!parseDeclaredDemand(head.list(field), resources, declared)) return undefined
@@ -58,7 +60,7 @@ export class Weigher {
         declared[r] = Math.min(Math.max(declared[r]!, bounds.least[r]!), bounds.most[r]!)
       }
     }
-    return fleet.demandOf(declared)
+    return placer.demandOf(declared)
   }
 
   /** The route's demand, or what one of this length needs where that tells; no body is one of no length. */
@@ -69,6 +71,6 @@ export class Weigher {
     demandOfSize(demand.vector, bySize, bytes, vector)
     // As with the mean, what is only believed must not keep a request from all backends.
     for (let r = 0; r < vector.length; r++) vector[r] = Math.min(vector[r]!, group.roomMost[r]!)
-    return this.#parts.fleet.demandOf(vector)
+    return this.#parts.placer.demandOf(vector)
   }
 }

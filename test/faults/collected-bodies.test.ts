@@ -96,7 +96,7 @@ test("what is pipelined behind a body that finds neither memory nor a backend is
     ...collecting({ collectedBytesTotalMax: 5 }),
     timeouts: { firstMemberMs: 0 },
   })
-  fleet.apply({ version: 2, members: [], eligible: [] })
+  fleet.placer.apply({ version: 2, members: [], eligible: [] }, 0)
   routes.refit()
   let said = ""
   const { socket } = client((bytes) => (said += bytes.toString("latin1")))

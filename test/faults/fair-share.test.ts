@@ -3,7 +3,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { clientKeyOf, type Contender, shareConnections } from "../../src/proxy/fair-share.ts"
 import type { BackendPool } from "../../src/proxy/backends/backend-pool.ts"
-import type { Fleet, Group } from "../../src/proxy/fleet.ts"
+import type { Group } from "../../src/placing/group.ts"
 import { exchangeWorld } from "../support/exchange-world.ts"
 import { ok } from "../support/wire/messages.ts"
 import { offering, relay, type RelayChange, scripted } from "../support/relay.ts"
@@ -15,8 +15,11 @@ import { until } from "../support/until.ts"
 const full = { hasRoom: false } as BackendPool
 const other = { hasRoom: false } as BackendPool
 
-function groupOf(...pools: readonly BackendPool[]): Group {
-  return { queue: { length: 1 }, eligible: pools.map((pool) => ({ pool })) } as unknown as Group
+function groupOf(...pools: readonly BackendPool[]): Group<BackendPool> {
+  return {
+    queue: { length: 1 },
+    eligible: pools.map((pool) => ({ site: pool })),
+  } as unknown as Group<BackendPool>
 }
 
 interface Fake extends Contender {
@@ -46,8 +49,8 @@ function contender(clientKey: string, more: Partial<Contender> = {}): Fake {
 const holding = (key: string, heldSince: number, isHeldUp = true): Fake =>
   contender(key, { heldPool: full, heldSince, isHeldUp })
 
-function share(group: Group, contenders: readonly Fake[]): (string | undefined)[] {
-  shareConnections({ groups: [group] } as unknown as Fleet, () => contenders)
+function share(group: Group<BackendPool>, contenders: readonly Fake[]): (string | undefined)[] {
+  shareConnections([group], () => contenders)
   return contenders.map(({ became }) => became)
 }
 
@@ -187,7 +190,7 @@ for (const [what, begin, body, isCut] of [
     const pass = async (ms: number): Promise<void> => {
       await clock.run(clock.now() + ms)
       world.deadlines.sweep(clock.now())
-      shareConnections(world.fleet, () => clients.map(({ exchange }) => exchange))
+      shareConnections(world.fleet.placer.groups, () => clients.map(({ exchange }) => exchange))
     }
     const clients = [world.client(), world.client(), world.client()]
     for (const { socket } of clients.slice(0, 2)) {

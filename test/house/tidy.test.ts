@@ -133,18 +133,6 @@ const folderMax = 30
 const systemUsers =
   /^src\/(balancer\.ts|cli\/.*|live\/.*|announce\/.*|proxy\/threads\/worker\.ts|load\/(worker|spam)\.ts)$/
 
-/** What no other file of the program imports and yet is exported, as `file name`, each with its reason. */
-const forTests: readonly string[] = [
-  // Of a file that is still being rewritten.
-  "src/proxy/fleet.ts eligibleOf",
-]
-
-/** Types that are still declared twice, in files that are being rewritten. */
-const declaredTwice: readonly string[] =
-  "Balancer Demand FleetBackend Group Known Learning Place PlacedBackend Placement PoolMatch Probe Route Turn Verdict".split(
-    " ",
-  )
-
 test("every folder of src is a room that this test knows", () => {
   const folders = new Set(production.flatMap(({ path }) => roomOf(path) ?? []))
   assert.deepEqual(
@@ -167,10 +155,9 @@ test("rooms import only from where their doors lead", () => {
 })
 
 test("an exchange knows no protocol", () => {
-  const parts =
-    /^src\/proxy\/(exchange|exit|request-body|request-record|response-facts|settled-attempt|weigher)\.ts$/
+  const parts = /^src\/proxy\/(exchange|exit|request-body|request-record|response-facts|weigher)\.ts$/
   const known = production.filter(({ path }) => parts.test(path))
-  assert.equal(known.length, 7)
+  assert.equal(known.length, 6)
   none(
     known.flatMap(({ path, imports }) =>
       imports
@@ -333,7 +320,7 @@ test("no name is exported for tests alone", () => {
       .filter(({ path }) => !entries.includes(path) && !used.has(`${path} *`))
       .flatMap(({ path, tokens }) =>
         exportsOf(tokens)
-          .filter(({ name }) => !used.has(`${path} ${name}`) && !forTests.includes(`${path} ${name}`))
+          .filter(({ name }) => !used.has(`${path} ${name}`))
           // A type may have a name for whoever calls what takes or returns it.
           .filter(({ name, kind }) => !isType(kind) || !isUsedHere(tokens, name))
           .map(({ name, line }) => `${path}:${line}: ${name} is exported for no file that is no test`),
@@ -350,7 +337,7 @@ test("no type name is declared in two files", () => {
   }
   none(
     [...places]
-      .filter(([name, found]) => found.length > 1 && !declaredTwice.includes(name))
+      .filter(([, found]) => found.length > 1)
       .map(([name, found]) => `${name}: ${found.join(", ")}`),
   )
 })

@@ -3,7 +3,6 @@
  * what is recorded of an attempt, and for what our own code costs.
  */
 import type { OnReadOpts, Socket } from "node:net"
-import { Attempts } from "../../src/placing/attempts.ts"
 import { LoadTable } from "../../src/placing/load-table.ts"
 import { Observer } from "../../src/learning/observer.ts"
 import { RouteFinder } from "../../src/routing/routes.ts"
@@ -24,11 +23,11 @@ import { DemandTrust } from "../../src/proxy/demand-trust.ts"
 import type { Dialer } from "../../src/proxy/backends/dial.ts"
 import { Exchange, type ExchangeContext } from "../../src/proxy/exchange.ts"
 import { Exit, type OnRequestEnd } from "../../src/proxy/exit.ts"
-import { Fleet, Placement } from "../../src/proxy/fleet.ts"
+import type { AttemptObserver } from "../../src/placing/placer.ts"
+import { Fleet } from "../../src/proxy/fleet.ts"
 import { ForwardingRules } from "../../src/proxy/entrance/forwarding.ts"
 import { RequestIds } from "../../src/proxy/entrance/request-ids.ts"
 import { RouteTable } from "../../src/proxy/route-table.ts"
-import { SettledAttempt } from "../../src/proxy/settled-attempt.ts"
 import { Weigher } from "../../src/proxy/weigher.ts"
 import { memberAt } from "./members.ts"
 import { dataPlaneOptions, type RelayChange } from "./relay.ts"
@@ -134,9 +133,7 @@ export interface ExchangeWorld {
 export function exchangeWorld(
   clock: Clock & EventLoop,
   change: RelayChange = {},
-  parts: Partial<Pick<ExchangeContext, "observer" | "outcome">> & {
-    readonly onRequestEnd?: OnRequestEnd
-  } = {},
+  parts: { readonly observer?: AttemptObserver; readonly onRequestEnd?: OnRequestEnd } = {},
 ): ExchangeWorld {
   const resources = change.resources ?? resourcesDefault
   const options = dataPlaneOptions(resources, change)
@@ -162,8 +159,8 @@ export function exchangeWorld(
     onConnectFailed: () => {},
     httpDate: () => "",
   }
-  const attempts = new Attempts(table, 0, resources.length, () => {})
-  const fleet = new Fleet(context, table, attempts, seeded(1))
+  const observer = parts.observer ?? new Observer(resources, slots)
+  const fleet = new Fleet(context, { table, observer, rng: seeded(1), onSettled: () => {} })
   const routes = new RouteTable(
     fleet,
     new RouteFinder(),
@@ -176,11 +173,9 @@ export function exchangeWorld(
     ...context,
     fleet,
     routes,
-    observer: parts.observer ?? new Observer(resources, slots),
-    outcome: parts.outcome ?? new SettledAttempt(),
     weigher: new Weigher({
       resources,
-      fleet,
+      placer: fleet.placer,
       table,
       demandTrust: new DemandTrust(options.demand.trusted),
       simulated: undefined,
@@ -193,7 +188,6 @@ export function exchangeWorld(
     hostDefault: Buffer.from("x"),
     viaLines: ["", ""],
     requestIds: new RequestIds("12345678-0"),
-    placement: new Placement(resources, routes.at(0).demand),
     isStopping: false,
     relay: (stream) => (exchange = new Exchange(owner, stream)),
     onExchangeGone: () => {},
@@ -201,7 +195,7 @@ export function exchangeWorld(
   }
   const capacity = change.capacity ?? { compute: 20, storage: 20 }
   const members = [0, 1].map((slot) => memberAt(slot, { host: "127.0.0.1", port: 1 + slot }, capacity))
-  fleet.apply({ version: 1, members, eligible: members })
+  fleet.placer.apply({ version: 1, members, eligible: members }, clock.now())
   routes.refit()
   const forwarding = new ForwardingRules({ ...options, dropsReportFormat: true }).of("127.0.0.1", false)
   const client: ExchangeWorld["client"] = (onWrite, redirectPort) => {

@@ -2,12 +2,13 @@
 import type { Millis } from "../../src/core/clock.ts"
 import type { ResourceTable } from "../../src/core/resources.ts"
 import type { Member } from "../../src/membership/snapshot.ts"
+import type { Choosing } from "../../src/placing/choosing.ts"
 import type { Demand } from "../../src/placing/demand.ts"
 import type { Group } from "../../src/placing/group.ts"
 import { LoadTable } from "../../src/placing/load-table.ts"
-import type { Placed, Site, Sites } from "../../src/placing/placed-backend.ts"
+import type { Placed, PlacedBackend, Site, Sites } from "../../src/placing/placed-backend.ts"
 import { type GivenUp, type Owner, Placement } from "../../src/placing/placement.ts"
-import { Placer, type PlacerOptions, type Verdict } from "../../src/placing/placer.ts"
+import { Placer, type PlacerOptions, type PlaceVerdict } from "../../src/placing/placer.ts"
 import type { Policy } from "../../src/policies/policy.ts"
 import { resourcesOf } from "./backends.ts"
 import { memberAt } from "./members.ts"
@@ -35,12 +36,13 @@ export class FakeSites implements Sites<FakeSite> {
 }
 
 /** A request: places itself in its turn, and writes down what becomes of it. */
-export class FakeRequest implements Owner {
+export class FakeRequest implements Owner<FakeSite> {
   readonly clientKey: string
   readonly placement: Placement<FakeSite>
+  preferred: PlacedBackend<FakeSite> | undefined
   givenUp: GivenUp | undefined
   turns = 0
-  verdict: Verdict | undefined
+  verdict: PlaceVerdict | undefined
   /** Instead of placing itself. */
   onTurn: (() => boolean) | undefined
   readonly #world: PlacingWorld
@@ -52,7 +54,7 @@ export class FakeRequest implements Owner {
     this.#world = world
     this.#demand = world.placer.demandOf(Float64Array.from(amounts))
     this.#route = route
-    this.placement = new Placement(world.resources, this, world.group, this.#demand)
+    this.placement = new Placement(this, world.group, this.#demand)
     this.begin()
   }
 
@@ -62,15 +64,19 @@ export class FakeRequest implements Owner {
   }
 
   get on(): string | undefined {
-    return this.placement.backend?.id
+    return this.placement.runs ? this.placement.backend!.id : undefined
   }
 
-  arrive(now: Millis = 0): Verdict {
+  arrive(now: Millis = 0): PlaceVerdict {
     return (this.verdict = this.#world.placer.arrive(this.placement, now))
   }
 
-  place(now: Millis = 0): Verdict {
+  place(now: Millis = 0): PlaceVerdict {
     return (this.verdict = this.#world.placer.place(this.placement, now))
+  }
+
+  stick(choosing: Choosing<FakeSite>): void {
+    choosing.preferred = this.preferred
   }
 
   retryQueued(): boolean {

@@ -1,4 +1,5 @@
-import type { FleetBackend } from "../fleet.ts"
+import type { BackendPool } from "./backend-pool.ts"
+import type { PlacedBackend } from "../../placing/placed-backend.ts"
 import type { ConnectionEnds } from "../../core/endpoint.ts"
 import type { BackendStream } from "../../core/http/streams.ts"
 import type { ConnectionOwner } from "../../http1/streams/backend-connection.ts"
@@ -35,10 +36,10 @@ export class Origin implements ConnectionOwner {
   }
 
   /** Which of these backends it has authenticated itself to last, on a connection that is still open. */
-  knownBackend(backends: readonly FleetBackend[]): FleetBackend | undefined {
-    let known: FleetBackend | undefined
+  knownBackend(backends: readonly PlacedBackend<BackendPool>[]): PlacedBackend<BackendPool> | undefined {
+    let known: PlacedBackend<BackendPool> | undefined
     for (const { isAuthenticated, pool } of this.#connections) {
-      if (isAuthenticated) known = backends.find((backend) => backend.pool === pool) ?? known
+      if (isAuthenticated) known = backends.find((backend) => backend.site === pool) ?? known
     }
     return known
   }

@@ -32,7 +32,7 @@ export class SimulatedProcess implements Site {
   retire(): void {}
 }
 
-export interface BalancerOptions {
+export interface SimulatedBalancerOptions {
   readonly resources: ResourceTable
   readonly slots: number
   readonly policy: Policy
@@ -48,15 +48,15 @@ export interface BalancerOptions {
   readonly observer: AttemptObserver | undefined
 }
 
-export class Balancer implements Sites<SimulatedProcess> {
+export class SimulatedBalancer implements Sites<SimulatedProcess> {
   readonly table: LoadTable
   readonly placer: Placer<SimulatedProcess>
   readonly group: Group<SimulatedProcess>
-  readonly #options: BalancerOptions
+  readonly #options: SimulatedBalancerOptions
   /** By route. Replaced, never changed: attempts hold on to them. */
   #demands: readonly Demand[] = []
 
-  constructor(options: BalancerOptions) {
+  constructor(options: SimulatedBalancerOptions) {
     const { limits, observer, policy, queueMs, resources, slots } = options
     this.#options = options
     this.table = LoadTable.create(resources, slots, 1)

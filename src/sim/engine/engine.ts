@@ -13,9 +13,10 @@
  */
 import { placingDefaults, type PlacingLimits } from "../../placing/limits.ts"
 import type { Demand } from "../../placing/demand.ts"
+import type { Choosing } from "../../placing/choosing.ts"
 import type { PlacedBackend } from "../../placing/placed-backend.ts"
 import { type GivenUp, type Owner, Placement } from "../../placing/placement.ts"
-import type { Ending, Verdict } from "../../placing/placer.ts"
+import type { Ending, PlaceVerdict } from "../../placing/placer.ts"
 import type { Snapshot } from "../../membership/snapshot.ts"
 import type { Backend, BackendId } from "../../core/backend.ts"
 import type { Millis } from "../../core/clock.ts"
@@ -23,11 +24,11 @@ import type { ResourceKind, ResourceTable } from "../../core/resources.ts"
 import { mix32, type Rng } from "../../core/rng.ts"
 import type { Policy, Prober } from "../../policies/policy.ts"
 import { ArrivalProcess, streamOf } from "./arrivals.ts"
-import { Balancer, type SimulatedProcess } from "./balancer.ts"
+import { SimulatedBalancer, type SimulatedProcess } from "./balancer.ts"
 import { type Sampler, samplerOf } from "./distributions.ts"
 import { EventHeap } from "./event-heap.ts"
 import { aloneMsOn, backendsOf, checkFaults, Condition, firstOfEach, type FleetBackend } from "./fleet.ts"
-import { Known, Learning, priorOf } from "./learning.ts"
+import { Known, BalancerLearning, priorOf } from "./learning.ts"
 import { Membership, SimulatedSlots } from "./membership.ts"
 import { Reporting } from "./reporting.ts"
 import { phases, Requests } from "./requests.ts"
@@ -57,7 +58,7 @@ export const engineDefaults: EngineLimits = {
 
 /** Why a request ended without its response. */
 export type Failure =
-  | Exclude<Verdict, "placed" | "waits">
+  | Exclude<PlaceVerdict, "placed" | "waits">
   | "queue_timeout"
   | "backend_failed"
   | "backend_error"
@@ -121,7 +122,7 @@ export class Engine {
   /** Virtual time, from 0 on. */
   now: Millis = 0
   readonly backends: readonly FleetBackend[]
-  readonly balancers: readonly Balancer[]
+  readonly balancers: readonly SimulatedBalancer[]
   readonly stations: Stations
   readonly rooms: Rooms | undefined
   readonly #limits: EngineLimits
@@ -147,11 +148,13 @@ export class Engine {
   /** One backend of each group: a request alone is as fast as on the fastest of these. */
   readonly #kinds: readonly FleetBackend[]
   readonly #ended = new Ended()
+  /** Of the client whose request is placed. */
+  readonly #clientAddress = new Uint8Array(4)
   readonly #probed = new Float64Array(2)
-  readonly #probes: (Probe | undefined)[] = []
+  readonly #probes: (SentProbe | undefined)[] = []
   readonly #known: Known | undefined
   /** One a balancer; none where everything is known. */
-  readonly #learning: readonly Learning[]
+  readonly #learning: readonly BalancerLearning[]
   #snapshot: Snapshot
   #membershipDueAt: Millis = Infinity
   #arrived = 0
@@ -208,10 +211,12 @@ export class Engine {
     const indexOf = new Map(this.backends.map(({ name }, index) => [name as BackendId, index]))
     const isKnown = knowledge.demand === "known"
     this.#known = isKnown ? new Known(scenario, rate, balancers) : undefined
-    this.#learning = isKnown ? [] : Array.from({ length: balancers }, () => new Learning(scenario, slots))
+    this.#learning = isKnown
+      ? []
+      : Array.from({ length: balancers }, () => new BalancerLearning(scenario, slots))
     const prober: Prober = { probe: (backend, answer) => this.#probe(backend, answer) }
     this.balancers = Array.from({ length: balancers }, (_, index) => {
-      return new Balancer({
+      return new SimulatedBalancer({
         resources,
         slots,
         policy: makePolicy(streamOf(seed, "policies", index), prober),
@@ -290,10 +295,10 @@ export class Engine {
     }
     requests.aloneMs[request] = alone
     requests.backend[request] = -1
-    const client = this.#clientRng.below(this.#limits.clients)
+    requests.client[request] = this.#clientRng.below(this.#limits.clients)
     const balancer = this.#balancerRng.below(this.balancers.length)
     requests.balancer[request] = balancer
-    const placement = this.#present(request, client)
+    const placement = this.#present(request)
 
     this.#stopped = this.#recorder.arrived(this.#arrived, requests.active - 1, now)
     this.#arrived++
@@ -303,26 +308,23 @@ export class Engine {
     } else this.#nextArrivalAt = Infinity
 
     const verdict = this.balancers[balancer]!.placer.arrive(placement, now)
-    if (verdict === "waits") this.#events.push(placement.waitsUntil, kinds.queue, balancer, 0)
+    if (verdict === "waits") this.#events.push(placement.waitsUntil!, kinds.queue, balancer, 0)
     else this.#follow(request, verdict)
   }
 
   /** What the balancer sees of the request that has just arrived. */
-  #present(request: number, client: number): Placement<SimulatedProcess> {
+  #present(request: number): Placement<SimulatedProcess> {
     const requests = this.#requests
     const balancer = this.#balancerOf(request)
     const { group } = balancer
     if (this.#declaring !== undefined) this.#declare(request)
     const demand = this.#demandOf(request)
     const placement = (this.#placements[request] ??= new Placement(
-      this.#scenario.resources,
-      new Turn(this, request),
+      new BalancerRequest(this, request),
       group,
       demand,
     ))
     placement.begin(requests.classOf[request]! + 1, group, demand)
-    placement.affinityHash = mix32(client + 1)
-    placement.clientAddress = addressOf(client, placement.clientAddress)
     return placement
   }
 
@@ -341,7 +343,7 @@ export class Engine {
   }
 
   /** Goes on as the balancer says: at a backend, or not at all. */
-  #follow(request: number, verdict: Exclude<Verdict, "waits">): void {
+  #follow(request: number, verdict: Exclude<PlaceVerdict, "waits">): void {
     if (verdict === "placed") this.#retry(request, this.#start(request))
     else this.#fail(request, verdict)
   }
@@ -360,13 +362,13 @@ export class Engine {
    * One that has waited or failed is placed by what is known by now. In the product it is by what was known when it came:
    * what a client declares, or the length of its body tells, is read once, with its head.
    */
-  #place(request: number): Verdict {
+  #place(request: number): PlaceVerdict {
     const placement = this.#placements[request]!
-    placement.needs(this.#demandOf(request))
+    placement.demand = this.#demandOf(request)
     return this.#balancerOf(request).placer.place(placement, this.now)
   }
 
-  #balancerOf(request: number): Balancer {
+  #balancerOf(request: number): SimulatedBalancer {
     return this.balancers[this.#requests.balancer[request]!]!
   }
 
@@ -483,7 +485,7 @@ export class Engine {
     ended.class = requests.classOf[request]!
     ended.backend = requests.backend[request]!
     ended.attempts = placement.attempts
-    ended.hasWaited = placement.hasWaited
+    ended.hasWaited = placement.waitsUntil !== undefined
     return ended
   }
 
@@ -497,7 +499,13 @@ export class Engine {
     }
   }
 
-  // ── the balancers' queues ─────────────────────────────────────────────────────────────────────────────────────
+  // ── what the balancers ask of a request ─────────────────────────────────────────────────────────────────────────────────────
+
+  stick(request: number, choosing: Choosing<SimulatedProcess>): void {
+    const client = this.#requests.client[request]!
+    choosing.affinityHash = mix32(client + 1)
+    choosing.clientAddress = addressOf(client, this.#clientAddress)
+  }
 
   /** It has its turn in the queue of its balancer; false when it waits on. */
   retryQueued(request: number): boolean {
@@ -723,7 +731,7 @@ export class Engine {
   }
 
   /** Only here can policies ask: in the product there is no prober. */
-  #probe(backend: Backend, answer: Probe["answer"]): void {
+  #probe(backend: Backend, answer: SentProbe["answer"]): void {
     let place = this.#probes.indexOf(undefined)
     if (place === -1) place = this.#probes.length
     const { index } = (backend as PlacedBackend<SimulatedProcess>).site
@@ -740,7 +748,7 @@ export class Engine {
   }
 }
 
-interface Probe {
+interface SentProbe {
   readonly backend: number
   readonly answer: (inFlight: number, latencyMs: Millis, now: Millis) => void
 }
@@ -769,8 +777,8 @@ export class Declaring {
   }
 }
 
-/** A request in the queue of its balancer. */
-class Turn implements Owner {
+/** A request, as its balancer asks it. */
+class BalancerRequest implements Owner<SimulatedProcess> {
   /** In a full queue clients do not make room for each other: they are drawn evenly, so none of them is greedy. */
   readonly clientKey = ""
   readonly #engine: Engine
@@ -779,6 +787,10 @@ class Turn implements Owner {
   constructor(engine: Engine, request: number) {
     this.#engine = engine
     this.#request = request
+  }
+
+  stick(choosing: Choosing<SimulatedProcess>): void {
+    this.#engine.stick(this.#request, choosing)
   }
 
   retryQueued(): boolean {
@@ -791,8 +803,8 @@ class Turn implements Owner {
   }
 }
 
-/** The address of this client, 10.x.x.x, into `address` where there is one. */
-function addressOf(client: number, address: Uint8Array = new Uint8Array(4)): Uint8Array {
+/** Writes the address of this client, 10.x.x.x. */
+function addressOf(client: number, address: Uint8Array): Uint8Array {
   address[0] = 10
   address[1] = client >>> 16
   address[2] = client >>> 8

@@ -24,7 +24,7 @@ export function priorOf(resources: ResourceTable): ResourceVector {
 }
 
 /** What one balancer learns. */
-export class Learning {
+export class BalancerLearning {
   /** Hot: told of every attempt. */
   readonly observer: Observer
   readonly #learner: Learner

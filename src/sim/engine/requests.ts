@@ -27,6 +27,8 @@ export class Requests {
   work = new Float64Array(0)
   classOf = new Int32Array(0)
   balancer = new Int32Array(0)
+  /** Number of its client, for what sticks. */
+  client = new Int32Array(0)
   /** The backend that its attempt is on, by number in the fleet; −1 while there is none. */
   backend = new Int32Array(0)
   /** The next resource of its backend that it has to visit. */
@@ -77,6 +79,7 @@ export class Requests {
     this.work = floats(this.work, size * resources)
     this.classOf = ints(this.classOf, size)
     this.balancer = ints(this.balancer, size)
+    this.client = ints(this.client, size)
     this.backend = ints(this.backend, size).fill(-1, before)
     this.stage = ints(this.stage, size)
     this.epoch = ints(this.epoch, size)
