@@ -3,7 +3,7 @@
  * (registration, leases, checks, page); the data-plane threads relay and never wait for it.
  *
  * ```
- *  start: certificates ─▶ traffic ─▶ registration ─▶ admin ─▶ ticks
+ *  start: certificates ─▶ traffic ─▶ registration ─▶ admin ─▶ known backends ─▶ ticks
  *  stop:  not ready ─▶ ticks, certificates, checks ─▶ registration ─▶ traffic (drains) ─▶ admin
  * ```
  */
@@ -210,7 +210,7 @@ class RunningBalancer implements Balancer {
     this.#slots = new SlotAllocator(this.#table, (slot) => this.#counters.clear(slot))
 
     const ownListeners = this.#ownListeners
-    this.#dialer = new Dialer(config.backends, systemClock, {
+    this.#dialer = new Dialer(config.upstream, systemClock, {
       log: this.#log,
       timers: this.#timers,
       ownListeners,
@@ -228,6 +228,8 @@ class RunningBalancer implements Balancer {
     await this.#openTraffic()
     await this.#openRegistration()
     await this.#openAdmin()
+    // Now that all listeners are known, which none of them may be.
+    this.#members.configure(this.#config.backends)
     this.#endTicks = systemTimers.every(tickMs, () => this.#onTick())
     this.#isStarted = true
   }
@@ -288,7 +290,7 @@ class RunningBalancer implements Balancer {
       }),
     )
     // Made behind the threads, which it tells of changes; one between the reading of the files and now is found here.
-    this.#backendTls = this.#keepBackendTls(this.#config.backends)
+    this.#backendTls = this.#keepBackendTls(this.#config.upstream)
     this.#backendTls?.reload()
     // A certificate may have been renewed while the threads were starting.
     const material = this.#tls?.options.material
@@ -554,8 +556,8 @@ class RunningBalancer implements Balancer {
     })
   }
 
-  /** Undefined where `backends.tls` names no files. */
-  #keepBackendTls({ tls, tlsFiles }: Config["backends"]): BackendTlsKeeper | undefined {
+  /** Undefined where `upstream.tls` names no files. */
+  #keepBackendTls({ tls, tlsFiles }: Config["upstream"]): BackendTlsKeeper | undefined {
     if (Object.values(tlsFiles).every((path) => path === undefined)) return undefined
     return new BackendTlsKeeper(tls, tlsFiles, {
       readFile: readTextFile,

@@ -115,6 +115,41 @@ test("a program hears who joins and that it stops, and closing twice is closing 
   offline()
 })
 
+test("backends that the settings name are served at once, and one that is down comes back when it listens", async (t) => {
+  const [up, down] = [await backendOf(t, "up"), await freePort()]
+  await using balancer = await createBalancer({
+    ...quick,
+    backends: [`127.0.0.1:${up}`, { id: "late", address: `http://127.0.0.1:${down}`, weight: 2, zone: "a" }],
+    checks: { interval: "50ms" },
+  })
+  const { traffic, registration } = balancer.listeners
+  const ask = async (): Promise<string> => (await fetch(`http://127.0.0.1:${traffic.port}/`)).text()
+  assert.equal(await ask(), "up")
+  const views = (): unknown[] =>
+    balancer.state().backends.map(({ id, address, weight, zone, lease }) => {
+      return [id, address, weight, zone, lease.keptBy, lease.expiresInMs]
+    })
+  assert.deepEqual(views(), [
+    [`127.0.0.1:${up}`, `127.0.0.1:${up}`, 1, undefined, "configuration", undefined],
+    ["late", `127.0.0.1:${down}`, 2, "a", "configuration", undefined],
+  ])
+  const late = createHttpServer((_request, response) => response.end("late"))
+  await new Promise<void>((resolve) => late.listen(down, "127.0.0.1", resolve))
+  t.after(() => late.close())
+  await until("both serve", () => balancer.state().totals.eligible === 2)
+  await until("both are asked", async () => (await ask()) === "late")
+  late.close()
+  late.closeAllConnections()
+  await until("it is out", () => balancer.state().backends[1]!.state === "ejected")
+  const announced = await fetch(`http://127.0.0.1:${registration.port}/v1/backends/late`, {
+    method: "PUT",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ address: ":1", capacity: { compute: 1, storage: 1 } }),
+  })
+  const { error } = (await announced.json()) as { readonly error: { readonly code: string } }
+  assert.deepEqual([announced.status, error.code], [409, "configured_backend"])
+})
+
 test("nothing is printed, no signal is heard, and the process ends by itself when the balancer is closed", () => {
   const code = `
     import { createBalancer } from ${JSON.stringify(new URL("./index.ts", import.meta.url).href)}
@@ -141,6 +176,14 @@ async function rejection(promise: Promise<unknown>): Promise<unknown> {
     () => assert.fail("it did not reject"),
     (error: unknown) => error,
   )
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
 }
 
 /** A backend that says its name; gives its port. */

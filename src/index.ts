@@ -3,7 +3,7 @@
  * and never ends the process.
  *
  * ```ts
- * await using balancer = await createBalancer({ listen: ":0" })
+ * await using balancer = await createBalancer({ listen: ":0", backends: ["127.0.0.1:3000"] })
  * console.log(balancer.listeners.traffic.port)
  * ```
  */

@@ -65,8 +65,8 @@ function readAuthorities(
   return first.ok ? ok(text.value) : fail(`expected ${first.error} in the file "${path}"`)
 }
 
-/** The files of `backends.tls`: paths, or what they hold. */
-export type BackendTlsFiles = Pick<ConfigDraft["backends"]["tls"], "ca" | "cert" | "key">
+/** The files of `upstream.tls`: paths, or what they hold. */
+export type BackendTlsFiles = Pick<ConfigDraft["upstream"]["tls"], "ca" | "cert" | "key">
 
 /** Reads those that there are, or returns everything that is wrong with them. A certificate is read only with its key. */
 export function readBackendTls(

@@ -45,8 +45,8 @@ const idle: readonly (readonly [text: string, where: string, because: string])[]
     "only the cookie needs it",
   ],
   ["timeouts: {backendAge: 30s, backendIdle: 1m}", "1:29: timeouts.backendIdle", "timeouts.backendAge ends"],
-  ["backends: {nameTtl: 10s, nameKeep: 5s}", "1:26: backends.nameKeep", "backends.nameTtl is 10s"],
-  ["backends: {nameTtl: 10s, nameKeep: 0s}", "", ""],
+  ["upstream: {nameTtl: 10s, nameKeep: 5s}", "1:26: upstream.nameKeep", "upstream.nameTtl is 10s"],
+  ["upstream: {nameTtl: 10s, nameKeep: 0s}", "", ""],
   ["cookieKey: 0123456789abcdef", "1:1: cookieKey", "nothing sticks by a cookie"],
   ["demand: {mode: simulation, trusted: [10.0.0.0/8]}", "1:28: demand.trusted", "demand.mode is simulation"],
   [
@@ -78,9 +78,9 @@ const idle: readonly (readonly [text: string, where: string, because: string])[]
     "limits.bodyBytesMax is 0",
   ],
   [
-    "limits: {pipelinedMax: 4}\nbackends: {proxyProtocol: v2}",
+    "limits: {pipelinedMax: 4}\nupstream: {proxyProtocol: v2}",
     "1:10: limits.pipelinedMax",
-    "backends.proxyProtocol is v2",
+    "upstream.proxyProtocol is v2",
   ],
   ["limits: {queueMax: 0}\ntimeouts: {queue: 1s}", "2:12: timeouts.queue", "limits.queueMax is 0"],
   [

@@ -36,7 +36,7 @@ export function adviceOn(config: Config, written: unknown): ConfigIssue[] {
   })
 }
 
-function checkRules({ checks, backends, registration }: Config): Rule[] {
+function checkRules({ checks, upstream, registration }: Config): Rule[] {
   return [
     { path: ["checks", "path"], reason: checks.kind === "tcp" && "checks.kind is tcp" },
     { path: ["checks", "statuses"], reason: checks.kind === "tcp" && "checks.kind is tcp" },
@@ -45,8 +45,8 @@ function checkRules({ checks, backends, registration }: Config): Rule[] {
       reason: registration.token !== undefined && "a token is asked for, and with one any name is taken",
     },
     {
-      path: ["backends", "tls", "ca"],
-      reason: !backends.tls.verify && "backends.tls.verify is false",
+      path: ["upstream", "tls", "ca"],
+      reason: !upstream.tls.verify && "upstream.tls.verify is false",
     },
   ]
 }
@@ -113,7 +113,7 @@ function reachesLoopback(cidr: string): boolean {
   return isLoopback(address) || bits === "0"
 }
 
-function limitRules({ limits, backends }: Config): Rule[] {
+function limitRules({ limits, upstream }: Config): Rule[] {
   const { headBytesMax, attemptsMax, connectionsPerBackendMax, bodyBytesMax, queueMax } = limits
   return [
     {
@@ -138,8 +138,8 @@ function limitRules({ limits, backends }: Config): Rule[] {
       path: ["limits", "pipelinedMax"],
       reason:
         limits.pipelinedMax > 1 &&
-        backends.proxyProtocol !== "none" &&
-        `backends.proxyProtocol is ${backends.proxyProtocol}`,
+        upstream.proxyProtocol !== "none" &&
+        `upstream.proxyProtocol is ${upstream.proxyProtocol}`,
     },
     { path: ["timeouts", "queue"], reason: queueMax === 0 && "limits.queueMax is 0" },
   ]
@@ -150,7 +150,7 @@ function above(value: number, setting: string, bound: number): string | false {
 }
 
 /** Times of a part of an exchange, where the whole exchange may take no longer. */
-function timeRules({ timeouts, tls, limits, backends }: Config): Rule[] {
+function timeRules({ timeouts, tls, limits, upstream }: Config): Rule[] {
   const { exchangeMs } = timeouts
   const parts = {
     connect: timeouts.connectMs,
@@ -182,11 +182,11 @@ function timeRules({ timeouts, tls, limits, backends }: Config): Rule[] {
         `timeouts.backendAge ends connections after ${formatDuration(timeouts.backendAgeMs)}`,
     },
     {
-      path: ["backends", "nameKeep"],
+      path: ["upstream", "nameKeep"],
       reason:
-        backends.nameKeepMs > 0 &&
-        backends.nameKeepMs <= backends.nameTtlMs &&
-        `backends.nameTtl is ${formatDuration(backends.nameTtlMs)}`,
+        upstream.nameKeepMs > 0 &&
+        upstream.nameKeepMs <= upstream.nameTtlMs &&
+        `upstream.nameTtl is ${formatDuration(upstream.nameTtlMs)}`,
     },
     { path: ["timeouts", "tlsHandshake"], reason: tls === undefined && "there is no section tls" },
   ]

@@ -5,12 +5,14 @@ import { formatDuration } from "../text/duration.ts"
 import { formatEndpoint, isIpv6, isLoopback, type Endpoint } from "../core/endpoint.ts"
 import { normalHost } from "../core/host.ts"
 import { vectorOf, type NamedAmounts, type ResourceTable } from "../core/resources.ts"
+import { checkRegistration } from "../membership/registration.ts"
 import { didYouMean, suggest } from "../text/suggest.ts"
 import { repeatedResources } from "../text/resources-schema.ts"
 import { fields } from "../core/http/fields.ts"
 import { policySpec, type PolicySpec } from "../policies/index.ts"
 import { shown, valueAt, type ConfigIssue, type ConfigPath } from "../text/issue.ts"
 import type { ConfigDraft } from "./config-schema.ts"
+import { registrationOf } from "./schema/backends.ts"
 import type { WrittenPolicy } from "./schema/routing.ts"
 
 /** A mistake, and which settings it is about: when one of them is wrong by itself, the mistake does not count. */
@@ -32,6 +34,7 @@ export function crossChecks(draft: ConfigDraft, written: unknown, policies: Poli
     ...policyIssues(draft, written, policies),
     ...choosingIssues(draft),
     ...poolIssues(draft),
+    ...backendIssues(draft),
     ...routeIssues(draft),
     ...affinityIssues(draft),
     ...resourceIssues(draft),
@@ -121,6 +124,29 @@ function poolIssues({ pools }: ConfigDraft): CrossIssue[] {
     }
     return issues
   })
+}
+
+function backendIssues({ backends, registration, resources }: ConfigDraft): CrossIssue[] {
+  const base = { at: "value", found: undefined } as const
+  const known = backends.map((backend) => registrationOf(backend, resources))
+  const wrong = known.flatMap((one, index): CrossIssue[] => {
+    const path = ["backends", index]
+    if (known.findIndex(({ id }) => id === one.id) !== index) {
+      const message = `another backend has the id "${one.id}"`
+      return [{ ...base, path, message, about: ["backends"] }]
+    }
+    const checked = checkRegistration(resources, one)
+    if (checked.ok) return []
+    const { message, path: place = "" } = checked.error
+    const said = message.replace(`${place}: `, "")
+    return [
+      { ...base, path: [...path, ...place.split(".")], message: said, about: ["backends", "resources"] },
+    ]
+  })
+  if (known.length <= registration.backendsMax) return wrong
+  const message = `these are more than registration.backendsMax, ${registration.backendsMax}`
+  const about = ["backends", "registration.backendsMax"]
+  return [...wrong, { ...base, path: ["backends"], message, about }]
 }
 
 function routeIssues({ routes, pools, resources }: ConfigDraft): CrossIssue[] {
@@ -256,15 +282,15 @@ function tokenIssues(draft: ConfigDraft): CrossIssue[] {
 }
 
 /** A certificate is worth nothing without its key, and a key nothing without its certificate. */
-function clientCertificateIssues({ backends }: ConfigDraft): CrossIssue[] {
-  const { cert, key } = backends.tls
+function clientCertificateIssues({ upstream }: ConfigDraft): CrossIssue[] {
+  const { cert, key } = upstream.tls
   if ((cert === undefined) === (key === undefined)) return []
   const isKey = cert === undefined
-  const message = `backends.tls.${isKey ? "cert" : "key"} must be there too`
-  const about = ["backends.tls"]
+  const message = `upstream.tls.${isKey ? "cert" : "key"} must be there too`
+  const about = ["upstream.tls"]
   return [
     {
-      path: ["backends", "tls", isKey ? "key" : "cert"],
+      path: ["upstream", "tls", isKey ? "key" : "cert"],
       at: "key",
       message,
       found: undefined,

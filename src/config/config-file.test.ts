@@ -290,9 +290,9 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
   ],
   ["demand: {trusted: [me]}", 'lb.yaml:1:20: demand.trusted[0]: expected a CIDR like 10.0.0.0/8, found "me"'],
   [
-    "backends: {askLoadReports: BIN, loadReports: {path: load}}",
-    'lb.yaml:1:28: backends.askLoadReports: expected one of none, TEXT, JSON, found "BIN"',
-    'lb.yaml:1:53: backends.loadReports.path: expected a path that starts with "/", found "load"',
+    "upstream: {askLoadReports: BIN, loadReports: {path: load}}",
+    'lb.yaml:1:28: upstream.askLoadReports: expected one of none, TEXT, JSON, found "BIN"',
+    'lb.yaml:1:53: upstream.loadReports.path: expected a path that starts with "/", found "load"',
   ],
   // Settings that do not go together
   [
@@ -336,28 +336,71 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
     "listen: localhost:1\nadmin: {listen: 'LOCALHOST.:1'}",
     'lb.yaml:2:17: admin.listen: the same port as listen, which is "localhost:1", found "LOCALHOST.:1"',
   ],
+  // Known backends
+  [
+    "backends: {nameTtl: 1s}",
+    "lb.yaml:1:11: backends: expected a list of backends; how they are spoken to is upstream, found a mapping",
+  ],
+  [
+    "backends: [a b]",
+    'lb.yaml:1:12: backends[0]: expected an address like 10.0.0.7:8080, :8080 for 127.0.0.1, https://app.example or unix:/path/to.sock, or a mapping with address, found "a b"',
+  ],
+  [
+    "backends: [5]",
+    "lb.yaml:1:12: backends[0]: expected an address like 10.0.0.7:8080, :8080 for 127.0.0.1, https://app.example or unix:/path/to.sock, or a mapping with address, found 5",
+  ],
+  [
+    "backends: [{id: a}]",
+    "lb.yaml:1:12: backends[0]: expected an address like 10.0.0.7:8080, :8080 for 127.0.0.1, https://app.example or unix:/path/to.sock, or a mapping with address, found a mapping",
+  ],
+  [
+    "backends: [{address: ':0'}]",
+    'lb.yaml:1:22: backends[0].address: expected an address like 10.0.0.7:8080, :8080 for 127.0.0.1, https://app.example or unix:/path/to.sock, found ":0"',
+  ],
+  [
+    "backends: [{address: ':1', wieght: 2}]",
+    'lb.yaml:1:28: backends[0].wieght: unknown key "wieght"; did you mean "weight"?',
+  ],
+  [
+    "backends: [':1', {address: ':2', weight: 0}]",
+    "lb.yaml:1:42: backends[1].weight: expected a number from 0.001 to 1000, found 0",
+  ],
+  ["backends: [':1', ':1']", 'lb.yaml:1:18: backends[1]: another backend has the id ":1"'],
+  [
+    "backends: [{address: ':1', capacity: {cpu: 1}}]",
+    'lb.yaml:1:44: backends[0].capacity.cpu: unknown resource "cpu"; the resources here are compute, storage',
+  ],
+  [
+    "resources: [{name: memory, kind: space}]\nbackends: [':1']",
+    'lb.yaml:2:12: backends[0].capacity.memory: the amount of "memory" is missing',
+  ],
+  [
+    "registration: {backendsMax: 1}\nbackends: [':1', ':2']",
+    "lb.yaml:2:11: backends: these are more than registration.backendsMax, 1",
+  ],
+
   // How backends are spoken to
   [
-    "backends: {tls: {ca: nope}}",
-    'lb.yaml:1:22: backends.tls.ca: the file "nope" cannot be read: there is no such file',
+    "upstream: {tls: {ca: nope}}",
+    'lb.yaml:1:22: upstream.tls.ca: the file "nope" cannot be read: there is no such file',
   ],
   [
-    "backends: {tls: {ca: spaces}}",
-    'lb.yaml:1:22: backends.tls.ca: expected a certificate in PEM form in the file "spaces"',
+    "upstream: {tls: {ca: spaces}}",
+    'lb.yaml:1:22: upstream.tls.ca: expected a certificate in PEM form in the file "spaces"',
   ],
   [
-    "backends: {tls: {cert: token, key: nope}}",
-    'lb.yaml:1:24: backends.tls.cert: expected a certificate in PEM form in the file "token"',
-    'lb.yaml:1:36: backends.tls.key: the file "nope" cannot be read: there is no such file',
+    "upstream: {tls: {cert: token, key: nope}}",
+    'lb.yaml:1:24: upstream.tls.cert: expected a certificate in PEM form in the file "token"',
+    'lb.yaml:1:36: upstream.tls.key: the file "nope" cannot be read: there is no such file',
   ],
-  ["backends: {tls: {key: nope}}", "lb.yaml:1:18: backends.tls.key: backends.tls.cert must be there too"],
+  ["upstream: {tls: {key: nope}}", "lb.yaml:1:18: upstream.tls.key: upstream.tls.cert must be there too"],
   [
-    "backends: {tls: {serverName: 10.0.0.7}}",
-    'lb.yaml:1:30: backends.tls.serverName: expected a DNS name, found "10.0.0.7"',
+    "upstream: {tls: {serverName: 10.0.0.7}}",
+    'lb.yaml:1:30: upstream.tls.serverName: expected a DNS name, found "10.0.0.7"',
   ],
   [
-    "backends: {proxyProtocol: v3}",
-    'lb.yaml:1:27: backends.proxyProtocol: expected one of none, v1, v2, found "v3"',
+    "upstream: {proxyProtocol: v3}",
+    'lb.yaml:1:27: upstream.proxyProtocol: expected one of none, v1, v2, found "v3"',
   ],
   [
     "registration: {unixFolders: [run]}",
@@ -442,7 +485,7 @@ test("an empty file, comments and empty sections are the defaults", () => {
 test("a problem is one line, and cannot steer a terminal", () => {
   assert.deepEqual(problems('"a\\nb\\e[2J": 1'), [
     String.raw`lb.yaml:1:1: a\u000ab\u001b[2J: unknown key "a\u000ab\u001b[2J"; allowed here: name, listen, ` +
-      "tls, proxyProtocol, trustedProxies, via, forwarded, workers, policy, choosing, pools, routes, affinity, cookieKey, learning, seed, resources, demand, registration, admin, checks, backends, limits, timeouts, requests, response",
+      "tls, proxyProtocol, backends, trustedProxies, via, forwarded, workers, policy, choosing, pools, routes, affinity, cookieKey, learning, seed, resources, demand, registration, admin, checks, upstream, limits, timeouts, requests, response",
   ])
 })
 

@@ -22,21 +22,21 @@ export interface ConfigFiles {
  * @param issues takes what is wrong with the files.
  */
 export function withFiles(draft: ConfigDraft, context: ConfigFiles, issues: ConfigIssue[]) {
-  const { admin, backends, registration, tls } = draft
+  const { admin, registration, tls, upstream } = draft
   const { resolvePath = (path) => path } = context
   const whole = (path: string | undefined): string | undefined => path && resolvePath(path)
   const followed = (files: CertificateFiles) => {
     return { ...files, cert: resolvePath(files.cert), key: resolvePath(files.key) }
   }
-  const { ca, cert, key } = backends.tls
+  const { ca, cert, key } = upstream.tls
   issues.push(...certificateIssues(draft, context))
   return {
     ...draft,
     registration: { ...registration, token: tokenOf("registration", draft, context, issues) },
     admin: { ...admin, token: tokenOf("admin", draft, context, issues) },
     tls: tls && { ...tls, certificates: tls.certificates.map(followed) },
-    backends: {
-      ...backends,
+    upstream: {
+      ...upstream,
       tls: backendTlsOf(draft, context, issues),
       /** Where `tls` was read from: the files are read again when they change. */
       tlsFiles: { ca: whole(ca), cert: whole(cert), key: whole(key) },
@@ -63,16 +63,16 @@ function tokenOf(
   return undefined
 }
 
-/** `backends.tls` with what its files hold in the place of their paths. */
+/** `upstream.tls` with what its files hold in the place of their paths. */
 function backendTlsOf(
-  { backends: { tls } }: ConfigDraft,
+  { upstream: { tls } }: ConfigDraft,
   { readFile }: ConfigFiles,
   issues: ConfigIssue[],
-): ConfigDraft["backends"]["tls"] {
+): ConfigDraft["upstream"]["tls"] {
   const read = readBackendTls(tls, readFile)
   if (read.ok) return { ...tls, ...read.value }
   for (const { setting, message } of read.error) {
-    issues.push({ path: ["backends", "tls", setting], at: "value", message, found: undefined })
+    issues.push({ path: ["upstream", "tls", setting], at: "value", message, found: undefined })
   }
   return tls
 }

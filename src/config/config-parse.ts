@@ -9,6 +9,7 @@ import { crossChecks, type PolicyTable } from "./config-checks.ts"
 import { type ConfigFiles, withFiles } from "./config-files.ts"
 import { draftConfig, sectionNames } from "./config-schema.ts"
 import type { Config } from "./config.ts"
+import { registrationOf } from "./schema/backends.ts"
 import type { WrittenPolicy } from "./schema/routing.ts"
 
 /** What a configuration is checked against, and how the files that it names are read. */
@@ -51,6 +52,7 @@ export function settled(read: ReturnType<typeof withFiles>) {
     pools: read.pools.map((pool) => ({ ...pool, policy: pool.policy && specOf(pool.policy) })),
     routes: read.routes.map((route) => ({ ...route, policy: route.policy && specOf(route.policy) })),
     choosing: { ...choosing, subset: subset && { ...subset, seed: subset.seed ?? xxhash32(read.name) } },
+    backends: read.backends.map((backend) => registrationOf(backend, resources)),
     demand: { ...demand, default: namedOf(resources, amountsOf(resources, demand.default, 1)) },
   }
 }

@@ -79,7 +79,7 @@ test("these are the defaults", () => {
       fall: 3,
       rise: 2,
     },
-    backends: {
+    upstream: {
       nameTtlMs: 5_000,
       nameKeepMs: 3_600_000,
       resolver: "direct",
@@ -288,3 +288,34 @@ function cookieOf(affinity: object): CookieOptions {
   assert.ok(config.ok, JSON.stringify(config))
   return config.value.affinity.cookie
 }
+
+test("known backends are read as registrations, with what their address says", () => {
+  const unix = "unix:/run/app.sock"
+  const backends = [
+    "10.0.0.7:80",
+    ":3000",
+    "https://app.example",
+    "[::1]:81",
+    unix,
+    { address: "http://b:1/", id: "b", capacity: { compute: 8 }, weight: 2, zone: "z", labels: { a: "1" } },
+  ]
+  const config = parseConfig({ backends }, context)
+  assert.ok(config.ok)
+  const rest = { weight: 1, zone: undefined, labels: {}, capacity: { compute: 1, storage: 1 } }
+  assert.deepEqual(config.value.backends, [
+    { ...rest, id: "10.0.0.7:80", address: { host: "10.0.0.7", port: 80 }, scheme: undefined },
+    { ...rest, id: ":3000", address: { host: "127.0.0.1", port: 3000 }, scheme: undefined },
+    { ...rest, id: "app.example", address: { host: "app.example", port: 443 }, scheme: "https" },
+    { ...rest, id: "::1:81", address: { host: "::1", port: 81 }, scheme: undefined },
+    { ...rest, id: "unix:-run-app.sock", address: { path: "/run/app.sock" }, scheme: undefined },
+    {
+      id: "b",
+      address: { host: "b", port: 1 },
+      scheme: "http",
+      capacity: { compute: 8, storage: 1 },
+      weight: 2,
+      zone: "z",
+      labels: { a: "1" },
+    },
+  ])
+})

@@ -12,6 +12,7 @@ import type { ConfigIssue } from "../text/issue.ts"
 import { readBy } from "../text/schema-issues.ts"
 import { flag, integer, mapping, matching, oneOf, section, sectionsOf } from "../text/schema-words.ts"
 import { affinity } from "./schema/affinity.ts"
+import { upstream } from "./schema/upstream.ts"
 import { backends } from "./schema/backends.ts"
 import { proxyProtocol, requests, response, tls, via } from "./schema/clients.ts"
 import { admin, checks, registration } from "./schema/control.ts"
@@ -31,6 +32,7 @@ const schema = mapping({
   ),
   tls,
   proxyProtocol,
+  backends,
   trustedProxies: anyCidrs
     .default([])
     .describe("The addresses whose X-Forwarded-* and Forwarded are believed."),
@@ -79,7 +81,7 @@ const schema = mapping({
   registration,
   admin,
   checks,
-  backends,
+  upstream,
   limits,
   timeouts,
   requests,

@@ -35,7 +35,7 @@ export type TlsConfig = NonNullable<Config["tls"]>
 export type CertificateFiles = NonNullable<ConfigDraft["tls"]>["certificates"][number]
 
 /** How backends are spoken to; certificates as PEM. */
-export type BackendOptions = Config["backends"]
+export type BackendOptions = Config["upstream"]
 
 /** A range of status codes, both ends included. */
 export type StatusRange = Config["checks"]["statuses"][number]

@@ -19,7 +19,7 @@ import { Paced } from "./paced.ts"
 export const tickMs: Millis = 250
 
 export interface MembersParts {
-  readonly config: Pick<Config, "resources" | "registration" | "checks" | "backends">
+  readonly config: Pick<Config, "resources" | "registration" | "checks" | "upstream">
   readonly slots: Slots
   /** The generation of the first registration: `RegistryOptions.firstGeneration`. */
   readonly firstGeneration: number
@@ -46,7 +46,7 @@ export class Members {
 
   constructor(parts: MembersParts) {
     const { config, clock, timers, dialer, bugs, asksMax } = parts
-    const { loadReports } = config.backends
+    const { loadReports } = config.upstream
     this.#parts = parts
     this.registry = registryOf(parts)
     const half = asksMax === undefined ? {} : { concurrentMax: Math.ceil(asksMax / 2) }
@@ -84,6 +84,13 @@ export class Members {
   /** Why this backend could not be asked for a load report. */
   pollError(id: BackendId): string | undefined {
     return this.#polls?.errorOf(id)
+  }
+
+  /** The backends that the settings name, all of them. They were checked: the registry refuses none. */
+  configure(backends: Config["backends"]): void {
+    for (const { message } of this.registry.configure(backends, this.#parts.clock.now()))
+      throw new Error(message)
+    this.changed()
   }
 
   /** The registry may have a new snapshot: it goes out soon. */

@@ -22,8 +22,10 @@ export const memberState = z
   .enum(["probing", "serving", "suspect", "ejected", "draining"])
   .meta({ id: "MemberState" })
 export const keptBy = z
-  .enum(["renewals", "ping-acks"])
-  .describe("Whether the backend keeps its lease by renewing it, or the balancer by its checks.")
+  .enum(["renewals", "ping-acks", "configuration"])
+  .describe(
+    "What keeps it a member: its renewals, the checks of the balancer, or the configuration that names it.",
+  )
 
 /** What every listing of a backend says of it. */
 export const memberFacts = {
@@ -68,7 +70,7 @@ export const backendView = z
         .number()
         .min(0)
         .optional()
-        .describe("How long until it lapses; absent where ping-acks keep it."),
+        .describe("How long until it lapses; absent where it does not."),
     }),
     check: z.object({
       lastPassed: z.boolean().optional().describe("Absent before the first check."),

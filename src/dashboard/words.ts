@@ -123,6 +123,7 @@ export function announceCommand(state: StateView, hostname: string): string {
 /** How a lease is kept, `leftMs` being what is left of it now. */
 export function leaseWords(lease: BackendView["lease"], leftMs: number | undefined): string {
   if (lease.keptBy === "ping-acks") return "kept by ping-acks"
+  if (lease.keptBy === "configuration") return "named by the configuration"
   if (leftMs === undefined) return "lease without an end"
   return leftMs <= 0 ? "lease has ended" : `lease ${duration(leftMs)} of ${duration(lease.ttlMs)}`
 }

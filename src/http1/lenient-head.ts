@@ -1,5 +1,5 @@
 /**
- * Heads of responses as old backends write them (`backends.lenientHeads`). Cold: only what the strict parser has
+ * Heads of responses as old backends write them (`upstream.lenientHeads`). Cold: only what the strict parser has
  * refused comes here, and it has the last word on what comes of it.
  */
 import type { Head } from "./head.ts"

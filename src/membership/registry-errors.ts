@@ -5,6 +5,7 @@ export type RegistryErrorCode =
   | "unknown_backend"
   | "stale_generation"
   | "stale_incarnation"
+  | "configured_backend"
   | "too_many_backends"
 
 export interface RegistryError<Code extends RegistryErrorCode = RegistryErrorCode> {
@@ -17,7 +18,7 @@ export interface RegistryError<Code extends RegistryErrorCode = RegistryErrorCod
 
 /** What a registration is refused with. */
 export type NotRegistered = RegistryError<
-  "invalid_id" | "invalid_body" | "stale_incarnation" | "too_many_backends"
+  "invalid_id" | "invalid_body" | "stale_incarnation" | "configured_backend" | "too_many_backends"
 >
 
 /** What a call about a member is refused with, when its caller does not hold the lease. */

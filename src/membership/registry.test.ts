@@ -665,3 +665,54 @@ function refusal(result: Result<unknown, RegistryError>): RegistryError {
 function code(result: Result<unknown, RegistryError>): string {
   return refusal(result).code
 }
+
+test("backends that the configuration names stay while it names them, and serve while their checks pass", () => {
+  const { registry } = made()
+  const named = (...ids: string[]): void => {
+    assert.deepEqual(
+      registry.configure(
+        ids.map((id) => registration(id)),
+        0,
+      ),
+      [],
+    )
+  }
+  const states = (): unknown[] => registry.snapshot.members.map(({ id, state }) => `${id} ${state}`)
+  const check = (index: number, passed: boolean, times: number): void => {
+    const { id, generation } = registry.snapshot.members[index]!
+    for (let i = 0; i < times; i++) registry.checked(id, generation, { passed }, 0)
+  }
+  named("a", "b")
+  check(0, true, 1)
+  assert.equal(registry.expire(1e9), undefined)
+  assert.deepEqual(states(), ["a serving", "b probing"])
+  check(0, false, 3)
+  assert.deepEqual(states(), ["a ejected", "b probing"])
+  check(0, true, 2)
+  const { version } = registry.snapshot
+  named("a", "b")
+  assert.equal(registry.snapshot.version, version, "what is named as before stays as it is")
+  value(registry.register(registration("c"), 0))
+  named("a")
+  assert.deepEqual(states(), ["a serving", "c probing"], "what has announced itself stays too")
+})
+
+test("the configuration takes an id over from the backend that has announced itself, and gives it to none", () => {
+  const { registry } = made()
+  value(registry.register({ ...registration("a"), incarnation: 7 }, 0))
+  assert.deepEqual(registry.configure([registration("a")], 1), [])
+  assert.equal(registry.snapshot.members[0]!.keptBy, "configuration")
+  assert.equal(code(registry.register({ ...registration("a"), incarnation: 8 }, 2)), "configured_backend")
+  assert.equal(code(registry.remove("a")), "unknown_backend")
+  value(registry.renew("a", { utilization: { compute: 0.5 } }, 2))
+  assert.deepEqual(
+    registry
+      .configure([registration("b"), { ...registration("c"), capacity: {} }], 3)
+      .map(({ code }) => code),
+    ["invalid_body"],
+  )
+  assert.deepEqual(
+    registry.snapshot.members.map(({ id }) => id),
+    ["b"],
+  )
+})

@@ -180,6 +180,24 @@ export class Registry {
     return this.#register({ id: `seed-${host.replace("%", "-")}`, address, capacity }, "ping-acks", now)
   }
 
+  /**
+   * These are the backends that the configuration names, all of them: those that are new join, those that are named no
+   * more leave. They hold no lease. Each is a member for as long as it is named, and serves while its checks pass; one
+   * that is named as before stays as it is.
+   *
+   * @returns why those that could not join could not, in their order.
+   */
+  configure(named: readonly Registration[], now: Millis): NotRegistered[] {
+    const ids = new Set<string>(named.map(({ id }) => id))
+    for (const entry of this.#entries.values()) {
+      if (isConfigured(entry) && !ids.has(entry.member.id)) this.#drop(entry)
+    }
+    return named.flatMap((registration) => {
+      const lease = this.#register(registration, "configuration", now)
+      return lease.ok ? [] : [lease.error]
+    })
+  }
+
   /** The holder is still there, and says how it is. */
   renew(id: string, report: Report, now: Millis): Result<Lease, NotHeld | RegistryError<"invalid_body">> {
     const found = this.#find(id, report.generation)
@@ -220,6 +238,10 @@ export class Registry {
   remove(id: string, generation?: number): Result<undefined, NotHeld> {
     const found = this.#find(id, generation)
     if (!found.ok) return found
+    if (isConfigured(found.value)) {
+      const message = `${id} holds no lease that could end: the configuration names it`
+      return fail({ code: "unknown_backend", message })
+    }
     this.#drop(found.value)
     return ok(undefined)
   }
@@ -303,6 +325,12 @@ export class Registry {
     if (!checked.ok) return checked
     const id = checked.value
     const known = this.#entries.get(id)
+    if (known !== undefined && isConfigured(known) && keptBy !== "configuration") {
+      return fail({
+        code: "configured_backend",
+        message: `the configuration names a backend with the id ${id}`,
+      })
+    }
     const { incarnation } = registration
     const stale = this.#staleness(known, incarnation, now)
     if (stale !== undefined) return stale
@@ -311,7 +339,8 @@ export class Registry {
       known !== undefined &&
       incarnation === known.member.incarnation &&
       isSamePlace(registration, known.member)
-    if (sameProcess && incarnation !== undefined && known.member.keptBy === keptBy) {
+    const renews = incarnation !== undefined || keptBy === "configuration"
+    if (sameProcess && renews && known.member.keptBy === keptBy) {
       known.ttlMs = registration.ttlMs ?? this.#options.ttlMs
       known.renewedAt = now
       known.late = false
@@ -445,6 +474,7 @@ export class Registry {
 
   /** Never in so many words for those kept by ping-acks: they lapse only while no check has passed. */
   #lapsesAt(entry: Entry): Millis {
+    if (isConfigured(entry)) return Infinity
     if (!isKeptByChecks(entry)) return entry.renewedAt + entry.ttlMs
     const isWaiting = entry.health.condition === "probing"
     return isWaiting ? entry.renewedAt + this.#options.legacyGraceMs : Infinity
@@ -465,7 +495,9 @@ export class Registry {
       case "draining":
         return "it was asked to drain"
       case "probing":
-        return "it has announced itself, and no check has passed yet"
+        return isConfigured(entry)
+          ? "no check has passed yet"
+          : "it has announced itself, and no check has passed yet"
       case "ejected":
         return `${this.#options.checkTimes.fall} checks in a row failed: ${entry.ejectedBy ?? "no cause given"}`
       case "suspect":
@@ -511,7 +543,11 @@ function isSamePlace({ address, scheme = "http", labels }: Registration, member:
 }
 
 function isKeptByChecks(entry: Entry): boolean {
-  return entry.member.keptBy === "ping-acks"
+  return entry.member.keptBy !== "renewals"
+}
+
+function isConfigured(entry: Entry): boolean {
+  return entry.member.keptBy === "configuration"
 }
 
 /** Members are plain data, written in one order of fields. */

@@ -47,8 +47,11 @@ export interface Member {
   readonly state: MemberState
   /** One sentence for a person: why it is in this state. */
   readonly reason: string
-  /** What keeps the lease: the backend's renewals or, for the seed's backends, which never renew, the ping-acks. */
-  readonly keptBy: "renewals" | "ping-acks"
+  /**
+   * What keeps it a member: its renewals; the ping-acks of a backend of the seed, which never renews; or the
+   * configuration, for as long as that names it.
+   */
+  readonly keptBy: "renewals" | "ping-acks" | "configuration"
 }
 
 /** The whole membership at one moment. Replaced, never changed. */

@@ -117,7 +117,7 @@ export class DataPlane {
       descriptors: parts.descriptors ?? Descriptors.create(1),
       timers: parts.timers,
       deadlines: new Deadlines(clock.now()),
-      dialer: new Dialer(options.backends, clock, { ...parts, ownListeners: this.#ownListeners }),
+      dialer: new Dialer(options.upstream, clock, { ...parts, ownListeners: this.#ownListeners }),
       names: new FieldNames(resourceFields),
       requestHead: new Head(headLimits),
       responseHead: new Head(headLimits),
@@ -145,7 +145,7 @@ export class DataPlane {
     this.#bindings = new Bindings(options.cookieKey)
 
     const prefix = `${Math.floor(rng.next() * 2 ** 32).toString(16)}-${options.worker.toString(16)}`
-    const { askLoadReports } = options.backends
+    const { askLoadReports } = options.upstream
     this.#owner = {
       ...context,
       fleet: this.#fleet,

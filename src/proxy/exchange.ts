@@ -122,7 +122,7 @@ export class Exchange implements ClientEvents, BackendEvents, Contender, Owner<B
     this.#route = context.routes.at(0)
     this.#placer = context.fleet.placer
     this.#placement = new Placement(this, this.#route.group, this.#route.demand)
-    this.#origin = originOf(context.options.backends, client)
+    this.#origin = originOf(context.options.upstream, client)
   }
 
   get isHolding(): boolean {

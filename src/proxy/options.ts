@@ -46,7 +46,7 @@ const settings = [
   "forwarded",
   "resources",
   "demand",
-  "backends",
+  "upstream",
   "limits",
   "timeouts",
   "requests",

@@ -7,7 +7,7 @@ import { shown, valueAt, type ConfigIssue } from "./issue.ts"
 const insteadOf: Readonly<Record<string, string>> = Object.fromEntries(
   ["servers", "server", "members", "targets", "endpoints", "nodes", "origins", "instances"].map((key) => [
     key,
-    "backends announce themselves (docs/backends.md), and pools are parts of them",
+    "backends are listed in backends or announce themselves (docs/backends.md), and pools are parts of them",
   ]),
 )
 
@@ -32,6 +32,11 @@ function issuesOf(issue: z.core.$ZodIssue, input: unknown): ConfigIssue[] {
       return { path: [...path, key], at: "key", message: `unknown key "${key}"${hint}`, found: undefined }
     })
   }
+  if (issue.code === "invalid_union") {
+    const inside = issue.errors.map((branch) => branch.map((one) => within(issue, one)))
+    const meant = inside.find((branch) => branch.some((one) => isDeeper(one, issue, input)))
+    if (meant !== undefined) return meant.flatMap((one) => issuesOf(one, input))
+  }
   const key = path.at(-1)
   if (issue.code === "invalid_key") {
     return [{ path, at: "key", message: `expected ${issue.message}`, found: shown(key) }]
@@ -43,4 +48,16 @@ function issuesOf(issue: z.core.$ZodIssue, input: unknown): ConfigIssue[] {
   }
   const found = key === "token" || key === "cookieKey" ? undefined : shown(value)
   return [{ path, at: "value", message: `expected ${issue.message}`, found }]
+}
+
+/** An issue of one of the ways in which something may be written, with its whole path. */
+function within(union: z.core.$ZodIssue, issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  return { ...issue, path: [...union.path, ...issue.path] }
+}
+
+/** Whether it is about something further within that is there: this way of writing was meant. */
+function isDeeper(issue: z.core.$ZodIssue, union: z.core.$ZodIssue, input: unknown): boolean {
+  if (issue.code === "unrecognized_keys") return true
+  const path = issue.path.filter((key) => typeof key !== "symbol")
+  return path.length > union.path.length && valueAt(input, path) !== undefined
 }

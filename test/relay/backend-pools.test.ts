@@ -197,7 +197,7 @@ test("when a name moves, traffic follows: busy connections end with their reques
   let address = "127.0.0.1"
   const { client, counters } = await relay(t, [{ host: "app.test", port: old.port }], {
     resolve: (_name, found) => found(null, [{ address, family: 4 }]),
-    backends: { nameTtlMs: 10 },
+    upstream: { nameTtlMs: 10 },
     timeouts: { backendIdleMs: 600_000, backendAgeMs: 0 },
   })
   const [slow, idle, busy] = [await client(), await client(), await client()]

@@ -66,7 +66,7 @@ async function readHeader(socket: Socket): Promise<ConnectionEnds | undefined> {
 }
 
 const telling = (proxyProtocol: "v1" | "v2", limits: RelayChange["limits"] = {}): RelayChange => ({
-  backends: { proxyProtocol },
+  upstream: { proxyProtocol },
   limits,
 })
 
@@ -150,7 +150,7 @@ test("before TLS the header is in the clear, and large bodies follow", async (t)
   const tls = { ca: trusted.ca, verify: true, serverName: undefined, cert: undefined, key: undefined }
   const { client } = await relay(t, [backend], {
     member: { scheme: "https" },
-    backends: { proxyProtocol: "v2", tls },
+    upstream: { proxyProtocol: "v2", tls },
   })
   const wire = await client()
   for (let i = 0; i < 2; i++) {
@@ -169,7 +169,7 @@ test("before TLS a backend that refuses is connect_failed, and one that ends the
   const address = { host: "127.0.0.1", port: (server.address() as AddressInfo).port }
   const { client } = await relay(t, [address], {
     member: { scheme: "https" },
-    backends: { proxyProtocol: "v2" },
+    upstream: { proxyProtocol: "v2" },
   })
   const wire = await client()
   assert.deepEqual(await asked(wire, get()), [502, "backend_tls_failed"])

@@ -39,7 +39,7 @@ test("backends announce a Unix socket and TLS, are checked there and serve; a wr
     registration: { listen, unixFolders: [folder] },
     admin: { listen },
     checks: { interval: "50ms", fall: 1, rise: 1 },
-    backends: { tls: { ca: join(folder, "ca.pem") } },
+    upstream: { tls: { ca: join(folder, "ca.pem") } },
     response: { backendHeader: true },
   }
   const config = parseConfig(input, { policies, readFile: readTextFile })

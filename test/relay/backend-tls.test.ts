@@ -43,7 +43,7 @@ function trusting(
   return {
     member: { scheme: "https", labels },
     resolve: (_name, found) => found(null, [{ address: "127.0.0.1", family: 4 }]),
-    backends: {
+    upstream: {
       tls: {
         ca: trusted?.ca,
         verify: true,
@@ -249,9 +249,9 @@ test("the checks shake hands as the exchanges do, and say what is wrong with a c
   const right = await secured(t, trusted.issue(["DNS:a.test"]))
   const wrong = await secured(t, trusted.issue(["DNS:b.test"]))
   const old = await secured(t, trusted.issue(["DNS:a.test"], -1))
-  const { backends, resolve } = trusting(trusted)
+  const { upstream, resolve } = trusting(trusted)
   const dialer = new Dialer(
-    { ...plainBackends, ...backends },
+    { ...plainBackends, ...upstream },
     { now: () => 0 },
     { resolve, timers: systemTimers },
   )
@@ -279,14 +279,14 @@ test("a check of a backend that accepts and says nothing ends in time", async (t
   const silent = createTcpServer()
   await playing(t, silent, "connection", () => {}, { host: "127.0.0.1", port: 0 })
   const { port } = silent.address() as AddressInfo
-  const { backends } = trusting(undefined)
-  const dialer = new Dialer({ ...plainBackends, ...backends }, { now: () => 0 }, { timers: systemTimers })
+  const { upstream } = trusting(undefined)
+  const dialer = new Dialer({ ...plainBackends, ...upstream }, { now: () => 0 }, { timers: systemTimers })
   const to = destinationOf({ address: { host: "127.0.0.1", port }, scheme: "https", labels: {} })
   const outcome = await probeOf({ kind: "tcp" }, dialer)(to, 50, new AbortController().signal)
   assert.deepEqual(outcome, { passed: false, error: "no connection within 50 ms" })
 })
 
-test("the files of backends.tls are read into the configuration", (t) => {
+test("the files of upstream.tls are read into the configuration", (t) => {
   const trusted = authority(t)
   const { cert, key } = trusted.issue(["DNS:balancer.test"])
   const files: Readonly<Record<string, string>> = {
@@ -297,7 +297,7 @@ test("the files of backends.tls are read into the configuration", (t) => {
   }
   const parse = (tls: unknown) =>
     parseConfig(
-      { backends: { tls } },
+      { upstream: { tls } },
       {
         policies: { auto: {}, price: {} },
         readFile: (path) => (files[path] === undefined ? fail("there is no such file") : ok(files[path])),
@@ -305,7 +305,7 @@ test("the files of backends.tls are read into the configuration", (t) => {
     )
   const config = parse({ ca: "ca", cert: "cert", key: "key", serverName: "a.test" })
   assert.ok(config.ok)
-  assert.deepEqual(config.value.backends.tls, {
+  assert.deepEqual(config.value.upstream.tls, {
     verify: true,
     serverName: "a.test",
     ca: trusted.ca,
@@ -313,7 +313,7 @@ test("the files of backends.tls are read into the configuration", (t) => {
     key,
   })
   const mixed = parse({ cert: "cert", key: "other" })
-  assert.deepEqual(!mixed.ok && mixed.error.map(({ path }) => path.join(".")), ["backends.tls.key"])
+  assert.deepEqual(!mixed.ok && mixed.error.map(({ path }) => path.join(".")), ["upstream.tls.key"])
 })
 
 async function assertRefused(wire: Wire, code: string): Promise<void> {

@@ -591,7 +591,7 @@ test("reports in the head and in the trailer section are heard, and reach the cl
       for (const backend of [inHead!, trailing]) {
         const asked: (string | undefined)[] = []
         const at = await relay(t, [backend], {
-          backends: { askLoadReports: ask },
+          upstream: { askLoadReports: ask },
           response: { loadReports: pass ? "pass" : "strip" },
         })
         const wire = await at.client()
@@ -705,7 +705,7 @@ test("backends are asked for reports in the form that is wanted, and not in the 
     { ask: "none", pass: "pass" },
   ] as const) {
     const at = await relay(t, [backend], {
-      backends: { askLoadReports: ask },
+      upstream: { askLoadReports: ask },
       response: { loadReports: pass },
     })
     await servedBy(at, get("/", "Endpoint-Load-Metrics-Format: BIN\r\n"))

@@ -109,7 +109,7 @@ test(
     const balancer = await running(
       t,
       folder,
-      `${settings}checks: {interval: 100ms}\nbackends: {tls: {ca: ca.pem, serverName: b.example}}\n`,
+      `${settings}checks: {interval: 100ms}\nupstream: {tls: {ca: ca.pem, serverName: b.example}}\n`,
     )
     const { registration, traffic } = balancer.listeners
     await fetch(`http://127.0.0.1:${registration.port}/v1/backends/b`, {

@@ -5,7 +5,7 @@ import type { BackendOptions } from "../../src/config/config.ts"
 import { defaults } from "./settings.ts"
 
 /** How backends are spoken to in tests: by the defaults, but for names that are asked for again after a second. */
-export const plainBackends: BackendOptions = { ...defaults.backends, nameTtlMs: 1_000 }
+export const plainBackends: BackendOptions = { ...defaults.upstream, nameTtlMs: 1_000 }
 
 /** What a dial brings: the open socket, or why there is none. */
 export function opened(dialer: Dialer, to: Destination): Promise<Socket> {

@@ -25,7 +25,7 @@ import { defaults } from "./settings.ts"
 const slots = 16
 
 /** Sections of which a test says what differs from the usual. */
-type Sections = "demand" | "limits" | "timeouts" | "backends" | "requests" | "response"
+type Sections = "demand" | "limits" | "timeouts" | "upstream" | "requests" | "response"
 /** Options that a test gives whole. */
 type Wholes = "resources" | "tls" | "proxyProtocol" | "trustedProxies" | "forwarded" | "via" | "routing"
 
@@ -117,7 +117,7 @@ export function dataPlaneOptions(
   resources: DataPlaneOptions["resources"],
   change: RelayChange = {},
 ): DataPlaneOptions {
-  const { backends, demand, limits, requests, response, timeouts, ...wholes } = change
+  const { demand, limits, requests, response, timeouts, upstream, ...wholes } = change
   return {
     ...dataPlaneSettings(defaults),
     listen: { host: "127.0.0.1", port: 0 },
@@ -129,7 +129,7 @@ export function dataPlaneOptions(
     ...wholes,
     resources,
     demand: { ...defaults.demand, default: once(resources), ...demand },
-    backends: { ...plainBackends, ...backends },
+    upstream: { ...plainBackends, ...upstream },
     requests: { ...defaults.requests, ...requests },
     response: { ...defaults.response, backendHeader: true, ...response },
     limits: {

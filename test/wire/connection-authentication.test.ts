@@ -252,7 +252,7 @@ test("within TLS it is the same", async (t) => {
   const tls = { ca: trusted.ca, verify: true, serverName: undefined, cert: undefined, key: undefined }
   const { client } = await relay(t, [{ host: "127.0.0.1", port }], {
     member: { scheme: "https" },
-    backends: { tls },
+    upstream: { tls },
   })
   const [ann, ben] = [await client(), await client()]
   assert.deepEqual(await asked(ann, identify("Negotiate")), [200, "ann on 0"])

@@ -202,7 +202,7 @@ test("heads of old backends are put right where that is set, however they are cu
         if (step < bytes.length) await pause(0)
       }
     })
-    const { ask } = await relay(t, [backend], { backends: { lenientHeads: true } })
+    const { ask } = await relay(t, [backend], { upstream: { lenientHeads: true } })
     const text = await ask(get)
     assert.match(
       text,
@@ -213,12 +213,12 @@ test("heads of old backends are put right where that is set, however they are cu
     assert.match(await told(t, bent), /^HTTP\/1\.1 502 [^]*invalid_response/)
   for (const hopeless of ["HTTP/1.1 200 OK\n A: b\n\n", "HTTP/1.1 200 OK\nA\rb: c\n\n", "SSH-2.0-x\n"])
     assert.match(
-      await told(t, hopeless, get, { backends: { lenientHeads: true } }),
+      await told(t, hopeless, get, { upstream: { lenientHeads: true } }),
       /^HTTP\/1\.1 502 [^]*invalid_response/,
     )
   const endless = "HTTP/1.1 200 OK\nA: b\n".padEnd(40_000, "A: b\n")
   assert.match(
-    await told(t, endless, get, { backends: { lenientHeads: true } }),
+    await told(t, endless, get, { upstream: { lenientHeads: true } }),
     /^HTTP\/1\.1 502 [^]*invalid_response/,
   )
 })

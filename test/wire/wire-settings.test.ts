@@ -37,7 +37,7 @@ test("every setting of the wire reaches the threads", async (t) => {
     via: { toBackends: false, toClients: true },
     requests: { host: "a.example:81", hostConflicts: "all", trailers: "pass", underscores: "pass" },
     response: { trailers: "pass" },
-    backends: { lenientHeads: true },
+    upstream: { lenientHeads: true },
   }
   const config = parseConfig(input, { policies, readFile: () => fail("there are no files here") })
   assert.ok(config.ok, JSON.stringify(config))

@@ -1,42 +1,105 @@
-/** How backends are spoken to. */
+/** Backends that are known from the start, beside those that announce themselves. */
 
-import { duration, flag, mapping, oneOf, section } from "../../text/schema-words.ts"
-import { dnsName, filePath, urlPath } from "./words.ts"
+import * as z from "zod"
+import type { ResourceTable } from "../../core/resources.ts"
+import { parseAddress } from "../../membership/address.ts"
+import { type Registration, registrationLimits } from "../../membership/registration.ts"
+import type { Address, Scheme } from "../../membership/snapshot.ts"
+import { mapping, matching } from "../../text/schema-words.ts"
+import { amount, loopback, number } from "./words.ts"
 
-const hour = 3_600_000
+const addressExpected =
+  "an address like 10.0.0.7:8080, :8080 for 127.0.0.1, https://app.example or unix:/path/to.sock"
+const defaultPorts: Readonly<Record<Scheme, string>> = { http: ":80", https: ":443" }
 
-export const backends = section("How the balancer connects to backends.", {
-  nameTtl: duration("5s", 0, hour).describe("How long the addresses of a DNS name count."),
-  nameKeep: duration("1h", 0, 7 * 24 * hour).describe(
-    "How long the addresses of a DNS name count in all while it cannot be resolved.",
-  ),
-  resolver: oneOf(["direct", "system"], "direct").describe(
-    "direct: /etc/hosts and DNS, for all names at once; system: getaddrinfo, which takes a few names at a time.",
-  ),
-  proxyProtocol: oneOf(["none", "v1", "v2"], "none").describe(
-    "Whether backends are told of the client by the PROXY protocol; connections are not shared then.",
-  ),
-  tls: section("TLS to backends that announce the scheme https.", {
-    ca: filePath.optional().describe("The authorities to trust, a file in PEM; those of Node.js without it."),
-    verify: flag(true).describe("Whether certificates must be valid and have the right name."),
-    serverName: dnsName
-      .optional()
-      .describe("The name in every backend's certificate, instead of what it announces or its address."),
-    cert: filePath
-      .optional()
-      .describe("The certificate and its chain that the balancer shows, a file in PEM."),
-    key: filePath.optional().describe("Its private key, a file in PEM."),
-  }),
-  lenientHeads: flag(false).describe(
-    "Whether heads of responses may have lines that end in LF alone or are folded, and blanks before a colon.",
-  ),
-  askLoadReports: oneOf(["none", "TEXT", "JSON"], "none").describe(
-    "The form in which backends are asked for a load report with every request.",
-  ),
-  loadReports: mapping({
-    path: urlPath.describe("The path of the GET request."),
-    interval: duration("10s", 100).describe("The time between two such requests to one backend."),
+const address = z
+  .string({ error: addressExpected })
+  .transform((text, check): WrittenAddress => {
+    const read = readAddress(text)
+    if (read !== undefined) return read
+    check.issues.push({ code: "custom", message: addressExpected, input: text })
+    return z.NEVER
   })
+  .describe("Where it takes requests; http:// or https:// before it is the scheme, with its usual port.")
+
+const backend = mapping({
+  address,
+  id: matching(/^[A-Za-z0-9._:-]{1,128}$/, "1 to 128 of A-Z a-z 0-9 . _ : -")
     .optional()
-    .describe("How backends are asked for load reports beside traffic; when absent, they are not."),
+    .describe("Its name; its address when absent."),
+  scheme: z
+    .enum(["http", "https"], { error: "one of http, https" })
+    .optional()
+    .describe("What it speaks; what the address says, or else http, when absent."),
+  capacity: z
+    .record(z.string(), amount, { error: "amounts by resource" })
+    .default({})
+    .describe("What it has of each resource. 1 of each rate that is not given; a space has to be given."),
+  weight: number(registrationLimits.weightMin, registrationLimits.weightMax, 1).describe(
+    "Its share, for the policies that take weights.",
+  ),
+  zone: matching(/^.{1,128}$/, "the name of a zone")
+    .optional()
+    .describe("Where it is."),
+  labels: z
+    .record(z.string(), z.string({ error: "text" }), { error: "labels with their values" })
+    .default({})
+    .describe("What pools find it by; tls-server-name names the host in its certificate."),
 })
+
+/** One as it is read. What it has to agree on with the rest of the settings, `config-checks.ts` looks at. */
+export type WrittenBackend = z.output<typeof backend>
+
+const backendsMax = 65_536
+export const backends = z
+  .array(
+    z.union([address.transform((read) => backend.parse({ address: read.text })), backend], {
+      error: `${addressExpected}, or a mapping with address`,
+    }),
+    { error: "a list of backends; how they are spoken to is upstream" },
+  )
+  .max(backendsMax, { error: `a list of at most ${backendsMax} backends` })
+  .default([])
+  .describe(
+    "Known from the start, beside those that announce themselves; they serve while their checks pass.",
+  )
+
+/** An address and what was written for it. */
+export interface WrittenAddress {
+  readonly text: string
+  readonly place: Address
+  /** Undefined where it does not say. */
+  readonly scheme: Scheme | undefined
+}
+
+/** Undefined where the text is no address. A port alone is one of this machine. */
+function readAddress(text: string): WrittenAddress | undefined {
+  const [, scheme, rest = ""] = /^(?:(https?):\/\/)?([^/]+|unix:.*)\/?$/.exec(text) ?? []
+  const read = parseAddress(rest) ?? (scheme && parseAddress(rest + defaultPorts[scheme as Scheme]))
+  if (read === undefined || read === "") return undefined
+  const place = "path" in read || read.host !== "" ? read : { ...read, host: loopback }
+  return { text, place, scheme: scheme as Scheme | undefined }
+}
+
+/** As the registry takes it. */
+export function registrationOf(
+  { address: { text, place, scheme }, ...written }: WrittenBackend,
+  resources: ResourceTable,
+): Registration {
+  const rates = resources.filter(({ kind }) => kind === "rate").map(({ name }) => [name, 1])
+  return {
+    ...written,
+    id: written.id ?? idOf(text),
+    address: place,
+    scheme: written.scheme ?? scheme,
+    capacity: { ...Object.fromEntries(rates), ...written.capacity },
+  }
+}
+
+/** What of an address an id may have. */
+function idOf(text: string): string {
+  return text
+    .replace(/^https?:\/\/|[[\]]|\/$/g, "")
+    .replaceAll(/[^A-Za-z0-9._:-]/g, "-")
+    .slice(0, 128)
+}

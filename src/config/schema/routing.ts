@@ -19,7 +19,10 @@ export interface WrittenPolicy {
 
 const policyExpected = "the name of a policy, or a mapping with its name and its parameters"
 export const policy = z
-  .union([z.string(), z.object({ name: z.string() }).catchall(z.unknown())], { error: policyExpected })
+  .union(
+    [z.string(), z.object({ name: z.string({ error: "the name of a policy" }) }).catchall(z.unknown())],
+    { error: policyExpected },
+  )
   .transform((written): WrittenPolicy => {
     if (typeof written === "string") return { name: written, parameters: {} }
     const { name, ...parameters } = written

@@ -45,6 +45,10 @@ export const apiErrors = {
     status: 409,
     meaning: "A later incarnation of this backend holds the lease; try again when that has ended.",
   },
+  configured_backend: {
+    status: 409,
+    meaning: "The configuration names a backend of this id; announce with another.",
+  },
   body_too_large: { status: 413, meaning: "The body is larger than limits.bodyBytesMax." },
   unsupported_media_type: {
     status: 415,

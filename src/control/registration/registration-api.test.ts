@@ -619,12 +619,18 @@ test("an address that is taken is an error for the caller that starts it", async
 })
 
 test("what the registry refuses has its status", async (t) => {
-  const { put, call } = await started(t, { registry: { backendsMax: 1 } })
+  const { put, call, registry } = await started(t, { registry: { backendsMax: 1 } })
   await put("a", { ...announcement, incarnation: 5 })
   const full = await put("b", announcement)
   assert.deepEqual([full.status, errorOf(full).code], [503, "too_many_backends"])
   const old = await put("a", { ...announcement, incarnation: 4 })
   assert.deepEqual([old.status, errorOf(old).code], [409, "stale_incarnation"])
+  registry.configure(
+    [{ id: "a", address: { host: "127.0.0.1", port: 1 }, capacity: announcement.capacity }],
+    0,
+  )
+  const named = await put("a", announcement)
+  assert.deepEqual([named.status, errorOf(named).code], [409, "configured_backend"])
   for (const [method, path] of [
     ["POST", "/v1/backends/a/renew"],
     ["POST", "/v1/backends/a/drain"],

@@ -46,7 +46,7 @@ test(
     timers.advance(2 * lookMs)
     assert.deepEqual(changes, [])
     assert.deepEqual(log, [
-      'backends.tls.key: the file "own.key.pem" is not the key of "own.pem"; what was read before it stays in use',
+      'upstream.tls.key: the file "own.key.pem" is not the key of "own.pem"; what was read before it stays in use',
     ])
     writeFileSync(files.key, renewed.key)
     timers.advance(2 * lookMs)

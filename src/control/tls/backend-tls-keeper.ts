@@ -40,7 +40,7 @@ export class BackendTlsKeeper {
     const read = readBackendTls(this.#files, readFile)
     if (!read.ok) {
       for (const { setting, message } of read.error)
-        log(`backends.tls.${setting}: ${message}; what was read before it stays in use`)
+        log(`upstream.tls.${setting}: ${message}; what was read before it stays in use`)
       return { renewed: 0, refused: 1, same: 0 }
     }
     const { ca, cert, key } = read.value
@@ -48,7 +48,7 @@ export class BackendTlsKeeper {
     if (ca === before.ca && cert === before.cert && key === before.key)
       return { renewed: 0, refused: 0, same: 1 }
     this.#tls = { ...before, ca, cert, key }
-    log("backends.tls: renewed, for connections that are made from now on")
+    log("upstream.tls: renewed, for connections that are made from now on")
     onChange(this.#tls)
     return { renewed: 1, refused: 0, same: 0 }
   }

@@ -410,7 +410,7 @@ export class BackendConnection implements BackendStream, Limited {
     let bytes = received
     let from = start
     let length = receivedTo
-    let isStraight = !options.backends.lenientHeads
+    let isStraight = !options.upstream.lenientHeads
     for (;;) {
       let end = parseResponseHead(head, bytes, from, length, headLimits, names)
       if (end === invalid && !isStraight && isBent(head)) {
@@ -450,7 +450,7 @@ export class BackendConnection implements BackendStream, Limited {
       exchange.onInterim(head)
       if (this.#exchange !== exchange) return
       from = end
-      isStraight = !options.backends.lenientHeads
+      isStraight = !options.upstream.lenientHeads
     }
   }
 

@@ -9,7 +9,7 @@ import type { EventLoop } from "../../system.ts"
 /** The settings that connections go by. */
 export type StreamOptions = Pick<
   Config,
-  "name" | "backends" | "limits" | "requests" | "response" | "timeouts"
+  "name" | "upstream" | "limits" | "requests" | "response" | "timeouts"
 >
 
 export interface StreamContext {

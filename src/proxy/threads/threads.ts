@@ -203,7 +203,7 @@ export class Threads {
 
   /** What connections to backends are made with, for the threads that run and for those that follow. */
   renewBackendTls(tls: BackendOptions["tls"]): void {
-    this.#options = { ...this.#options, backends: { ...this.#options.backends, tls } }
+    this.#options = { ...this.#options, upstream: { ...this.#options.upstream, tls } }
     this.#tellAll({ kind: "backend_tls", tls })
   }
 

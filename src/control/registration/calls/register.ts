@@ -16,7 +16,7 @@ export const register = call({
     200: { description: "The lease that this id holds already.", json: lease },
     201: { description: "The lease of a new member.", json: lease },
   },
-  errors: ["invalid_id", ...addressErrors, "stale_incarnation", "too_many_backends"],
+  errors: ["invalid_id", ...addressErrors, "stale_incarnation", "configured_backend", "too_many_backends"],
   handle: ({ path: { id }, body, peer }, services: RegistrationServices) => {
     const address = announcedAddress(body.address, peer, services)
     if (!address.ok) return address

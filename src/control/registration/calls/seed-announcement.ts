@@ -17,7 +17,7 @@ export const seedAnnouncement = call({
     "end it. Announcing again replaces.",
   body: { schema: seedBody, required: true },
   responses: { 200: { description: "Server accepted.", media: ["text/plain; charset=utf-8"] } },
-  errors: ["own_listener", "invalid_id", "stale_incarnation", "too_many_backends"],
+  errors: ["own_listener", "invalid_id", "stale_incarnation", "configured_backend", "too_many_backends"],
   handle: ({ body, peer }, services: RegistrationServices) => {
     const { registry, clock } = services
     const names = registry.resources.map(({ name }) => name)
