@@ -85,7 +85,7 @@ async function started(
   return { ...admin, hand }
 }
 
-interface Answer {
+interface Received {
   readonly status: number
   readonly headers: IncomingHttpHeaders
   readonly body: string
@@ -97,7 +97,7 @@ function ask(
   headers: Readonly<Record<string, string>> = {},
   method = "GET",
   sent = "",
-): Promise<Answer> {
+): Promise<Received> {
   return new Promise((resolve, reject) => {
     const asked = request({ ...address, path, method, headers, agent: false }, (response) => {
       let body = ""
@@ -116,10 +116,10 @@ function ask(
   })
 }
 
-function refused(answer: Answer, code: ApiErrorCode): void {
-  const parsed = JSON.parse(answer.body) as { error: { code: string; message: string } }
+function refused(received: Received, code: ApiErrorCode): void {
+  const parsed = JSON.parse(received.body) as { error: { code: string; message: string } }
   assert.equal(parsed.error.code, code)
-  assert.equal(answer.status, apiErrors[code].status)
+  assert.equal(received.status, apiErrors[code].status)
   assert.notEqual(parsed.error.message, "")
 }
 
@@ -199,9 +199,9 @@ test("everything has a response to HEAD, without a body and without opening a st
   const admin = await started(t, { limits: { streamsMax: 1 } })
 
   for (const path of ["/", "/page.css", "/api/v1/state", "/api/v1/events", "/healthz"]) {
-    const answer = await ask(admin, path, {}, "HEAD")
-    assert.equal(answer.status, 200, path)
-    assert.equal(answer.body, "")
+    const received = await ask(admin, path, {}, "HEAD")
+    assert.equal(received.status, 200, path)
+    assert.equal(received.body, "")
   }
   assert.equal(admin.hand.waiting, 0)
 })
@@ -211,9 +211,9 @@ test("other methods are refused with those that are allowed, unknown paths with 
 
   for (const path of ["/", "/api/v1/state", "/api/v1/backends/alpha", "/api/v1/events", "/healthz"]) {
     for (const method of ["POST", "PUT", "DELETE", "OPTIONS"]) {
-      const answer = await ask(admin, path, {}, method)
-      refused(answer, "method_not_allowed")
-      assert.equal(answer.headers.allow, "GET, HEAD")
+      const received = await ask(admin, path, {}, method)
+      refused(received, "method_not_allowed")
+      assert.equal(received.headers.allow, "GET, HEAD")
     }
   }
   for (const path of ["/nothing", "/page.ts", "/../package.json", "/%2e%2e/package.json", "/api/v1"]) {
@@ -231,15 +231,15 @@ test("the page and all it loads come with their types, strong tags and a closed 
   }
 
   for (const [path, type] of Object.entries(types)) {
-    const answer = await ask(admin, path)
-    assert.equal(answer.status, 200, path)
-    assert.equal(answer.headers["content-type"], type)
-    assert.equal(answer.headers["x-content-type-options"], "nosniff")
+    const received = await ask(admin, path)
+    assert.equal(received.status, 200, path)
+    assert.equal(received.headers["content-type"], type)
+    assert.equal(received.headers["x-content-type-options"], "nosniff")
     assert.match(
-      String(answer.headers["content-security-policy"]),
+      String(received.headers["content-security-policy"]),
       /^default-src 'none'; script-src 'self'; /,
     )
-    const etag = String(answer.headers.etag)
+    const etag = String(received.headers.etag)
     assert.match(etag, /^"[\w-]{22}"$/)
     const again = await ask(admin, path, { "If-None-Match": `"other", W/${etag}` })
     assert.deepEqual([again.status, again.body, again.headers.etag], [304, "", etag])
@@ -296,9 +296,9 @@ test("a name that a page made point here is refused; addresses, localhost and ow
     "localhost.evil.example",
     "[]",
   ]) {
-    const answer = await ask(admin, "/api/v1/state", { Host: host })
-    assert.ok([400, 403].includes(answer.status), `${host}: ${answer.status}`)
-    assert.ok(!answer.body.includes("alpha"))
+    const received = await ask(admin, "/api/v1/state", { Host: host })
+    assert.ok([400, 403].includes(received.status), `${host}: ${received.status}`)
+    assert.ok(!received.body.includes("alpha"))
   }
   refused(await ask(admin, "/api/v1/state", { Host: "evil.example" }), "foreign_host")
   for (const host of [
@@ -347,7 +347,7 @@ test("a stream begins with the state, and no state is computed without a listene
   assert.equal(computed, 2)
 })
 
-test("one state a tick serves all listeners", async (t) => {
+test("one state per tick serves all listeners", async (t) => {
   let computed = 0
   const admin = await started(t, { state: () => stateOf([], String(++computed)) })
   const readers = [new Reader(admin), new Reader(admin), new Reader(admin)]
@@ -402,13 +402,13 @@ test("the number of streams has a limit, and a place becomes free again", async 
 
   first.socket.destroy()
   const third = new Reader(admin)
-  let answered = third
+  let opened = third
   await third.until(/HTTP\/1\.1/)
-  while (answered.text.startsWith("HTTP/1.1 503")) {
-    answered = new Reader(admin)
-    await answered.until(/HTTP\/1\.1/)
+  while (opened.text.startsWith("HTTP/1.1 503")) {
+    opened = new Reader(admin)
+    await opened.until(/HTTP\/1\.1/)
   }
-  for (const reader of [second, third, answered]) reader.socket.destroy()
+  for (const reader of [second, third, opened]) reader.socket.destroy()
 })
 
 test("a reader that does not read is ended, and the others never wait for it", async (t) => {
@@ -483,9 +483,9 @@ test("a bug behind the state is an internal error for the peer and is told to us
     onBug: (error) => bugs.push(error),
   })
 
-  const answer = await ask(admin, "/api/v1/state")
-  refused(answer, "internal_error")
-  assert.ok(!answer.body.includes("secret"))
+  const received = await ask(admin, "/api/v1/state")
+  refused(received, "internal_error")
+  assert.ok(!received.body.includes("secret"))
   refused(await ask(admin, "/api/v1/events"), "internal_error")
   assert.deepEqual(bugs, [bug, bug])
 })
@@ -530,7 +530,7 @@ test("the policy is changed with the token as a Bearer, and not without it", asy
   const path = "/api/v1/policy"
   const json = { "Content-Type": "application/json" }
   const bearer = { ...json, Authorization: "Bearer a-token" }
-  const post = (headers: Readonly<Record<string, string>>, body: string): Promise<Answer> =>
+  const post = (headers: Readonly<Record<string, string>>, body: string): Promise<Received> =>
     ask(admin, path, headers, "POST", body)
 
   const changed = await post(bearer, '{"name":"random","parameters":{"x":1},"pool":"p"}')
@@ -564,9 +564,9 @@ test("the policy is changed with the token as a Bearer, and not without it", asy
     ['{"name":"random","colour":1}', "colour"],
     ['{"name":"unknown"}', "name"],
   ] as const) {
-    const answer = await post(bearer, body)
-    refused(answer, "invalid_body")
-    assert.equal((JSON.parse(answer.body) as { error: { path: string } }).error.path, at, body)
+    const received = await post(bearer, body)
+    refused(received, "invalid_body")
+    assert.equal((JSON.parse(received.body) as { error: { path: string } }).error.path, at, body)
   }
   for (const parameter of [
     `${"[".repeat(30_000)}${"]".repeat(30_000)}`,

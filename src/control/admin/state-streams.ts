@@ -13,7 +13,7 @@ export interface StreamLimits {
   readonly statesMissedMax: number
 }
 
-/** With every so-manieth state goes a comment, for what sits between and counts only those. */
+/** A comment goes with one state in so many: to some proxies only comments are a sign of life. */
 const heartbeatEvery = 30
 
 /** The streams that are open. One state is computed per tick, made bytes once, and written to each that can take it. */

@@ -12,7 +12,10 @@ export interface ApiErrorRow {
  * by a test.
  */
 export const apiErrors = {
-  malformed_request: { status: 400, meaning: "The bytes on the connection are not an HTTP request." },
+  malformed_request: {
+    status: 400,
+    meaning: "The bytes on the connection are not an HTTP request, or Host is no host.",
+  },
   invalid_json: { status: 400, meaning: "The body is not JSON; the message says where it stops being so." },
   invalid_body: {
     status: 400,

@@ -171,7 +171,7 @@ export interface Replied<Status extends number, Body> {
   }
 }
 
-/** A whole API: its calls, and who may make them. What it needs to run is its services. */
+/** A whole API: its calls, and what they need of a caller. What it needs to run is its services. */
 export interface Api<Services> {
   readonly title: string
   readonly description: string
@@ -185,7 +185,7 @@ export interface Api<Services> {
   readonly headers: Readonly<Record<string, string>>
 }
 
-/** Who may call, as far as that does not depend on the configuration. */
+/** Which requests are served, as far as that does not depend on the configuration. */
 export interface Access {
   /** The first word of the names of the settings that say the rest: `admin` for `admin.token`. */
   readonly setting: string

@@ -1,5 +1,5 @@
 /**
- * Who may call an API of the control plane: by the peer's address, by the name under which it is called, by the web
+ * Which requests an API of the control plane serves: by the peer's address, by the name that it is called by, by the web
  * page that calls, by the token.
  */
 import type { IncomingMessage } from "node:http"
@@ -12,7 +12,7 @@ import { presents } from "./bearer.ts"
 import type { Access, Right } from "./call.ts"
 import { hostsOf, namesHost, namesNeighbour } from "./web-pages.ts"
 
-/** What the configuration says of who may call. */
+/** Which requests are served, as far as the configuration says it. */
 export interface DoorSettings {
   /** Addresses and CIDR ranges of the peers that may call; without it any that can connect. */
   readonly allow?: readonly string[] | undefined
@@ -57,9 +57,17 @@ export class Door {
     const isNameFree = token !== undefined && pages === "none"
     const foreign = (isNameFree ? undefined : this.#whyForeignHost(request)) ?? this.#whyForeignPage(request)
     if (foreign !== undefined) return foreign
-    if (token === undefined) return isGuarded && withoutToken === "refused" ? refuse("no_token") : undefined
+    if (token === undefined) {
+      if (!isGuarded || withoutToken === "served") return undefined
+      return refuse(
+        "no_token",
+        `nothing can be changed here until ${setting}.token or ${setting}.tokenFile is set`,
+      )
+    }
     // Of several fields the first counts (node-listener.ts).
-    return presents(request.headers.authorization, token) ? undefined : refuse("unauthorized")
+    return presents(request.headers.authorization, token)
+      ? undefined
+      : refuse("unauthorized", `this needs the token of ${setting}.token: Authorization: Bearer …`)
   }
 
   #whyForeignHost(request: IncomingMessage): Refused {
@@ -70,7 +78,7 @@ export class Door {
     if (neighbours && (host === undefined || namesNeighbour(request))) return undefined
     // RFC 9112 3.2: a Host that is none is a malformed request. An empty one is valid, and names nothing.
     if (host !== undefined && host !== "" && more.length === 0 && hostOf(host) === undefined) {
-      return refuse("malformed_request")
+      return refuse("malformed_request", `Host "${host}" is no host with or without a port`)
     }
     const usual = neighbours ? "one address, one name without a dot" : "one IP address, localhost"
     const found = host === undefined ? "Host is missing, and" : `Host "${[host, ...more].join(", ")}"`

@@ -35,7 +35,7 @@ const blanks = /[ \t\n\r]*/y
 /**
  * Index of the first token that cannot be there, or the length when the text ends too early. The parser in the
  * engine is faster but says the position only of some mistakes, so this runs after it has refused. No recursion:
- * nesting costs one character of `open` a level.
+ * nesting costs one character of `open` per level.
  */
 function notJsonAt(text: string): number {
   /** The containers around the present place, innermost last. */

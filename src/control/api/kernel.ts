@@ -1,6 +1,6 @@
 /**
  * Serves an API of the control plane by the table of its calls. All that calls have in common is here and in what is
- * imported here: who may call, bodies within their limits, errors, methods, responses. Cold.
+ * imported here: which requests are served, bodies within their limits, errors, methods, responses. Cold.
  *
  * It stands on `node:http` directly, since the seed's backends announce themselves with a GET that has a body.
  */

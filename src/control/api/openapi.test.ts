@@ -6,6 +6,7 @@ import * as z from "zod"
 import { importsOf, tokensOf } from "../../../test/support/house/source-tokens.ts"
 import { adminApi } from "../admin/admin-calls.ts"
 import { registrationApi } from "../registration/registration-calls.ts"
+import { apiErrors } from "./api-errors.ts"
 import { type Access, type Api, call, reply } from "./call.ts"
 import { openApiOf } from "./openapi.ts"
 
@@ -169,6 +170,30 @@ for (const [name, api, file] of tables) {
     assert.ok(files.length > 10)
   })
 }
+
+test("docs/api.md lists the calls and the errors as the tables have them", () => {
+  const text = readFileSync(new URL("../../../docs/api.md", import.meta.url), "utf8")
+  const sectionOf = (title: string): string[] => {
+    const section = text.split("\n## ").find((part) => part.startsWith(title))!
+    return section.split("\n").filter((line) => line.startsWith("| `"))
+  }
+  for (const [title, { calls }] of [
+    ["Admin", adminApi],
+    ["Registration", registrationApi],
+  ] as const) {
+    assert.deepEqual(
+      sectionOf(title),
+      calls.map(({ method, path, right, summary }) => {
+        const said = method === "*" ? "any method" : method
+        return `| \`${said} ${path}\` | ${right} | ${summary} |`
+      }),
+    )
+  }
+  assert.deepEqual(
+    sectionOf("Errors"),
+    Object.entries(apiErrors).map(([code, row]) => `| \`${code}\` | ${row.status} | ${row.meaning} |`),
+  )
+})
 
 /** All that a module imports as more than a type, and so on. */
 function reached(path: string, found: Set<string> = new Set()): string[] {

@@ -219,7 +219,9 @@ function refusalOf(given: readonly ApiErrorCode[], refusals: Map<string, Json>):
   const name = codes.join("-")
   if (!refusals.has(name)) {
     const headers = {
-      ...(codes.includes("unauthorized") ? { "WWW-Authenticate": "How to say who is calling: Bearer." } : {}),
+      ...(codes.includes("unauthorized")
+        ? { "WWW-Authenticate": "The scheme by which the token is presented: Bearer." }
+        : {}),
       ...(codes.includes("method_not_allowed") ? { Allow: "The methods that the path has." } : {}),
     }
     refusals.set(name, {

@@ -104,14 +104,14 @@ test("the seed's announcement is taken with every method, also GET with a body",
   const { registry, listener } = await started(t)
   for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]) {
     const body = '{"Compute-Vector": 20, "Storage-Vector": 13}'
-    const answer = await raw(
+    const received = await raw(
       listener,
       `${method} / HTTP/1.1\r\nHost: load-balancer:9797\r\nContent-Type: application/json\r\n` +
         `Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
     )
-    assert.match(answer, /^HTTP\/1\.1 200 OK\r\n/, method)
-    assert.match(answer, /\r\ncontent-type: text\/plain/i)
-    assert.match(answer, /\r\n\r\nServer accepted\n$/)
+    assert.match(received, /^HTTP\/1\.1 200 OK\r\n/, method)
+    assert.match(received, /\r\ncontent-type: text\/plain/i)
+    assert.match(received, /\r\n\r\nServer accepted\n$/)
   }
   const { id, address, capacity, keptBy } = registry.snapshot.members[0]!
   assert.equal(registry.snapshot.members.length, 1)
@@ -128,21 +128,21 @@ test("the seed's announcement is taken with every method, also GET with a body",
 
 test("the seed's announcement may be sent in chunks and in pieces", async (t) => {
   const { listener } = await started(t)
-  const answer = await raw(
+  const received = await raw(
     listener,
     "GET / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json; charset=utf-8\r\n",
     "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n14\r\n",
     '{"Compute-Vector": 2',
     '\r\n18\r\n0, "Storage-Vector": 13}\r\n0\r\n\r\n',
   )
-  assert.match(answer, /Server accepted\n/)
+  assert.match(received, /Server accepted\n/)
 })
 
 test("backends of the seed are told apart by their addresses", async (t) => {
   const { call, registry } = await started(t, { registry: { legacyPort: 8_000 } })
   for (const localAddress of ["127.0.0.1", "127.0.0.2", "127.0.0.2"]) {
-    const answer = await call("POST", "/", { "Compute-Vector": 20, "Storage-Vector": 13 }, { localAddress })
-    assert.deepEqual(answer, { status: 200, body: "Server accepted\n" })
+    const received = await call("POST", "/", { "Compute-Vector": 20, "Storage-Vector": 13 }, { localAddress })
+    assert.deepEqual(received, { status: 200, body: "Server accepted\n" })
   }
   assert.deepEqual(
     registry.snapshot.members.map(({ address }) => address),
@@ -214,10 +214,10 @@ test("a body of the wrong shape is refused with the path, what was found and wha
     [{ ...announcement, zone: "" }, "zone", /1 to 128/],
   ]
   for (const [body, path, message] of cases) {
-    const answer = await put("a", body)
-    const error = errorOf(answer)
+    const received = await put("a", body)
+    const error = errorOf(received)
     const shown = `${JSON.stringify(body)}: ${error.message}`
-    assert.deepEqual([answer.status, error.code, error.path], [400, "invalid_body", path], shown)
+    assert.deepEqual([received.status, error.code, error.path], [400, "invalid_body", path], shown)
     assert.match(error.message, message, shown)
   }
 })
@@ -254,12 +254,12 @@ test("the sender of a body that is too large gets to read the refusal, declared 
   const { listener, call } = await started(t)
   const large = "x".repeat(300_000)
   for (const framing of [`Content-Length: ${large.length}\r\n\r\n${large}`, chunked(large)]) {
-    const answer = await raw(
+    const received = await raw(
       listener,
       `PUT /v1/backends/a HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n${framing}`,
     )
-    assert.match(answer, /^HTTP\/1\.1 413 /)
-    assert.match(answer, /"body_too_large"/)
+    assert.match(received, /^HTTP\/1\.1 413 /)
+    assert.match(received, /"body_too_large"/)
   }
   assert.equal((await call("GET", "/v1/backends")).status, 200)
 })
@@ -272,8 +272,8 @@ test("a body is JSON by its type, or it is refused", async (t) => {
     assert.ok(status < 300, type)
   }
   for (const headers of [{}, { "Content-Type": "text/plain" }, { "Content-Type": "application/jsonp" }]) {
-    const answer = await sent("PUT", "/v1/backends/a", text, headers)
-    assert.equal(errorOf(answer).code, "unsupported_media_type")
+    const received = await sent("PUT", "/v1/backends/a", text, headers)
+    assert.equal(errorOf(received).code, "unsupported_media_type")
   }
   const coded = { "Content-Type": "application/json", "Content-Encoding": "gzip" }
   assert.equal(errorOf(await sent("PUT", "/v1/backends/a", text, coded)).code, "unsupported_media_type")
@@ -374,12 +374,12 @@ test("with a token every call needs it, the seed's included", async (t) => {
     "s3cret",
   ]) {
     const headers = authorization === undefined ? {} : { Authorization: authorization }
-    for (const answer of [
+    for (const received of [
       await put("a", announcement, { headers }),
       await call("GET", "/v1/backends", undefined, { headers }),
       await call("POST", "/", seed, { headers }),
     ]) {
-      assert.deepEqual([answer.status, errorOf(answer).code], [401, "unauthorized"], authorization)
+      assert.deepEqual([received.status, errorOf(received).code], [401, "unauthorized"], authorization)
     }
   }
   for (const authorization of ["Bearer s3cret", "bearer s3cret"]) {
@@ -390,8 +390,8 @@ test("with a token every call needs it, the seed's included", async (t) => {
 
 test("a refusal for want of a token says which scheme to use", async (t) => {
   const { listener } = await started(t, { token: "s3cret" })
-  const answer = await raw(listener, "GET /v1/backends HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-  assert.match(answer, /\r\nwww-authenticate: Bearer/i)
+  const received = await raw(listener, "GET /v1/backends HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+  assert.match(received, /\r\nwww-authenticate: Bearer/i)
 })
 
 test("a web page may do nothing", async (t) => {
@@ -479,9 +479,9 @@ test("a wrong method says which are right, and an unknown path that it is unknow
     ["PUT /v1/backends/a/drain", "POST"],
   ] as const
   for (const [line, allow] of cases) {
-    const answer = await raw(listener, `${line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`)
-    assert.match(answer, /^HTTP\/1\.1 405 /, line)
-    assert.match(answer, new RegExp(`\r\nallow: ${allow}\r\n`, "i"), line)
+    const received = await raw(listener, `${line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`)
+    assert.match(received, /^HTTP\/1\.1 405 /, line)
+    assert.match(received, new RegExp(`\r\nallow: ${allow}\r\n`, "i"), line)
   }
   for (const path of [
     "/v1",
@@ -492,8 +492,8 @@ test("a wrong method says which are right, and an unknown path that it is unknow
     "/%00",
     "/favicon.ico",
   ]) {
-    const answer = await call("GET", path)
-    assert.deepEqual([answer.status, errorOf(answer).code], [404, "not_found"], path)
+    const received = await call("GET", path)
+    assert.deepEqual([received.status, errorOf(received).code], [404, "not_found"], path)
   }
 })
 
@@ -525,8 +525,8 @@ test("odd but valid requests get a response", async (t) => {
     "GET /v1/backends HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade",
     "HEAD /v1/backends HTTP/1.1\r\nHost: x",
   ]) {
-    const answer = await raw(listener, `${head}\r\nConnection: close\r\n\r\n`)
-    assert.match(answer, /^HTTP\/1\.1 [24]/, head)
+    const received = await raw(listener, `${head}\r\nConnection: close\r\n\r\n`)
+    assert.match(received, /^HTTP\/1\.1 [24]/, head)
   }
 })
 
@@ -534,12 +534,12 @@ test("requests in one packet get their responses in order", async (t) => {
   const { listener } = await started(t)
   const body = JSON.stringify(announcement)
   const put = `PUT /v1/backends/a HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`
-  const answer = await raw(
+  const received = await raw(
     listener,
     `${put}GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\nDELETE /v1/backends/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
   )
   assert.deepEqual(
-    Array.from(answer.matchAll(/HTTP\/1\.1 (\d+)/g), (match) => match[1]),
+    Array.from(received.matchAll(/HTTP\/1\.1 (\d+)/g), (match) => match[1]),
     ["201", "404", "204"],
   )
 })
@@ -550,9 +550,9 @@ test("a request that does not arrive whole gets 408 and its connection is closed
     "PUT /v1/backends/a HT",
     "PUT /v1/backends/a HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{",
   ]) {
-    const answer = await raw(listener, part)
-    assert.match(answer, /^HTTP\/1\.1 408 /)
-    assert.match(answer, /"request_timeout"/)
+    const received = await raw(listener, part)
+    assert.match(received, /^HTTP\/1\.1 408 /)
+    assert.match(received, /"request_timeout"/)
   }
 })
 
@@ -651,15 +651,15 @@ test("a bug gives 500 and does not end the listener", async (t) => {
       throw new Error("a bug")
     },
   })
-  const answer = await put("a", announcement)
-  assert.deepEqual([answer.status, errorOf(answer).code], [500, "internal_error"])
+  const received = await put("a", announcement)
+  assert.deepEqual([received.status, errorOf(received).code], [500, "internal_error"])
   assert.equal((await call("GET", "/v1/backends")).status, 200)
 })
 
 test("a head that is too large is refused", async (t) => {
   const { listener } = await started(t)
-  const answer = await raw(listener, `GET / HTTP/1.1\r\nHost: x\r\nX: ${"x".repeat(20_000)}\r\n\r\n`)
-  assert.match(answer, /^HTTP\/1\.1 431 [^]*"head_too_large"/)
+  const received = await raw(listener, `GET / HTTP/1.1\r\nHost: x\r\nX: ${"x".repeat(20_000)}\r\n\r\n`)
+  assert.match(received, /^HTTP\/1\.1 431 [^]*"head_too_large"/)
 })
 
 function listed(listener: ApiListener, fields: string): Promise<string> {
@@ -683,7 +683,7 @@ const quiet = {
   onChange: () => undefined,
 }
 
-interface Answer {
+interface Received {
   readonly status: number
   /** Parsed where it is JSON, undefined where there is none. */
   readonly body: unknown
@@ -698,14 +698,14 @@ interface CallOptions {
 interface Started {
   readonly listener: ApiListener
   readonly registry: Registry
-  readonly call: (method: string, path: string, body?: unknown, options?: CallOptions) => Promise<Answer>
-  readonly put: (id: string, body: unknown, options?: CallOptions) => Promise<Answer>
+  readonly call: (method: string, path: string, body?: unknown, options?: CallOptions) => Promise<Received>
+  readonly put: (id: string, body: unknown, options?: CallOptions) => Promise<Received>
   readonly sent: (
     method: string,
     path: string,
     text: string,
     headers?: Readonly<Record<string, string>>,
-  ) => Promise<Answer>
+  ) => Promise<Received>
 }
 
 async function started(
@@ -748,8 +748,8 @@ function send(
   path: string,
   text: string,
   options: CallOptions,
-): Promise<Answer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Answer>()
+): Promise<Received> {
+  const { promise, resolve, reject } = Promise.withResolvers<Received>()
   const { headers = {}, ...rest } = options
   const length = text === "" ? {} : { "Content-Length": Buffer.byteLength(text) }
   const call = httpRequest(
@@ -784,9 +784,9 @@ async function raw({ address }: ApiListener, ...parts: string[]): Promise<string
   socket.on("error", () => undefined)
   const done = (): void => {
     socket.destroy()
-    const answer = Buffer.concat(chunks).toString("latin1")
-    notice(Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1]), answer)
-    resolve(answer)
+    const received = Buffer.concat(chunks).toString("latin1")
+    notice(Number(/^HTTP\/1\.1 (\d+)/.exec(received)?.[1]), received)
+    resolve(received)
   }
   socket.on("end", done)
   socket.on("close", done)
@@ -797,15 +797,15 @@ async function raw({ address }: ApiListener, ...parts: string[]): Promise<string
   return promise
 }
 
-/** Remembers the error of an answer (the first of several), which has the status that the table has for it. */
-function notice(status: number, answer: string): void {
-  const code = /^(?:HTTP(?:(?!HTTP)[^])*)?\{"error":\{"code":"(\w+)"/.exec(answer)?.[1]
+/** Remembers the error of a response (the first of several), which has the status that the table has for it. */
+function notice(status: number, received: string): void {
+  const code = /^(?:HTTP(?:(?!HTTP)[^])*)?\{"error":\{"code":"(\w+)"/.exec(received)?.[1]
   if (code === undefined) return
   assert.equal(apiErrors[code as keyof typeof apiErrors].status, status)
   provoked.add(code)
 }
 
-function errorOf({ body }: Answer): { code: string; message: string; path?: string } {
+function errorOf({ body }: Received): { code: string; message: string; path?: string } {
   assert.ok(typeof body === "object" && body !== null && "error" in body, JSON.stringify(body))
   return body.error as { code: string; message: string; path?: string }
 }

@@ -1,6 +1,6 @@
 /**
  * Where backends announce themselves: the listener on :9797. What registers here receives traffic, so the listener is
- * strict about who may: the token, the peer's address, and never a web page.
+ * strict: it asks for the token or the peer's address, and never serves a web page.
  */
 import type { Endpoint } from "../../core/endpoint.ts"
 import type { DoorSettings } from "../api/door.ts"
