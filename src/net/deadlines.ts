@@ -1,7 +1,8 @@
 /**
- * Hot path: time limits without a timer per request. Whoever can run late carries one number, `deadlineAt`, in ticks
- * of a quarter of a second; setting a limit is one store of a small integer. One coarse sweep looks at everybody, so a
- * limit is accurate to two ticks and is never early. Sweeping 10,000 members takes 0.02 ms in a loop of its own.
+ * Hot path: time limits without a timer per request. A member that can run late carries one number, `deadlineAt`, in
+ * ticks of a quarter of a second; setting a limit is one store of a small integer. One coarse sweep looks at all
+ * members, so a limit is accurate to two ticks and is never early. Sweeping 10,000 members takes 0.02 ms in a loop of
+ * its own.
  */
 import type { Millis } from "../core/clock.ts"
 

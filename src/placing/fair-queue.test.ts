@@ -25,7 +25,7 @@ class Server {
     return place
   }
 
-  /** Tries everybody who is next; answers who has been served. */
+  /** Tries every request that is next; returns those that have been served. */
   serve(): string[] {
     const before = this.served.length
     for (let place = this.queue.next(); place !== undefined; place = this.queue.next()) {
@@ -141,7 +141,7 @@ test("others pass a request that does not fit, so many times and not once more; 
   assert.deepEqual(server.serve(), ["b4", "b5"])
 })
 
-test("who holds the line lets it go by leaving", () => {
+test("a request that holds the line lets it go by leaving", () => {
   const server = new Server([10], 1)
   server.hold("c", v(1))
   const large = server.push("a", 0, [10])
@@ -153,7 +153,7 @@ test("who holds the line lets it go by leaving", () => {
   assert.deepEqual(server.serve(), ["b2"])
 })
 
-test("what no member could ever hold blocks its own route and nobody else", () => {
+test("what no member could ever hold blocks its own route and no other", () => {
   const server = new Server([10], 2)
   server.push("a-huge", 0, [11])
   server.push("a2", 0, [1])
@@ -222,7 +222,7 @@ test("without anything known of the fleet it is first come, first served", () =>
   assert.equal(taken(queue, 4), "abcd")
 })
 
-test("a full queue takes nobody until one has left", () => {
+test("a full queue takes no request until one has left", () => {
   const queue = new FairQueue<string>(resourcesOf("space"), 2)
   const [one] = [queue.push("a", 0, v(1), 1), queue.push("b", 1, v(1), 1)]
   assert.equal(queue.push("c", 2, v(1), 1), undefined)

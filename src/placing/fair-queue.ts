@@ -1,4 +1,4 @@
-/** Requests that wait for room, and who of them is next. `begun` and `ended` are hot: once an attempt each. */
+/** Requests that wait for room, and which of them is next. `begun` and `ended` are hot: once per attempt each. */
 import type { Backend } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
 import type { ResourceTable, ResourceVector } from "../core/resources.ts"
@@ -84,14 +84,14 @@ class WaitingRoute<T> implements Heaped {
  * Shares and seconds are divided by the route's weight.
  *
  * A head that does not fit now is set aside until there is room again, and others are served past it. So that it does
- * not starve, no more than `passedMax` are: from then on it holds the line, nobody else is served until it is, or it
+ * not starve, no more than `passedMax` are: from then on it holds the line, no other is served until it is, or it
  * leaves, or its time is over. That costs the others about the time of one request in every `passedMax`. Only what an
  * idle member could hold may hold the line; what none ever can waits for its deadline and blocks only its own route.
  *
- * To use it: `push` who does not fit, and whenever there is room `roomFreed`, then for each `next` until there is none
- * either `take` or `refuse` it. After a `push` without new room the same loop asks the newcomer alone, if its route
- * has nobody else waiting. Routes are numbers from 0. What one thread holds is what it knows: with several threads
- * each is fair among its own. All O(log n), but `roomFreed` (O(refused routes)) and `rebuild`.
+ * To use it: `push` a request that does not fit, and whenever there is room `roomFreed`, then for each `next` until
+ * there is none either `take` or `refuse` it. After a `push` without new room the same loop asks the newcomer alone, if
+ * its route has no other waiting. Routes are numbers from 0. What one thread holds is what it knows: with several
+ * threads each is fair among its own. All O(log n), but `roomFreed` (O(refused routes)) and `rebuild`.
  *
  * @see Ghodsi, Sekar, Zaharia, Stoica, "Multi-Resource Fair Queueing for Packet Processing", SIGCOMM 2012 (DRFQ);
  * Goyal, Vin, Cheng, "Start-time Fair Queueing", SIGCOMM 1996, for the virtual time; `dominant-share.ts` for DRF.

@@ -85,7 +85,7 @@ test("a row is given out again only when it is idle and every thread has let go 
 })
 
 interface Hammering {
-  /** The most of the space resource that was held at once, as those who held it counted. */
+  /** The most of the space resource that was held at once, as those that held it counted. */
   readonly held: number
   readonly taken: number
   readonly refused: number

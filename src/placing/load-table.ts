@@ -3,7 +3,7 @@
  *
  * One SharedArrayBuffer of int32. Row by slot: in-flight attempts, then reserved demand in fixed-point units of
  * each resource's resolution. Totals are changed with atomic adds. Beside them every thread keeps a ledger of its
- * own share, written by nobody else: when a thread dies, what it held is known exactly and given back.
+ * own share, written by no other: when a thread dies, what it held is known exactly and given back.
  */
 import type { BackendLoad } from "../core/backend.ts"
 import { type ResourceTable, type ResourceVector, unitsMax } from "../core/resources.ts"
@@ -54,7 +54,7 @@ export class LoadTable {
   }
 
   /**
-   * Adds one attempt with this demand, or changes nothing and answers false when a space resource would pass
+   * Adds one attempt with this demand, or changes nothing and returns false when a space resource would pass
    * `roomUnits` or a cell would pass what it can hold. Exact under concurrency: what no longer fits when it has
    * been added is taken back.
    */
@@ -78,7 +78,7 @@ export class LoadTable {
 
   /**
    * Cold, for a demand that was not acquired: the same without the rates of which the row can hold no more. A rate may
-   * be any size and keeps nobody out; only its cell has an end, and at that everybody looks as bad as can be.
+   * be any size and keeps no request out; only its cell has an end, and at that all backends look equally full.
    * Undefined when no rate was the reason.
    */
   withoutFullRates(slot: number, units: Int32Array): Int32Array | undefined {

@@ -3,7 +3,7 @@
  * operator asked for it; each request then costs a string or two.
  *
  * A cookie holds no backend's id, which may say more of the inside than outsiders should know, but a keyed hash of it.
- * Whoever changes it gets another backend at most: it grants nothing.
+ * A client that changes it gets another backend at most: it grants nothing.
  */
 import { createHmac } from "node:crypto"
 import type { BackendId } from "../core/backend.ts"
@@ -25,7 +25,7 @@ export class Bindings {
     this.#key = key
   }
 
-  /** Cold: the backends there are now. A cookie of one that has left names nobody. */
+  /** Cold: the backends there are now. A cookie of one that has left names no backend. */
   replace(members: Iterable<BackendId>): void {
     const tokens = new Map<BackendId, string>()
     for (const id of members) tokens.set(id, this.#tokens.get(id) ?? this.#make(id))

@@ -13,7 +13,7 @@ interface Running {
   readonly port: number
   readonly counters: Counters
   readonly table: LoadTable
-  /** Sends the bytes, and answers with all that comes until the connection ends. */
+  /** Sends the bytes, and returns all that comes until the connection ends. */
   readonly exchange: (bytes: string) => Promise<string>
 }
 
@@ -59,7 +59,7 @@ const hello = answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
 const request = (path: string, more = ""): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n${more}\r\n`
 const get = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
-test("a request is relayed, and told whom it came from", async (t) => {
+test("a request is relayed, and says which client it came from", async (t) => {
   let seen = ""
   const { exchange } = await running(t, [
     (socket, request) => {
@@ -80,7 +80,7 @@ test("a request is relayed, and told whom it came from", async (t) => {
   )
 })
 
-test("pipelined requests are answered in order", async (t) => {
+test("pipelined requests get their responses in order", async (t) => {
   const { exchange } = await running(t, [
     (socket, request) => {
       for (const [, path] of request.matchAll(/^GET (\S+)/gm)) {
@@ -98,7 +98,7 @@ test("pipelined requests are answered in order", async (t) => {
   )
 })
 
-test("a backend that refuses connections costs nobody an error, whatever the method", async (t) => {
+test("a backend that refuses connections costs no client an error, whatever the method", async (t) => {
   const { exchange, counters } = await running(t, ["refuses", hello])
   for (const method of ["GET", "POST", "GET", "POST"]) {
     const answer = await exchange(
@@ -161,7 +161,7 @@ test("bytes behind a response never reach the next client", async (t) => {
   }
 })
 
-test("what the balancer answers itself names its code", async (t) => {
+test("a response of the balancer's own names its code", async (t) => {
   const { exchange } = await running(t, [answering("HTTP/9 nonsense\r\n\r\n")])
   assert.match(await exchange(get), /^HTTP\/1\.1 502 [^]*"code":"invalid_response"/)
   assert.match(await exchange("GET / HTTP/1.1\r\n\r\n"), /^HTTP\/1\.1 400 [^]*"code":"invalid_host"/)
@@ -175,7 +175,7 @@ test("what the balancer answers itself names its code", async (t) => {
   )
 })
 
-test("without a backend the answer is 503, with when to come back", async (t) => {
+test("without a backend the response is 503, with when to come back", async (t) => {
   const { exchange } = await running(t, [])
   assert.match(await exchange(get), /^HTTP\/1\.1 503 [^]*Retry-After: 1\r\n[^]*"code":"no_backend"/)
 })
@@ -194,7 +194,7 @@ test("a response that the end of its connection delimits reaches a client of HTT
   assert.ok((await exchange(get)).endsWith("\r\n\r\n5\r\nhello\r\n0\r\n\r\n"))
 })
 
-test("a client that leaves counts against nobody, and its demand is given back", async (t) => {
+test("a client that leaves counts against no backend, and its demand is given back", async (t) => {
   let closed = 0
   const { port, table, counters } = await running(t, [(socket) => socket.on("end", () => closed++)])
   const client = connect(port, "127.0.0.1")
@@ -206,7 +206,7 @@ test("a client that leaves counts against nobody, and its demand is given back",
   assert.deepEqual(counters.errors(), { client_gone: 1 })
 })
 
-test("a client that has only closed its sending side still gets its answer", async (t) => {
+test("a client that has only closed its sending side still gets its response", async (t) => {
   const { port } = await running(t, [(socket) => setTimeout(() => hello(socket, ""), 50)])
   const answer = await new Promise<string>((resolve) => {
     const socket = connect({ host: "127.0.0.1", port, allowHalfOpen: true })

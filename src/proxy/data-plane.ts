@@ -1,6 +1,7 @@
 /**
- * One data-plane thread's whole: its listener, its connections, its policy. Runs in a worker thread in production
- * and in the main thread where somebody embeds it; it asks nobody anything and goes on when nobody tells it more.
+ * One data-plane thread's whole: its listener, its connections, its policy. Runs in a worker thread in production and
+ * in the main thread of a program that embeds it. It asks nothing of other threads, and goes on when they tell it
+ * nothing more.
  */
 import type { BlockList, Socket } from "node:net"
 import { SimulatedDemand } from "../learning/demand.ts"
@@ -386,7 +387,7 @@ export class DataPlane {
     if (this.#clients.size + this.#entrances.size === 0) this.#onEmpty?.()
   }
 
-  /** Room has come free: whoever waits gets it, in a turn of its own so that no exchange is entered twice. */
+  /** Room has come free: a request that waits gets it, in a turn of its own so that no exchange is entered twice. */
   #serveQueues(): void {
     if (this.#serving || !this.#fleet.placer.hasWaiting) return
     this.#serving = true

@@ -507,7 +507,7 @@ export class Exchange implements ClientEvents, BackendEvents, Contender, Owner<B
     return rule === "always" || !stream.hasTaken || (this.#idempotent && !stream.hasAnswered)
   }
 
-  /** A final head has come; answers the field lines that are added to it. From here on we are responding. */
+  /** A final head has come; returns the field lines that are added to it. From here on we are responding. */
   #beginResponse(head: MessageHead): string {
     const { resources, response } = this.#context.options
     this.#state = "responding"
@@ -529,7 +529,7 @@ export class Exchange implements ClientEvents, BackendEvents, Contender, Owner<B
     if (report !== undefined) this.#placer.report(this.#placement, report, this.#now())
   }
 
-  /** What binds the client to the backend that answers it, unless it is bound to that already. */
+  /** What binds the client to the backend that serves it, unless it is bound to that already. */
   #bindingLines(affinity: AffinityOptions): string {
     const { id } = this.#placement.backend!
     return id === this.#boundTo

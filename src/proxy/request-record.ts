@@ -1,6 +1,6 @@
 /**
  * Hot path: what is known of a request when it is over. One per thread, filled and read within one call, so that a
- * request costs no object: whoever wants to keep something of it copies that.
+ * request costs no object: a reader that wants to keep something of it copies that.
  */
 import type { Millis } from "../core/clock.ts"
 import type { ErrorCode } from "../core/errors.ts"

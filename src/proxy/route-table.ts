@@ -1,6 +1,6 @@
 /**
- * Hot path: what a thread knows of each route, by its number: who serves it, what its requests need, whom they stick
- * to. All of it is worked out when something has been learned or configured; a request costs one lookup.
+ * Hot path: what a thread knows of each route, by its number: which backends serve it, what its requests need, what
+ * they stick to. All of it is worked out when something has been learned or configured; a request costs one lookup.
  */
 import type { RouteFinder, RouteList } from "../routing/routes.ts"
 import { type Knowledge, nothingKnown, type RouteKnowledge, type SizeHint } from "../core/knowledge.ts"

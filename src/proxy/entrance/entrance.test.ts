@@ -53,7 +53,7 @@ async function entered(t: TestContext): Promise<Entered> {
 const source = { host: "203.0.113.5", port: 1 }
 const header = writeProxyHeader(2, source, { host: "198.51.100.1", port: 2 })
 
-test("what came behind the header is read by whoever takes the arrival, and nothing of it is lost", async (t) => {
+test("what came behind the header is read by what takes the arrival, and nothing of it is lost", async (t) => {
   const { client, arrivals, gone, deadlines, text } = await entered(t)
   client.write(Buffer.concat([header, Buffer.from("first")]))
   await until("it arrives", () => arrivals.length === 1)
@@ -62,7 +62,7 @@ test("what came behind the header is read by whoever takes the arrival, and noth
   client.end(", second")
   await until("all is read", () => text().endsWith("."))
   assert.equal(text(), "first, second.")
-  // It is nobody's any more here: no limit runs, and its end is not told.
+  // The entrance has let go of it: no limit runs, and its end is not told.
   deadlines.sweep(1_000_000)
   assert.deepEqual([gone, socket.listenerCount("close"), socket.listenerCount("data")], [[], 0, 1])
 })
@@ -78,7 +78,7 @@ test("time that runs out ends it once", async (t) => {
   assert.deepEqual([gone, arrivals], [["head_timeout"], []])
 })
 
-test("who is told to go is nobody's error", async (t) => {
+test("a connection that is told to go is no error", async (t) => {
   const { client, entrance, gone } = await entered(t)
   entrance.destroy()
   entrance.destroy()

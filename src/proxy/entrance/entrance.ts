@@ -37,7 +37,7 @@ export interface EntranceOwner {
   readonly timeouts: { readonly clientHeadMs: number; readonly tlsHandshakeMs: number }
   /** Has to listen to the socket before it returns: what has come already follows at once. */
   onArrival(entrance: Entrance, arrival: Arrival): void
-  /** It has gone; `code` says why, where anybody is to blame. */
+  /** It has gone; `code` says why, where one of both sides is to blame. */
   onGone(entrance: Entrance, code: ErrorCode | undefined): void
   httpDate(): string
 }
@@ -97,7 +97,7 @@ export class Entrance implements Limited, Handshaking {
   // ── the handshake's side ──────────────────────────────────────────────────────────────────────────────────────
 
   onSecure(socket: TLSSocket): void {
-    // A client that has said all it will still gets its answer; up to here an end was the end.
+    // A client that has said all it will still gets its response; up to here an end was the end.
     socket.allowHalfOpen = true
     this.#arrive(socket, true)
   }
@@ -117,7 +117,7 @@ export class Entrance implements Limited, Handshaking {
   }
 
   readonly #onClose = (): void => {
-    // Nothing, or nothing but the header: somebody looks whether the port is open.
+    // Nothing, or nothing but the header: a program looks whether the port is open.
     const isProbe = this.#socket.bytesRead === this.#headerBytes
     this.#leave(
       isProbe ? undefined : this.#state === "proxy" ? "invalid_proxy_header" : "tls_handshake_failed",
@@ -165,7 +165,7 @@ export class Entrance implements Limited, Handshaking {
     this.deadlineAt = this.#owner.deadlines.after(this.#owner.timeouts.tlsHandshakeMs)
   }
 
-  /** Stops reading, and puts what was read back for whoever reads next. */
+  /** Stops reading, and puts what was read back for what reads next. */
   #release(): void {
     const socket = this.#socket
     socket.off("data", this.#onData)

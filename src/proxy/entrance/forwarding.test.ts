@@ -78,7 +78,7 @@ test("a stranger's requests cost nothing: their fields are the same whatever the
   assert.equal(forwarding.fieldsFor(headOf([])), forwarding.fieldsFor(headOf(spoofed)))
 })
 
-test("nobody is trusted by default, and no address is trusted by nobody's", () => {
+test("no peer is trusted by default, and an empty list trusts no address", () => {
   assert.ok(forwarded(spoofed, { rules: { trustedProxies: [] } }).includes(`X-Forwarded-For: ${proxy}`))
   const everybody = rules({ trustedProxies: ["0.0.0.0/0", "::/0"] }).of(undefined, false)
   assert.match(everybody.fieldsFor(headOf(spoofed)), /^X-Forwarded-For: unknown\r\n/)
@@ -118,7 +118,7 @@ test("a trusted proxy is appended to what it says, and its word is kept", () => 
   )
 })
 
-test("of a trusted proxy that says nothing is said what is said of anybody", () => {
+test("of a trusted proxy that says nothing is said what is said of every client", () => {
   for (const [option, more] of [
     [false, []],
     [true, ["Forwarded: for=10.0.0.1;proto=http"]],
@@ -133,7 +133,7 @@ test("of a trusted proxy that says nothing is said what is said of anybody", () 
   }
 })
 
-test("what is left of nonsense in a list is nobody's word", () => {
+test("what is left of nonsense in a list does not count", () => {
   for (const [list, kept] of [
     ["<script>, 203.0.113.5", "203.0.113.5, "],
     ["1.1.1.1, x y, 203.0.113.5, unknown", "203.0.113.5, unknown, "],
@@ -234,7 +234,7 @@ test("a chain longer than any real one keeps its nearest hops", () => {
   assert.equal(line, `X-Forwarded-For: ${[...hops.slice(-32), proxy].join(", ")}`)
 })
 
-test("who is secure: by its own TLS, or by the word of a trusted proxy", () => {
+test("which client is secure: by its own TLS, or by the word of a trusted proxy", () => {
   const said = (proto: string) => headOf([`X-Forwarded-Proto: ${proto}`])
   const stranger = rules().of("203.0.113.5", false)
   const trusted = rules().of(proxy, false)
@@ -341,7 +341,7 @@ test("whatever a trusted proxy sends, the lines that go on are well-formed, and 
   )
 })
 
-test("the client is the peer, or whom the trusted proxy before us names last", () => {
+test("the client is the peer, or the one that the trusted proxy before us names last", () => {
   const from = (hops: string): Head => headOf([`X-Forwarded-For: ${hops}`])
   const stranger = rules().of("203.0.113.5", false)
   assert.equal(stranger.clientOf(from("198.51.100.7")), "203.0.113.5")

@@ -1,6 +1,6 @@
 /**
  * What a request tells the backend of where it came from: X-Forwarded-For, -Proto, -Host, -Port, Forwarded
- * (RFC 7239) and Via. Nobody is believed but the proxies in `trustedProxies`: what others say there is replaced.
+ * (RFC 7239) and Via. Only the proxies in `trustedProxies` are believed: what others say there is replaced.
  *
  * Hot path for all but those: one constant text a connection, nothing per request.
  */
@@ -63,7 +63,7 @@ export class ForwardingRules {
     this.#dropsNamedHost[fields["x-forwarded-host"]] = replaced
   }
 
-  /** @param peer who speaks HTTP to us: its IP address, or undefined when it has none. */
+  /** @param peer the other side of the connection: its IP address, or undefined when it has none. */
   of(peer: string | undefined, isTls: boolean): Forwarding {
     const { name, forwarded, trustedProxies, via } = this.#options
     const address = peer === undefined ? "unknown" : plainIp(peer)
@@ -157,7 +157,7 @@ class TrustedForwarding implements Forwarding {
   }
 
   clientOf(head: MessageHead): string | undefined {
-    // What the trusted proxy before us appended is the only hop that it answers for.
+    // What the trusted proxy before us appended is the only hop that it vouches for.
     const named = addressesIn(valuesOf(head, fields["x-forwarded-for"])).at(-1)
     const address = named === undefined ? this.#origin.address : withoutPort(named)
     return isIpv4(address) || isIpv6(address) ? address : undefined
@@ -247,7 +247,7 @@ function valuesOf(head: MessageHead, id: number): string {
 
 /**
  * The addresses of X-Forwarded-For, from the first on behind which all are well-formed: each proxy appends what it
- * knows, so what is left of nonsense is nobody's word.
+ * knows, so what is left of nonsense does not count.
  */
 function addressesIn(list: string): string[] {
   return wellFormedEnd(list.split(","), isNode)

@@ -1,4 +1,4 @@
-// Hot path: once a request. Benchmark: bench/exchange.ts.
+// Hot path: once per request. Benchmark: bench/exchange.ts.
 import { CR, LF } from "../../http1/characters.ts"
 import type { LineWriter } from "../../http1/serialize.ts"
 

@@ -18,7 +18,7 @@ import type { TlsMaterial, TlsOptions } from "../options.ts"
 import { offersTicketOf } from "../../net/tls-hello.ts"
 
 /**
- * What is spoken inside, in our order of preference. For HTTP/2, `h2` comes first here, and whoever takes an
+ * What is spoken inside, in our order of preference. For HTTP/2, `h2` comes first here, and what takes an
  * `Arrival` looks at its `socket.alpnProtocol`.
  */
 const protocols = ["http/1.1", "http/1.0"]
@@ -36,7 +36,7 @@ const ciphers = [
   "ECDHE-RSA-CHACHA20-POLY1305",
 ].join(":")
 
-/** Who waits for a handshake. */
+/** What waits for a handshake. */
 export interface Handshaking {
   onSecure(socket: TLSSocket): void
   /** The client spoke plain HTTP; its connection can still be written to, until this returns. */
@@ -52,7 +52,7 @@ export class TlsTermination {
    */
   readonly #handshakes = new Map<string, Handshaking>()
   #current: Server
-  /** Takes those who come with a ticket of the key before: a node server has one key. */
+  /** Takes connections that come with a ticket of the key before: a server of Node.js has one key. */
   #previous: { readonly key: Uint8Array; readonly server: Server } | undefined
 
   constructor(options: TlsOptions, handshakeMs: number) {
@@ -75,7 +75,7 @@ export class TlsTermination {
     return this.#previous !== undefined
   }
 
-  /** Begins a handshake on a connection; what was read of it has been put back. Answers how to forget it. */
+  /** Begins a handshake on a connection; what was read of it has been put back. Returns how to forget it. */
   begin(socket: Socket, hello: Buffer | undefined, handshaking: Handshaking): () => void {
     const key = keyOf(socket)
     this.#handshakes.set(key, handshaking)

@@ -50,7 +50,10 @@ export type FromWorker =
     }
   /** The thread has taken the snapshot of this version: it starts nothing on members of earlier ones. */
   | { readonly kind: "applied"; readonly version: number }
-  /** Comes each second, and before the thread takes another snapshot, so that slots still mean who they meant. */
+  /**
+   * Comes each second, and before the thread takes another snapshot, so that slots still mean the backends that they
+   * meant.
+   */
   | { readonly kind: "observed"; readonly observed: Observed }
   | { readonly kind: "connect_failed"; readonly id: BackendId }
   /** What the control plane has sent could not be taken: the thread goes on with what it had. */

@@ -127,10 +127,10 @@ function ask(port: number, path: string): Promise<number | string> {
   })
 }
 
-/** Asks on new connections until the thread has answered so many more. */
+/** Asks on new connections until the thread has served so many more. */
 async function untilAnswered({ ask: askOnce, answeredBy }: Running, worker: number): Promise<void> {
   const before = answeredBy(worker)
-  await until(`thread ${worker} answers`, async () => {
+  await until(`thread ${worker} responds`, async () => {
     assert.equal(await askOnce("/"), 200)
     return answeredBy(worker) > before
   })
@@ -142,7 +142,7 @@ test("two threads share one port, and both serve", async (t) => {
   assert.equal(both.workers.length, 2)
   await untilAnswered(both, 0)
   await untilAnswered(both, 1)
-  // A client may have read the answer's end a moment before the thread has settled it.
+  // A client may have read the response's end a moment before the thread has settled it.
   await until("nothing is held", () => both.table.isIdle(0))
 })
 
@@ -194,7 +194,7 @@ test("what threads have seen comes to the control plane, all of it before they s
   assert.ok(unknown.every(([template]) => template === "GET /seen"))
 })
 
-test("a port that somebody has is refused, although threads share theirs", async (t) => {
+test("a port that is taken is refused, although threads share theirs", async (t) => {
   const { threads } = await running(t)
   await assert.rejects(
     running(t, threads.port),

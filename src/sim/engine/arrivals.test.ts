@@ -26,14 +26,14 @@ test("Poisson arrivals come at the rate that was asked for, with gaps as varied 
 test("bursts come at their own rate, and all in all the mean is kept", () => {
   // On for 1 s, off for 3 s on average, in bursts 3 times the mean rate: off 1/3 of it. Windows of 10 ms hold 0.1
   // arrivals on average; correlated counts: the index of dispersion of counts over long times is
-  // 1 + 2·variance of the rate·(correlation time)/rate = 1 + 2·(rate·(8/3)²·3/16)·0.75 s = 21 at 10 a second: so 4σ
+  // 1 + 2·variance of the rate·(correlation time)/rate = 1 + 2·(rate·(8/3)²·3/16)·0.75 s = 21 at 10 per second: so 4σ
   // of 200_000 arrivals is 4·√(21·200_000) = 8_200.
   const arrivals: Arrivals = { kind: "bursty", onMs: 1_000, offMs: 3_000, factor: 3 }
   const found = times(arrivals, 10, 200_000)
   const expected = (found.at(-1)! / 1_000) * 10
   assert.ok(Math.abs(expected - 200_000) < 8_200, `${expected} expected`)
 
-  // Bursts show: 3/4 of the arrivals come in bursts, at 30 a second, the others at 10/3, so the next is less than
+  // Bursts show: 3/4 of the arrivals come in bursts, at 30 per second, the others at 10/3, so the next is less than
   // 10 ms away for 0.75·(1 − e^−0.3) + 0.25·(1 − e^−0.033) = 0.203 of them; without bursts it would be for 0.095. Where
   // a phase ends within those 10 ms (1 in 100) it is not quite so, and chance makes 4·√(21·0.203·0.8/n) = 0.017.
   const near = found.filter((at, i) => i > 0 && at - found[i - 1]! < 10).length / found.length
@@ -74,7 +74,8 @@ function tracedAt(atMs: number): TracedRequest {
 
 test("a trace is played as it was recorded, at the rate that was asked for, again and again", () => {
   const arrivals: Arrivals = { kind: "trace", requests: [100, 101, 104].map(tracedAt) }
-  // Three requests in 4 ms and a mean gap of 2 ms: half a request a millisecond. At 250 a second all is twice as slow.
+  // Three requests in 4 ms and a mean gap of 2 ms: half a request per millisecond. At 250 per second all is twice as
+  // slow.
   const process = new ArrivalProcess(scenario({ arrivals }), 250, 1)
   const played = Array.from({ length: 5 }, () => {
     process.next()

@@ -70,7 +70,7 @@ export class ArrivalProcess {
   readonly #trace: readonly TracedRequest[] | undefined
   #traced = 0
 
-  /** @param rate mean rate, requests a second, > 0. Throws RangeError for a scenario whose numbers make no sense. */
+  /** @param rate mean rate, requests per second, > 0. Throws RangeError for a scenario whose numbers make no sense. */
   constructor(scenario: Scenario, rate: number, seed: number) {
     if (!(rate > 0 && rate < Infinity)) throw new RangeError(`the rate of arrivals is ${rate}`)
     const { arrivals, classes, resources } = scenario

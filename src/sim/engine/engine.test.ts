@@ -10,7 +10,7 @@ import type { Fault, RequestClass, Scenario } from "../scenario/scenario.ts"
 
 const leastConnections = plainPolicy("least-connections")
 
-/** 100 requests a second for 200 s, each of 10 ms of work, on four backends that could each do 100 a second. */
+/** 100 requests per second for 200 s, each of 10 ms of work, on four backends that could each do 100 per second. */
 const four = scenario({
   backends: [group({ count: 4, capacity: { r0: 1 } })],
   classes: [kind([0.01])],
@@ -89,13 +89,13 @@ test("a backend that is down is avoided, then ejected by its checks, and back at
   // Checked within 1 s of the first refusal, then each second (± 15 %), three times.
   assert.ok(goneAt > 50_000 && goneAt < 54_500, `gone at ${goneAt}`)
   const refused = told.settled.filter(({ result }) => result === "failure")
-  // At once, then once a second while it is avoided; those in flight at the crash are a few.
+  // At once, then once per second while it is avoided; those in flight at the crash are a few.
   assert.ok(refused.length >= 3 && refused.length < 20, `${refused.length} refused`)
   const back = told.settled.filter(({ at, backend }) => backend === "b-1" && at > 100_000).length
   assert.ok(Math.abs(back - 2_500) < 200, `${back} after the restart`)
 })
 
-test("without anybody left, requests end with an error and not in limbo", () => {
+test("without any backend left, requests end with an error and not in limbo", () => {
   const one = scenario({
     backends: [group({ capacity: { r0: 100 } })],
     requests: 10_000,
@@ -117,7 +117,7 @@ test("one that flaps is down half of the time", () => {
   assert.ok(Math.abs(servedBy(result, "b-1") - 2_500) < 200, `${servedBy(result, "b-1")}`)
 })
 
-test("an answer that is an error is an answer: it is not tried again", () => {
+test("a response that is an error is a response: it is not tried again", () => {
   const { factory, told } = spy()
   const result = run(withFault({ ...always, kind: "fast-failures", part: 0.5 }), { policy: factory })
 
@@ -135,7 +135,7 @@ test("a slowed backend and one with a neighbour have the capacity that is left",
     { ...always, kind: "slow", factor: 0.5 },
     { ...always, kind: "noisy-neighbour", resource: "r0", part: 0.5 },
   ] as const) {
-    // M/M/1 with 50 a second at half load: 40 ms, half busy. Bounds as 4σ of the mean of 36_000 (see theory.test.ts
+    // M/M/1 with 50 per second at half load: 40 ms, half busy. Bounds as 4σ of the mean of 36_000 (see theory.test.ts
     // for the machinery): the asymptotic deviation of the number in the system is √(24/720 s·50) = 0.026 of 1.
     const one = { ...four, backends: [group({ capacity: { r0: 1 } })], faults: [fault] }
     const result = run(one, { load: 0.25, requests: 40_000 })
@@ -166,7 +166,7 @@ test("a backend that joins is found, one that leaves finishes what it has, and n
   assert.ok(Math.max(...there) < 150_200, `the last at ${Math.max(...there)}`)
   // A third of half of the requests: 4σ is 4·√(10_000·2/9) = 189.
   assert.ok(Math.abs(there.length - 10_000 / 3) < 220, `${there.length}`)
-  // It was there half of the time, so its utilization is as that of the others then: a third of a second's work each.
+  // It was there half of the time, so its utilization is as that of the others then: a third of one second's work each.
   const utilization = result.backends[2]!.utilization["r0"]!
   assert.ok(Math.abs(utilization - 1 / 3) < 0.03, `${utilization}`)
 })
@@ -192,7 +192,7 @@ test("requests wait at the balancer while all room is taken, a limited number fo
   assert.ok(Math.abs(full.utilization["r0"]! - 1) < 0.01)
 })
 
-test("a request that says that it needs more room than anybody has fails at once, also when others wait", () => {
+test("a request that says that it needs more room than any backend has fails at once, also when others wait", () => {
   const slots = scenario({
     resources: resourcesOf("space"),
     backends: [group({ count: 2, capacity: { r0: 2 } })],
@@ -211,7 +211,7 @@ test("a request that says that it needs more room than anybody has fails at once
   assert.ok(result.queued > 5_000, `${result.queued}`)
 })
 
-test("what is only believed is cut to what fits: a prior above all capacities keeps nobody waiting", () => {
+test("what is only believed is cut to what fits: a prior above all capacities keeps no request waiting", () => {
   const roomy = scenario({
     resources: resourcesOf("space"),
     backends: [group({ count: 4, capacity: { r0: 0.5 } })],
@@ -222,7 +222,7 @@ test("what is only believed is cut to what fits: a prior above all capacities ke
   assert.equal(run(roomy).completed, 20_000)
 })
 
-test("who waits is served as in production: small requests pass a large one that does not fit, but not for ever", () => {
+test("a request that waits is served as in production: small requests pass a large one that does not fit, but not for ever", () => {
   const narrow = scenario({
     resources: resourcesOf("space"),
     backends: [group({ capacity: { r0: 10 } })],
@@ -252,7 +252,7 @@ test("who waits is served as in production: small requests pass a large one that
   assert.ok(large!.mean < 2_000, `${large!.mean}`)
 })
 
-test("what a backend does not have at all is answered with an error, and a request larger than a backend too", () => {
+test("what a backend does not have at all gets an error, and a request larger than a backend too", () => {
   const lacking = scenario({
     resources: resourcesOf("rate", "space"),
     backends: [group({ capacity: { r0: 1, r1: 4 }, actual: { r0: 1, r1: 2 } })],
@@ -299,7 +299,7 @@ function reportsOf(fault: Fault | undefined, knowledge: Partial<Scenario["knowle
   return told.reports
 }
 
-test("where backends report costs, each answer says what its request cost", () => {
+test("where backends report costs, each response says what its request cost", () => {
   const costs = reportsOf(undefined, { reports: "costs" }).filter(({ cost }) => cost[0]! >= 0)
   // One an answer, on average 0.01 with as large a deviation: 4σ is 0.01·4/√20_000 = 0.0003.
   assert.equal(costs.length, 20_000)
@@ -339,7 +339,8 @@ test("rates and utilization as one number are averages over ten seconds", () => 
   run({ ...four, knowledge }, { policy: listening, requests: 10_000 })
   const mean = told.reduce((sum, rps) => sum + rps, 0) / told.length
   const deviation = Math.sqrt(told.reduce((sum, rps) => sum + (rps - mean) ** 2, 0) / told.length)
-  // 25 a second. Counted over a second that is ± 5; an exponential average of 10 s makes it 5 · √(0.095 / 1.905) = 1.1.
+  // 25 per second. Counted over a second that is ± 5; an exponential average of 10 s makes it 5 · √(0.095 / 1.905) =
+  // 1.1.
   assert.ok(Math.abs(mean - 25) < 1, `${mean}`)
   assert.ok(deviation < 1.7, `${deviation}`)
 })
@@ -362,7 +363,7 @@ test("lies, staleness and neighbours show in the reports", () => {
   assert.equal(new Set(later.map(({ utilization }) => utilization[0])).size, 1)
 })
 
-test("who declares its demand is believed, with its error and its bias", () => {
+test("a request that declares its demand is believed, with its error and its bias", () => {
   const { factory, told } = spy()
   const declaring = {
     ...four,
@@ -379,7 +380,7 @@ test("who declares its demand is believed, with its error and its bias", () => {
   assert.ok(new Set(declared).size > 19_000)
 })
 
-test("who asks backends gets the truth, a moment later, and no answer from one that is down", () => {
+test("a question to a backend gets the truth, a moment later, and no response from one that is down", () => {
   const answers: {
     readonly asked: number
     readonly at: number
@@ -410,7 +411,7 @@ test("who asks backends gets the truth, a moment later, and no answer from one t
   }
   run(four, { policy: asking, requests: 5_000 })
   assert.equal(asked, 5_000)
-  // The last answers come after the last request has ended.
+  // The last responses come after the last request has ended.
   assert.ok(answers.length > 4_900)
   assert.ok(answers.every(({ asked, at }) => Math.abs(at - asked - 1) < 1e-6))
   // It sees the request that asked, unless that has ended already: 1 and more in most answers. M/M/1 at a quarter.
@@ -477,7 +478,7 @@ test("a backend that is asked now and then knows what company each request had w
   assert.ok(Math.abs(latencyMs - 149.5) < 1, `${latencyMs}`)
 })
 
-test("a fault that names nobody or has a number that makes no sense is refused", () => {
+test("a fault that names no backend or has a number that makes no sense is refused", () => {
   const wrong: readonly Fault[] = [
     { ...always, backend: "b-9", kind: "crash" },
     { ...always, kind: "slow", factor: 0 },

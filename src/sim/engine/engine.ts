@@ -1,9 +1,9 @@
 /**
  * Hot path: the loop of one run, from event to event in virtual time.
  *
- *     arrival ──▶ a balancer chooses ──▶ room at the backend ──▶ its rates in turn ──▶ hold ──▶ answered
+ *     arrival ──▶ a balancer chooses ──▶ room at the backend ──▶ its rates in turn ──▶ hold ──▶ response
  *                  │   ▲        ▲          (waits there)                                │
- *       nobody has │   │        └── failed, may be sent again ◀── the backend crashes ◀─┘
+ *         none has │   │        └── failed, may be sent again ◀── the backend crashes ◀─┘
  *         room     ▼   │
  *                 queue ──▶ given up
  *
@@ -63,7 +63,7 @@ export type Failure =
   | "backend_failed"
   | "backend_error"
 
-/** Who is told how the requests ended, in order of ending. */
+/** Told how the requests ended, in order of ending. */
 export interface Recorder {
   completed(request: EndedRequest, latencyMs: Millis, aloneMs: Millis): void
   failed(request: EndedRequest, failure: Failure): void
@@ -489,7 +489,7 @@ export class Engine {
     return ended
   }
 
-  /** Somebody has left the backend: those that wait there for space may begin. */
+  /** A request has left the backend: those that wait there for space may begin. */
   #admit(backend: number): void {
     for (;;) {
       const request = this.rooms!.admitNext(backend, this.now)
@@ -678,7 +678,7 @@ export class Engine {
     this.#failAll(backend, phases.room, "backend_failed")
   }
 
-  /** A neighbour has taken so much space that some who wait there never fit. */
+  /** A neighbour has taken so much space that some that wait there never fit. */
   #evict(backend: number): void {
     const rooms = this.rooms!
     const waiting = rooms.takeUnfit(backend)

@@ -8,7 +8,7 @@ import type { Millis } from "../../core/clock.ts"
 export class EventHeap {
   #times = new Float64Array(64)
   #sequences = new Float64Array(64)
-  /** Three numbers an event: its kind, whom it is about, and what else. */
+  /** Three numbers per event: its kind, what it is about, and what else. */
   #facts = new Int32Array(3 * 64)
   #count = 0
   #sequence = 0

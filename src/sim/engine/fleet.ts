@@ -14,7 +14,7 @@ export interface FleetBackend {
   readonly capacity: Float64Array
   /** What it says it has. */
   readonly registered: NamedAmounts
-  /** Its speed for one request alone, units a second of each rate; 0 where it has none. */
+  /** Its speed for one request alone, units per second of each rate; 0 where it has none. */
   readonly alone: Float64Array
 }
 
@@ -61,13 +61,13 @@ export function aloneMsOn(backend: FleetBackend, work: Readonly<Float64Array>, h
 
 /** What the faults that last now make of one backend. */
 export class Condition {
-  /** Nobody answers there. */
+  /** The backend does not respond. */
   isDown = false
   /** Of its full speed. */
   speed = 1
-  /** By resource: the part that somebody else uses. */
+  /** By resource: the part that another program uses. */
   readonly taken: Float64Array
-  /** Of its requests, the part answered with an error. */
+  /** Of its requests, the part that gets an error. */
   failing = 0
   /** Its reports are this many times the truth. */
   lie = 1
@@ -128,7 +128,7 @@ export class Condition {
   }
 }
 
-/** @throws RangeError when a fault names nobody or has a number that makes no sense. */
+/** @throws RangeError when a fault names no backend or has a number that makes no sense. */
 export function checkFaults(scenario: Scenario, backends: readonly FleetBackend[]): void {
   for (const fault of scenario.faults) {
     if (!backends.some(({ name }) => name === fault.backend)) {

@@ -49,7 +49,7 @@ function worstError(scenario: Scenario, result: RunResult): number {
 }
 
 test("demand that only utilization tells is known after 2 000 requests, and still after two hours", async () => {
-  // One backend of each kind: at 0.9 of the bound 10 requests a second, so 72 000 take two hours.
+  // One backend of each kind: at 0.9 of the bound 10 requests per second, so 72 000 take two hours.
   const small = learned("three-types", "utilization", 1)
   for (const requests of [2_500, 10_000, 72_000]) {
     const result = await run(small, { load: 0.9, requests })

@@ -66,7 +66,7 @@ export class Known {
   readonly #routes: readonly RouteKnowledge[]
   #version = 0
 
-  /** @param rate requests a second of one balancer. */
+  /** @param rate requests per second of one balancer. */
   constructor(scenario: Scenario, rate: number, balancers: number) {
     this.#planners = Array.from({ length: balancers }, () => new LazyPlanner(scenario.resources))
     this.#routes = knownRoutes(scenario, rate / balancers)
@@ -79,7 +79,7 @@ export class Known {
   }
 }
 
-/** Plans the mix when somebody asks for it: that costs more than all the rest of a run whose policy does not use it. */
+/** Plans the mix when a policy asks for it: that costs more than all the rest of a run whose policy does not use it. */
 class LazyPlanner {
   readonly #resources: ResourceTable
   readonly #planner: MixPlanner
@@ -119,7 +119,7 @@ interface Means {
   readonly holdMs: Millis
 }
 
-/** Route 0 and one a class. */
+/** Route 0 and one per class. */
 function knownRoutes(scenario: Scenario, rate: number): RouteKnowledge[] {
   const { classes, resources } = scenario
   const backends = backendsOf(scenario)

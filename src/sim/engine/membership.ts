@@ -1,9 +1,9 @@
 /**
- * Who is a member, by the rules of production: the registry of `membership/`, fed in virtual time.
+ * Which backends are members, by the rules of production: the registry of `membership/`, fed in virtual time.
  *
  * All balancers hear the same announcements at the same time, so one registry stands for those of all. A backend that
  * lives renews in time and passes its checks, which changes nothing: such renewals and checks are played only where
- * their absence would be seen, that is while somebody is down. So membership costs nothing while nothing happens.
+ * their absence would be seen, that is while a backend is down. So membership costs nothing while nothing happens.
  */
 import type { LoadTable } from "../../placing/load-table.ts"
 import { type CheckTimes, checkTimesDefault, nextCheckMs } from "../../membership/health.ts"
@@ -120,7 +120,7 @@ export class Membership {
     this.#registry.remove(this.#backends[backend]!.name, standing.generation)
   }
 
-  /** It neither answers nor renews any more. One that was draining has left with that. */
+  /** It neither responds nor renews any more. One that was draining has left with that. */
   crash(backend: number, now: Millis): void {
     const standing = this.#standings[backend]!
     if (standing.phase === "draining") this.leave(backend)
@@ -157,7 +157,7 @@ export class Membership {
     return due
   }
 
-  /** Checks who is down and ends leases, as far as that is due. */
+  /** Checks the backends that are down and ends leases, as far as that is due. */
   pass(now: Millis): void {
     let leaseIsDue = false
     for (const [index, standing] of this.#standings.entries()) {
@@ -177,7 +177,7 @@ export class Membership {
     if (leaseIsDue) this.#expire(now)
   }
 
-  /** Renews all who live, as they have done all the time, and ends what has lapsed. */
+  /** Renews all that live, as they have done all the time, and ends what has lapsed. */
   #expire(now: Millis): void {
     for (const [backend, { phase }] of this.#standings.entries()) {
       if (phase === "serving" || phase === "draining") this.#renew(backend, now)

@@ -56,7 +56,7 @@ test("beyond what replicas were allotted weighted turns run into the time-out, a
   const after = run(rehearsed, "weighted-round-robin", 1.14 * allotted)
   assert.ok(after.p999 > timeOutMs, `weighted turns at 1.14: ${after.p999}`)
 
-  // The slowest one in a thousand takes 80 ms · ln 1000 = 553 ms where nobody has to wait.
+  // The slowest one in a thousand takes 80 ms · ln 1000 = 553 ms where none has to wait.
   const found = [0.7, 1.03, 1.27, 1.57, 1.74].map((part) => run(rehearsed, "prequal", part * allotted).p999)
   for (const [i, p999] of found.entries()) {
     assert.ok(p999 < 2 * 553, `${p999}`)

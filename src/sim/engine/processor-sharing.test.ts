@@ -81,7 +81,7 @@ test("an abort at the very end comes too late", () => {
   assert.deepEqual(cpu.advance(1_000), ["a"])
 })
 
-test("no work completes at once, and delays nobody", () => {
+test("no work completes at once, and delays no other", () => {
   const cpu = new ProcessorSharing<string>(10)
   cpu.add("a", 10, 0)
   cpu.add("nothing", 0, 300)
@@ -266,7 +266,7 @@ test("jobs of equal work complete in the order of arrival", () => {
 
 test("never promises a completion that does not come, at any magnitude of work and time", () => {
   // From 1e-15 units to 1e9, at times where a float tells 1e-4 ms apart: run() asserts progress at each event,
-  // and there is at most one event an arrival and one a job, so nothing can spin.
+  // and there is at most one event per arrival and one per job, so nothing can spin.
   const magnitudes = fc
     .tuple(fc.double({ min: 1, max: 10, noNaN: true }), fc.integer({ min: -15, max: 9 }))
     .map(([digits, exponent]) => digits * 10 ** exponent)
@@ -280,7 +280,7 @@ test("never promises a completion that does not come, at any magnitude of work a
   )
 })
 
-test("whoever leaves, the rest complete in order of work, then of arrival", () => {
+test("whichever job leaves, the rest complete in order of work, then of arrival", () => {
   const works = fc.array(fc.tuple(fc.nat(30), fc.boolean()), { maxLength: 120, size: "max" })
   fc.assert(
     fc.property(works, (found) => {

@@ -2,12 +2,12 @@ import type { Millis } from "../../core/clock.ts"
 
 /**
  * One resource of rate kind, shared equally among the jobs in it: egalitarian processor sharing. With n jobs
- * each is served at min(capacity / n, laneMax) units a second, as a CPU or a disk under many requests is.
+ * each is served at min(capacity / n, laneMax) units per second, as a CPU or a disk under many requests is.
  *
  * Since all jobs progress alike, one number describes the progress of all: the virtual time, which is the work
  * that a job present since the resource was last empty has received. A job that arrives at virtual time v with
  * work w completes at virtual time v + w whatever else arrives or leaves. So the jobs wait in a heap by that
- * number (ties: who came first) and nothing is touched per job as time passes: O(log n) an arrival, completion
+ * number (ties: by order of arrival) and nothing is touched per job as time passes: O(log n) per arrival, completion
  * or abort. The virtual time starts again at zero whenever the resource is empty, which keeps its precision.
  *
  * Pure: time is an argument and must not go back (an earlier `now` counts as the latest seen). A completion
@@ -31,8 +31,8 @@ export class ProcessorSharing<Job> {
   #sequence = 0
 
   /**
-   * @param capacity work units a second, finite, ≥ 0. With 0 only jobs without work complete.
-   * @param laneMax the most that one job may take, units a second, > 0.
+   * @param capacity work units per second, finite, ≥ 0. With 0 only jobs without work complete.
+   * @param laneMax the most that one job may take, units per second, > 0.
    * @throws RangeError on other numbers.
    */
   constructor(capacity: number, laneMax: number = Infinity) {
@@ -85,7 +85,7 @@ export class ProcessorSharing<Job> {
   /**
    * From now on it works at another speed; jobs keep what they have received.
    *
-   * @param capacity work units a second, finite, ≥ 0. With 0 all stand still until it changes again.
+   * @param capacity work units per second, finite, ≥ 0. With 0 all stand still until it changes again.
    * @param laneMax ≥ 0; as before when absent.
    * @throws RangeError on another number.
    */
@@ -100,7 +100,7 @@ export class ProcessorSharing<Job> {
   /** Lets time pass and hands out the jobs completed since the last call, in order of completion. */
   advance(now: Millis): readonly Job[] {
     this.#catchUp(now)
-    if (this.#completed.length === 0) return nobody
+    if (this.#completed.length === 0) return none
     const completed = this.#completed
     this.#completed = []
     return completed
@@ -115,7 +115,7 @@ export class ProcessorSharing<Job> {
     return this.#busyMs
   }
 
-  /** Units a second that each job gets now. */
+  /** Units per second that each job gets now. */
   #rate(): number {
     return Math.min(this.#capacity / this.#heap.length, this.#laneMax)
   }
@@ -196,7 +196,7 @@ interface RunningJob<Job> {
   index: number
 }
 
-const nobody: readonly never[] = []
+const none: readonly never[] = []
 
 function before(a: RunningJob<unknown>, b: RunningJob<unknown>): boolean {
   return a.finish < b.finish || (a.finish === b.finish && a.sequence < b.sequence)

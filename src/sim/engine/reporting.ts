@@ -45,7 +45,7 @@ class CostReport implements LoadReport {
   }
 }
 
-/** Reports measured at one moment, one a backend; undefined where a backend was down. */
+/** Reports measured at one moment, one per backend; undefined where a backend was down. */
 type Reports = readonly (LoadReport | undefined)[]
 
 export class Reporting {
@@ -63,7 +63,7 @@ export class Reporting {
   readonly #nothing: Readonly<ResourceVector>
   /** How many resources are rates, each a station of every backend. */
   readonly #rates: number
-  /** Averages: of utilization by backend and resource, of requests and errors a second by backend. */
+  /** Averages: of utilization by backend and resource, of requests and errors per second by backend. */
   readonly #smooth: Float64Array
   readonly #rps: Float64Array
   readonly #eps: Float64Array
@@ -117,9 +117,9 @@ export class Reporting {
     this.#probed?.settled(backend, "failure", 0, now)
   }
 
-  /** What a backend answers when it is asked: attempts in flight, and how long those took that had as much company. */
+  /** What a backend reports when it is asked: attempts in flight, and how long those took that had as much company. */
   probe(backend: number, now: Millis, into: Float64Array): void {
-    // Nobody needs it kept until somebody asks.
+    // It is kept only once it is asked for.
     this.#probed ??= new ProbedBackends(this.inFlight)
     this.#probed.answer(backend, now, into)
   }
@@ -198,7 +198,7 @@ export class Reporting {
   }
 }
 
-/** What the policies' own answers to probes are made of, over the attempts of all balancers. */
+/** What the policies' own responses to probes are made of, over the attempts of all balancers. */
 class ProbedBackends {
   readonly #prober = new SelfProber()
   readonly #answer = new Float64Array(3)

@@ -43,7 +43,7 @@ export class Rooms {
     return this.#fits(backend, request, false)
   }
 
-  /** Takes the room if there is enough and nobody waits before it; else it waits. */
+  /** Takes the room if there is enough and no other waits before it; else it waits. */
   enter(backend: number, request: number, now: Millis): boolean {
     if (this.waiting[backend]!.size > 0 || !this.#fits(backend, request, true)) {
       this.waiting[backend]!.push(request)
@@ -85,7 +85,7 @@ export class Rooms {
     this.waiting[backend]!.clear()
   }
 
-  /** Somebody else takes this part of each resource. */
+  /** Another program takes this part of each resource. */
   setTaken(backend: number, taken: Readonly<Float64Array>): void {
     for (let r = 0; r < this.#stride; r++) {
       const cell = backend * this.#stride + r

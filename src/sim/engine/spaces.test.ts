@@ -58,7 +58,7 @@ function believing(factor: number): PolicyFactory {
   }
 }
 
-test("rates and spaces have a common scale: at nine tenths of the bound nobody gives up, with a wrong one many do", async () => {
+test("rates and spaces have a common scale: at nine tenths of the bound no request gives up, with a wrong one many do", async () => {
   const workAndRoom = fleetFor(work(0.6, 1, 2, 200), work(0.4, 0.3, 20, 2_000))
   const mostlyRoom = fleetFor(work(0.5, 0.5, 10, 1_000), work(0.5, 0.05, 20, 1_000))
   assert.ok((await partLate(workAndRoom, price, 0.9)) < 0.001)

@@ -86,7 +86,7 @@ test("first come, first served: each takes the first free server, for as long as
   )
 })
 
-test("what is slowed takes longer from then on, and what is cleared comes back to nobody", () => {
+test("what is slowed takes longer from then on, and what is cleared comes back for no request", () => {
   const requests = new Requests(1, false)
   const stations = new Stations(
     [
@@ -96,7 +96,7 @@ test("what is slowed takes longer from then on, and what is cleared comes back t
     requests,
   )
   const [a, b, c] = [requests.take(), requests.take(), requests.take()]
-  // 10 of 20 units are left after a second; at half the speed, of which another takes half, they last 4 s.
+  // 10 of 20 units are left after one second; at half the speed, of which another takes half, they last 4 s.
   stations.arrive(0, a, 20, 0)
   stations.setSpeed(0, 0.5, 0.5, 1_000)
   assert.equal(stations.dueAt, 5_000)

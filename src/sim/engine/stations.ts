@@ -1,13 +1,13 @@
 /**
  * Hot path: every rate resource of every backend, each a station that requests pass. Nothing is allocated a request.
  *
- * A station serves all who are in service at one common pace, so one number tells the progress of all: the virtual
+ * A station serves all that are in service at one common pace, so one number tells the progress of all: the virtual
  * time, the work that each of them has received since the station was last empty. A request that begins at virtual
  * time v with work w is done at v + w, whatever comes and goes: they wait in a heap by that number, and nothing is
  * touched as time passes. `processor-sharing.ts` is the same idea with objects, for one resource in real time; a
  * test holds one against the other.
  *
- * - `sharing`: everybody is in service, each at min(capacity / n, lane).
+ * - `sharing`: all are in service, each at min(capacity / n, lane).
  * - `fifo`: as many as there are servers are in service, the others wait in order of arrival. There are
  *   capacity / lane servers (rounded, one at least), which share the capacity equally.
  */
@@ -17,9 +17,9 @@ import type { Requests } from "./requests.ts"
 
 /** What one station has. */
 export interface StationTraits {
-  /** Units a second. */
+  /** Units per second. */
   readonly capacity: number
-  /** The most for one request, units a second; Infinity when nothing bounds it. */
+  /** The most for one request, units per second; Infinity when nothing bounds it. */
   readonly lane: number
   readonly discipline: "sharing" | "fifo"
 }
@@ -108,7 +108,7 @@ export class Stations {
     return request
   }
 
-  /** Everybody leaves, whatever work they have left. */
+  /** All leave, whatever work they have left. */
   clear(station: number, now: Millis): void {
     this.#pass(station, now)
     this.#count[station] = 0
