@@ -202,7 +202,9 @@ export class FairQueue<T> {
     }
   }
 
-  /** Who should be tried now: `take` or `refuse` it. Undefined when nobody is left that has not been refused. */
+  /**
+   * The request that should be tried now: `take` or `refuse` it. Undefined when none is left that has not been refused.
+   */
   next(): QueuePlace<T> | undefined {
     if (this.#holder !== undefined) return this.#holderIsRefused ? undefined : this.#holder
     return this.#order.first?.head

@@ -153,7 +153,7 @@ export class Engine {
   readonly #probed = new Float64Array(2)
   readonly #probes: (SentProbe | undefined)[] = []
   readonly #known: Known | undefined
-  /** One a balancer; none where everything is known. */
+  /** One per balancer; none where everything is known. */
   readonly #learning: readonly BalancerLearning[]
   #snapshot: Snapshot
   #membershipDueAt: Millis = Infinity

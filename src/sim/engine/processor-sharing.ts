@@ -128,7 +128,7 @@ export class ProcessorSharing<Job> {
   /** Goes from completion to completion up to `now`: each one changes the rate of the others. */
   #catchUp(now: Millis): void {
     for (let first = this.#heap[0]; first !== undefined; first = this.#heap[0]) {
-      // The same expression decides here and answers nextCompletionAt, so rounding cannot part the two.
+      // The same expression decides here and gives nextCompletionAt, so rounding cannot part the two.
       const due = this.#dueAt(first)
       if (due > now && due > this.#at) break
       this.#pass(due)
