@@ -24,7 +24,7 @@ export type {
 
 const table = { ...prices, ...counts, ...times, ...reports, ...turns, ...hashes, ...shapes, ...replicas }
 
-/** The names operators write. A new policy adds its row to its family's table; the exam finds it there. */
+/** The names operators write. A new policy adds a line to its family's table; the exam finds it there. */
 export type PolicyName = keyof typeof table
 
 /** All policies by name, in the order in which they are shown. */

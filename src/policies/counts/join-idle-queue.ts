@@ -2,7 +2,7 @@
 import type { Backend } from "../../core/backend.ts"
 import type { Rng } from "../../core/rng.ts"
 import { Places } from "../tools/places.ts"
-import type { Outcome, PickRequest, Policy } from "../policy.ts"
+import type { Outcome, PickRequest, Policy, PolicyEntry } from "../policy.ts"
 import { Random } from "../turns/random.ts"
 
 /**
@@ -25,6 +25,14 @@ import { Random } from "../turns/random.ts"
  * dispatcher it joins at random (JIQ-Random); which thread has the last attempt is as random.
  */
 export class JoinIdleQueue implements Policy {
+  /** Its row in the table of policies. */
+  static readonly entry = {
+    summary: "The backend that has been idle for longest, or any at random while none is idle.",
+    make: ({ rng }) => new JoinIdleQueue(rng),
+    seesDemand: false,
+    ignoresTimes: true,
+  } as const satisfies PolicyEntry
+
   readonly name = "join-idle-queue"
   readonly #places = new Places()
   readonly #random: Random

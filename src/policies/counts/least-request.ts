@@ -3,10 +3,10 @@ import type { Backend } from "../../core/backend.ts"
 import type { Rng } from "../../core/rng.ts"
 import { EdfSchedule } from "../tools/edf-schedule.ts"
 import { firstAdmitted } from "../tools/first-admitted.ts"
-import type { Parameter, PickRequest, Policy } from "../policy.ts"
+import type { Parameter, PickRequest, Policy, PolicyEntry } from "../policy.ts"
 import { haveEqualWeights } from "../tools/weights.ts"
 
-export const leastRequestParameters = {
+const leastRequestParameters = {
   choices: {
     summary: "How many backends are drawn, with replacement, while all weights are equal.",
     default: 2,
@@ -37,6 +37,14 @@ export const leastRequestParameters = {
  * Prior art: Envoy's `least_request` with N_CHOICES; with bias 1 and equal weights also gRPC's (A48).
  */
 export class LeastRequest implements Policy {
+  /** Its row in the table of policies. */
+  static readonly entry = {
+    summary: "Envoy's: the less busy of two drawn at random; turns by weight and load when weights differ.",
+    make: ({ rng, parameters }) => new LeastRequest(rng, parameters["choices"]!, parameters["bias"]!),
+    parameters: leastRequestParameters,
+    seesDemand: false,
+  } as const satisfies PolicyEntry
+
   readonly name = "least-request"
   readonly #rng: Rng
   readonly #choices: number

@@ -2,7 +2,8 @@
 import type { Backend } from "../../core/backend.ts"
 import type { Rng } from "../../core/rng.ts"
 import { firstAdmitted } from "../tools/first-admitted.ts"
-import type { LoadMetric, PickRequest, Policy } from "../policy.ts"
+import type { LoadMetric, PickRequest, Policy, PolicyEntry } from "../policy.ts"
+import { inFlight } from "./load-metrics.ts"
 
 /**
  * Power of two choices: samples two distinct members uniformly and picks the less loaded, whatever the metric
@@ -49,3 +50,10 @@ export class PowerOfTwoChoices implements Policy {
     return this.#metric(a, request) <= this.#metric(b, request) ? a : b
   }
 }
+
+/** By attempts in flight per weight. */
+export const powerOfTwo = {
+  summary: "Of two backends drawn at random the one with fewer attempts in flight per weight.",
+  make: ({ rng }) => new PowerOfTwoChoices("power-of-two", rng, inFlight),
+  seesDemand: false,
+} as const satisfies PolicyEntry

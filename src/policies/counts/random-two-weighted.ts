@@ -1,7 +1,7 @@
 // Hot path. Benchmark: bench/choose.ts.
 import type { Backend } from "../../core/backend.ts"
 import type { Rng } from "../../core/rng.ts"
-import type { PickRequest, Policy } from "../policy.ts"
+import type { PickRequest, Policy, PolicyEntry } from "../policy.ts"
 import { WeightedDraw } from "../tools/weighted-draw.ts"
 import { WeightedRoundRobin } from "../turns/weighted-round-robin.ts"
 
@@ -21,6 +21,13 @@ const failuresMax = 20
  * pick begins with none.
  */
 export class RandomTwoWeighted implements Policy {
+  /** Its row in the table of policies. */
+  static readonly entry = {
+    summary: "nginx's: of two backends drawn by weight the one with fewer attempts in flight per weight.",
+    make: ({ rng }) => new RandomTwoWeighted(rng),
+    seesDemand: false,
+  } as const satisfies PolicyEntry
+
   readonly name = "random-two-weighted"
   readonly #draw: WeightedDraw
   readonly #turns = new WeightedRoundRobin()

@@ -1,7 +1,7 @@
 // Hot path. Benchmark: bench/choose.ts.
 import type { Backend } from "../../core/backend.ts"
 import type { Rng } from "../../core/rng.ts"
-import type { PickRequest, Policy } from "../policy.ts"
+import type { PickRequest, Policy, PolicyEntry } from "../policy.ts"
 import { WeightedRoundRobin } from "../turns/weighted-round-robin.ts"
 import { WholeWeights } from "./whole-weights.ts"
 
@@ -22,6 +22,14 @@ const triesMax = 21
  * Prior art: nginx's `ip_hash`.
  */
 export class IpHash implements Policy {
+  /** Its row in the table of policies. */
+  static readonly entry = {
+    summary: "The same backend for the same network of the client, as nginx's ip_hash.",
+    make: ({ rng }) => new IpHash(rng),
+    seesDemand: false,
+    sticks: true,
+  } as const satisfies PolicyEntry
+
   readonly name = "ip-hash"
   readonly #rng: Rng
   readonly #turns = new WeightedRoundRobin()

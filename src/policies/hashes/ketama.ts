@@ -1,7 +1,8 @@
 import { KeyTablePolicy } from "./key-table.ts"
 import { balanceFactorOf } from "./load-bound.ts"
-import type { Policy, PolicyContext } from "../policy.ts"
+import type { Policy, PolicyContext, PolicyEntry } from "../policy.ts"
 import { ketamaRing } from "./ketama-ring.ts"
+import { balanceFactorParameter } from "./load-bound.ts"
 
 /**
  * Consistent hashing on the ring that nginx and memcached's clients use, so that a fleet of caches can be shared with
@@ -14,6 +15,13 @@ import { ketamaRing } from "./ketama-ring.ts"
  *
  * Prior art: nginx's `hash … consistent`, and Cache::Memcached::Fast with 160 points.
  */
-export function ketama({ rng, parameters }: PolicyContext): Policy {
-  return new KeyTablePolicy("ketama", rng, balanceFactorOf(parameters), ketamaRing)
-}
+export const ketama = {
+  summary:
+    "The same backend for the same key, by nginx's and memcached's ring: a new backend moves few keys.",
+  make({ rng, parameters }: PolicyContext): Policy {
+    return new KeyTablePolicy("ketama", rng, balanceFactorOf(parameters), ketamaRing)
+  },
+  parameters: { balanceFactor: balanceFactorParameter },
+  seesDemand: false,
+  sticks: true,
+} as const satisfies PolicyEntry

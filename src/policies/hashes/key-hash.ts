@@ -2,7 +2,7 @@
 import type { Backend } from "../../core/backend.ts"
 import { crc32Byte, crc32End, crc32More, crc32Start } from "../../core/hash.ts"
 import type { Rng } from "../../core/rng.ts"
-import type { PickRequest, Policy } from "../policy.ts"
+import type { PickRequest, Policy, PolicyEntry } from "../policy.ts"
 import { keyOf } from "./request-key.ts"
 import { WeightedRoundRobin } from "../turns/weighted-round-robin.ts"
 import { WholeWeights } from "./whole-weights.ts"
@@ -25,6 +25,15 @@ const digits: readonly string[] = Array.from({ length: triesMax }, (_, tries) =>
  * Prior art: nginx's `hash`, Cache::Memcached.
  */
 export class KeyHash implements Policy {
+  /** Its row in the table of policies. */
+  static readonly entry = {
+    summary:
+      "The same backend for the same key, by its hash modulo the weights: a new backend moves most keys.",
+    make: ({ rng }) => new KeyHash(rng),
+    seesDemand: false,
+    sticks: true,
+  } as const satisfies PolicyEntry
+
   readonly name = "hash"
   readonly #rng: Rng
   readonly #turns = new WeightedRoundRobin()

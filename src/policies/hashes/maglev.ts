@@ -1,9 +1,9 @@
 import { KeyTablePolicy } from "./key-table.ts"
 import { balanceFactorOf, balanceFactorParameter } from "./load-bound.ts"
-import type { Parameter, Policy, PolicyContext } from "../policy.ts"
+import type { Parameter, Policy, PolicyContext, PolicyEntry } from "../policy.ts"
 import { maglevTable } from "./maglev-table.ts"
 
-export const maglevParameters = {
+const maglevParameters = {
   tableSize: {
     summary: "The number of places in the table, raised to a prime. 100 times the backends share within 1 %.",
     default: 65_537,
@@ -27,9 +27,15 @@ export const maglevParameters = {
  * @see Eisenbud et al., "Maglev: A Fast and Reliable Software Network Load Balancer", NSDI 2016, section 3.4. The
  * weights are as in Envoy.
  */
-export function maglev({ rng, parameters }: PolicyContext): Policy {
-  const size = parameters["tableSize"]!
-  return new KeyTablePolicy("maglev", rng, balanceFactorOf(parameters), (members) =>
-    maglevTable(members, size),
-  )
-}
+export const maglev = {
+  summary: "The same backend for the same key, by a table that backends fill in turns: the most even shares.",
+  make({ rng, parameters }: PolicyContext): Policy {
+    const size = parameters["tableSize"]!
+    return new KeyTablePolicy("maglev", rng, balanceFactorOf(parameters), (members) =>
+      maglevTable(members, size),
+    )
+  },
+  parameters: maglevParameters,
+  seesDemand: false,
+  sticks: true,
+} as const satisfies PolicyEntry

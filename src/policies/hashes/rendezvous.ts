@@ -3,8 +3,10 @@ import type { Backend } from "../../core/backend.ts"
 import { xxhash32 } from "../../core/hash.ts"
 import { mix32, type Rng } from "../../core/rng.ts"
 import { LoadBound } from "./load-bound.ts"
-import type { PickRequest, Policy } from "../policy.ts"
+import type { PickRequest, Policy, PolicyEntry } from "../policy.ts"
 import { keyOf } from "./request-key.ts"
+import { balanceFactorOf } from "./load-bound.ts"
+import { balanceFactorParameter } from "./load-bound.ts"
 
 /**
  * Rendezvous hashing, or highest random weight: each backend has a score for the key, and of those admitted the best
@@ -21,6 +23,16 @@ import { keyOf } from "./request-key.ts"
  * Schomaker, "Weighted Distributed Hash Tables", SPAA 2005. Prior art: Traefik's `hrw`, Caddy's hashes.
  */
 export class Rendezvous implements Policy {
+  /** Its row in the table of policies. */
+  static readonly entry = {
+    summary:
+      "The same backend for the same key, the one with the best score for it: moves the fewest keys; O(n).",
+    make: ({ rng, parameters }) => new Rendezvous(rng, balanceFactorOf(parameters)),
+    parameters: { balanceFactor: balanceFactorParameter },
+    seesDemand: false,
+    sticks: true,
+  } as const satisfies PolicyEntry
+
   readonly name = "rendezvous"
   readonly #rng: Rng
   readonly #bound: LoadBound | undefined

@@ -11,7 +11,7 @@ import { ringHash } from "./ring-hash.ts"
 function ring(members: readonly Backend[], parameters: Record<string, number> = {}): Policy {
   const { parameters: usual } = plainPolicy("ring-hash")
   const given = { ...usual, ...parameters }
-  const policy = ringHash({ rng: seeded(1), resources: resourcesDefault, parameters: given })
+  const policy = ringHash.make({ rng: seeded(1), resources: resourcesDefault, parameters: given })
   policy.rebuild(members)
   return policy
 }

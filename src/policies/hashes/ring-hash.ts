@@ -2,10 +2,10 @@ import type { Backend } from "../../core/backend.ts"
 import { xxhash32 } from "../../core/hash.ts"
 import { KeyTablePolicy } from "./key-table.ts"
 import { balanceFactorOf, balanceFactorParameter } from "./load-bound.ts"
-import type { Parameter, Policy, PolicyContext } from "../policy.ts"
+import type { Parameter, Policy, PolicyContext, PolicyEntry } from "../policy.ts"
 import { Ring, RingPoints, ringPointsMax } from "./ring.ts"
 
-export const ringHashParameters = {
+const ringHashParameters = {
   ringSize: {
     summary: "The least number of points on the ring. More make shares more even and rebuilding slower.",
     default: 1_024,
@@ -28,10 +28,18 @@ export const ringHashParameters = {
  *
  * Prior art: Envoy's ring hash, and gRPC's (A42).
  */
-export function ringHash({ rng, parameters }: PolicyContext): Policy {
-  const size = parameters["ringSize"]!
-  return new KeyTablePolicy("ring-hash", rng, balanceFactorOf(parameters), (members) => ringOf(members, size))
-}
+export const ringHash = {
+  summary: "The same backend for the same key, by a ring of points: a new backend moves few keys.",
+  make({ rng, parameters }: PolicyContext): Policy {
+    const size = parameters["ringSize"]!
+    return new KeyTablePolicy("ring-hash", rng, balanceFactorOf(parameters), (members) =>
+      ringOf(members, size),
+    )
+  },
+  parameters: ringHashParameters,
+  seesDemand: false,
+  sticks: true,
+} as const satisfies PolicyEntry
 
 /** Cold. O(points · log points). */
 function ringOf(members: readonly Backend[], size: number): Ring {

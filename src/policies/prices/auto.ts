@@ -1,11 +1,12 @@
 import type { Backend } from "../../core/backend.ts"
 import { type Knowledge, nothingKnown } from "../../core/knowledge.ts"
 import { MixPolicy, scannedMax } from "./mix.ts"
-import type { PickRequest, Policy, PolicyContext } from "../policy.ts"
+import type { PickRequest, Policy, PolicyContext, PolicyEntry } from "../policy.ts"
 import { Price } from "./price.ts"
+import { mixParameters } from "./mix.ts"
 
 /** Whether so many members are drawn from. */
-export function drawsFrom(members: number): boolean {
+function drawsFrom(members: number): boolean {
   return members > scannedMax
 }
 
@@ -14,6 +15,15 @@ export function drawsFrom(members: number): boolean {
  * drawing costs the same for any number. Which of the two it is changes only when membership does.
  */
 export class Auto implements Policy {
+  /** Its row in the table of policies. */
+  static readonly entry = {
+    summary: "What suits the size of the fleet: price up to 64 backends, mix above.",
+    make: (context) => new Auto(context),
+    parameters: mixParameters,
+    seesDemand: true,
+    readsMix: drawsFrom,
+  } as const satisfies PolicyEntry
+
   readonly name = "auto"
   readonly #price: Price
   readonly #mix: MixPolicy

@@ -1,9 +1,9 @@
 // Hot path. Benchmark: bench/choose.ts.
 import type { Backend } from "../../core/backend.ts"
 import { leastOf } from "../tools/least-of.ts"
-import type { Parameter, PickRequest, Policy, PolicyContext } from "../policy.ts"
+import type { Parameter, PickRequest, Policy, PolicyContext, PolicyEntry } from "../policy.ts"
 
-export const betaRate: Parameter = {
+const betaRate: Parameter = {
   summary:
     "Steepness for resources of rate kind, per second of backlog; 1 to 3 over the mean service time in seconds.",
   default: 2,
@@ -11,7 +11,7 @@ export const betaRate: Parameter = {
   max: 10_000,
 }
 
-export const betaSpace: Parameter = {
+const betaSpace: Parameter = {
   summary: "Steepness for resources of space kind, per whole of the space.",
   default: 6,
   min: 0.001,
@@ -38,6 +38,14 @@ const exponentMax = 500
  * known duration on m unrelated machines.
  */
 export class ExponentialPrice implements Policy {
+  /** Its row in the table of policies. */
+  static readonly entry = {
+    summary: "As price, with prices that rise exponentially with load: shy of limits.",
+    make: (context) => new ExponentialPrice(context),
+    parameters: { betaRate, betaSpace },
+    seesDemand: true,
+  } as const satisfies PolicyEntry
+
   readonly name = "exponential-price"
   readonly #context: PolicyContext
   readonly #isSpace: readonly boolean[]

@@ -3,7 +3,7 @@ import type { Backend, BackendId } from "../../core/backend.ts"
 import { type Knowledge, nothingKnown } from "../../core/knowledge.ts"
 import type { Rng } from "../../core/rng.ts"
 import { AliasTables } from "./alias-tables.ts"
-import type { Parameter, PickRequest, Policy, PolicyContext } from "../policy.ts"
+import type { Parameter, PickRequest, Policy, PolicyContext, PolicyEntry } from "../policy.ts"
 import { PriceList } from "./price-list.ts"
 
 export const mixParameters = {
@@ -48,6 +48,15 @@ const drawnBlindly = 8
  * @see Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", IEEE TPDS 12(10), 2001.
  */
 export class MixPolicy implements Policy {
+  /** Its row in the table of policies. */
+  static readonly entry = {
+    summary: "The cheapest of a few drawn from the mix that is best for the request's route.",
+    make: (context) => new MixPolicy(context),
+    parameters: mixParameters,
+    seesDemand: true,
+    readsMix: () => true,
+  } as const satisfies PolicyEntry
+
   readonly name = "mix"
   readonly #rng: Rng
   readonly #drawn: Int32Array

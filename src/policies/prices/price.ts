@@ -1,7 +1,7 @@
 // Hot path. Benchmark: bench/choose.ts.
 import type { Backend } from "../../core/backend.ts"
 import type { Knowledge } from "../../core/knowledge.ts"
-import type { PickRequest, Policy, PolicyContext } from "../policy.ts"
+import type { PickRequest, Policy, PolicyContext, PolicyEntry } from "../policy.ts"
 import { PriceList } from "./price-list.ts"
 
 /**
@@ -11,6 +11,13 @@ import { PriceList } from "./price-list.ts"
  * alone, so it leaves the compute-heavy backends to others without any rule that says so. O(n·R) per pick.
  */
 export class Price implements Policy {
+  /** Its row in the table of policies. */
+  static readonly entry = {
+    summary: "The backend where what the request needs is cheapest now: demand times backlog, by resource.",
+    make: (context) => new Price(context),
+    seesDemand: true,
+  } as const satisfies PolicyEntry
+
   readonly name = "price"
   readonly #prices: PriceList
 

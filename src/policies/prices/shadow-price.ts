@@ -5,24 +5,24 @@ import type { Knowledge } from "../../core/knowledge.ts"
 import type { Rng } from "../../core/rng.ts"
 import { leastOf } from "../tools/least-of.ts"
 import { carried, Places } from "../tools/places.ts"
-import type { Parameter, PickRequest, Policy, PolicyContext } from "../policy.ts"
+import type { Parameter, PickRequest, Policy, PolicyContext, PolicyEntry } from "../policy.ts"
 import { PriceList } from "./price-list.ts"
 
-export const kappa: Parameter = {
+const kappa: Parameter = {
   summary: "Weight of the load that is there now, in seconds of backlog.",
   default: 1,
   min: 0,
   max: 1_000,
 }
 
-export const gamma: Parameter = {
+const gamma: Parameter = {
   summary: "Weight of the virtual queues, which remember what has been assigned of late.",
   default: 0.02,
   min: 0,
   max: 1_000,
 }
 
-export const targetUtilization: Parameter = {
+const targetUtilization: Parameter = {
   summary:
     "The part of its capacity at which a virtual queue drains; a backend that is assigned more becomes dearer.",
   default: 0.97,
@@ -52,6 +52,14 @@ const shadowSecondsMax = 60
  * Systems 66, 2010.
  */
 export class ShadowPrice implements Policy {
+  /** Its row in the table of policies. */
+  static readonly entry = {
+    summary: "As price, plus prices that remember what each backend has been assigned of late.",
+    make: (context) => new ShadowPrice(context),
+    parameters: { kappa, gamma, targetUtilization },
+    seesDemand: true,
+  } as const satisfies PolicyEntry
+
   readonly name = "shadow-price"
   readonly #rng: Rng
   readonly #prices: PriceList

@@ -8,7 +8,7 @@ import { balancedAllocation } from "./balanced-allocation.ts"
 
 /** The backends from the one that suits best to the one that suits least. */
 function ranking(resources: ResourceTable, members: readonly Backend[], demand: readonly number[]): number[] {
-  const policy = balancedAllocation({ rng: seeded(1), resources, parameters: { horizonSeconds: 2 } })
+  const policy = balancedAllocation.make({ rng: seeded(1), resources, parameters: { horizonSeconds: 2 } })
   policy.rebuild(members)
   const left = new Set<Backend>(members)
   return members.map(() => {
@@ -41,7 +41,7 @@ test("of three fractions it is the standard deviation of all", () => {
 
 test("the backend that is left in balance wins, however full", () => {
   const resources = resourcesOf("space", "space")
-  const policy = balancedAllocation({ rng: seeded(1), resources, parameters: { horizonSeconds: 1 } })
+  const policy = balancedAllocation.make({ rng: seeded(1), resources, parameters: { horizonSeconds: 1 } })
   const members = fleet({}, { reserved: [4, 7] }, { reserved: [2, 0] })
   policy.rebuild(members)
   assert.equal(policy.pick(request([3, 0])), members[1])

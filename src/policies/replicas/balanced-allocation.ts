@@ -1,6 +1,6 @@
 import { BestFit, type Misfits } from "../shapes/best-fit.ts"
-import type { Policy, PolicyContext } from "../policy.ts"
-import type { Room } from "../shapes/room.ts"
+import type { Policy, PolicyContext, PolicyEntry } from "../policy.ts"
+import { horizonSeconds, type Room } from "../shapes/room.ts"
 
 /**
  * The backend whose resources would be used most evenly: the least standard deviation of the fractions in use after
@@ -13,9 +13,14 @@ import type { Room } from "../shapes/room.ts"
  *
  * Prior art: the score NodeResourcesBalancedAllocation of the Kubernetes scheduler.
  */
-export function balancedAllocation(context: PolicyContext): Policy {
-  return new BestFit("balanced-allocation", context, imbalance)
-}
+export const balancedAllocation = {
+  summary: "The backend whose resources would be used most evenly, as in Kubernetes.",
+  make(context: PolicyContext): Policy {
+    return new BestFit("balanced-allocation", context, imbalance)
+  },
+  parameters: { horizonSeconds },
+  seesDemand: true,
+} as const satisfies PolicyEntry
 
 /** For every member the standard deviation of (W + d) / whole over what it has, each at most 1. O(n·R). */
 function imbalance(room: Room): Misfits {

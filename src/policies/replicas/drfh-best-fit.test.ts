@@ -9,7 +9,7 @@ import type { Policy } from "../policy.ts"
 function bestFit(resources = 2): Policy {
   const kinds = Array.from({ length: resources }, () => "space" as const)
   const parameters = { horizonSeconds: 1 }
-  return drfhBestFit({ rng: seeded(1), resources: resourcesOf(...kinds), parameters })
+  return drfhBestFit.make({ rng: seeded(1), resources: resourcesOf(...kinds), parameters })
 }
 
 /** What the papers compare with: the first server where the task fits. */

@@ -1,6 +1,6 @@
 import { BestFit, type Misfits } from "../shapes/best-fit.ts"
-import type { Policy, PolicyContext } from "../policy.ts"
-import type { Room } from "../shapes/room.ts"
+import type { Policy, PolicyContext, PolicyEntry } from "../policy.ts"
+import { horizonSeconds, type Room } from "../shapes/room.ts"
 
 /**
  * Best-Fit DRFH: every request goes to the hole of its shape.
@@ -18,9 +18,14 @@ import type { Room } from "../shapes/room.ts"
  * @see Wang, Li, Liang, "Multi-Resource Fair Allocation in Heterogeneous Cloud Computing Systems", IEEE TPDS 26(10),
  * 2015 (arXiv 1308.0083).
  */
-export function drfhBestFit(context: PolicyContext): Policy {
-  return new BestFit("drfh-best-fit", context, drfhMisfit)
-}
+export const drfhBestFit = {
+  summary: "The backend whose room has the shape of the request, as in Best-Fit DRFH.",
+  make(context: PolicyContext): Policy {
+    return new BestFit("drfh-best-fit", context, drfhMisfit)
+  },
+  parameters: { horizonSeconds },
+  seesDemand: true,
+} as const satisfies PolicyEntry
 
 /** H of every member, 0 for a request that needs nothing. O(n·R). */
 function drfhMisfit(room: Room): Misfits {

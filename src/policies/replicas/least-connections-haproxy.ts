@@ -2,7 +2,7 @@
 import type { Backend } from "../../core/backend.ts"
 import { haproxyKey } from "../counts/load-metrics.ts"
 import { carried, Places } from "../tools/places.ts"
-import type { Outcome, PickRequest, Policy } from "../policy.ts"
+import type { Outcome, PickRequest, Policy, PolicyEntry } from "../policy.ts"
 
 /**
  * An idle member first, whatever it weighs; else the least (attempts in flight + 1) per weight; ties go to
@@ -17,6 +17,14 @@ import type { Outcome, PickRequest, Policy } from "../policy.ts"
  * weight; weights have no such scale here, so it is not rounded.
  */
 export class LeastConnectionsHaproxy implements Policy {
+  /** Its row in the table of policies. */
+  static readonly entry = {
+    summary: "An idle backend first, else the fewest attempts in flight per weight, as HAProxy counts them.",
+    make: () => new LeastConnectionsHaproxy(),
+    seesDemand: false,
+    ignoresTimes: true,
+  } as const satisfies PolicyEntry
+
   readonly name = "least-connections-haproxy"
   readonly #places = new Places()
   #members: readonly Backend[] = []

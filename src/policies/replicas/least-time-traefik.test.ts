@@ -29,7 +29,7 @@ test("attempts in flight multiply, with the one to come, and weight divides", ()
 
 test("a new backend takes all traffic until its first response, however much it holds", () => {
   const [known, fresh] = backends(0, 1_000)
-  const policy = leastTimeTraefik()
+  const policy = leastTimeTraefik.make()
   policy.rebuild([known!, fresh!])
   policy.onSettled!(known!, outcome({ firstByteMs: 1 }), 0)
   assert.equal(order(policy, 100), "b".repeat(100))
@@ -39,7 +39,7 @@ test("a new backend takes all traffic until its first response, however much it 
 
 test("failing fast looks like being fast; no response is no time", () => {
   const [good, bad] = backends(0, 0)
-  const policy = leastTimeTraefik()
+  const policy = leastTimeTraefik.make()
   policy.rebuild([good!, bad!])
   policy.onSettled!(good!, outcome({ firstByteMs: 50 }), 0)
   policy.onSettled!(bad!, outcome({ firstByteMs: 60 }), 0)
@@ -54,7 +54,7 @@ test("failing fast looks like being fast; no response is no time", () => {
 })
 
 test("the tied take turns by weight and deadline", () => {
-  const policy = leastTimeTraefik()
+  const policy = leastTimeTraefik.make()
   policy.rebuild(ofWeight(2, 1))
   assert.equal(order(policy, 10), "aaabaabaab")
 })

@@ -2,7 +2,7 @@
 import type { Backend } from "../../core/backend.ts"
 import type { Rng } from "../../core/rng.ts"
 import { firstAdmitted } from "../tools/first-admitted.ts"
-import type { PickRequest, Policy } from "../policy.ts"
+import type { PickRequest, Policy, PolicyEntry } from "../policy.ts"
 
 /**
  * Power of two choices as Caddy's `random_choose` was written for years: diluted in two ways, so that a busy
@@ -22,6 +22,13 @@ import type { PickRequest, Policy } from "../policy.ts"
  * documented.
  */
 export class PowerOfTwoCaddy implements Policy {
+  /** Its row in the table of policies. */
+  static readonly entry = {
+    summary: "As Caddy long drew and compared two backends: the busier one often wins.",
+    make: ({ rng }) => new PowerOfTwoCaddy(rng),
+    seesDemand: false,
+  } as const satisfies PolicyEntry
+
   readonly name = "power-of-two-caddy"
   readonly #rng: Rng
   #members: readonly Backend[] = []

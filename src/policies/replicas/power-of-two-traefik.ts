@@ -2,7 +2,7 @@
 import type { Backend } from "../../core/backend.ts"
 import type { Rng } from "../../core/rng.ts"
 import { firstAdmitted } from "../tools/first-admitted.ts"
-import type { PickRequest, Policy } from "../policy.ts"
+import type { PickRequest, Policy, PolicyEntry } from "../policy.ts"
 
 /**
  * Power of two choices as Traefik draws them: both from all members, and when the two draws coincide the
@@ -17,6 +17,13 @@ import type { PickRequest, Policy } from "../policy.ts"
  * members at times.
  */
 export class PowerOfTwoTraefik implements Policy {
+  /** Its row in the table of policies. */
+  static readonly entry = {
+    summary: "As Traefik draws two backends: neighbours in the order of registration meet more often.",
+    make: ({ rng }) => new PowerOfTwoTraefik(rng),
+    seesDemand: false,
+  } as const satisfies PolicyEntry
+
   readonly name = "power-of-two-traefik"
   readonly #rng: Rng
   #members: readonly Backend[] = []

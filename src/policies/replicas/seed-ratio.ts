@@ -1,13 +1,13 @@
 // Hot path. Benchmark: bench/choose.ts.
 import type { Backend } from "../../core/backend.ts"
 import type { ResourceTable } from "../../core/resources.ts"
-import type { PickRequest, Policy } from "../policy.ts"
+import type { PickRequest, Policy, PolicyEntry } from "../policy.ts"
 
 /** Errors below this win at once. */
 const closeEnough = 0.2
 
 /** Why a table of resources is none this policy can work with, or `undefined` when it is. */
-export function seedRatioUnsuitable(resources: ResourceTable): string | undefined {
+function seedRatioUnsuitable(resources: ResourceTable): string | undefined {
   const missing = ["compute", "storage"].filter((name) => !resources.some((r) => r.name === name))
   if (missing.length === 0) return undefined
   const found = resources.map((resource) => `"${resource.name}"`).join(", ") || "none"
@@ -28,6 +28,15 @@ export function seedRatioUnsuitable(resources: ResourceTable): string | undefine
  * O(n) per pick, less when an early one is close enough. For ratios a and b the error is 1 − e^−|ln a − ln b|.
  */
 export class SeedRatio implements Policy {
+  /** Its row in the table of policies. */
+  static readonly entry = {
+    summary:
+      "The first backend whose compute to storage ratio is within 20 % of the request's, else the nearest.",
+    make: (context) => new SeedRatio(context.resources),
+    unsuitable: seedRatioUnsuitable,
+    seesDemand: true,
+  } as const satisfies PolicyEntry
+
   readonly name = "seed-ratio"
   readonly #compute: number
   readonly #storage: number

@@ -7,7 +7,7 @@ import type { Policy } from "../policy.ts"
 import { tetris } from "./tetris.ts"
 
 function made(): Policy {
-  return tetris({
+  return tetris.make({
     rng: seeded(1),
     resources: resourcesOf("space", "space"),
     parameters: { horizonSeconds: 1 },

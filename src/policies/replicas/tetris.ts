@@ -1,6 +1,6 @@
 import { BestFit, type Misfits } from "../shapes/best-fit.ts"
-import type { Policy, PolicyContext } from "../policy.ts"
-import type { Room } from "../shapes/room.ts"
+import type { Policy, PolicyContext, PolicyEntry } from "../policy.ts"
+import { horizonSeconds, type Room } from "../shapes/room.ts"
 
 /**
  * Tetris: the largest dot product of the demand and what is left, where the demand fits.
@@ -13,9 +13,14 @@ import type { Room } from "../shapes/room.ts"
  *
  * @see Grandl, Ananthanarayanan, Kandula, Rao, Akella, "Multi-resource Packing for Cluster Schedulers", SIGCOMM 2014.
  */
-export function tetris(context: PolicyContext): Policy {
-  return new BestFit("tetris", context, misalignment)
-}
+export const tetris = {
+  summary: "The largest dot product of what the request needs and what the backend has left.",
+  make(context: PolicyContext): Policy {
+    return new BestFit("tetris", context, misalignment)
+  },
+  parameters: { horizonSeconds },
+  seesDemand: true,
+} as const satisfies PolicyEntry
 
 /** The negative dot product of every member. O(n·R). */
 function misalignment(room: Room): Misfits {

@@ -4,9 +4,9 @@ import type { Millis } from "../../core/clock.ts"
 import type { LoadReport } from "../../core/load-report.ts"
 import { median } from "../../core/median.ts"
 import { carried, Places } from "../tools/places.ts"
-import type { Parameter, PickRequest, Policy, PolicyContext } from "../policy.ts"
+import type { Parameter, PickRequest, Policy, PolicyContext, PolicyEntry } from "../policy.ts"
 
-export const orcaParameters = {
+const orcaParameters = {
   blackoutMs: {
     summary: "How long a backend must have reported before its reports are used, ms.",
     default: 10_000,
@@ -83,6 +83,14 @@ const weightMax = 1e9
  * and gRPC's weighted_round_robin (A58).
  */
 export class OrcaWeightedRoundRobin implements Policy {
+  /** Its row in the table of policies. */
+  static readonly entry = {
+    summary: "Turns in proportion to reported rate over reported utilization; equal turns without reports.",
+    make: (context) => new OrcaWeightedRoundRobin(context),
+    parameters: orcaParameters,
+    seesDemand: false,
+  } as const satisfies PolicyEntry
+
   readonly name = "orca-weighted-round-robin"
   readonly #context: PolicyContext
   readonly #parameters: PolicyContext["parameters"]

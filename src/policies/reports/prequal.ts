@@ -2,11 +2,19 @@
 import type { Backend } from "../../core/backend.ts"
 import type { Millis } from "../../core/clock.ts"
 import type { Rng } from "../../core/rng.ts"
-import type { Outcome, Parameter, PickRequest, Policy, PolicyContext, Prober } from "../policy.ts"
+import type {
+  Outcome,
+  Parameter,
+  PickRequest,
+  Policy,
+  PolicyContext,
+  PolicyEntry,
+  Prober,
+} from "../policy.ts"
 import { ProbePool } from "./probe-pool.ts"
 import { SelfProber } from "./self-prober.ts"
 
-export const prequalParameters = {
+const prequalParameters = {
   hotQuantile: {
     summary: "A backend is hot when it has more in flight than this quantile of those asked of late.",
     default: 0.84,
@@ -69,6 +77,14 @@ class PendingProbe {
  * ask.
  */
 export class Prequal implements Policy {
+  /** Its row in the table of policies. */
+  static readonly entry = {
+    summary: "Asks a few backends at random; of those not too busy the fastest, else the least busy.",
+    make: (context) => new Prequal(context),
+    parameters: prequalParameters,
+    seesDemand: false,
+  } as const satisfies PolicyEntry
+
   readonly name = "prequal"
   readonly #rng: Rng
   readonly #prober: Prober | undefined

@@ -7,7 +7,7 @@ import { cosine } from "./cosine.ts"
 const spaces = resourcesOf("space", "space")
 
 test("the larger cosine wins, in shares of the totals", () => {
-  const policy = cosine({ rng: seeded(1), resources: spaces, parameters: { horizonSeconds: 1 } })
+  const policy = cosine.make({ rng: seeded(1), resources: spaces, parameters: { horizonSeconds: 1 } })
   // Of totals (10, 100) the demand is (0.1, 0.1). Its cosines with (0.3, 0.4), (0.7, 0) and (0, 0.6): 0.99, 0.71, 0.71.
   const even = fleet({ capacity: [3, 40] }, { capacity: [7, 0] }, { capacity: [0, 60] })
   policy.rebuild(even)
@@ -21,7 +21,7 @@ test("the larger cosine wins, in shares of the totals", () => {
 })
 
 test("the room counts and not the capacity, its direction and not its length", () => {
-  const policy = cosine({ rng: seeded(1), resources: spaces, parameters: { horizonSeconds: 1 } })
+  const policy = cosine.make({ rng: seeded(1), resources: spaces, parameters: { horizonSeconds: 1 } })
   const members = fleet({ capacity: [20, 20], reserved: [16, 18] }, { capacity: [20, 20] })
   policy.rebuild(members)
   assert.equal(policy.pick(request([2, 1])), members[0])

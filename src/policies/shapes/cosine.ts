@@ -1,6 +1,6 @@
 import { BestFit, type Misfits } from "./best-fit.ts"
-import type { Policy, PolicyContext } from "../policy.ts"
-import type { Room } from "./room.ts"
+import type { Policy, PolicyContext, PolicyEntry } from "../policy.ts"
+import { horizonSeconds, type Room } from "./room.ts"
 
 /**
  * The backend whose room points in the direction of the request: the largest cosine of the angle between the demand
@@ -10,9 +10,14 @@ import type { Room } from "./room.ts"
  * comparison of shapes it sees no size. A request that needs nothing suits all alike. See `Room` for what is
  * left of a rate, and `BestFit` for when nothing fits.
  */
-export function cosine(context: PolicyContext): Policy {
-  return new BestFit("cosine", context, angle)
-}
+export const cosine = {
+  summary: "The backend whose room points in the direction of the request.",
+  make(context: PolicyContext): Policy {
+    return new BestFit("cosine", context, angle)
+  },
+  parameters: { horizonSeconds },
+  seesDemand: true,
+} as const satisfies PolicyEntry
 
 /** 1 − cosine of every member, 0 to 1. O(n·R). */
 function angle(room: Room): Misfits {

@@ -10,7 +10,7 @@ import { Room } from "./room.ts"
 const spaces = resourcesOf("space", "space")
 
 function made(): Policy {
-  return logRatio({ rng: seeded(1), resources: spaces, parameters: { horizonSeconds: 1 } })
+  return logRatio.make({ rng: seeded(1), resources: spaces, parameters: { horizonSeconds: 1 } })
 }
 
 function errors(capacities: readonly (readonly number[])[], demand: readonly number[]): number[] {

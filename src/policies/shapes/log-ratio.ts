@@ -1,6 +1,6 @@
 import { BestFit, type Misfits } from "./best-fit.ts"
-import type { Policy, PolicyContext } from "../policy.ts"
-import type { Room } from "./room.ts"
+import type { Policy, PolicyContext, PolicyEntry } from "../policy.ts"
+import { horizonSeconds, type Room } from "./room.ts"
 
 /**
  * The backend where what is left has most nearly the proportions of the request, measured by the logarithm of the
@@ -12,9 +12,14 @@ import type { Room } from "./room.ts"
  * more it is 1 − e^−x with x the distance of the two vectors in Hilbert's projective metric: symmetric, and blind to
  * units and size. See `Room` for what is left of a rate, and `BestFit` for when nothing fits.
  */
-export function logRatio(context: PolicyContext): Policy {
-  return new BestFit("log-ratio", context, ratioError)
-}
+export const logRatio = {
+  summary: "The backend whose room has most nearly the proportions of the request.",
+  make(context: PolicyContext): Policy {
+    return new BestFit("log-ratio", context, ratioError)
+  },
+  parameters: { horizonSeconds },
+  seesDemand: true,
+} as const satisfies PolicyEntry
 
 /** What counts as needed of a resource that is not, as a part of the largest share that is. */
 const least = 1 / 1024

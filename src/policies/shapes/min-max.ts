@@ -1,8 +1,8 @@
 // Hot path. Benchmark: bench/choose.ts.
 import type { Backend } from "../../core/backend.ts"
 import { leastOf } from "../tools/least-of.ts"
-import type { PickRequest, Policy, PolicyContext } from "../policy.ts"
-import { Room } from "./room.ts"
+import type { PickRequest, Policy, PolicyContext, PolicyEntry } from "../policy.ts"
+import { horizonSeconds, Room } from "./room.ts"
 
 /**
  * The backend whose fullest resource would be the least full: min over backends of max over resources of
@@ -16,6 +16,14 @@ import { Room } from "./room.ts"
  * @see Im, Kell, Kulkarni, Panigrahi, "Tight Bounds for Online Vector Scheduling", FOCS 2015 (arXiv 1411.3887).
  */
 export class MinMax implements Policy {
+  /** Its row in the table of policies. */
+  static readonly entry = {
+    summary: "The backend whose fullest resource would be the least full.",
+    make: (context) => new MinMax(context),
+    parameters: { horizonSeconds },
+    seesDemand: true,
+  } as const satisfies PolicyEntry
+
   readonly name = "min-max"
   readonly #context: PolicyContext
   readonly #room: Room

@@ -3,10 +3,10 @@ import type { Backend } from "../../core/backend.ts"
 import { markFitting, type Misfits } from "./best-fit.ts"
 import { leastOf } from "../tools/least-of.ts"
 import { ratioError } from "./log-ratio.ts"
-import type { Parameter, PickRequest, Policy, PolicyContext } from "../policy.ts"
-import { Room } from "./room.ts"
+import type { Parameter, PickRequest, Policy, PolicyContext, PolicyEntry } from "../policy.ts"
+import { horizonSeconds, Room } from "./room.ts"
 
-export const band: Parameter = {
+const band: Parameter = {
   summary: "How much worse than the best error of shape is still good enough for load to decide; 0 to 1.",
   default: 0.2,
   min: 0,
@@ -25,6 +25,14 @@ export const band: Parameter = {
  * Prior art for stopping at good enough: the fitness calculators of Netflix Fenzo.
  */
 export class RatioThenShare implements Policy {
+  /** Its row in the table of policies. */
+  static readonly entry = {
+    summary: "Of the backends whose room has nearly the shape of the request, the least full.",
+    make: (context) => new RatioThenShare(context),
+    parameters: { band, horizonSeconds },
+    seesDemand: true,
+  } as const satisfies PolicyEntry
+
   readonly name = "ratio-then-share"
   readonly #context: PolicyContext
   readonly #room: Room

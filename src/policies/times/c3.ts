@@ -1,10 +1,10 @@
 // Hot path. Benchmark: bench/choose.ts.
 import { ByLearnedLoad } from "./learned-load.ts"
 import { LeastLoaded } from "../counts/least-loaded.ts"
-import type { Parameter, Policy, PolicyContext } from "../policy.ts"
+import type { Parameter, Policy, PolicyContext, PolicyEntry } from "../policy.ts"
 import { CubicScore } from "./cubic-score.ts"
 
-export const c3Parameters = {
+const c3Parameters = {
   gain: {
     summary: "What a new sample weighs in the averages, 0 to 1.",
     default: 0.9,
@@ -20,7 +20,12 @@ export const c3Parameters = {
 } as const satisfies Record<string, Parameter>
 
 /** The least score of C3; ties at random. See `CubicScore`. O(n) per pick. */
-export function c3({ rng, parameters }: PolicyContext): Policy {
-  const load = new CubicScore(parameters["gain"]!, parameters["clients"]!)
-  return new ByLearnedLoad(new LeastLoaded("c3", rng, load.metric), load)
-}
+export const c3 = {
+  summary: "Response time plus the cube of the queue times service time: the least.",
+  make({ rng, parameters }: PolicyContext): Policy {
+    const load = new CubicScore(parameters["gain"]!, parameters["clients"]!)
+    return new ByLearnedLoad(new LeastLoaded("c3", rng, load.metric), load)
+  },
+  parameters: c3Parameters,
+  seesDemand: false,
+} as const satisfies PolicyEntry

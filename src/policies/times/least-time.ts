@@ -1,10 +1,10 @@
 // Hot path. Benchmark: bench/choose.ts.
 import { ByLearnedLoad } from "./learned-load.ts"
 import { LeastInTurns } from "../counts/least-in-turns.ts"
-import type { Parameter, Policy, PolicyContext } from "../policy.ts"
+import type { Parameter, Policy, PolicyContext, PolicyEntry } from "../policy.ts"
 import { ExpectedTime } from "./expected-time.ts"
 
-export const leastTimeParameters = {
+const leastTimeParameters = {
   lastByte: {
     summary: "1 measures to the end of a response, 0 to its first byte.",
     default: 0,
@@ -29,11 +29,16 @@ export const leastTimeParameters = {
 } as const satisfies Record<string, Parameter>
 
 /** The least expected time per weight; ties in weighted turns. See `ExpectedTime`. O(n) per pick. */
-export function leastTime({ parameters }: PolicyContext): Policy {
-  const load = new ExpectedTime(
-    parameters["lastByte"] === 1,
-    parameters["inflight"] === 1,
-    parameters["failTimeoutSeconds"]!,
-  )
-  return new ByLearnedLoad(new LeastInTurns("least-time", load.metric), load)
-}
+export const leastTime = {
+  summary: "nginx's: the least average time times attempts in flight, per weight, in steps of 20 ms.",
+  make({ parameters }: PolicyContext): Policy {
+    const load = new ExpectedTime(
+      parameters["lastByte"] === 1,
+      parameters["inflight"] === 1,
+      parameters["failTimeoutSeconds"]!,
+    )
+    return new ByLearnedLoad(new LeastInTurns("least-time", load.metric), load)
+  },
+  parameters: leastTimeParameters,
+  seesDemand: false,
+} as const satisfies PolicyEntry

@@ -3,7 +3,7 @@ import type { Backend } from "../../core/backend.ts"
 import type { Millis } from "../../core/clock.ts"
 import { ByLearnedLoad, type LearnedLoad } from "./learned-load.ts"
 import { carried, Places } from "../tools/places.ts"
-import type { LoadMetric, Parameter, Policy, PolicyContext } from "../policy.ts"
+import type { LoadMetric, Parameter, Policy, PolicyContext, PolicyEntry } from "../policy.ts"
 import { PowerOfTwoChoices } from "../counts/power-of-two.ts"
 
 /** More than any time: the cost of a backend that is busy and has never responded. About 39 hours. */
@@ -31,17 +31,23 @@ export const peakEwmaParameters = {
  * so failing fast looks like being fast; see `penalty-peak-ewma`. Here an attempt that says nothing of the
  * backend (the client left) is not counted, and those of all threads are in flight.
  */
-export function peakEwma({ rng, parameters }: PolicyContext): Policy {
-  const peak = new PeakEwma(parameters["decayMs"]!, parameters["defaultRttMs"]!)
-  const load: LearnedLoad = {
-    metric: peak.metric,
-    rebuild: (members) => peak.rebuild(members),
-    onSettled(backend, { result, totalMs }, now) {
-      if (result !== "ignored") peak.observe(backend, totalMs, now)
-    },
-  }
-  return new ByLearnedLoad(new PowerOfTwoChoices("peak-ewma", rng, load.metric), load)
-}
+export const peakEwma = {
+  summary:
+    "Finagle's: of two drawn at random the one with the lower recent peak time times attempts in flight.",
+  make({ rng, parameters }: PolicyContext): Policy {
+    const peak = new PeakEwma(parameters["decayMs"]!, parameters["defaultRttMs"]!)
+    const load: LearnedLoad = {
+      metric: peak.metric,
+      rebuild: (members) => peak.rebuild(members),
+      onSettled(backend, { result, totalMs }, now) {
+        if (result !== "ignored") peak.observe(backend, totalMs, now)
+      },
+    }
+    return new ByLearnedLoad(new PowerOfTwoChoices("peak-ewma", rng, load.metric), load)
+  },
+  parameters: peakEwmaParameters,
+  seesDemand: false,
+} as const satisfies PolicyEntry
 
 /**
  * A moving average of times that jumps up to every peak and decays down: quick to avoid, slow to forgive.

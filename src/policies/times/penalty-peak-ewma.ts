@@ -2,10 +2,10 @@
 import type { Millis } from "../../core/clock.ts"
 import { ByLearnedLoad, type LearnedLoad } from "./learned-load.ts"
 import { PeakEwma, peakEwmaParameters } from "./peak-ewma.ts"
-import type { Outcome, Parameter, Policy, PolicyContext } from "../policy.ts"
+import type { Outcome, Parameter, Policy, PolicyContext, PolicyEntry } from "../policy.ts"
 import { PowerOfTwoChoices } from "../counts/power-of-two.ts"
 
-export const penaltyPeakEwmaParameters = {
+const penaltyPeakEwmaParameters = {
   decayMs: peakEwmaParameters.decayMs,
   defaultRttMs: { ...peakEwmaParameters.defaultRttMs, default: 30 },
   penaltyMs: {
@@ -32,20 +32,25 @@ export const penaltyPeakEwmaParameters = {
  *
  * Prior art: linkerd's penalty peak EWMA (2026). It also reads gRPC's statuses and pushback.
  */
-export function penaltyPeakEwma({ rng, parameters }: PolicyContext): Policy {
-  const penaltyMs = parameters["penaltyMs"]!
-  const retryAfterMaxMs = parameters["retryAfterMaxMs"]!
-  const peak = new PeakEwma(parameters["decayMs"]!, parameters["defaultRttMs"]!)
-  const load: LearnedLoad = {
-    metric: peak.metric,
-    rebuild: (members) => peak.rebuild(members),
-    onSettled(backend, outcome, now) {
-      const time = effectiveTime(outcome, penaltyMs, retryAfterMaxMs)
-      if (!Number.isNaN(time)) peak.observe(backend, time, now)
-    },
-  }
-  return new ByLearnedLoad(new PowerOfTwoChoices("penalty-peak-ewma", rng, load.metric), load)
-}
+export const penaltyPeakEwma = {
+  summary: "linkerd's: peak-ewma in which a failing response counts as a very slow one.",
+  make({ rng, parameters }: PolicyContext): Policy {
+    const penaltyMs = parameters["penaltyMs"]!
+    const retryAfterMaxMs = parameters["retryAfterMaxMs"]!
+    const peak = new PeakEwma(parameters["decayMs"]!, parameters["defaultRttMs"]!)
+    const load: LearnedLoad = {
+      metric: peak.metric,
+      rebuild: (members) => peak.rebuild(members),
+      onSettled(backend, outcome, now) {
+        const time = effectiveTime(outcome, penaltyMs, retryAfterMaxMs)
+        if (!Number.isNaN(time)) peak.observe(backend, time, now)
+      },
+    }
+    return new ByLearnedLoad(new PowerOfTwoChoices("penalty-peak-ewma", rng, load.metric), load)
+  },
+  parameters: penaltyPeakEwmaParameters,
+  seesDemand: false,
+} as const satisfies PolicyEntry
 
 /** Hot. What the attempt counts as having taken; NaN when it does not count. */
 function effectiveTime(outcome: Outcome, penaltyMs: Millis, retryAfterMaxMs: Millis): Millis {

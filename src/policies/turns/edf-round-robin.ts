@@ -2,7 +2,7 @@
 import type { Backend } from "../../core/backend.ts"
 import type { Rng } from "../../core/rng.ts"
 import { EdfSchedule } from "../tools/edf-schedule.ts"
-import type { PickRequest, Policy } from "../policy.ts"
+import type { PickRequest, Policy, PolicyEntry } from "../policy.ts"
 import { RoundRobin } from "./round-robin.ts"
 import { haveEqualWeights } from "../tools/weights.ts"
 
@@ -15,6 +15,13 @@ import { haveEqualWeights } from "../tools/weights.ts"
  * Prior art: Envoy's `round_robin`. There the rotation starts at random too; here it starts with the first.
  */
 export class EdfRoundRobin implements Policy {
+  /** Its row in the table of policies. */
+  static readonly entry = {
+    summary: "Turns in proportion to weight by earliest deadline, as in Envoy: for many backends.",
+    make: ({ rng }) => new EdfRoundRobin(rng),
+    seesDemand: false,
+  } as const satisfies PolicyEntry
+
   readonly name = "edf-round-robin"
   readonly #rotation = new RoundRobin()
   readonly #schedule: EdfSchedule

@@ -1,8 +1,8 @@
 // Hot path. Benchmark: bench/choose.ts.
 import type { Backend } from "../../core/backend.ts"
-import type { Parameter, PickRequest, Policy } from "../policy.ts"
+import type { Parameter, PickRequest, Policy, PolicyEntry } from "../policy.ts"
 
-export const firstParameters = {
+const firstParameters = {
   connections: {
     summary:
       "Attempts in flight from which on a backend is full and the next in line is used; 0 is no limit.",
@@ -24,6 +24,14 @@ export const firstParameters = {
  * Prior art: HAProxy's `first`, where `maxconn` is `connections` here; Caddy's `first` has no limit.
  */
 export class First implements Policy {
+  /** Its row in the table of policies. */
+  static readonly entry = {
+    summary: "The one registered first that has room: as few backends as will do.",
+    make: ({ parameters }) => new First(parameters["connections"]!),
+    parameters: firstParameters,
+    seesDemand: false,
+  } as const satisfies PolicyEntry
+
   readonly name = "first"
   readonly #connections: number
   #members: readonly Backend[] = []

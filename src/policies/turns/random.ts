@@ -1,7 +1,7 @@
 // Hot path. Benchmark: bench/choose.ts.
 import type { Backend } from "../../core/backend.ts"
 import type { Rng } from "../../core/rng.ts"
-import type { PickRequest, Policy } from "../policy.ts"
+import type { PickRequest, Policy, PolicyEntry } from "../policy.ts"
 
 /**
  * Every admitted member equally likely, whatever it weighs or carries.
@@ -12,6 +12,13 @@ import type { PickRequest, Policy } from "../policy.ts"
  * Prior art: `random` of Envoy and of Caddy, which draws from a reservoir always.
  */
 export class Random implements Policy {
+  /** Its row in the table of policies. */
+  static readonly entry = {
+    summary: "Any backend, each equally likely.",
+    make: ({ rng }) => new Random(rng),
+    seesDemand: false,
+  } as const satisfies PolicyEntry
+
   readonly name = "random"
   readonly #rng: Rng
   #members: readonly Backend[] = []

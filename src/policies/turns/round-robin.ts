@@ -1,5 +1,5 @@
 import type { Backend } from "../../core/backend.ts"
-import type { PickRequest, Policy } from "../policy.ts"
+import type { PickRequest, Policy, PolicyEntry } from "../policy.ts"
 
 /**
  * Every member in turn, in order of registration, whatever it weighs or carries.
@@ -8,6 +8,13 @@ import type { PickRequest, Policy } from "../policy.ts"
  * where it was; a newcomer waits for the end of the round. O(1) per pick, O(n) when few are admitted.
  */
 export class RoundRobin implements Policy {
+  /** Its row in the table of policies. */
+  static readonly entry = {
+    summary: "Every backend in turn, whatever it weighs or carries.",
+    make: () => new RoundRobin(),
+    seesDemand: false,
+  } as const satisfies PolicyEntry
+
   readonly name = "round-robin"
   #members: readonly Backend[] = []
   #next = 0

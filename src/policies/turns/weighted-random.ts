@@ -1,7 +1,7 @@
 // Hot path. Benchmark: bench/choose.ts.
 import type { Backend } from "../../core/backend.ts"
 import type { Rng } from "../../core/rng.ts"
-import type { PickRequest, Policy } from "../policy.ts"
+import type { PickRequest, Policy, PolicyEntry } from "../policy.ts"
 import { WeightedDraw } from "../tools/weighted-draw.ts"
 
 /**
@@ -13,6 +13,13 @@ import { WeightedDraw } from "../tools/weighted-draw.ts"
  * Prior art: AWS ALB's `weighted_random`, nginx's `random`.
  */
 export class WeightedRandom implements Policy {
+  /** Its row in the table of policies. */
+  static readonly entry = {
+    summary: "Any backend, each as likely as its weight says.",
+    make: ({ rng }) => new WeightedRandom(rng),
+    seesDemand: false,
+  } as const satisfies PolicyEntry
+
   readonly name = "weighted-random"
   readonly #rng: Rng
   readonly #draw: WeightedDraw

@@ -1,6 +1,6 @@
 // Hot path. Benchmark: bench/choose.ts.
 import type { Backend } from "../../core/backend.ts"
-import type { PickRequest, Policy } from "../policy.ts"
+import type { PickRequest, Policy, PolicyEntry } from "../policy.ts"
 import { SmoothTurns } from "../tools/smooth-turns.ts"
 
 /**
@@ -10,6 +10,13 @@ import { SmoothTurns } from "../tools/smooth-turns.ts"
  * back. O(n) per pick.
  */
 export class WeightedRoundRobin implements Policy {
+  /** Its row in the table of policies. */
+  static readonly entry = {
+    summary: "Turns in proportion to weight, spread out evenly.",
+    make: () => new WeightedRoundRobin(),
+    seesDemand: false,
+  } as const satisfies PolicyEntry
+
   readonly name = "weighted-round-robin"
   readonly #turns = new SmoothTurns()
   #members: readonly Backend[] = []
