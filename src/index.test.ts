@@ -91,7 +91,7 @@ test("a port that is taken is told by which listener wanted it, and nothing stay
   })
 })
 
-test("a program hears who joins and that it stops, and closing twice is closing once", async (t) => {
+test("a program hears which backend joins and that the balancer stops, and closing twice is closing once", async (t) => {
   const backend = await backendOf(t)
   const balancer = await createBalancer(quick)
   const events: BalancerEvent[] = []

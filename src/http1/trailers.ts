@@ -2,7 +2,7 @@
  * Which fields of a trailer section may go on (RFC 9110 6.5.1). Cold: few messages have one.
  *
  * A receiver may merge a trailer into the head that it has long acted upon. So nothing passes that could change what
- * the message is, where it goes or who sent it. That a field is unknown is no reason to stop it.
+ * the message is, where it goes or where it comes from. That a field is unknown is no reason to stop it.
  */
 import { fields } from "../core/http/fields.ts"
 import { plainName } from "./field-names.ts"
@@ -31,7 +31,7 @@ const denied: ReadonlySet<string> = new Set([
   "x-linebacker-backend",
   "x-real-ip",
   "x-request-id",
-  // Who sent it.
+  // Its sender.
   "authentication-info",
   "authorization",
   "cookie",
