@@ -281,6 +281,10 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
     "lb.yaml:1:77: choosing.subset.size: expected an integer from 1 to 65536, found 0",
   ],
   [
+    "choosing: {zone: {local: a, origins: {a: 2, b: -1}}}",
+    "lb.yaml:1:48: choosing.zone.origins.b: expected a number of at least 0, found -1",
+  ],
+  [
     "choosing: {aperture: {size: 3, balancer: 0}}",
     'lb.yaml:1:12: choosing.aperture.balancers: "balancers" is missing: expected an integer from 1 to 65536',
   ],

@@ -46,6 +46,7 @@ export const serverNameLabel = "tls-server-name"
 export const registrationLimits = {
   weightMin: 0.001,
   weightMax: 1_000,
+  weightDefault: 1,
   /** Of what a backend asks for, and of `registration.ttl`. */
   ttlMsMin: 1_000,
   /** Of what a backend asks for; what the operator configures may be longer. */

@@ -8,6 +8,7 @@ import {
   checkRegistration,
   checkReport,
   type Registration,
+  registrationLimits,
   type Report,
   serverNameLabel,
 } from "./registration.ts"
@@ -526,7 +527,7 @@ function factsOf(
     address: Object.freeze({ ...registration.address }),
     scheme: registration.scheme ?? "http",
     capacity: Object.freeze({ ...registration.capacity }),
-    weight: registration.weight ?? 1,
+    weight: registration.weight ?? registrationLimits.weightDefault,
     zone: registration.zone,
     version: registration.version,
     labels: Object.freeze({ ...registration.labels }),

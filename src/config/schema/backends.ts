@@ -22,6 +22,8 @@ const address = z
   })
   .describe("Where it takes requests; http:// or https:// before it is the scheme, with its usual port.")
 
+const { weightMin, weightMax, weightDefault } = registrationLimits
+
 const backend = mapping({
   address,
   id: matching(/^[A-Za-z0-9._:-]{1,128}$/, "1 to 128 of A-Z a-z 0-9 . _ : -")
@@ -35,7 +37,7 @@ const backend = mapping({
     .record(z.string(), amount, { error: "amounts by resource" })
     .default({})
     .describe("What it has of each resource. 1 of each rate that is not given; a space has to be given."),
-  weight: number(registrationLimits.weightMin, registrationLimits.weightMax, 1).describe(
+  weight: number(weightMin, weightMax, weightDefault).describe(
     "Its share, for the policies that take weights.",
   ),
   zone: matching(/^.{1,128}$/, "the name of a zone")

@@ -9,7 +9,7 @@ import { routePathError } from "../../routing/routes.ts"
 import { formatDuration } from "../../text/duration.ts"
 import { duration, flag, integer, listOf, mapping, matching, section } from "../../text/schema-words.ts"
 import { affinity } from "./affinity.ts"
-import { amount, hostName, number, shortName } from "./words.ts"
+import { amount, amountExpected, hostName, number, shortName } from "./words.ts"
 
 /** A policy as written: its name and its parameters may be wrong. */
 export interface WrittenPolicy {
@@ -47,7 +47,7 @@ export const choosing = section("What applies around every policy.", {
       "With fewer backends, zones do not matter.",
     ),
     origins: z
-      .record(z.string(), amount, { error: "amounts by zone" })
+      .record(z.string(), amount.min(0, { error: amountExpected }), { error: "amounts by zone" })
       .optional()
       .describe("Which part of all requests arrives in which zone; the same in each when absent."),
   })

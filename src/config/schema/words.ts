@@ -41,7 +41,9 @@ export const hostName = matching(
 ).transform(normalHost)
 
 export const dnsName = z.string({ error: "a DNS name" }).refine(isDnsName, { error: "a DNS name" })
-export const amount = z.number({ error: "a number of at least 0" })
+export const amountExpected = "a number of at least 0"
+/** Its bounds are those of its resource, which config-checks.ts looks at. */
+export const amount = z.number({ error: amountExpected })
 
 export function number(min: number, max: number, fallback: number) {
   const error = `a number from ${min} to ${max}`

@@ -8,8 +8,17 @@ import { jsonObject } from "../api/body-shape.ts"
 import type { Immutable } from "../api/call.ts"
 import { backendId, keptBy, memberFacts, memberState } from "../state-view.ts"
 
-const { weightMin, weightMax, ttlMsMin, ttlMsMax, utilizationMax, inFlightMax, textCharsMax, labelsMax } =
-  registrationLimits
+const {
+  weightMin,
+  weightMax,
+  weightDefault,
+  ttlMsMin,
+  ttlMsMax,
+  utilizationMax,
+  inFlightMax,
+  textCharsMax,
+  labelsMax,
+} = registrationLimits
 
 const amount = z.number({ error: "a finite number" })
 const amounts = z.record(z.string(), amount.meta({ minimum: 0 }), {
@@ -33,7 +42,7 @@ export const registrationBody = jsonObject({
     .record(z.string(), z.string({ error: "text" }), { error: "texts by name" })
     .optional()
     .meta({ maxProperties: labelsMax }),
-  weight: amount.optional().meta({ minimum: weightMin, maximum: weightMax, default: 1 }),
+  weight: amount.optional().meta({ minimum: weightMin, maximum: weightMax, default: weightDefault }),
   incarnation: whole.optional().meta({
     minimum: 0,
     description: "Which process of this backend it is. It grows with every restart; a start time does.",
