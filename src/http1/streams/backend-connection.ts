@@ -21,30 +21,23 @@ import { type Limited, never, sweepMs, type Tick } from "../../net/deadlines.ts"
 import { type Dialling, isCertificateRefusal } from "../../net/dialling.ts"
 import { outliveWriteErrors } from "../../net/write-errors.ts"
 import { BodyReader } from "../body.ts"
-import { LF } from "../characters.ts"
-import { type Head, incomplete, invalid } from "../head.ts"
-import { isBent, straightened } from "../lenient-head.ts"
-import { parseResponseHead, responseFraming } from "../response-head.ts"
+import type { Head } from "../head.ts"
+import { responseFraming } from "../response-head.ts"
 import { passTrailers } from "../trailers.ts"
 import { isTunnelProtocol } from "../upgrade.ts"
 import type { StreamContext } from "./context.ts"
-import { HeldBytes } from "./held-bytes.ts"
-
-/** What `limits.interimBytesPerSecondMax` is of. */
-const secondMs = 1_000
+import { IgnoredResponse, Pipeline } from "./pipeline.ts"
+import { ReadBuffer } from "./read-buffer.ts"
+import { ResponseHeads } from "./response-heads.ts"
 
 const eventStream = "text/event-stream"
 const nothing = Buffer.alloc(0)
 
-/** How much is read at once. */
-const readBytes = 64 * 1024
-
-/** Smaller pieces are copied for a client that is behind. */
-const lendBytesMin = 32 * 1024
-
 /** No request waits behind a response that takes longer than this, or is larger: it goes elsewhere. */
 const slowMs = 500
 const slowBytes = 64 * 1024
+
+const none: readonly BackendEvents[] = []
 
 /** How much earlier than the backend an idle connection is closed: a coarse sweep and the way there take their time. */
 const hintMarginMs = 1_000
@@ -99,23 +92,14 @@ export class BackendConnection implements BackendStream, Limited {
   #keeps = false
   /** For how long it may be idle. */
   #idleMs: Millis = 0
-  /** A head that comes in parts. */
-  readonly #held = new HeldBytes()
-  /** What is read goes here. Only the pages that reads have reached cost memory. */
-  #buffer: Buffer = Buffer.allocUnsafeSlow(readBytes)
-  /** Bytes in it are still to be written to a client. */
-  #isLent = false
+  readonly #heads: ResponseHeads
+  readonly #buffer = new ReadBuffer()
   #paused = false
   #pausedAt: Tick = 0
   /** How long the response may stand still. */
   #pieceMs: Millis = 0
-  /** Interim responses since the tick behind it, bytes. */
-  #interimBytes = 0
-  #interimsSince: Tick = 0
-  /** Requests of this turn of the event loop, which are written together at its end. */
-  #gathered: Buffer[] | undefined
-  /** Exchanges whose requests have been written behind the current one's, in order. Never empty. */
-  #followers: BackendEvents[] | undefined
+  /** Made where several requests are written together. */
+  #pipeline: Pipeline | undefined
   /** Responses may still come that are for no exchange. */
   #mustClose = false
 
@@ -123,6 +107,7 @@ export class BackendConnection implements BackendStream, Limited {
     this.#context = context
     this.pool = pool
     this.owner = owner?.header === undefined ? undefined : owner
+    this.#heads = new ResponseHeads(context)
     this.#reader = new BodyReader(context.options.limits)
     const { deadlines, options } = context
     const { backendAgeMs, connectMs } = options.timeouts
@@ -130,7 +115,7 @@ export class BackendConnection implements BackendStream, Limited {
     this.#endsAt = backendAgeMs === 0 ? never : deadlines.after(deadlines.spread(backendAgeMs))
     this.#requestsLeft = Math.ceil(deadlines.spread(options.limits.requestsPerBackendConnectionMax))
     const reading = {
-      buffer: () => this.#readInto(),
+      buffer: () => this.#buffer.next(),
       callback: (length: number, bytes: Uint8Array) => this.#onBytes(bytes as Buffer, length),
     }
     this.#callOff = pool.connect(
@@ -158,9 +143,9 @@ export class BackendConnection implements BackendStream, Limited {
 
   start(exchange: BackendEvents): void {
     this.#requestsLeft--
-    if (this.#gathered !== undefined && this.#exchange !== undefined) {
-      this.#followers ??= []
-      this.#followers.push(exchange)
+    if (this.#exchange !== undefined) {
+      // Only a connection that gathers requests is given to several.
+      this.#pipeline!.follow(exchange)
       exchange.onBackendReady(this)
       return
     }
@@ -174,7 +159,7 @@ export class BackendConnection implements BackendStream, Limited {
   }
 
   bindTo(owner: StreamOwner): void {
-    if (this.#gathered !== undefined || this.#followers !== undefined) {
+    if (this.#isGathering || this.#hasFollowers) {
       // Other clients that have sent requests on it already get their responses; then it closes.
       this.#mustClose = true
       return
@@ -186,19 +171,20 @@ export class BackendConnection implements BackendStream, Limited {
 
   /** An idle connection takes the requests of several exchanges, until the end of this turn of the event loop. */
   gather(): void {
-    this.#gathered = []
+    this.#pipeline ??= new Pipeline()
+    this.#pipeline.gather()
     this.#context.timers.soon(() => this.#flush())
   }
 
   /** Whether one more exchange may start on it, `depth` in all. */
   isGathering(depth: number): boolean {
-    if (this.#gathered === undefined || this.#requestsLeft <= 0) return false
-    return this.#gathered.length < depth && this.#exchange !== undefined
+    if (this.#pipeline === undefined || this.#requestsLeft <= 0) return false
+    return this.#pipeline.hasRoom(depth) && this.#exchange !== undefined
   }
 
   send(head: Buffer, hasBody: boolean): boolean {
-    if (this.#gathered !== undefined) {
-      this.#gathered.push(head)
+    if (this.#isGathering) {
+      this.#pipeline!.add(head)
       this.hasTaken = true
       return true
     }
@@ -262,15 +248,9 @@ export class BackendConnection implements BackendStream, Limited {
   }
 
   reset(exchange: BackendEvents): void {
-    const followers = this.#followers
-    const index = followers?.indexOf(exchange) ?? -1
-    if (index !== -1) {
-      // Its response comes all the same, between those of others.
-      followers![index] = new IgnoredResponse(exchange)
-      return
-    }
+    if (this.#pipeline?.ignore(exchange) === true) return
     this.#exchange = undefined
-    this.#followers = undefined
+    const followers = this.#takeFollowers()
     this.#close()
     this.#dismiss(followers)
   }
@@ -290,7 +270,7 @@ export class BackendConnection implements BackendStream, Limited {
 
   onDeadline(): void {
     const { timeouts } = this.#context.options
-    if (this.#followers !== undefined) {
+    if (this.#hasFollowers) {
       this.#disband()
       this.#limit(this.#state === "reading" ? this.#pieceMs : timeouts.responseHeadMs)
       return
@@ -362,15 +342,6 @@ export class BackendConnection implements BackendStream, Limited {
     this.#exchange?.onBackendDrain()
   }
 
-  /** Where the next read goes: into the same buffer, unless what was read last is still to be written from there. */
-  #readInto(): Buffer {
-    if (this.#isLent) {
-      this.#isLent = false
-      this.#buffer = Buffer.allocUnsafeSlow(readBytes)
-    }
-    return this.#buffer
-  }
-
   /** bytes[0..length) have come. They are ours until this returns; what is passed on unwritten is lent. */
   #onBytes(bytes: Buffer, length: number): boolean {
     const exchange = this.#exchange
@@ -380,92 +351,39 @@ export class BackendConnection implements BackendStream, Limited {
       return false
     }
     this.hasAnswered = true
-    if (this.#state === "reading") this.#readBody(exchange, this.#lendable(exchange, bytes, length), length)
+    if (this.#state === "reading") this.#readBody(exchange, this.#lendable(bytes, length), length)
     else if (this.#state === "tunnel") {
-      exchange.onBackendBytes(this.#lendable(exchange, bytes, length).subarray(0, length))
-      this.#lend(exchange)
-    } else if (this.#held.bytes === undefined) this.#readHeads(exchange, bytes, 0, length)
-    else {
-      const more = bytes.subarray(0, length)
-      this.#held.add(more)
-      // A head that drips in is read again for each of its lines, not for each of its bytes.
-      if (more.includes(LF) || this.#held.isLongerThan(this.#context.options.limits.headBytesMax))
-        this.#readHeads(exchange, this.#held.bytes, 0, this.#held.bytes.length)
-    }
+      exchange.onBackendBytes(this.#lendable(bytes, length).subarray(0, length))
+      this.#buffer.lend(exchange.isHolding)
+    } else if (this.#heads.take(bytes, 0, length)) this.#readHeads(exchange)
     return true
   }
 
-  /** A client that is behind must not hold a large buffer for each small piece: those are copied. */
-  #lendable(exchange: BackendEvents, bytes: Buffer, length: number): Buffer {
-    return length < lendBytesMin && exchange.isHolding ? Buffer.from(bytes.subarray(0, length)) : bytes
+  #lendable(bytes: Buffer, length: number): Buffer {
+    return this.#buffer.lendable(bytes, length, this.#exchange!.isHolding)
   }
 
-  /** Bytes have been passed on. */
-  #lend(exchange: BackendEvents): void {
-    if (exchange.isHolding) this.#isLent = true
-  }
-
-  #readHeads(exchange: BackendEvents, received: Buffer, start: number, receivedTo: number): void {
-    const { options, headLimits, names, responseHead: head } = this.#context
-    let bytes = received
-    let from = start
-    let length = receivedTo
-    let isStraight = !options.upstream.lenientHeads
+  #readHeads(exchange: BackendEvents): void {
+    const { responseHead: head } = this.#context
+    const heads = this.#heads
     for (;;) {
-      let end = parseResponseHead(head, bytes, from, length, headLimits, names)
-      if (end === invalid && !isStraight && isBent(head)) {
-        const straight = straightened(bytes, from, length)
-        if (straight === undefined) end = incomplete
-        else {
-          bytes = straight
-          from = 0
-          length = straight.length
-          isStraight = true
-          continue
-        }
-      }
-      if (end === invalid) {
-        this.#fail("invalid_response", `(${head.error})`)
+      const found = heads.next()
+      if (found === "part") return
+      if (found === "invalid") {
+        this.#fail("invalid_response", `(${heads.error})`)
         return
       }
-      if (end === incomplete) {
-        if (length - from > options.limits.headBytesMax) this.#fail("invalid_response", "(head_too_large)")
-        else if (from < length && this.#held.bytes === undefined)
-          this.#held.add(Buffer.from(bytes.subarray(from, length)))
-        return
-      }
-      this.#held.clear()
       if (head.status >= 200) {
-        this.#beginBody(exchange, head, bytes, end, length)
+        this.#beginBody(exchange, head, heads.bytes, heads.at, heads.to)
         return
       }
       if (head.status === 101) {
-        this.#beginTunnel(exchange, head, bytes, end, length)
-        return
-      }
-      if (this.#isFlood(end - from)) {
-        this.#fail("invalid_response", "(a flood of 1xx)")
+        this.#beginTunnel(exchange, head, heads.bytes, heads.at, heads.to)
         return
       }
       exchange.onInterim(head)
       if (this.#exchange !== exchange) return
-      from = end
-      isStraight = !options.upstream.lenientHeads
     }
-  }
-
-  /**
-   * Whether interim responses come faster than they may. There may be any number of them (RFC 9110 15.2), as long as
-   * the final one comes in its time (`timeouts.responseHead`).
-   */
-  #isFlood(bytes: number): boolean {
-    const { deadlines, options } = this.#context
-    if (deadlines.tick - this.#interimsSince >= deadlines.ticksOf(secondMs)) {
-      this.#interimsSince = deadlines.tick
-      this.#interimBytes = 0
-    }
-    this.#interimBytes += bytes
-    return this.#interimBytes > options.limits.interimBytesPerSecondMax
   }
 
   #beginBody(exchange: BackendEvents, head: Head, bytes: Buffer, from: number, to: number): void {
@@ -481,7 +399,7 @@ export class BackendConnection implements BackendStream, Limited {
     this.#state = "reading"
     const length = framing === "length" ? head.contentLength : 0
     if (framing === "none" || (framing === "length" && length <= to - from)) {
-      if (exchange.onWholeResponse(head, bytes, from, from + length)) this.#lend(exchange)
+      if (exchange.onWholeResponse(head, bytes, from, from + length)) this.#buffer.lend(exchange.isHolding)
       if (this.#exchange === exchange) this.#complete(exchange, bytes, from + length, to)
       return
     }
@@ -495,7 +413,7 @@ export class BackendConnection implements BackendStream, Limited {
       this.#fail("invalid_response", `(${this.#reader.error})`)
       return
     }
-    if (exchange.onResponseHead(head, this.#reader)) this.#lend(exchange)
+    if (exchange.onResponseHead(head, this.#reader)) this.#buffer.lend(exchange.isHolding)
     if (this.#exchange === exchange && this.#reader.state === "complete") {
       if (this.#reader.trailers !== "") exchange.onTrailers(this.#reader.trailers)
       this.#complete(exchange, bytes, at, to)
@@ -512,7 +430,7 @@ export class BackendConnection implements BackendStream, Limited {
     // The client's connection has the time limit of both.
     this.deadlineAt = never
     exchange.onTunnel(head, bytes, from, to)
-    this.#lend(exchange)
+    this.#buffer.lend(exchange.isHolding)
   }
 
   #readBody(exchange: BackendEvents, bytes: Buffer, length: number): void {
@@ -522,12 +440,12 @@ export class BackendConnection implements BackendStream, Limited {
       this.#fail("response_cut", `(${reader.error})`)
       return
     }
-    if (this.#followers !== undefined && reader.dataBytes > slowBytes) this.#disband()
-    // The time of those who wait is for all of it, not for each piece.
-    if (this.#followers === undefined) this.#limit(this.#pieceMs)
+    if (this.#hasFollowers && reader.dataBytes > slowBytes) this.#disband()
+    // Where others wait, their time is for all of it, not for each piece.
+    if (!this.#hasFollowers) this.#limit(this.#pieceMs)
     if (reader.outputCount > 0) {
       exchange.onResponseBody(reader)
-      this.#lend(exchange)
+      this.#buffer.lend(exchange.isHolding)
     }
     if (this.#exchange === exchange && reader.state === "complete") {
       if (reader.trailers !== "") exchange.onTrailers(reader.trailers)
@@ -538,13 +456,14 @@ export class BackendConnection implements BackendStream, Limited {
   /** The response has ended at bytes[at]; bytes[at..to) have come behind it. */
   #complete(exchange: BackendEvents, bytes: Buffer, at: number, to: number): void {
     this.#exchange = undefined
-    if (this.#followers !== undefined) {
-      this.#advance(exchange, this.#followers, bytes, at, to)
+    const next = this.#pipeline?.next()
+    if (next !== undefined) {
+      this.#advance(exchange, next, bytes, at, to)
       return
     }
     // A response to what has not even left is to something else, or is early: what is left of the request stands in the way.
     const isSent = this.#requestSent && this.#open.writableLength === 0
-    const exact = at === to && this.#gathered === undefined
+    const exact = at === to && !this.#isGathering
     const keeps = this.#keeps && this.#idleMs > 0 && !this.#mustClose && !this.#isSpent
     if (exact && isSent && keeps) {
       this.isReused = true
@@ -554,10 +473,8 @@ export class BackendConnection implements BackendStream, Limited {
   }
 
   /** The next exchange's response follows. */
-  #advance(ended: BackendEvents, followers: BackendEvents[], bytes: Buffer, at: number, to: number): void {
-    const next = followers.shift()!
-    if (followers.length === 0) this.#followers = undefined
-    if (next instanceof IgnoredResponse && this.#followers === undefined) {
+  #advance(ended: BackendEvents, next: BackendEvents, bytes: Buffer, at: number, to: number): void {
+    if (next instanceof IgnoredResponse && !this.#hasFollowers) {
       this.#close()
       ended.onResponseEnd()
       return
@@ -572,15 +489,14 @@ export class BackendConnection implements BackendStream, Limited {
     if (!this.#keeps) this.#fail("backend_reset", "(it closed behind another response)")
     else if (at < to) {
       this.hasAnswered = true
-      this.#readHeads(next, bytes, at, to)
+      if (this.#heads.take(bytes, at, to)) this.#readHeads(next)
     }
   }
 
   /** No exchange shall wait any longer behind the current response. */
   #disband(): void {
-    const followers = this.#followers
-    if (followers === undefined) return
-    this.#followers = undefined
+    if (!this.#hasFollowers) return
+    const followers = this.#takeFollowers()
     this.#mustClose = true
     if (this.#exchange instanceof IgnoredResponse) {
       this.#exchange = undefined
@@ -590,8 +506,7 @@ export class BackendConnection implements BackendStream, Limited {
   }
 
   /** These got no response here. Their requests are safe, so each may be sent again, and no backend has failed. */
-  #dismiss(followers: readonly BackendEvents[] | undefined): void {
-    if (followers === undefined) return
+  #dismiss(followers: readonly BackendEvents[]): void {
     const { hasAnswered, isReused } = this
     this.hasAnswered = false
     this.isReused = true
@@ -602,20 +517,27 @@ export class BackendConnection implements BackendStream, Limited {
   }
 
   #flush(): void {
-    const gathered = this.#gathered
-    this.#gathered = undefined
-    if (gathered === undefined || gathered.length === 0 || this.#state === "closed") return
-    this.#open.write(gathered.length === 1 ? gathered[0]! : Buffer.concat(gathered))
+    const requests = this.#pipeline!.takeGathered()
+    if (requests !== undefined && this.#state !== "closed") this.#open.write(requests)
+  }
+
+  get #isGathering(): boolean {
+    return this.#pipeline !== undefined && this.#pipeline.isGathering
+  }
+
+  get #hasFollowers(): boolean {
+    return this.#pipeline !== undefined && this.#pipeline.hasFollowers
+  }
+
+  #takeFollowers(): readonly BackendEvents[] {
+    return this.#pipeline === undefined ? none : this.#pipeline.takeFollowers()
   }
 
   /** What comes next has this long; less while others wait behind it. */
   #limit(ms: Millis): void {
     // Its interim responses may have held it back already.
     if (this.#paused) this.deadlineAt = never
-    else
-      this.deadlineAt = this.#context.deadlines.after(
-        this.#followers === undefined ? ms : Math.min(ms, slowMs),
-      )
+    else this.deadlineAt = this.#context.deadlines.after(this.#hasFollowers ? Math.min(ms, slowMs) : ms)
   }
 
   #becomeIdle(): void {
@@ -683,9 +605,8 @@ export class BackendConnection implements BackendStream, Limited {
 
   #fail(code: ErrorCode, detail: string): void {
     const exchange = this.#exchange
-    const followers = this.#followers
+    const followers = this.#takeFollowers()
     this.#exchange = undefined
-    this.#followers = undefined
     this.#close()
     exchange?.onBackendFailed(this, code, detail)
     this.#dismiss(followers)
@@ -694,8 +615,7 @@ export class BackendConnection implements BackendStream, Limited {
   #close(): void {
     if (this.#state === "closed") return
     this.#state = "closed"
-    this.#held.clear()
-    this.#gathered = undefined
+    this.#heads.clear()
     this.#context.deadlines.delete(this)
     this.pool.forget(this)
     this.owner?.delete(this)
@@ -718,35 +638,4 @@ function idleMs(configuredMs: Millis, hintSeconds: number): Millis {
 function isEventStream(head: MessageHead): boolean {
   const field = head.find(fields["content-type"])
   return field !== -1 && head.value(field).toLowerCase().startsWith(eventStream)
-}
-
-/** Takes the response to a request of a client that has gone, so that those behind it get theirs. */
-class IgnoredResponse implements BackendEvents {
-  readonly isHead: boolean
-  readonly takesChunks: boolean
-  readonly takesTrailers = false
-  readonly upgrades = false
-  readonly isHolding = false
-
-  constructor({ isHead, takesChunks }: BackendEvents) {
-    this.isHead = isHead
-    this.takesChunks = takesChunks
-  }
-
-  onBackendReady(): void {}
-  onBackendDrain(): void {}
-  onInterim(): void {}
-  onWholeResponse(): boolean {
-    return false
-  }
-  onResponseHead(): boolean {
-    return false
-  }
-  onResponseBody(): void {}
-  onTrailers(): void {}
-  onResponseEnd(): void {}
-  onTunnel(): void {}
-  onBackendBytes(): void {}
-  onBackendEnd(): void {}
-  onBackendFailed(): void {}
 }
