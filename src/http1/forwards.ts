@@ -7,10 +7,15 @@ import { fields } from "../core/http/fields.ts"
 import { allowedMethods } from "./serialize.ts"
 
 /** A request that has been here this often goes round in circles. Several balancers in a row may share a name. */
-export const loopsMax = 8
+const loopsMax = 8
+
+/** Whether a request has been here too often, by what Via and CDN-Loop say of this pseudonym. */
+export function isLoop(head: Head, pseudonym: string): boolean {
+  return head.viaField !== -1 && timesHere(head, pseudonym) >= loopsMax
+}
 
 /** How many entries of Via and CDN-Loop carry this pseudonym. */
-export function timesHere(head: Head, pseudonym: string): number {
+function timesHere(head: Head, pseudonym: string): number {
   let times = 0
   for (let field = head.viaField; field !== -1 && field < head.count; field++) {
     const id = head.ids[field]
@@ -25,10 +30,11 @@ export function timesHere(head: Head, pseudonym: string): number {
 }
 
 /**
- * Takes every Max-Forwards out of a request and returns what it says; -1 when that is not one plain number. Numbers
- * beyond nine digits count as nine nines.
+ * How many times a request may still be passed on: Max-Forwards, which counts for OPTIONS, and is taken out then. -1 when
+ * that is not one plain number, and Infinity where nothing limits it. Numbers beyond nine digits count as nine nines.
  */
-export function takeForward(head: Head): number {
+export function forwardsLeft(head: Head): number {
+  if (head.maxForwardsField === -1 || head.method !== "OPTIONS") return Infinity
   const text = head.value(head.maxForwardsField)
   let count = 0
   for (let field = 0; field < head.count; field++) {

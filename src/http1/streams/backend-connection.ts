@@ -16,15 +16,15 @@ import type { ErrorCode } from "../../core/errors.ts"
 import { fields } from "../../core/http/fields.ts"
 import type { MessageHead } from "../../core/http/message-head.ts"
 import type { BackendEvents, BackendStream, StreamOwner } from "../../core/http/streams.ts"
-import { BoundedWrites } from "../../net/bounded-writes.ts"
 import { type Limited, never, sweepMs, type Tick } from "../../net/deadlines.ts"
 import { type Dialling, isCertificateRefusal } from "../../net/dialling.ts"
-import { outliveWriteErrors } from "../../net/write-errors.ts"
 import { BodyReader } from "../body.ts"
 import type { Head } from "../head.ts"
 import { responseFraming } from "../response-head.ts"
 import { passTrailers } from "../trailers.ts"
 import { isTunnelProtocol } from "../upgrade.ts"
+import { BackendOutput } from "./backend-output.ts"
+import { ConnectionLife } from "./connection-life.ts"
 import type { StreamContext } from "./context.ts"
 import { IgnoredResponse, Pipeline } from "./pipeline.ts"
 import { ReadBuffer } from "./read-buffer.ts"
@@ -38,9 +38,6 @@ const slowMs = 500
 const slowBytes = 64 * 1024
 
 const none: readonly BackendEvents[] = []
-
-/** How much earlier than the backend an idle connection is closed: a coarse sweep and the way there take their time. */
-const hintMarginMs = 1_000
 
 /** The pool that connections to one backend come from and go back to. */
 export interface BackendHome {
@@ -62,7 +59,6 @@ export class BackendConnection implements BackendStream, Limited {
   deadlineAt: Tick
   isReused = false
   hasAnswered = false
-  hasTaken = false
   readonly pool: BackendHome
   /** The one client whose requests it carries; undefined when it carries any client's. */
   owner: StreamOwner | undefined
@@ -71,27 +67,18 @@ export class BackendConnection implements BackendStream, Limited {
   readonly #context: StreamContext
   readonly #reader: BodyReader
   #socket: Socket | undefined
-  #writes: BoundedWrites | undefined
+  #output: BackendOutput | undefined
   /** Which of the backend's addresses it leads to. */
   #address = ""
   /** Ends the dialling. */
   readonly #callOff: () => void
-  /** From then on it carries no further request. */
-  readonly #endsAt: Tick
-  /** Requests that it still carries. */
-  #requestsLeft: number
+  readonly #life: ConnectionLife
   #state: "connecting" | "securing" | "idle" | "waiting" | "reading" | "tunnel" | "ending" | "closed" =
     "connecting"
   #exchange: BackendEvents | undefined
   #requestSent = false
-  /** The backend takes no more: it has reset the connection, but what it said before that is still to be read. */
-  #writeFailed = false
-  /** A failed write does not end it. */
-  #outlives = false
   /** The response lets the connection live on. */
   #keeps = false
-  /** For how long it may be idle. */
-  #idleMs: Millis = 0
   readonly #heads: ResponseHeads
   readonly #buffer = new ReadBuffer()
   #paused = false
@@ -110,10 +97,8 @@ export class BackendConnection implements BackendStream, Limited {
     this.#heads = new ResponseHeads(context)
     this.#reader = new BodyReader(context.options.limits)
     const { deadlines, options } = context
-    const { backendAgeMs, connectMs } = options.timeouts
-    this.deadlineAt = deadlines.after(connectMs)
-    this.#endsAt = backendAgeMs === 0 ? never : deadlines.after(deadlines.spread(backendAgeMs))
-    this.#requestsLeft = Math.ceil(deadlines.spread(options.limits.requestsPerBackendConnectionMax))
+    this.deadlineAt = deadlines.after(options.timeouts.connectMs)
+    this.#life = new ConnectionLife(context)
     const reading = {
       buffer: () => this.#buffer.next(),
       callback: (length: number, bytes: Uint8Array) => this.#onBytes(bytes as Buffer, length),
@@ -131,18 +116,13 @@ export class BackendConnection implements BackendStream, Limited {
     context.deadlines.add(this)
   }
 
-  /** Of a connection that is open: an exchange knows none before `onBackendReady`. */
-  get #open(): Socket {
-    return this.#socket!
-  }
-
   /** Which of the backend's addresses it leads to; "" while it is connecting. */
   get address(): string {
     return this.#address
   }
 
   start(exchange: BackendEvents): void {
-    this.#requestsLeft--
+    this.#life.take()
     if (this.#exchange !== undefined) {
       // Only a connection that gathers requests is given to several.
       this.#pipeline!.follow(exchange)
@@ -151,7 +131,6 @@ export class BackendConnection implements BackendStream, Limited {
     }
     this.#exchange = exchange
     this.hasAnswered = false
-    this.hasTaken = false
     this.#requestSent = false
     if (this.#state === "connecting" || this.#state === "securing") return
     this.#wait()
@@ -178,36 +157,40 @@ export class BackendConnection implements BackendStream, Limited {
 
   /** Whether one more exchange may start on it, `depth` in all. */
   isGathering(depth: number): boolean {
-    if (this.#pipeline === undefined || this.#requestsLeft <= 0) return false
+    if (this.#pipeline === undefined || !this.#life.hasRequests) return false
     return this.#pipeline.hasRoom(depth) && this.#exchange !== undefined
+  }
+
+  get hasTaken(): boolean {
+    return this.#output !== undefined && this.#output.hasTaken
+  }
+
+  get isBehind(): boolean {
+    return this.#output!.isBehind
   }
 
   send(head: Buffer, hasBody: boolean): boolean {
     if (this.#isGathering) {
       this.#pipeline!.add(head)
-      this.hasTaken = true
       return true
     }
-    if (hasBody) this.#outlive()
-    const took = this.#open.write(head)
-    this.#noteTaken()
+    const took = this.#output!.send(head, hasBody)
     if (!took) this.#stall()
     return took
   }
 
   write(bytes: Buffer): boolean {
-    const took = this.#writes!.write(bytes)
+    const took = this.#output!.write(bytes)
     if (!took) this.#stall()
     return took
   }
 
   cork(): void {
-    this.#open.cork()
+    this.#output!.cork()
   }
 
   uncork(): void {
-    this.#open.uncork()
-    this.#noteTaken()
+    this.#output!.uncork()
   }
 
   end(): void {
@@ -215,19 +198,15 @@ export class BackendConnection implements BackendStream, Limited {
     if (this.#state === "waiting") this.#limit(this.#context.options.timeouts.responseHeadMs)
   }
 
-  get isBehind(): boolean {
-    return this.#open.writableNeedDrain
-  }
-
   endTunnel(): void {
-    this.#open.end()
+    this.#output!.end()
   }
 
   pause(): void {
     this.#disband()
     if (!this.#paused) this.#pausedAt = this.#context.deadlines.tick
     this.#paused = true
-    this.#open.pause()
+    this.#socket!.pause()
     if (this.#state === "reading" || this.#state === "waiting") this.deadlineAt = never
   }
 
@@ -244,7 +223,7 @@ export class BackendConnection implements BackendStream, Limited {
     this.#paused = false
     if (this.#state === "reading") this.#limit(this.#pieceMs)
     else if (this.#state === "waiting") this.#awaitHead()
-    this.#open.resume()
+    this.#socket!.resume()
   }
 
   reset(exchange: BackendEvents): void {
@@ -261,7 +240,7 @@ export class BackendConnection implements BackendStream, Limited {
     this.owner?.delete(this)
     this.#state = "ending"
     this.deadlineAt = this.#context.deadlines.after(this.#context.options.timeouts.betweenBytesMs)
-    this.#open.destroySoon()
+    this.#socket!.destroySoon()
   }
 
   retire(): void {
@@ -302,18 +281,6 @@ export class BackendConnection implements BackendStream, Limited {
     this.deadlineAt = never
   }
 
-  /** More of the request follows its head: the backend may respond and go before it has read all of that. */
-  #outlive(): void {
-    if (this.#outlives) return
-    this.#outlives = true
-    outliveWriteErrors(this.#open, () => (this.#writeFailed = true))
-  }
-
-  /** The system is asked at once: when it refused the first write, it has taken nothing. */
-  #noteTaken(): void {
-    this.hasTaken = this.#open.errored === null && !this.#writeFailed
-  }
-
   /** It takes no more of the request for now: until it does, its time to respond runs. */
   #stall(): void {
     if (this.#state === "waiting") this.#limit(this.#context.options.timeouts.responseHeadMs)
@@ -321,13 +288,12 @@ export class BackendConnection implements BackendStream, Limited {
 
   /** It is read again: its time runs if it has the whole request, or takes no more of it. */
   #awaitHead(): void {
-    if (this.#requestSent || this.#open.writableNeedDrain)
-      this.#limit(this.#context.options.timeouts.responseHeadMs)
+    if (this.#requestSent || this.isBehind) this.#limit(this.#context.options.timeouts.responseHeadMs)
   }
 
   #onOpen(socket: Socket, address: string): void {
     this.#socket = socket
-    this.#writes = new BoundedWrites(socket, () => this.#onDrain())
+    this.#output = new BackendOutput(socket, () => this.#onDrain())
     this.#address = address
     socket.on("end", () => this.#onEnd())
     socket.on("drain", () => this.#onDrain())
@@ -395,7 +361,7 @@ export class BackendConnection implements BackendStream, Limited {
       return
     }
     this.#keeps = head.minor === 1 && !head.closes && framing !== "close"
-    this.#idleMs = idleMs(options.timeouts.backendIdleMs, head.keepAliveSeconds)
+    this.#life.hint(head.keepAliveSeconds)
     this.#state = "reading"
     const length = framing === "length" ? head.contentLength : 0
     if (framing === "none" || (framing === "length" && length <= to - from)) {
@@ -462,9 +428,10 @@ export class BackendConnection implements BackendStream, Limited {
       return
     }
     // A response to what has not even left is to something else, or is early: what is left of the request stands in the way.
-    const isSent = this.#requestSent && this.#open.writableLength === 0
+    const isSent = this.#requestSent && this.#output!.isEmpty
     const exact = at === to && !this.#isGathering
-    const keeps = this.#keeps && this.#idleMs > 0 && !this.#mustClose && !this.#isSpent
+    const isSpent = !this.isAuthenticated && this.#life.isSpent
+    const keeps = this.#keeps && this.#life.mayIdle && !this.#mustClose && !isSpent
     if (exact && isSent && keeps) {
       this.isReused = true
       this.#becomeIdle()
@@ -518,7 +485,7 @@ export class BackendConnection implements BackendStream, Limited {
 
   #flush(): void {
     const requests = this.#pipeline!.takeGathered()
-    if (requests !== undefined && this.#state !== "closed") this.#open.write(requests)
+    if (requests !== undefined && this.#state !== "closed") this.#output!.sendAll(requests)
   }
 
   get #isGathering(): boolean {
@@ -544,18 +511,8 @@ export class BackendConnection implements BackendStream, Limited {
     this.#state = "idle"
     // A response may have been paused for a slow client; an idle connection must see its end.
     this.resume()
-    const idleUntil = this.#context.deadlines.after(this.#idleMs)
-    this.deadlineAt = this.isAuthenticated ? idleUntil : Math.min(idleUntil, this.#endsAt)
+    this.deadlineAt = this.#life.idleUntil(this.isAuthenticated)
     if (!this.pool.give(this)) this.#close()
-  }
-
-  /**
-   * It has lived for as long as it may, or carried as many requests: another is made for the next, which goes where the
-   * backend's name leads then. One that a client has authenticated itself on ends with that client.
-   */
-  get #isSpent(): boolean {
-    if (this.isAuthenticated) return false
-    return this.#requestsLeft <= 0 || this.#context.deadlines.tick >= this.#endsAt
   }
 
   #onEnd(): void {
@@ -569,7 +526,7 @@ export class BackendConnection implements BackendStream, Limited {
       return
     }
     // An end after a reset completes nothing (RFC 9112 8).
-    if (this.#writeFailed) this.#reader.reset()
+    if (this.#output!.hasFailed) this.#reader.reset()
     else this.#reader.end()
     if (this.#reader.state === "complete") this.#complete(exchange, nothing, 0, 0)
     else this.#fail("response_cut", "")
@@ -622,16 +579,6 @@ export class BackendConnection implements BackendStream, Limited {
     this.#callOff()
     this.#socket?.destroy()
   }
-}
-
-/**
- * How long a connection may be idle: shorter than the backend lets it be, so that the backend does not close it just
- * when a request is on its way (RFC 9112 9.3.1).
- *
- * @param hintSeconds what its Keep-Alive field says, or -1
- */
-function idleMs(configuredMs: Millis, hintSeconds: number): Millis {
-  return hintSeconds === -1 ? configuredMs : Math.min(configuredMs, hintSeconds * 1_000 - hintMarginMs)
 }
 
 /** Whether the body is a stream of events, which may be silent for long (WHATWG HTML 9.2). */

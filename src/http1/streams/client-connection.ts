@@ -20,20 +20,20 @@ import { type ErrorCode, errors } from "../../core/errors.ts"
 import type { MessageHead } from "../../core/http/message-head.ts"
 import type { BodyPieces, ClientEvents, ClientStream } from "../../core/http/streams.ts"
 import { lastRequestMs } from "../../net/deadlines.ts"
-import { readDirectly, readOn } from "../../net/direct-reading.ts"
 import { BodyReader } from "../body.ts"
 import { LF } from "../characters.ts"
-import { loopsMax, optionsAnswer, takeForward, timesHere } from "../forwards.ts"
+import { forwardsLeft, isLoop, optionsAnswer } from "../forwards.ts"
 import { type Head, incomplete, invalid } from "../head.ts"
 import { redirectAnswer } from "../redirect.ts"
 import { parseRequestHead } from "../request-head.ts"
 import { errorAnswer, type LineWriter } from "../serialize.ts"
 import { passTrailers } from "../trailers.ts"
 import { isTunnelProtocol } from "../upgrade.ts"
+import { ClientInput } from "./client-input.ts"
 import { ClientOutput } from "./client-output.ts"
 import { ClientTimes } from "./client-times.ts"
 import type { StreamContext } from "./context.ts"
-import { HeldBytes } from "./held-bytes.ts"
+import type { HeldBytes } from "./held-bytes.ts"
 import { type Forwarding, keptHead } from "./kept-head.ts"
 import { ResponseWriter } from "./response-writer.ts"
 
@@ -71,7 +71,8 @@ export class ClientConnection implements ClientStream {
   readonly #writer: ResponseWriter
   readonly #times: ClientTimes
   readonly #exchange: ClientEvents
-  readonly #held = new HeldBytes()
+  readonly #input: ClientInput
+  readonly #held: HeldBytes
   /** Made with the first body: many connections never have one. */
   #reader: BodyReader | undefined
   /** More of the request's body is to come. */
@@ -83,10 +84,6 @@ export class ClientConnection implements ClientStream {
   /** The client sends no more. */
   #ended = false
   #parsing = false
-  /** No more bytes are wanted for now. */
-  #paused = false
-  /** The socket has been told so, and reads no more by itself. */
-  #stopped = false
   /** A field line that only the present request gets. */
   #extraLine = ""
 
@@ -99,7 +96,8 @@ export class ClientConnection implements ClientStream {
     this.#writer = new ResponseWriter(this.#output, context.options)
     this.#times = new ClientTimes(context, this.#output, this)
     this.#exchange = context.relay(this)
-    readDirectly(socket, (bytes) => this.#onBytes(bytes))
+    this.#input = new ClientInput(socket, (bytes) => this.#onBytes(bytes))
+    this.#held = this.#input.held
     socket.on("end", () => this.#onEnd())
     socket.on("drain", () => this.#onDrain())
     socket.on("error", () => this.#close())
@@ -229,8 +227,8 @@ export class ClientConnection implements ClientStream {
   }
 
   pause(): void {
-    if (!this.#paused) this.#times.pauseBody()
-    this.#paused = true
+    if (!this.#input.isPaused) this.#times.pauseBody()
+    this.#input.isPaused = true
     if (this.#state === "exchange") this.#awaitTaking()
   }
 
@@ -240,9 +238,9 @@ export class ClientConnection implements ClientStream {
       return
     }
     if (this.#state !== "exchange" || !this.#isBodyOpen) return
-    if (this.#paused) this.#times.resumeBody()
+    if (this.#input.isPaused) this.#times.resumeBody()
     this.#times.body(this.#reader!.dataBytes)
-    this.#readAgain()
+    this.#input.resume()
     const held = this.#held.take()
     if (held === undefined) return
     this.#readBody(held, 0)
@@ -293,25 +291,24 @@ export class ClientConnection implements ClientStream {
 
   // ── bytes from the client ─────────────────────────────────────────────────────────────────────────────────────
 
-  /** False when no more shall be read for now. */
-  #onBytes(chunk: Buffer): boolean {
+  #onBytes(chunk: Buffer): void {
     switch (this.#state) {
       case "idle":
         this.#held.add(chunk)
-        if (!this.#paused) this.#parseHeld()
+        if (!this.#input.isPaused) this.#parseHeld()
         break
       case "head":
         this.#held.add(chunk)
         // A head that drips in is read again for each of its lines, not for each of its bytes.
-        if (!this.#paused && (chunk.includes(LF) || this.#isHeldTooLong())) this.#parseHeld()
+        if (!this.#input.isPaused && (chunk.includes(LF) || this.#isHeldTooLong())) this.#parseHeld()
         break
       case "exchange":
-        if (this.#paused) this.#held.add(chunk)
+        if (this.#input.isPaused) this.#held.add(chunk)
         else if (this.#isBodyOpen) this.#readBody(chunk, 0)
         else this.#holdForLater(chunk)
         break
       case "tunnel":
-        if (this.#paused) this.#held.add(chunk)
+        if (this.#input.isPaused) this.#held.add(chunk)
         else {
           this.#times.tunnel()
           this.#passOn(chunk)
@@ -323,19 +320,10 @@ export class ClientConnection implements ClientStream {
       case "closed":
         break
     }
-    this.#stopped = this.#paused
-    return !this.#paused
-  }
-
-  #readAgain(): void {
-    this.#paused = false
-    if (!this.#stopped) return
-    this.#stopped = false
-    readOn(this.#socket)
   }
 
   #resumeTunnel(): void {
-    this.#readAgain()
+    this.#input.resume()
     const held = this.#held.take()
     if (held === undefined) return
     this.#passOn(held)
@@ -353,7 +341,7 @@ export class ClientConnection implements ClientStream {
     switch (this.#state) {
       case "exchange":
         // It takes its response again; a body that is still to come has a time limit of its own.
-        if (this.#isBodyOpen && !this.#paused) this.#times.body(this.#reader!.dataBytes)
+        if (this.#isBodyOpen && !this.#input.isPaused) this.#times.body(this.#reader!.dataBytes)
         else this.#awaitTaking()
         this.#exchange.onClientDrain()
         break
@@ -363,7 +351,7 @@ export class ClientConnection implements ClientStream {
         break
       case "idle":
       case "head":
-        if (this.#held.bytes === undefined) this.#readAgain()
+        if (this.#held.bytes === undefined) this.#input.resume()
         else this.#parseHeld()
         break
       case "lingering":
@@ -383,15 +371,15 @@ export class ClientConnection implements ClientStream {
 
   /** The request has been read. Reads on, so that the client's end is seen, but not for ever. */
   #watch(): void {
-    if (this.#isHeldTooLong()) this.#paused = true
-    else this.#readAgain()
+    if (this.#isHeldTooLong()) this.#input.isPaused = true
+    else this.#input.resume()
     this.#awaitTaking()
   }
 
   /** All of the request is here: what is waited for is that the client takes its response. */
   #awaitTaking(): void {
     const isRead = !this.#isBodyOpen
-    this.#times.response(isRead && this.#ended, isRead && this.#paused)
+    this.#times.response(isRead && this.#ended, isRead && this.#input.isPaused)
   }
 
   /** Serves what is held, one request after the other, until one has to wait for something. */
@@ -402,7 +390,7 @@ export class ClientConnection implements ClientStream {
     while ((this.#state === "idle" || this.#state === "head") && this.#held.bytes !== undefined) {
       // A client that takes no responses gets no further requests served, and no more is read of it.
       if (this.#output.isBehind) {
-        this.#paused = true
+        this.#input.isPaused = true
         break
       }
       if (!this.#parse(this.#held.bytes)) break
@@ -431,64 +419,52 @@ export class ClientConnection implements ClientStream {
     if (end === incomplete) {
       if (bytes.length > options.limits.headBytesMax) this.#refuse("head_too_large")
       else if (this.#ended) this.#finish()
-      else this.#readAgain()
+      else this.#input.resume()
       return false
     }
     this.#held.clear()
     this.bytesIn = end
+    return this.#admit(head, bytes, end)
+  }
+
+  /** A whole head is here, which bytes[end..) have come behind. True when more of them may be read now. */
+  #admit(head: Head, bytes: Buffer, end: number): boolean {
+    const { options } = this.#context
     const { forwarding, redirectPort } = this.#entry
     if (redirectPort !== undefined && !forwarding.isSecure(head)) {
       this.#redirect(head, redirectPort)
       return false
     }
-    if (head.contentLength > options.limits.bodyBytesMax) {
-      this.#refuse("body_too_large")
-      return false
+    const left = forwardsLeft(head)
+    if (head.contentLength > options.limits.bodyBytesMax) this.#refuse("body_too_large")
+    else if (isLoop(head, options.name)) this.#refuse("loop_detected")
+    else if (left < 0) this.#refuse("malformed_field")
+    else if (left > 0) {
+      this.#extraLine = left === Infinity ? "" : `Max-Forwards: ${left - 1}\r\n`
+      this.#beginExchange(head, bytes, end)
+      return true
+    } else {
+      // The request asks how far it gets, and this is how far (RFC 9110 7.6.2).
+      const closes = hasBody(head) || !this.#mayKeep(head)
+      this.#respondItself(204, optionsAnswer(closes, this.#context.httpDate()), closes)
+      if (!closes && end < bytes.length) this.#held.add(bytes.subarray(end))
+      return !closes
     }
-    const extra = this.#forwardedLine(head)
-    if (extra === undefined) {
-      if (this.#isWaiting() && end < bytes.length) this.#held.add(bytes.subarray(end))
-      return this.#isWaiting()
-    }
-    this.#extraLine = extra
-    this.#beginExchange(head, bytes, end)
-    return true
-  }
-
-  /** Max-Forwards as it goes on, if there is one; undefined when the request ends here, with its response. */
-  #forwardedLine(head: Head): string | undefined {
-    if (head.viaField !== -1 && timesHere(head, this.#context.options.name) >= loopsMax) {
-      this.#refuse("loop_detected")
-      return undefined
-    }
-    if (head.maxForwardsField === -1 || head.method !== "OPTIONS") return ""
-    const left = takeForward(head)
-    if (left > 0) return `Max-Forwards: ${left - 1}\r\n`
-    if (left < 0) this.#refuse("malformed_field")
-    else this.#answerOptions(head)
-    return undefined
-  }
-
-  /** The request asks how far it gets, and this is how far (RFC 9110 7.6.2). */
-  #answerOptions(head: Head): void {
-    const hasBody = head.chunked || head.contentLength > 0
-    const closes = hasBody || !this.#mayKeep(head)
-    this.#output.write(optionsAnswer(closes, this.#context.httpDate()))
-    this.#exchange.onOwnResponse(204)
-    if (closes) this.#linger()
-    else this.#becomeIdle()
+    return false
   }
 
   #redirect(head: Head, port: number): void {
     this.#isHead = head.method === "HEAD"
-    const answer = redirectAnswer(head, port, this.#context.httpDate())
-    if (answer === undefined) {
-      this.#refuse("invalid_host")
-      return
-    }
-    this.#output.write(answer)
-    this.#exchange.onOwnResponse(308)
-    this.#linger()
+    const redirect = redirectAnswer(head, port, this.#context.httpDate())
+    if (redirect === undefined) this.#refuse("invalid_host")
+    else this.#respondItself(308, redirect, true)
+  }
+
+  #respondItself(status: number, response: Buffer, closes: boolean): void {
+    this.#output.write(response)
+    this.#exchange.onOwnResponse(status)
+    if (closes) this.#linger()
+    else this.#becomeIdle()
   }
 
   /** Of a request that cannot begin; nothing behind it is read. */
@@ -504,25 +480,24 @@ export class ClientConnection implements ClientStream {
     this.#state = "exchange"
     this.#isHead = head.method === "HEAD"
     this.#keepAlive = this.#mayKeep(head)
-    const hasBody = head.chunked || head.contentLength > 0
-    this.#isBodyOpen = hasBody
+    this.#isBodyOpen = hasBody(head)
     // Only a request that has ended can leave its connection to another protocol.
-    head.upgrade &&= !hasBody && options.requests.upgrade && isTunnelProtocol(head)
+    head.upgrade &&= !this.#isBodyOpen && options.requests.upgrade && isTunnelProtocol(head)
     this.takesChunks = head.minor === 1
     this.takesTrailers = head.teTrailers || (head.minor === 1 && options.response.trailers === "pass")
     this.#writer.begin(head.method, this.takesChunks)
-    if (hasBody) {
+    if (this.#isBodyOpen) {
       this.#reader ??= new BodyReader(options.limits)
       const trailers = head.chunked && options.requests.trailers === "pass" ? passTrailers(head) : undefined
       this.#reader.begin(head.chunked ? "chunked" : "length", head.contentLength, false, trailers)
     }
     this.#times.beginExchange()
     // A body that waits for a backend's room behind an earlier request is not what the client is waited for.
-    if (hasBody && !this.#paused) this.#times.body(0)
+    if (this.#isBodyOpen && !this.#input.isPaused) this.#times.body(0)
     else this.#awaitTaking()
-    this.#exchange.begin(head, hasBody, this.#entry.forwarding)
+    this.#exchange.begin(head, this.#isBodyOpen, this.#entry.forwarding)
     if (end === bytes.length) {
-      if (this.#state === "exchange") this.#readAgain()
+      if (this.#state === "exchange") this.#input.resume()
     } else if (this.#isInExchange() && this.#isBodyOpen) this.#readBody(bytes, end)
     else if (this.#isInExchange()) this.#holdForLater(bytes.subarray(end))
     else if (this.#isWaiting()) this.#held.add(bytes.subarray(end))
@@ -557,7 +532,7 @@ export class ClientConnection implements ClientStream {
       this.#exchange.onFailed("body_too_large")
       return
     }
-    if (!this.#paused) this.#times.body(reader.dataBytes)
+    if (!this.#input.isPaused) this.#times.body(reader.dataBytes)
     if (reader.outputCount > 0) this.#exchange.onRequestBody(reader)
     if (reader.state !== "complete") return
     // Its last piece may have ended the exchange: what is behind it is the next request all the same.
@@ -618,7 +593,7 @@ export class ClientConnection implements ClientStream {
   #becomeIdle(): void {
     this.#state = "idle"
     this.#times.idle()
-    if (this.#held.bytes === undefined) this.#readAgain()
+    if (this.#held.bytes === undefined) this.#input.resume()
   }
 
   /**
@@ -636,7 +611,7 @@ export class ClientConnection implements ClientStream {
     this.#socket.end(() => {
       if (this.#state === "lingering") this.#times.beginLingering()
     })
-    this.#readAgain()
+    this.#input.resume()
   }
 
   /** Both sides are done: closes once everything has been written. */
@@ -645,7 +620,7 @@ export class ClientConnection implements ClientStream {
     this.#held.clear()
     this.#times.finish()
     if (!this.#socket.writableEnded) this.#socket.end()
-    this.#readAgain()
+    this.#input.resume()
   }
 
   /** Between requests there is nothing to cut: over TLS it says that no more comes (RFC 8446 6.1). */
@@ -674,6 +649,10 @@ export class ClientConnection implements ClientStream {
     this.#exchange.onClientGone()
     this.#context.onClientClosed(this)
   }
+}
+
+function hasBody(head: Head): boolean {
+  return head.chunked || head.contentLength > 0
 }
 
 /** undefined once the client has gone. */
