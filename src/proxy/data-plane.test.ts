@@ -196,10 +196,16 @@ test("a response that the end of its connection delimits reaches a client of HTT
 
 test("a client that leaves counts against no backend, and its demand is given back", async (t) => {
   let closed = 0
-  const { port, table, counters } = await running(t, [(socket) => socket.on("end", () => closed++)])
+  let asked = 0
+  const { port, table, counters } = await running(t, [
+    (socket) => {
+      asked++
+      socket.on("end", () => closed++)
+    },
+  ])
   const client = connect(port, "127.0.0.1")
   client.write(get)
-  await until("it runs", () => table.inFlight(0) === 1)
+  await until("it runs", () => table.inFlight(0) === 1 && asked === 1)
   client.resetAndDestroy()
   await until("all is given back", () => table.inFlight(0) === 0 && closed === 1)
   assert.deepEqual([table.reserved(0, 0), counters.failures(0), counters.requests(0)], [0, 0, 0])
