@@ -1,6 +1,7 @@
 /** Examples for the OpenAPI document: a fleet of one backend. A test holds them to their shapes. */
 
-export const backendExample = {
+/** What every listing says of it. */
+export const memberFactsExample = {
   id: "app-1",
   generation: 1_767_225_600_000,
   address: "10.0.0.7:8080",
@@ -11,6 +12,10 @@ export const backendExample = {
   weight: 1,
   zone: "a",
   labels: {},
+} as const
+
+export const backendExample = {
+  ...memberFactsExample,
   capacityCorrected: { compute: 18.5, storage: 13 },
   penalty: 1,
   reserved: { compute: 4, storage: 2 },

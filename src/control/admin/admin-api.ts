@@ -42,17 +42,14 @@ const closeMsMax = 500
 
 /** Opens the listener. Rejects when the address is taken or `allow` holds something that is no range. */
 export async function startAdmin(options: AdminOptions): Promise<ApiListener> {
-  const { state, policies, changePolicy, unready, timers } = options
+  const { state, timers } = options
   const given = { ...adminLimitsDefault, ...options.limits }
   // Streams, which last, must leave room for the rest.
   const limits = { ...given, streamsMax: Math.min(given.streamsMax, Math.ceil(given.connectionsMax / 2)) }
   const streams = new StateStreams(state, timers, limits)
   const assets = lazily(loadPageAssets)
   const services: AdminServices = {
-    state,
-    policies,
-    changePolicy,
-    unready,
+    ...options,
     stream: () => streams.open(),
     asset: async (path) => (await assets()).get(path)!,
   }

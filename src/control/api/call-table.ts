@@ -6,12 +6,19 @@ import type { Call } from "./call.ts"
 interface PathCalls<Services> {
   readonly segments: readonly string[]
   readonly parameters: z.ZodObject
-  readonly byMethod: ReadonlyMap<string, Call<Services>>
+  readonly byMethod: ReadonlyMap<string, MethodCall<Services>>
+  /** For the field `Allow`. */
+  readonly allowed: string
+}
+
+interface MethodCall<Services> {
+  readonly call: Call<Services>
+  /** Undefined where the call reads no query. */
+  readonly query: z.ZodObject | undefined
 }
 
 /** What is at a path: the call, unless its methods are others; and what stands in the path for its parameters. */
-export interface Found<Services> {
-  readonly call: Call<Services> | undefined
+export interface Found<Services> extends Partial<MethodCall<Services>> {
   readonly path: Readonly<Record<string, unknown>>
   /** For the field `Allow`. */
   readonly allowed: string
@@ -24,23 +31,28 @@ export class CallTable<Services> {
     this.#places = [...Map.groupBy(calls, ({ path }) => path)].map(([path, those]) => ({
       segments: path.split("/"),
       parameters: z.object(those[0]!.parameters?.path ?? {}),
-      byMethod: new Map(those.map((call) => [call.method, call])),
+      byMethod: new Map(those.map((call) => [call.method, methodCall(call)])),
+      allowed: those.flatMap(({ method }) => (method === "GET" ? ["GET", "HEAD"] : [method])).join(", "),
     }))
   }
 
   /** What is at this path of a target; undefined when nothing is. A place that comes earlier counts first. */
   find(method: string, path: string): Found<Services> | undefined {
     const segments = path.split("/").map(decoded)
-    for (const { segments: pattern, parameters, byMethod } of this.#places) {
+    for (const { segments: pattern, parameters, byMethod, allowed } of this.#places) {
       const values = valuesIn(pattern, segments)
       const read = values && parameters.safeParse(values)
       if (read?.success !== true) continue
-      const call = byMethod.get(method === "HEAD" ? "GET" : method) ?? byMethod.get("*")
-      const allowed = [...byMethod.keys()].flatMap((known) => (known === "GET" ? ["GET", "HEAD"] : [known]))
-      return { call, path: read.data, allowed: allowed.join(", ") }
+      const known = byMethod.get(method === "HEAD" ? "GET" : method) ?? byMethod.get("*")
+      return { ...known, path: read.data, allowed }
     }
     return undefined
   }
+}
+
+function methodCall<Services>(call: Call<Services>): MethodCall<Services> {
+  const query = call.parameters?.query
+  return { call, query: query && z.object(query) }
 }
 
 /** What stands where the pattern has `{name}`, never nothing; undefined where they differ otherwise. */

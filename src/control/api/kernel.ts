@@ -6,7 +6,7 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Socket } from "node:net"
-import * as z from "zod"
+import type * as z from "zod"
 import type { Millis } from "../../core/clock.ts"
 import { type Endpoint, plainIp } from "../../core/endpoint.ts"
 import { ok, type Result } from "../../core/result.ts"
@@ -18,7 +18,6 @@ import {
   type Call,
   type CallInput,
   eventStreamType,
-  type Parameters,
   type Promised,
   type Reply,
   type Stream,
@@ -127,7 +126,7 @@ class Kernel<Services> {
     const { path, query } = targetOf(request.url ?? "")
     const peer = plainIp(request.socket.remoteAddress ?? "")
     const found = this.#table.find(method, path)
-    const call = found?.call
+    const { call } = found ?? {}
     const refused = this.#door.whyRefused(request, peer, call?.right ?? "read")
     if (refused !== undefined) return refused
     if (call?.body === undefined) await skipBody(request, this.#options.limits.bodyBytesMax)
@@ -138,33 +137,25 @@ class Kernel<Services> {
       const message = `${method} is not allowed here, only: ${found.allowed}`
       return ok(this.#refusal({ code: "method_not_allowed", message }, { Allow: found.allowed }))
     }
-    const input = await this.#inputOf(call, request, query)
-    if (!input.ok) return input
-    const reply = await call.handle({ ...input.value, path: found.path, peer }, this.#services)
+    const queried = readQuery(found.query, query)
+    if (!queried.ok) return queried
+    const body = await this.#bodyOf(call, request)
+    if (!body.ok) return body
+    const fields = fieldsOf(call, request)
+    const input = { path: found.path, query: queried.value, fields, body: body.value, peer }
+    const reply = await call.handle(input, this.#services)
     if (call.right === "write") this.#options.onWritten?.()
     return reply.ok ? ok(sentOf(reply.value, call.responses[reply.value.status]!)) : reply
   }
 
-  async #inputOf(
-    { parameters, body }: Call<Services>,
-    request: IncomingMessage,
-    search: string,
-  ): Promise<Result<Pick<CallInput, "query" | "fields" | "body">, ApiError>> {
-    const query = readQuery(parameters?.query, search)
-    if (!query.ok) return query
-    const names = Object.keys(parameters?.fields ?? {})
-    const values = {
-      query: query.value,
-      fields: Object.fromEntries(names.map((name) => [name, request.headers[name]])),
-    }
-    if (body === undefined) return ok({ ...values, body: undefined })
+  async #bodyOf({ body }: Call<Services>, request: IncomingMessage): Promise<Result<unknown, ApiError>> {
+    if (body === undefined) return ok(undefined)
     const json = await readJsonBody(request, this.#options.limits.bodyBytesMax, this.#bodies)
     if (!json.ok) return json
     // null says no more than nothing.
     const isNothing = json.value === undefined || json.value === null
-    if (isNothing && !body.required) return ok({ ...values, body: undefined })
-    const read = readBody(body.schema, json.value, this.#api.wholeBodyPath)
-    return read.ok ? ok({ ...values, body: read.value }) : read
+    if (isNothing && !body.required) return ok(undefined)
+    return readBody(body.schema, json.value, this.#api.wholeBodyPath)
   }
 
   #refusal({ code, message, path }: ApiError, headers: Sent["headers"] = {}): Sent {
@@ -195,12 +186,18 @@ function targetOf(target: string): { readonly path: string; readonly query: stri
   return at === -1 ? { path: local, query: "" } : { path: local.slice(0, at), query: local.slice(at + 1) }
 }
 
+/** The fields that a call reads, and no others. */
+function fieldsOf({ parameters }: Call<never>, { headers }: IncomingMessage): CallInput["fields"] {
+  return Object.fromEntries(Object.keys(parameters?.fields ?? {}).map((name) => [name, headers[name]]))
+}
+
 /** Of a parameter that is there several times the last counts; those that are not known are left alone. */
 function readQuery(
-  parameters: Parameters = {},
-  search: string,
-): Result<Readonly<Record<string, unknown>>, ApiError<"invalid_parameter">> {
-  const read = z.object(parameters).safeParse(Object.fromEntries(new URLSearchParams(search)))
+  parameters: z.ZodObject | undefined,
+  query: string,
+): Result<CallInput["query"], ApiError<"invalid_parameter">> {
+  if (parameters === undefined) return ok({})
+  const read = parameters.safeParse(Object.fromEntries(new URLSearchParams(query)))
   if (read.success) return ok(read.data)
   const [{ path, message }] = read.error.issues as [z.core.$ZodIssue]
   return refuse("invalid_parameter", `${path.join(".")}: expected ${message}`, path.join("."))

@@ -6,6 +6,7 @@ import { registrationLimits } from "../../membership/registration.ts"
 import type { Member } from "../../membership/snapshot.ts"
 import { jsonObject } from "../api/body-shape.ts"
 import type { Immutable } from "../api/call.ts"
+import { memberFactsExample } from "../state-examples.ts"
 import { backendId, keptBy, memberFacts, memberState } from "../state-view.ts"
 
 const {
@@ -103,16 +104,7 @@ export function leaseView({ id, generation, ttlMs, renewMs, state }: Lease): z.i
 }
 
 export const memberExample = {
-  id: "app-1",
-  generation: 100,
-  address: "10.0.0.7:8080",
-  scheme: "http",
-  state: "serving",
-  reason: "its lease is fresh and its checks pass",
-  capacity: { compute: 20, storage: 13 },
-  weight: 1,
-  zone: "a",
-  labels: {},
+  ...memberFactsExample,
   lease: { keptBy: "renewals", expiresInMs: 8_700 },
 } as const
 
