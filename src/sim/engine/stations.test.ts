@@ -103,7 +103,7 @@ test("what is slowed takes longer from then on, and what is cleared comes back f
 
   stations.arrive(1, b, 1, 0)
   stations.arrive(1, c, 1, 0)
-  assert.equal(stations.dueStation, 1)
+  assert.equal(stations.dueAt, 1_000)
   assert.equal(stations.present(1), 2)
   stations.clear(1, 500)
   assert.equal(stations.present(1), 0)

@@ -72,11 +72,6 @@ export class Stations {
     return this.#due.dueAt
   }
 
-  /** The station where that is. */
-  get dueStation(): number {
-    return this.#due.first
-  }
-
   /** A request comes to a station with this work, ≥ 0. */
   arrive(station: number, request: number, work: number, now: Millis): void {
     this.#pass(station, now)
@@ -89,7 +84,7 @@ export class Stations {
     this.#schedule(station)
   }
 
-  /** Takes the request that is done at `dueStation` at `dueAt`. */
+  /** Takes the request that is done at `dueAt`. */
   complete(): number {
     const station = this.#due.first
     const now = this.#due.dueAt
