@@ -29,6 +29,7 @@ import { ForwardingRules } from "../../src/proxy/entrance/forwarding.ts"
 import { RequestIds } from "../../src/proxy/entrance/request-ids.ts"
 import { RouteTable } from "../../src/proxy/route-table.ts"
 import { Weigher } from "../../src/proxy/weigher.ts"
+import type { Member } from "../../src/membership/snapshot.ts"
 import { memberAt } from "./members.ts"
 import { dataPlaneOptions, type RelayChange } from "./relay.ts"
 
@@ -102,7 +103,11 @@ export class FakeSocket {
 /** A connection to a backend: each write of a request puts it into `busy`. */
 export interface FakeBackendConnection {
   readonly socket: FakeSocket
+  /** Where it leads: "" for a Unix socket, whose port is 0. */
+  readonly host: string
   readonly port: number
+  /** The last that was written. */
+  asked: Buffer
   /** Bytes come from the backend. */
   readonly say: (bytes: Buffer) => void
 }
@@ -116,8 +121,8 @@ export interface ExchangeWorld {
   readonly deadlines: Deadlines
   /** Connections that requests were written to, in order; the test takes them out. */
   readonly busy: FakeBackendConnection[]
-  /** What comes of dialling from now on. */
-  readonly dialling: { become: "open" | "nothing" | ErrorCode }
+  /** What comes of dialling from now on, and of dialling these hosts whatever that is: they refuse. */
+  readonly dialling: { become: "open" | "nothing" | ErrorCode; readonly refusing: Set<string> }
   /** A client's connection, and the end from which it is spoken to: `socket.push`. */
   readonly client: (
     onWrite?: (bytes: Buffer) => void,
@@ -133,7 +138,12 @@ export interface ExchangeWorld {
 export function exchangeWorld(
   clock: Clock & EventLoop,
   change: RelayChange = {},
-  parts: { readonly observer?: AttemptObserver; readonly onRequestEnd?: OnRequestEnd } = {},
+  parts: {
+    readonly observer?: AttemptObserver
+    readonly onRequestEnd?: OnRequestEnd
+    /** Else there are two. */
+    readonly members?: readonly Member[]
+  } = {},
 ): ExchangeWorld {
   const resources = change.resources ?? resourcesDefault
   const options = dataPlaneOptions(resources, change)
@@ -141,7 +151,7 @@ export function exchangeWorld(
   const counters = Counters.create(slots, 1, resources.length)
   const deadlines = new Deadlines(clock.now())
   const busy: FakeBackendConnection[] = []
-  const dialling: ExchangeWorld["dialling"] = { become: "open" }
+  const dialling: ExchangeWorld["dialling"] = { become: "open", refusing: new Set() }
   const headLimits = { ...options.limits, ...options.requests }
   const context = {
     options,
@@ -194,7 +204,8 @@ export function exchangeWorld(
     onClientClosed: () => {},
   }
   const capacity = change.capacity ?? { compute: 20, storage: 20 }
-  const members = [0, 1].map((slot) => memberAt(slot, { host: "127.0.0.1", port: 1 + slot }, capacity))
+  const members =
+    parts.members ?? [0, 1].map((slot) => memberAt(slot, { host: "127.0.0.1", port: 1 + slot }, capacity))
   fleet.placer.apply({ version: 1, members, eligible: members }, clock.now())
   routes.refit()
   const forwarding = new ForwardingRules({ ...options, dropsReportFormat: true }).of("127.0.0.1", false)
@@ -217,7 +228,12 @@ function dialerInto(busy: FakeBackendConnection[], wanted: ExchangeWorld["dialli
     dial({ address }, dialling, reading) {
       const reads = reading as OnReadOpts & { readonly buffer: () => Buffer }
       const connection: FakeBackendConnection = {
-        socket: new FakeSocket(() => busy.push(connection)),
+        socket: new FakeSocket((written) => {
+          connection.asked = written
+          busy.push(connection)
+        }),
+        host: "path" in address ? "" : address.host,
+        asked: Buffer.alloc(0),
         port: "path" in address ? 0 : address.port,
         say(bytes) {
           const into = reads.buffer()
@@ -227,9 +243,10 @@ function dialerInto(busy: FakeBackendConnection[], wanted: ExchangeWorld["dialli
       }
       let isOff = false
       queueMicrotask(() => {
-        if (isOff || wanted.become === "nothing") return
-        if (wanted.become === "open") dialling.onOpen(connection.socket as unknown as Socket, "127.0.0.1")
-        else dialling.onFailed(wanted.become, new Error(wanted.become))
+        const become = wanted.refusing.has(connection.host) ? "connect_failed" : wanted.become
+        if (isOff || become === "nothing") return
+        if (become === "open") dialling.onOpen(connection.socket as unknown as Socket, "127.0.0.1")
+        else dialling.onFailed(become, new Error(become))
       })
       return () => {
         isOff = true
