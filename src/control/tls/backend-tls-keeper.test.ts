@@ -63,7 +63,7 @@ test(
     timers.advance(2 * lookMs)
     assert.match(
       log.at(-1)!,
-      /^backends\.tls\.ca: the file "ca\.pem" cannot be read: there is no such file; /,
+      /^upstream\.tls\.ca: the file "ca\.pem" cannot be read: there is no such file; /,
     )
     writeFileSync(files.ca, renewed.cert)
     timers.advance(2 * lookMs)
