@@ -168,10 +168,11 @@ export interface Declaration {
   readonly line: number
 }
 
-/** What a file exports by name. */
+/** What a file exports by name; `export *` names nothing. */
 export function exportsOf(tokens: readonly Token[]): Declaration[] {
   return tokens.flatMap(({ kind, text, line }, index) => {
     if (kind !== "word" || text !== "export" || isMark(tokens[index - 1], ".")) return []
+    if (isMark(tokens[index + 1], "*")) return []
     if (startsAgain(tokens, index + 1)) {
       const end = tokens.findIndex((token, at) => at > index && isMark(token, "}"))
       return clauseNames(tokens.slice(index + 1, end + 1)).map(([, name]) => ({ name, kind: "export", line }))
