@@ -20,7 +20,6 @@ import type { Group } from "../placing/group.ts"
 import type { Demand } from "../placing/demand.ts"
 import { type GivenUp, type Owner, Placement } from "../placing/placement.ts"
 import type { Ending, Placer, PlaceVerdict } from "../placing/placer.ts"
-import type { BackendId } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
 import { type ErrorCode, errors } from "../core/errors.ts"
 import type { MessageHead } from "../core/http/message-head.ts"
@@ -34,43 +33,22 @@ import type {
   RequestOrigin,
 } from "../core/http/streams.ts"
 import type { LoadReport } from "../core/load-report.ts"
-import { affinityHashOf, type Bindings, bindingLines } from "./affinity.ts"
 import type { BackendPool } from "./backends/backend-pool.ts"
 import { openingOf, Origin } from "./backends/origin.ts"
-import type { Budget } from "./budget.ts"
-import type { Context } from "./context.ts"
-import type { Exit } from "./exit.ts"
+import type { ExchangeContext } from "./exchange-context.ts"
 import { clientKeyOf, type Contender } from "./fair-share.ts"
-import type { Fleet } from "./fleet.ts"
-import type { AffinityOptions, BackendOptions } from "../config/config.ts"
+import type { BackendOptions } from "../config/config.ts"
 import { RequestBody } from "./request-body.ts"
 import type { RequestEnding } from "./request-record.ts"
 import { reportIn, reportInTrailers, retryAfterIn } from "./response-facts.ts"
-import type { Route, RouteTable } from "./route-table.ts"
-import type { Weigher } from "./weigher.ts"
+import type { Route } from "./route-table.ts"
+import { Stickiness } from "./stickiness.ts"
 
 /** Where connections are short, bodies that have come slower than this on average give theirs up, after a while. */
 const slowBytesPerSecond = 4_096
 const graceMs = 2_000
 /** And responses of which the client has taken nothing for so long. */
 const unreadMs = 3_000
-
-/** What the exchanges of one thread share beside the context. */
-export interface ExchangeContext extends Context {
-  readonly fleet: Fleet
-  readonly routes: RouteTable
-  readonly weigher: Weigher
-  readonly exit: Exit
-  readonly bindings: Bindings
-  /** For bodies that are collected. */
-  readonly budget: Budget
-  /** The field line that asks the backend for a load report; "" when none is asked for. */
-  readonly askLine: string
-  /** Via as clients get it, of a response in HTTP/1.0 and in HTTP/1.1; "" where they do not. */
-  readonly viaLines: readonly [http10: string, http11: string]
-  /** The client of this exchange has gone: it carries no more requests. */
-  onExchangeGone(exchange: Exchange): void
-}
 
 export class Exchange implements ClientEvents, BackendEvents, Contender, Owner<BackendPool> {
   isHead = false
@@ -91,10 +69,7 @@ export class Exchange implements ClientEvents, BackendEvents, Contender, Owner<B
   /** The stream has said that it may be written to. */
   #ready = false
   #route: Route
-  #affinityHash: number | undefined = undefined
-  #clientAddress: Uint8Array | undefined = undefined
-  #boundTo: BackendId | undefined = undefined
-  #isSecure = false
+  readonly #stickiness: Stickiness
   /** When the request began, and when its present attempt had a stream; NaN before. */
   #beganAt: Millis = NaN
   #readyAt: Millis = NaN
@@ -118,6 +93,7 @@ export class Exchange implements ClientEvents, BackendEvents, Contender, Owner<B
   constructor(context: ExchangeContext, client: ClientStream) {
     this.#context = context
     this.#client = client
+    this.#stickiness = new Stickiness(context.bindings)
     this.#body = new RequestBody(context.budget, context.options.limits.replayBytesMax)
     this.#route = context.routes.at(0)
     this.#placer = context.fleet.placer
@@ -157,7 +133,7 @@ export class Exchange implements ClientEvents, BackendEvents, Contender, Owner<B
     const route = context.routes.of(head)
     this.#enter(route, context.weigher.weigh(head, hasBody, route, origin))
     this.#beganAt = context.fleet.now(route.group)
-    this.#stick(head, origin)
+    this.#stickiness.read(head, route.affinity, origin)
     this.#requestHead = client.keepHead(head, context.askLine + context.weigher.lines)
     if (hasBody && this.#collects(head)) {
       this.#state = "collecting"
@@ -236,9 +212,7 @@ export class Exchange implements ClientEvents, BackendEvents, Contender, Owner<B
   // ── the queue ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   stick(choosing: Choosing<BackendPool>): void {
-    choosing.affinityHash = this.#affinityHash
-    choosing.clientAddress = this.#clientAddress
-    choosing.boundTo = this.#boundTo
+    this.#stickiness.write(choosing)
     choosing.preferred = this.#origin?.knownBackend(this.#route.group.eligible)
   }
 
@@ -256,7 +230,7 @@ export class Exchange implements ClientEvents, BackendEvents, Contender, Owner<B
   // ── when connections are short ────────────────────────────────────────────────────────────────────────────────
 
   get clientKey(): string {
-    return clientKeyOf(this.#clientAddress)
+    return clientKeyOf(this.#stickiness.clientAddress)
   }
 
   get heldPool(): BackendPool | undefined {
@@ -457,22 +431,6 @@ export class Exchange implements ClientEvents, BackendEvents, Contender, Owner<B
     this.#connect(this.#take(this.#placement.backend!.site))
   }
 
-  /** What the request sticks to. */
-  #stick(head: MessageHead, origin: RequestOrigin): void {
-    const { affinity } = this.#route
-    this.#clientAddress = origin.clientBytesOf(head)
-    this.#affinityHash = undefined
-    this.#boundTo = undefined
-    if (affinity === undefined) return
-    if (affinity.kind !== "cookie") {
-      const client = affinity.kind === "address" ? origin.clientOf(head) : undefined
-      this.#affinityHash = affinityHashOf(affinity, head, client)
-      return
-    }
-    this.#boundTo = this.#context.bindings.boundBy(head, affinity.name)
-    this.#isSecure = origin.isSecure(head)
-  }
-
   /** Groups may have been replaced since the request came, or since its last attempt. */
   #renewRoute(): void {
     this.#route = this.#context.routes.at(this.#route.number)
@@ -513,28 +471,19 @@ export class Exchange implements ClientEvents, BackendEvents, Contender, Owner<B
     this.#state = "responding"
     this.#trailers = ""
     let added = head.dateField === -1 ? `Date: ${this.#context.httpDate()}\r\n` : ""
-    const { affinity } = this.#route
     const waits = head.status === 429 || head.status === 503 ? retryAfterIn(head) : undefined
     this.#placement.responded(head.status, this.#now(), waits)
     if (head.bindsConnection) this.#stream!.bindTo((this.#origin ??= new Origin()))
     if (head.reportField !== -1) this.#report(reportIn(head, resources))
-    if (affinity?.kind === "cookie") added += this.#bindingLines(affinity)
-    added += this.#context.viaLines[head.minor]
-    if (response.backendHeader) added += `X-Linebacker-Backend: ${this.#placement.backend!.id}\r\n`
+    const { id } = this.#placement.backend!
+    added += this.#stickiness.linesFor(id, this.#route.affinity) + this.#context.viaLines[head.minor]
+    if (response.backendHeader) added += `X-Linebacker-Backend: ${id}\r\n`
     return added
   }
 
   /** A backend has said how it is, with this response. */
   #report(report: LoadReport | undefined): void {
     if (report !== undefined) this.#placer.report(this.#placement, report, this.#now())
-  }
-
-  /** What binds the client to the backend that serves it, unless it is bound to that already. */
-  #bindingLines(affinity: AffinityOptions): string {
-    const { id } = this.#placement.backend!
-    return id === this.#boundTo
-      ? ""
-      : bindingLines(affinity, this.#context.bindings.tokenOf(id), this.#isSecure)
   }
 
   #endTunnel(): void {
