@@ -6,7 +6,7 @@
  *     npm test -- --test-name-pattern "price"       other arguments go to Node.js's test runner
  *     npm run test:fast                             the checks, and the short tests that stand beside the code
  *
- * Every step runs even when an earlier one failed, so that one run shows all there is to mend; the exit code is 1 when
+ * Every step runs even when an earlier one failed, so that one run shows all there is to fix; the exit code is 1 when
  * any failed.
  */
 import { spawnSync } from "node:child_process"

@@ -5,7 +5,7 @@
 import type { Head } from "./head.ts"
 import { LF } from "./characters.ts"
 
-/** Whether a head was refused for what `straightened` may mend. */
+/** Whether a head was refused for what `straightened` may fix. */
 export function isBent({ error, bytes, start }: Head): boolean {
   // `HTTP/1.1 200` and LF: a status line without a reason.
   if (error === "malformed_start_line") return bytes[start + 12] === LF

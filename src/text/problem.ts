@@ -3,7 +3,7 @@
 import { shown, type ConfigIssue } from "./issue.ts"
 import { pathText, type YamlTree } from "./yaml.ts"
 
-/** One mistake, and where to mend it. */
+/** One mistake, and where to fix it. */
 export interface ConfigProblem {
   /** Where it stands; undefined for a flag, or when the file itself cannot be read. */
   readonly line: number | undefined

@@ -15,23 +15,23 @@ const runtime = JSON.parse(read("runtime/package.json")) as {
   readonly optionalDependencies: Readonly<Record<string, string>>
 }
 
-/** Each advisory with the versions that have its mend, one for each release line. */
+/** Each advisory with the versions that have its fix, one for each release line. */
 const advisories = [...read("docs/security.md").matchAll(/^\| \d{4}-\d\d-\d\d \| (CVE-[\d-]+) \|.*$/gm)].map(
-  ([row, name]) => ({ name: name!, mended: [...row.matchAll(/\b(\d+)\.(\d+)\.(\d+)\b/g)].map(([v]) => v) }),
+  ([row, name]) => ({ name: name!, fixed: [...row.matchAll(/\b(\d+)\.(\d+)\.(\d+)\b/g)].map(([v]) => v) }),
 )
 
 test("docs/security.md lists advisories, each with a version of both lines", () => {
   assert.ok(advisories.length >= 5)
-  for (const { name, mended } of advisories) {
+  for (const { name, fixed } of advisories) {
     assert.deepEqual(
-      mended.map((version) => version.split(".")[0]),
+      fixed.map((version) => version.split(".")[0]),
       ["24", "26"],
       name,
     )
   }
 })
 
-test("what the dependencies bring has every mend", () => {
+test("what the dependencies bring has every fix", () => {
   const pinned = Object.entries(runtime.optionalDependencies).filter(([name]) =>
     name.startsWith("node-linux-"),
   )
@@ -39,15 +39,15 @@ test("what the dependencies bring has every mend", () => {
   for (const [name, version] of pinned) {
     assert.match(version, /^\d+\.\d+\.\d+$/, `${name} is pinned exactly`)
     for (const advisory of advisories) {
-      assert.ok(!isOlder(version, mendOf(version, advisory.mended)), `${name} ${version}: ${advisory.name}`)
+      assert.ok(!isOlder(version, fixOf(version, advisory.fixed)), `${name} ${version}: ${advisory.name}`)
     }
   }
 })
 
-test("what this test runs on has every mend", () => {
+test("what this test runs on has every fix", () => {
   const version = process.versions.node
-  for (const { name, mended } of advisories) {
-    assert.ok(!isOlder(version, mendOf(version, mended)), `Node.js ${version}: ${name}`)
+  for (const { name, fixed } of advisories) {
+    assert.ok(!isOlder(version, fixOf(version, fixed)), `Node.js ${version}: ${name}`)
   }
 })
 
@@ -59,9 +59,9 @@ test("engines asks for the pinned version, and the documents name it", () => {
   }
 })
 
-test("the launcher accepts no Node.js that lacks a mend, and nothing newer is refused", () => {
-  for (const { name, mended } of advisories) {
-    for (const version of mended) {
+test("the launcher accepts no Node.js that lacks a fix, and nothing newer is refused", () => {
+  for (const { name, fixed } of advisories) {
+    for (const version of fixed) {
       for (const older of olderThan(version)) assert.equal(isSafe(older), false, `${older}: ${name}`)
     }
   }
@@ -74,9 +74,9 @@ test("the launcher accepts no Node.js that lacks a mend, and nothing newer is re
   assert.equal(accepted(), "24.22.3 or 26.13.1")
 })
 
-/** The mend in the release line of `version`; a newer line has them all. */
-function mendOf(version: string, mended: readonly string[]): string {
-  return mended.find((each) => each.split(".")[0] === version.split(".")[0]) ?? "0.0.0"
+/** The fix in the release line of `version`; a newer line has them all. */
+function fixOf(version: string, fixed: readonly string[]): string {
+  return fixed.find((each) => each.split(".")[0] === version.split(".")[0]) ?? "0.0.0"
 }
 
 /** The releases just before it: the same minor version with the patch before, and the minor version before. */

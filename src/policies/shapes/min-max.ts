@@ -10,7 +10,7 @@ import { horizonSeconds, Room } from "./room.ts"
  *
  * The plain greedy step of scheduling vectors. Good where backends are alike. Where they are not, a resource that
  * the request hardly needs may decide, and requests avoid the backend made for them because of it; that is what a
- * price mends. For a rate the fraction is seconds of backlog over the horizon (see `Room`), which matters only where
+ * price corrects. For a rate the fraction is seconds of backlog over the horizon (see `Room`), which matters only where
  * there are both kinds of resources.
  *
  * @see Im, Kell, Kulkarni, Panigrahi, "Tight Bounds for Online Vector Scheduling", FOCS 2015 (arXiv 1411.3887).
