@@ -72,7 +72,7 @@ export function runOneMachine(run: OneMachineRun): OneMachineResult {
   return { p99Served: times.quantile(0.99, never + machine.active), isSteady }
 }
 
-/** Stretches of one rate: from when on, and how much is done a millisecond. */
+/** Stretches of one rate: from when on, and how much is done per millisecond. */
 interface RateSpan {
   readonly fromMs: Millis
   readonly rate: number
