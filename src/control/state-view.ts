@@ -129,7 +129,7 @@ const verdict = z
     words: z.string().describe("One sentence without its full stop."),
     troubles: z.array(trouble).describe("All that is wrong, worst first; the first is what `words` says."),
   })
-  .meta({ id: "Verdict" })
+  .meta({ id: "Verdict", examples: [stateExample.verdict] })
 
 /** Everything that the page shows, sent whole about twice per second on `/api/v1/events` and by `/api/v1/state`. */
 export const stateView = z

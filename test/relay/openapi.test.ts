@@ -82,7 +82,6 @@ test("every registration call responds as it is documented", async () => {
     ["GET /", "400 invalid_body"],
     ["PUT /v1/backends/c", "201", facts],
     ["PUT /v1/backends/d", "503 too_many_backends", facts],
-    ["GET /v1/backends", "200"],
     ["HEAD /v1/backends", "200"],
     ["POST /v1/backends/app-1/renew", "200"],
     ["POST /v1/backends/app-1/renew", "200", { utilization: { compute: 0.5 }, inFlight: 2 }],
@@ -94,9 +93,8 @@ test("every registration call responds as it is documented", async () => {
     ["DELETE /v1/backends/c", "404 unknown_backend"],
     ["PATCH /v1/backends/c", "405 method_not_allowed"],
     ["GET /nothing", "404 not_found"],
-    ["GET /openapi.json", "200"],
   ])
-  isWhole("registration")
+  await isWhole("registration")
 })
 
 test("every admin call responds as it is documented, with backends that serve and requests that were relayed", async () => {
@@ -112,15 +110,8 @@ test("every admin call responds as it is documented, with backends that serve an
     ["GET /api/v1/state", "200"],
     ["GET /api/v1/state", "403 foreign_host", undefined, { Host: "evil.test" }],
     ["GET /api/v1/state", "403 foreign_origin", undefined, { Origin: "http://evil.test" }],
-    ["GET /api/v1/backends", "200"],
     ["GET /api/v1/backends/app-1", "200"],
     ["GET /api/v1/backends/unknown", "404 unknown_backend"],
-    ["GET /api/v1/policies", "200"],
-    ["GET /api/v1/routes", "200"],
-    ["HEAD /api/v1/events", "200"],
-    ["GET /healthz", "200"],
-    ["GET /readyz", "200"],
-    ["GET /openapi.json", "200"],
     ["GET /", "200"],
     ["GET /", "304", undefined, { "If-None-Match": "*" }],
     ["GET /page.js", "200"],
@@ -135,12 +126,19 @@ test("every admin call responds as it is documented, with backends that serve an
     ["GET /api/v1/policy", "405 method_not_allowed"],
     ["GET /nothing.css", "404 not_found"],
   ])
-  isWhole("admin")
+  await isWhole("admin")
 })
 
-/** Every operation has been called, with each success that it documents. */
-function isWhole(listener: Listener): void {
+/**
+ * Every operation has been called, with each success that it documents. Those that show something and need nothing to do
+ * so are called here; of a stream, which does not end, only the head.
+ */
+async function isWhole(listener: Listener): Promise<void> {
   const { operations, seen } = documents[listener]
+  for (const { method, path } of operations) {
+    const reads = method === "GET" && path !== "/" && !path.includes("{")
+    if (reads) await all(listener, [[`${path.endsWith("/events") ? "HEAD" : "GET"} ${path}`, "200"]])
+  }
   const missing = operations.flatMap(({ id, statuses }) =>
     statuses
       .filter((status) => /^[23]/.test(status) && !seen.has(`${id} ${status}`))

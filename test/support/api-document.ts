@@ -122,10 +122,15 @@ export class ApiDocument {
       if (content === undefined) continue
       const shape = this.#followed(`${place}/schema`)
       const named = Object.values(content.examples ?? {}).map(({ value }) => value)
-      const { examples = [] } = this.#value(shape) as { readonly examples?: readonly unknown[] }
+      // Beside a reference, or where it leads.
+      const examples = [...this.#examplesAt(`${place}/schema`), ...this.#examplesAt(shape)]
       assert.ok(named.length + examples.length > 0, `${place} has no example`)
       for (const example of [...named, ...examples]) this.#assertShape(shape, example, place)
     }
+  }
+
+  #examplesAt(place: string): readonly unknown[] {
+    return (this.#value(place) as { readonly examples?: readonly unknown[] }).examples ?? []
   }
 
   #assertShape(place: string, value: unknown, said: string): void {
