@@ -46,6 +46,7 @@ import { ListenError } from "./net/ports.ts"
 import { LoadTable, SlotAllocator } from "./placing/load-table.ts"
 import { Dialer } from "./proxy/backends/dial.ts"
 import { OwnListeners } from "./proxy/backends/own-listeners.ts"
+import type { OwnPolicies } from "./proxy/own-policies.ts"
 import { type DataPlaneOptions, dataPlaneSettings } from "./proxy/options.ts"
 import { Threads, type ThreadsOptions } from "./proxy/threads/threads.ts"
 import {
@@ -138,6 +139,8 @@ export interface Surroundings {
   readonly log?: Log | undefined
   /** How many lines the log could not write, for the state. */
   readonly linesLost?: (() => number) | undefined
+  /** The modules of policies that are in the table of this thread already, for the other threads. */
+  readonly ownPolicies?: OwnPolicies | undefined
 }
 
 /** Starts a balancer; resolves when all its listeners take connections. Rejects with `StartError`. */
@@ -155,6 +158,7 @@ export async function startBalancer(config: Config, surroundings: Surroundings =
 class RunningBalancer implements Balancer {
   readonly seed: number
   readonly #config: Config
+  readonly #ownPolicies: OwnPolicies
   readonly #log: Log
   readonly #events: Events
   readonly #bugs: Bugs
@@ -186,9 +190,10 @@ class RunningBalancer implements Balancer {
   #isStopping = false
   #closed: Promise<void> | undefined
 
-  constructor(config: Config, { log = () => {}, linesLost = () => 0 }: Surroundings) {
+  constructor(config: Config, { log = () => {}, linesLost = () => 0, ownPolicies = {} }: Surroundings) {
     const { resources, registration } = config
     this.#config = config
+    this.#ownPolicies = ownPolicies
     this.#log = harmless(log)
     this.#events = new Events((error, { kind }) =>
       this.#log(`what listens to ${kind} threw; the balancer goes on: ${String(error)}`),
@@ -472,6 +477,7 @@ class RunningBalancer implements Balancer {
       ...dataPlaneSettings(this.#config),
       worker: 0,
       routing: this.#desk.routing,
+      ownPolicies: this.#ownPolicies,
       seed: this.seed,
       cookieKey: this.#config.cookieKey ?? secretBytes(32).toString("base64url"),
       tls: this.#tls?.options,

@@ -1,5 +1,9 @@
 import assert from "node:assert/strict"
 import { spawnSync } from "node:child_process"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { pathToFileURL } from "node:url"
 import { createServer } from "node:net"
 import { createServer as createHttpServer } from "node:http"
 import { test, type TestContext } from "node:test"
@@ -150,6 +154,90 @@ test("backends that the settings name are served at once, and one that is down c
   assert.deepEqual([announced.status, error.code], [409, "configured_backend"])
 })
 
+test("a policy of the program's own places the requests, from a module that every thread loads", async (t) => {
+  const ports = [await backendOf(t, "a"), await backendOf(t, "b")]
+  const url = moduleOf(
+    t,
+    "picks-last.ts",
+    `import type { PolicyEntry, Policy } from "linebacker/policies"
+    class Last implements Policy {
+      readonly name = "last"
+      #members: Parameters<Policy["rebuild"]>[0] = []
+      rebuild(members: Parameters<Policy["rebuild"]>[0]) { this.#members = members }
+      pick(request: Parameters<Policy["pick"]>[0]) { return this.#members.findLast((member) => request.admits(member)) }
+    }
+    export const policy: Partial<PolicyEntry> = { make: () => new Last() }`,
+  )
+  const settings = {
+    ...quick,
+    workers: 2,
+    backends: ports.map((port) => `127.0.0.1:${port}`),
+    policies: { "picks-last": url },
+    policy: "picks-last",
+  }
+  await using balancer = await createBalancer(settings)
+  await using twin = await createBalancer(settings)
+  assert.equal(twin.state().policy, "picks-last", "another balancer may have the same")
+  await until("both serve", () => balancer.state().totals.eligible === 2)
+  const { port } = balancer.listeners.traffic
+  const ask = async (): Promise<string> => (await fetch(`http://127.0.0.1:${port}/`)).text()
+  const round = (): Promise<string[]> => Promise.all(Array.from({ length: 20 }, ask))
+  await until("all threads know both", async () => (await round()).every((name) => name === "b"))
+  assert.ok(balancer.changePolicy({ name: "round-robin" }).ok)
+  await until("another policy chooses", async () => (await round()).includes("a"))
+  assert.ok(balancer.changePolicy({ name: "picks-last" }).ok)
+  await until("this one chooses again", async () => (await round()).every((name) => name === "b"))
+})
+
+test("a policy of the program's own that fails costs no request, and is told as a failure", async (t) => {
+  const port = await backendOf(t, "ok")
+  const code = `export default { make: () => ({ name: "f", rebuild() {}, pick() { throw new Error("not today") } }) }`
+  await using balancer = await createBalancer({
+    ...quick,
+    backends: [`127.0.0.1:${port}`],
+    policies: { fails: moduleOf(t, "fails.mjs", code) },
+    policy: "fails",
+  })
+  const failures: string[] = []
+  balancer.on("failure", ({ where, error }) => failures.push(`${where}: ${String(error)}`))
+  const response = await fetch(`http://127.0.0.1:${balancer.listeners.traffic.port}/`)
+  assert.equal(await response.text(), "ok")
+  await until("it is told", () => failures.length > 0)
+  assert.match(failures[0]!, /the policy "fails": .*failed in pick: line 1:.*not today/)
+})
+
+test("what cannot be a policy of the program's own is refused, with its name and the reason", async (t) => {
+  const empty = moduleOf(t, "empty.mjs", "export const a = 1")
+  const good = moduleOf(
+    t,
+    "good.mjs",
+    "export default { make: () => ({ name: 'g', rebuild() {}, pick() {} }) }",
+  )
+  const made = { make: () => ({ name: "x", rebuild: () => {}, pick: () => undefined }) }
+  const policies = {
+    made: made as unknown as URL,
+    relative: "./mine.ts",
+    missing: new URL("missing.mjs", empty),
+    empty,
+    price: good.href,
+    "Not A Name": empty,
+  }
+  const error = await rejection(createBalancer({ ...quick, policies }))
+  assert.ok(error instanceof SettingsError)
+  const messages = Object.fromEntries(error.issues.map(({ path, message }) => [path, message]))
+  assert.match(
+    messages["policies.made"]!,
+    /the URL of a module.*to which no function can be sent, found a mapping/,
+  )
+  assert.match(messages["policies.relative"]!, /the URL of a module.*found ".\/mine.ts"/)
+  assert.match(messages["policies.missing"]!, /cannot be loaded/)
+  assert.match(messages["policies.empty"]!, /exports no policy/)
+  assert.match(messages["policies.price"]!, /a policy of Linebacker has this name/)
+  assert.match(messages["policies.Not A Name"]!, /expected a name/)
+  const whole = await rejection(createBalancer({ ...quick, policies: [] as never }))
+  assert.match(String(whole), /policies: expected the URLs of modules by name, found an empty list/)
+})
+
 test("nothing is printed, no signal is heard, and the process ends by itself when the balancer is closed", () => {
   const code = `
     import { createBalancer } from ${JSON.stringify(new URL("./index.ts", import.meta.url).href)}
@@ -176,6 +264,13 @@ async function rejection(promise: Promise<unknown>): Promise<unknown> {
     () => assert.fail("it did not reject"),
     (error: unknown) => error,
   )
+}
+
+function moduleOf(t: TestContext, name: string, text: string): URL {
+  const folder = mkdtempSync(join(tmpdir(), "linebacker-library-"))
+  t.after(() => rmSync(folder, { recursive: true }))
+  writeFileSync(join(folder, name), text)
+  return pathToFileURL(join(folder, name))
 }
 
 async function freePort(): Promise<number> {

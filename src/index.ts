@@ -13,7 +13,8 @@ import { readTextFile } from "./config/config-file.ts"
 import { parseConfig } from "./config/config-parse.ts"
 import type { Settings } from "./config/config-schema.ts"
 import { policies } from "./policies/index.ts"
-import { type ConfigIssue, isMapping } from "./text/issue.ts"
+import { addOwnPolicies, type OwnPolicies } from "./proxy/own-policies.ts"
+import { type ConfigIssue, isMapping, shown } from "./text/issue.ts"
 import { formatIssue } from "./text/problem.ts"
 import { pathText } from "./text/yaml.ts"
 
@@ -36,7 +37,17 @@ export type {
 export interface BalancerSettings extends Settings {
   /** Told what happens, one line at a time; without it nothing is logged. Must not wait. */
   readonly log?: Log | undefined
+  /**
+   * Policies of your own by name, to be used as any other: `policy: "mine"`. Each is the URL of a module whose default
+   * export, or the one named `policy`, is a `PolicyEntry` of `linebacker/policies`:
+   * `{ mine: new URL("./mine.js", import.meta.url) }`. A policy runs in the data-plane threads, to which functions cannot
+   * be sent; each thread loads the module.
+   */
+  readonly policies?: Readonly<Record<string, URL | string>> | undefined
 }
+
+const namePattern = /^[a-z][a-z0-9-]{0,63}$/
+const nameExpected = "expected a name of up to 64 of a-z, 0-9 and -, a letter first"
 
 /** One mistake in the settings. */
 export interface SettingsIssue {
@@ -67,10 +78,11 @@ export class SettingsError extends Error {
  * Nothing is left open then.
  */
 export async function createBalancer(settings: BalancerSettings = {}): Promise<Balancer> {
+  const ownPolicies = await ownPoliciesOf(settings)
   const context = { policies, readFile: readTextFile, resolvePath: resolve }
   const config = parseConfig(asInFile(settings), context)
   if (!config.ok) throw new SettingsError(config.error.map(issueOf))
-  return startBalancer(config.value, { log: settings.log })
+  return startBalancer(config.value, { log: settings.log, ownPolicies })
 }
 
 /**
@@ -79,13 +91,44 @@ export async function createBalancer(settings: BalancerSettings = {}): Promise<B
  */
 function asInFile(settings: BalancerSettings): unknown {
   if (!isMapping(settings)) return settings
-  const { log: _log, registration = {}, admin = {}, ...rest } = settings
+  const { log: _log, policies: _policies, registration = {}, admin = {}, ...rest } = settings
   const listen = "127.0.0.1:0"
   return {
     ...rest,
     registration: isMapping(registration) ? { listen, ...registration } : registration,
     admin: isMapping(admin) ? { listen, ...admin } : admin,
   }
+}
+
+/** The URLs of the modules, whose policies are in the table of this thread then. */
+async function ownPoliciesOf(settings: BalancerSettings): Promise<OwnPolicies> {
+  if (!isMapping(settings) || settings["policies"] === undefined) return {}
+  const { policies: given } = settings as { readonly policies: unknown }
+  if (!isMapping(given))
+    throw new SettingsError([
+      { path: "policies", message: `expected the URLs of modules by name, found ${shown(given)}` },
+    ])
+  const issues: SettingsIssue[] = []
+  const modules: Record<string, string> = {}
+  for (const [name, value] of Object.entries(given)) {
+    const url = String(value)
+    const isModule = (value instanceof URL || typeof value === "string") && URL.canParse(url)
+    if (!namePattern.test(name)) issues.push({ path: `policies.${name}`, message: nameExpected })
+    else if (isModule) modules[name] = url
+    else issues.push({ path: `policies.${name}`, message: ownExpected(value) })
+  }
+  // This thread places nothing: no policy fails here.
+  for (const [name, message] of await addOwnPolicies(modules, () => {})) {
+    issues.push({ path: `policies.${name}`, message })
+  }
+  if (issues.length > 0) throw new SettingsError(issues)
+  return modules
+}
+
+function ownExpected(found: unknown): string {
+  const isCode = typeof found === "object" || typeof found === "function"
+  const reason = isCode ? ": a policy runs in the data-plane threads, to which no function can be sent" : ""
+  return `expected the URL of a module, like new URL("./mine.js", import.meta.url)${reason}, found ${shown(found)}`
 }
 
 function issueOf(issue: ConfigIssue): SettingsIssue {

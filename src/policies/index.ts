@@ -22,15 +22,24 @@ export type {
   Prober,
 } from "./policy.ts"
 
-const table = { ...prices, ...counts, ...times, ...reports, ...turns, ...hashes, ...shapes, ...replicas }
+const builtIn = { ...prices, ...counts, ...times, ...reports, ...turns, ...hashes, ...shapes, ...replicas }
 
 /** The names operators write. A new policy adds a line to its family's table; the exam finds it there. */
-export type PolicyName = keyof typeof table
+export type PolicyName = keyof typeof builtIn
 
-/** All policies by name, in the order in which they are shown. */
+const table: Record<PolicyName, PolicyEntry> = { ...builtIn }
+
+/** All policies by name, in the order in which they are shown; the program's own come last. */
 export const policies: Readonly<Record<PolicyName, PolicyEntry>> = table
 
-export const policyNames: readonly PolicyName[] = Object.keys(table) as PolicyName[]
+/** Without the program's own. */
+export const policyNames: readonly PolicyName[] = Object.keys(builtIn) as PolicyName[]
+
+/** Adds a policy of the program's own to the table of this thread, under a name that no other has. */
+export function addPolicy(name: string, entry: PolicyEntry): void {
+  if (isPolicyName(name)) throw new Error(`there is a policy "${name}" already`)
+  table[name as PolicyName] = entry
+}
 
 export const policyDefault: PolicyName = "auto"
 

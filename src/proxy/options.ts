@@ -69,6 +69,8 @@ export interface DataPlaneOptions extends DataPlaneSettings {
   /** The listener that speaks TLS, beside the plain one. */
   readonly tls: TlsOptions | undefined
   readonly routing: RoutingOptions
+  /** Policies of the program's own: each thread loads their modules. */
+  readonly ownPolicies?: Readonly<Record<string, string>>
   /** Makes the cookies that name backends, the same in every thread. */
   readonly cookieKey: string
   /** Seed of the simulated demand (the same in every thread) and, with the thread's number, of its policy. */

@@ -1,11 +1,14 @@
 /** What `npm pack` makes of a clean checkout works where it is installed, and changes nothing else there. */
 import assert from "node:assert/strict"
-import { execFileSync, spawnSync, type SpawnSyncReturns } from "node:child_process"
+import { execFileSync, spawn, spawnSync, type SpawnSyncReturns } from "node:child_process"
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { once } from "node:events"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { before, after, test } from "node:test"
+import { blocksOf } from "../support/house/document-blocks.ts"
 import { setUp } from "../support/house/set-up.ts"
+import { until } from "../support/until.ts"
 
 const root = join(import.meta.dirname, "..", "..")
 const folder = mkdtempSync(join(tmpdir(), "linebacker-package-"))
@@ -107,6 +110,35 @@ test("every entry that the package exports can be imported", { skip: absent }, (
     encoding: "utf8",
   })
   assert.equal(status, 0, stderr)
+})
+
+test("the program in README compiles in a strict project, and runs", { skip: absent }, async (t) => {
+  const program = blocksOf(root, "README.md").find(
+    ({ language, text }) => language === "ts" && text.includes('from "linebacker"'),
+  )
+  const project = join(folder, "user")
+  writeFileSync(join(project, "program.ts"), program!.text)
+  const compilerOptions = { strict: true, module: "nodenext", target: "es2024", types: ["node"] }
+  const files = ["program.ts"]
+  writeFileSync(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, files }))
+  for (const name of ["@types/node", "undici-types"]) {
+    const link = join(project, "node_modules", name)
+    mkdirSync(dirname(link), { recursive: true })
+    symlinkSync(join(root, "node_modules", name), link)
+  }
+  const compiler = join(root, "node_modules", ".bin", "tsc")
+  const compiled = spawnSync(compiler, ["--project", project], { encoding: "utf8" })
+  assert.deepEqual([compiled.stdout, compiled.status], ["", 0])
+  const child = spawn(process.execPath, [join(project, "program.js")], {
+    stdio: ["ignore", "pipe", "inherit"],
+  })
+  t.after(() => child.kill("SIGKILL"))
+  let said = ""
+  child.stdout.on("data", (text: Buffer) => (said += text.toString()))
+  await until("it listens", () => /listening on port \d+/.test(said))
+  const exited = once(child, "exit")
+  child.kill("SIGTERM")
+  assert.deepEqual(await exited, [0, null])
 })
 
 function run(...words: readonly string[]): SpawnSyncReturns<string> {

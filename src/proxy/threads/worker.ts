@@ -6,6 +6,7 @@ import { Counters } from "../../metrics/counters.ts"
 import { httpDate, systemClock, systemTimers } from "../../system.ts"
 import { DataPlane } from "../data-plane.ts"
 import { Descriptors } from "./descriptors.ts"
+import { addOwnPolicies } from "../own-policies.ts"
 import type { FromWorker, ToWorker, WorkerBirth } from "./messages.ts"
 import { Pulses } from "./pulses.ts"
 
@@ -18,6 +19,8 @@ const { options, table, counters, pulses: shape, descriptors, snapshot, learned 
 const pulses = new Pulses(shape)
 const beat = (): void => pulses.beat(options.worker)
 const tell = (message: FromWorker): void => port.postMessage(message)
+
+await addOwnPolicies(options.ownPolicies ?? {}, (name, fault) => tellOfPolicy(name, fault))
 
 const plane = new DataPlane({
   options,
@@ -68,6 +71,17 @@ function take(message: ToWorker): void {
       void stop()
       break
   }
+}
+
+/** When each of the program's own policies was last told of. */
+const toldAt = new Map<string, number>()
+
+/** A policy may fail with each request: it is told of once per second. */
+function tellOfPolicy(name: string, fault: Error): void {
+  const now = systemClock.now()
+  if (now - (toldAt.get(name) ?? -Infinity) < observedMs) return
+  toldAt.set(name, now)
+  tell({ kind: "bug", where: `the policy "${name}"`, stack: fault.message })
 }
 
 /**
