@@ -1,5 +1,5 @@
 /**
- * The library's door: a balancer within a program of yours. It logs nowhere unless it is told where, hears no signals
+ * The library's door: a balancer within your own program. It logs nowhere unless it is told where, handles no signals
  * and never ends the process.
  *
  * ```ts
