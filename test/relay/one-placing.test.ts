@@ -388,6 +388,8 @@ async function both(t: TestContext, script: Script): Promise<Both> {
   const deck: TapeDeck = tapePlacers(t)
   const simulated = deck.tape
   const endings = rehearse(script, deck)
+  // Before the first snapshot there is nothing to compare.
+  deck.tape = new Tape()
   const product = new Product(script, deck)
   const relayed = (deck.tape = new Tape())
   try {

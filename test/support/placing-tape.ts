@@ -2,6 +2,7 @@
  * Writes down what placers are asked and what comes of it, whatever they belong to: for the product and the simulator to
  * be held against each other.
  */
+import assert from "node:assert/strict"
 import type { TestContext } from "node:test"
 import type { Millis } from "../../src/core/clock.ts"
 import type { Knowledge } from "../../src/core/knowledge.ts"
@@ -36,8 +37,9 @@ export class Tape {
   /** Calls within calls are no inputs: the placer, or what it calls, makes them by itself. */
   #depth = 0
 
-  /** A call of a placer, or within one; `answer` runs it. */
+  /** A call of a placer, or within one, as `run` makes it. Time does not go back. */
   call<R>(at: Millis, input: Input | undefined, run: () => R, told: (result: R) => string | undefined): R {
+    assert.ok(at >= this.#at, `what came at ${this.#at} is followed by what came at ${at}`)
     this.#at = at
     if (input !== undefined && this.#depth === 0) this.inputs.push(input)
     this.#depth++
