@@ -2,7 +2,7 @@ import type { Config } from "../config/config.ts"
 import { loadConfig } from "../config/config-file.ts"
 import { formatProblem } from "../text/problem.ts"
 import { policies } from "../policies/index.ts"
-import { type ExitCode, type Given, type Option, text } from "./command.ts"
+import { type ExitCode, type Given, type Option, text, texts } from "./command.ts"
 import type { Io } from "../text/io.ts"
 
 /** The settings that `serve` and `demo` take as flags; they override the file. */
@@ -46,6 +46,7 @@ export function configOf(given: Given, io: Io): Config | ExitCode {
       "--policy": text(given, "policy"),
       "--workers": text(given, "workers"),
       "--seed": text(given, "seed"),
+      "--to": texts(given, "to"),
     },
   })
   if (config.ok) return config.value

@@ -108,6 +108,7 @@ test("a value that an option cannot have is exit code 2 and names the option, be
     ["serve", "--policy", "prise"],
     ["serve", "--workers", "0"],
     ["serve", "--seed", "-1"],
+    ["serve", "--to", "http://a.example/path"],
     ["demo", "--backends", "0"],
     ["demo", "--backends", "three"],
     ["demo", "--backend-port", "65536"],

@@ -2,7 +2,8 @@
 
 import { coversRule } from "../routing/routes.ts"
 import { vectorOf, type NamedAmounts, type ResourceTable } from "../core/resources.ts"
-import { checkRegistration } from "../membership/registration.ts"
+import { formatAddress, isSameAddress } from "../membership/address.ts"
+import { checkRegistration, type Registration } from "../membership/registration.ts"
 import { didYouMean, suggest } from "../text/suggest.ts"
 import { repeatedResources } from "../text/resources-schema.ts"
 import { fields } from "../core/http/fields.ts"
@@ -122,9 +123,10 @@ function backendIssues({ backends, registration, resources }: ConfigDraft): Cros
   const known = backends.map((backend) => registrationOf(backend, resources))
   const wrong = known.flatMap((one, index): CrossIssue[] => {
     const path = ["backends", index]
-    if (known.findIndex(({ id }) => id === one.id) !== index) {
-      const message = `another backend has the id "${one.id}"`
-      return [{ ...base, path, message, about: ["backends"] }]
+    const other = known.slice(0, index).find((before) => isSameBackend(before, one))
+    if (other !== undefined) {
+      const shared = other.id === one.id ? `id "${one.id}"` : `address ${formatAddress(one.address)}`
+      return [{ ...base, path, message: `another backend has the ${shared}`, about: ["backends"] }]
     }
     const checked = checkRegistration(resources, one)
     if (checked.ok) return []
@@ -138,6 +140,10 @@ function backendIssues({ backends, registration, resources }: ConfigDraft): Cros
   const message = `these are more than registration.backendsMax, ${registration.backendsMax}`
   const about = ["backends", "registration.backendsMax"]
   return [...wrong, { ...base, path: ["backends"], message, about }]
+}
+
+function isSameBackend(a: Registration, b: Registration): boolean {
+  return a.id === b.id || isSameAddress(a.address, b.address)
 }
 
 function routeIssues({ routes, pools, resources }: ConfigDraft): CrossIssue[] {

@@ -50,6 +50,10 @@ function valid(text: string, flags: ConfigFlags = {}): Config {
   return config.value
 }
 
+function ids(text: string, to: readonly string[]): readonly string[] {
+  return valid(text, { "--to": to }).backends.map(({ id }) => id)
+}
+
 function adminToken(line: string): string | undefined {
   return valid(`admin:\n  ${line}`).admin.token
 }
@@ -347,7 +351,7 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
   ],
   [
     "backends: [a b]",
-    'lb.yaml:1:12: backends[0]: expected an address like 10.0.0.7:8080, :8080 for 127.0.0.1, https://app.example or unix:/path/to.sock, or a mapping with address, found "a b"',
+    'lb.yaml:1:12: backends[0]: expected an address like 10.0.0.7:8080, :8080 for 127.0.0.1, https://app.example or unix:/path/to.sock, found "a b"',
   ],
   [
     "backends: [5]",
@@ -370,6 +374,10 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
     "lb.yaml:1:42: backends[1].weight: expected a number from 0.001 to 1000, found 0",
   ],
   ["backends: [':1', ':1']", 'lb.yaml:1:18: backends[1]: another backend has the id ":1"'],
+  [
+    "backends: [':1', {id: b, address: '127.0.0.1:1'}]",
+    "lb.yaml:1:18: backends[1]: another backend has the address 127.0.0.1:1",
+  ],
   [
     "backends: [{address: ':1', capacity: {cpu: 1}}]",
     'lb.yaml:1:44: backends[0].capacity.cpu: unknown resource "cpu"; the resources here are compute, storage',
@@ -578,6 +586,33 @@ test("flags replace what the file says, and are named where they are wrong", () 
   ])
   assert.deepEqual(problems("admin: 5", { "--admin": ":1" }), [
     "lb.yaml:1:8: admin: expected a mapping, found 5",
+  ])
+})
+
+test("addresses of --to are backends beside those of the file, and are named where they are wrong", () => {
+  assert.deepEqual(ids("", ["127.0.0.1:3000", "https://app.internal:8443"]), [
+    "127.0.0.1:3000",
+    "app.internal:8443",
+  ])
+  assert.deepEqual(ids("backends: [{id: a, address: ':1'}]", [":2", "3"]), ["a", ":2", "3"])
+  assert.deepEqual(ids("backends:", [":2"]), [":2"])
+  assert.deepEqual(ids("backends: [':2']", []), [":2"])
+
+  const expected =
+    "expected an address like 10.0.0.7:8080, :8080 for 127.0.0.1, https://app.example or unix:/path/to.sock"
+  assert.deepEqual(problems("backends: [':1', x]", { "--to": ["http://a:1/path", ":2"] }), [
+    `lb.yaml:1:18: backends[1]: ${expected}, found "x"`,
+    `--to: ${expected}, found "http://a:1/path"`,
+  ])
+  assert.deepEqual(problems("backends: [':1']", { "--to": [":2", ":1", "127.0.0.1:2"] }), [
+    '--to: another backend has the id ":1"',
+    "--to: another backend has the address 127.0.0.1:2",
+  ])
+  assert.deepEqual(problems("resources: [{name: memory, kind: space}]", { "--to": [":1"] }), [
+    '--to: the amount of "memory" is missing',
+  ])
+  assert.deepEqual(problems("backends: 5", { "--to": [":1"] }), [
+    "lb.yaml:1:11: backends: expected a list of backends; how they are spoken to is upstream, found 5",
   ])
 })
 

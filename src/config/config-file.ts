@@ -57,7 +57,9 @@ function placedIssues(
   flags: ReadonlyMap<string, string>,
   issues: readonly ConfigIssue[],
 ): ConfigProblem[] {
-  const flagOf = ({ path }: ConfigIssue) => flags.get(pathText(path))
+  // What is wrong within what a flag has put there is wrong with the flag.
+  const flagOf = ({ path }: ConfigIssue) =>
+    path.map((_, index) => flags.get(pathText(path.slice(0, index + 1)))).find(Boolean)
   const inFile = issues.filter((issue) => flagOf(issue) === undefined)
   const problems = problemsIn(file, yaml, inFile)
   for (const issue of issues) {

@@ -13,6 +13,8 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs"
+import { createServer, type Server } from "node:http"
+import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { test, type TestContext } from "node:test"
@@ -23,6 +25,7 @@ import {
   freeListeners,
   isAlive,
   launcher,
+  linebacker,
   processes,
   type Started,
   started,
@@ -30,6 +33,14 @@ import {
 import { freePortRow, freePorts } from "../support/free-ports.ts"
 
 const { folder, file } = scratch()
+
+/** Its port, until the test is over. */
+async function listening(t: TestContext, server: Server): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  t.after(() => server.close())
+  return (server.address() as AddressInfo).port
+}
+
 const gone = "linebacker: the folder that it was started in is gone; relative paths now start at /\n"
 
 /** Starts it in a folder that is removed before it runs. */
@@ -98,6 +109,31 @@ test("a folder that is removed later keeps no thread from being replaced, and no
     timeout: 60_000,
   })
   assert.equal(run.stdout, "2 200\n", run.stderr)
+})
+
+test("serve --to is a balancer in one line: it says what it serves, and serves it", async (t) => {
+  const servers = ["one", "two"].map((name) => createServer((_request, response) => response.end(name)))
+  const [one, two] = await Promise.all(servers.map((server) => listening(t, server)))
+  const { traffic, words } = await freeListeners()
+  const serve = linebacker(t, "serve", "--to", `:${one}`, "--to", `http://localhost:${two}`, ...words)
+  await until(serve.said, () => serve.said().includes("tells them apart\n"))
+  assert.ok(
+    serve
+      .said()
+      .includes(
+        `linebacker: known backends: :${one} (127.0.0.1:${one}), localhost:${two}; ` +
+          "all count the same, as no capacity or weight tells them apart\n",
+      ),
+    serve.said(),
+  )
+  const seen = new Set<string>()
+  await until("both are asked", async () => {
+    seen.add(await (await fetch(`http://127.0.0.1:${traffic}/`)).text())
+    return seen.size === 2
+  })
+  assert.deepEqual([...seen].sort(), ["one", "two"])
+  serve.process.kill("SIGTERM")
+  assert.equal(await serve.ended, 0)
 })
 
 test("of two that are started together one listens, and the other says that the port is busy", async (t) => {

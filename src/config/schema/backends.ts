@@ -56,7 +56,8 @@ const backendsMax = 65_536
 export const backends = z
   .array(
     z.union([address.transform((read) => backend.parse({ address: read.text })), backend], {
-      error: `${addressExpected}, or a mapping with address`,
+      error: ({ input }) =>
+        typeof input === "string" ? addressExpected : `${addressExpected}, or a mapping with address`,
     }),
     { error: "a list of backends; how they are spoken to is upstream" },
   )
