@@ -1,3 +1,4 @@
+import { flushCompileCache } from "node:module"
 import { type Balancer, startBalancer, StartError } from "../balancer.ts"
 import { balancerOptions, configOf } from "./config-source.ts"
 import type { Command } from "./command.ts"
@@ -49,6 +50,8 @@ export const serve: Command = {
         `linebacker: traffic on ${formatEndpoint(traffic)}${tls === undefined ? "" : `, TLS on ${formatEndpoint(tls)}`}, registration on ${formatEndpoint(registration)}, ` +
           `page on http://${formatEndpoint(admin)}/, policy ${config.policy.name}\n${knownLine(config)}`,
       )
+      // Now, and not only at the end: it runs for long, and may be killed.
+      flushCompileCache()
       await asked
       await balancer.close()
       if (balancer.hasStuckThread) endBy("SIGTERM")

@@ -1,5 +1,5 @@
 /** A question to a backend, beside traffic: a GET, of whose response only the head is read. */
-import { type IncomingHttpHeaders, type IncomingMessage, request } from "node:http"
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http"
 import type { Duplex } from "node:stream"
 import { formatAddress } from "../membership/address.ts"
 import type { Millis } from "../core/clock.ts"
@@ -7,6 +7,9 @@ import { defaultPorts, normalHost } from "../core/host.ts"
 import { fail, ok, type Result } from "../core/result.ts"
 import { type Destination, type Dialer } from "../proxy/backends/dial.ts"
 import { isLocalShortage, ownListenerCode } from "../net/dialling.ts"
+
+// No import, for the reason that api/node-listener.ts gives.
+const { request } = process.getBuiltinModule("node:http")
 
 export interface Question {
   readonly path: string

@@ -138,7 +138,7 @@ function callsOf(source: string, file: string): readonly Call[] {
 function importedCalls(source: string): ReadonlyMap<string, string> {
   const names = new Map<string, string>()
   for (const [, words = "", module = ""] of source.matchAll(
-    /^import \{([^}]*)\} from "node:(net|tls|http|dns)(?:\/promises)?"/gm,
+    /^(?:import|const) \{([^}]*)\} (?:from |= process\.getBuiltinModule\()"node:(net|tls|http|dns)(?:\/promises)?"/gm,
   )) {
     for (const word of words.split(",")) {
       const [name = "", alias = name] = word.trim().split(" as ")

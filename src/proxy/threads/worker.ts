@@ -1,4 +1,5 @@
 /** Entry point of a data-plane thread: wires a `DataPlane` to the messages of the control plane. */
+import { flushCompileCache } from "node:module"
 import { type MessagePort, parentPort, workerData } from "node:worker_threads"
 import { LoadTable } from "../../placing/load-table.ts"
 import { mix32, seeded } from "../../core/rng.ts"
@@ -103,6 +104,8 @@ const endObserving = systemTimers.every(observedMs, observe, { unref: true })
 try {
   await plane.listen()
   tell({ kind: "listening" })
+  // Compiled code is kept for the next start now, and not only at the end: a thread runs for long, and may be killed.
+  flushCompileCache()
   tell({ kind: "applied", version: snapshot.version })
 } catch (error) {
   const { code = "unknown", message, port: wanted } = error as NodeJS.ErrnoException & { port?: number }
