@@ -73,6 +73,8 @@ test("streams of one connection carry exchanges beside each other, whichever end
   respond(at.streams[0]!, "one")
   assert.deepEqual(one.client.told, ["respond 200 one", "end ", "release"])
   assert.deepEqual(other.client.told, ["respond 200 other", "end ", "release"])
+  // A stream whose response has ended has been given back: the exchange has nothing more to say there.
+  for (const { told } of at.streams) assert.deepEqual(told, ["send GET", "end"])
   assert.ok(isIdle(at))
 })
 

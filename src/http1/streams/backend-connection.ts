@@ -16,7 +16,6 @@ import type { ErrorCode } from "../../core/errors.ts"
 import { fields } from "../../core/http/fields.ts"
 import type { MessageHead } from "../../core/http/message-head.ts"
 import type { BackendEvents, BackendStream, StreamOwner } from "../../core/http/streams.ts"
-import { type Limited, never, sweepMs, type Tick } from "../../net/deadlines.ts"
 import { type Dialling, isCertificateRefusal } from "../../net/dialling.ts"
 import { BodyReader } from "../body.ts"
 import type { Head } from "../head.ts"
@@ -24,6 +23,7 @@ import { responseFraming } from "../response-head.ts"
 import { passTrailers } from "../trailers.ts"
 import { isTunnelProtocol } from "../upgrade.ts"
 import { BackendOutput } from "./backend-output.ts"
+import { BackendTimes } from "./backend-times.ts"
 import { ConnectionLife } from "./connection-life.ts"
 import type { StreamContext } from "./context.ts"
 import { IgnoredResponse, Pipeline } from "./pipeline.ts"
@@ -33,8 +33,7 @@ import { ResponseHeads } from "./response-heads.ts"
 const eventStream = "text/event-stream"
 const nothing = Buffer.alloc(0)
 
-/** No request waits behind a response that takes longer than this, or is larger: it goes elsewhere. */
-const slowMs = 500
+/** Larger responses have no requests waiting behind them: those go elsewhere. */
 const slowBytes = 64 * 1024
 
 const none: readonly BackendEvents[] = []
@@ -55,8 +54,7 @@ export interface ConnectionOwner extends StreamOwner {
   readonly header: Buffer | undefined
 }
 
-export class BackendConnection implements BackendStream, Limited {
-  deadlineAt: Tick
+export class BackendConnection implements BackendStream {
   isReused = false
   hasAnswered = false
   readonly pool: BackendHome
@@ -81,10 +79,7 @@ export class BackendConnection implements BackendStream, Limited {
   #keeps = false
   readonly #heads: ResponseHeads
   readonly #buffer = new ReadBuffer()
-  #paused = false
-  #pausedAt: Tick = 0
-  /** How long the response may stand still. */
-  #pieceMs: Millis = 0
+  readonly #times: BackendTimes
   /** Made where several requests are written together. */
   #pipeline: Pipeline | undefined
   /** Responses may still come that are for no exchange. */
@@ -96,8 +91,7 @@ export class BackendConnection implements BackendStream, Limited {
     this.owner = owner?.header === undefined ? undefined : owner
     this.#heads = new ResponseHeads(context)
     this.#reader = new BodyReader(context.options.limits)
-    const { deadlines, options } = context
-    this.deadlineAt = deadlines.after(options.timeouts.connectMs)
+    this.#times = new BackendTimes(context, this)
     this.#life = new ConnectionLife(context)
     const reading = {
       buffer: () => this.#buffer.next(),
@@ -113,7 +107,6 @@ export class BackendConnection implements BackendStream, Limited {
       owner?.header,
     )
     this.owner?.add(this)
-    context.deadlines.add(this)
   }
 
   /** Which of the backend's addresses it leads to; "" while it is connecting. */
@@ -195,7 +188,7 @@ export class BackendConnection implements BackendStream, Limited {
 
   end(): void {
     this.#requestSent = true
-    if (this.#state === "waiting") this.#limit(this.#context.options.timeouts.responseHeadMs)
+    if (this.#state === "waiting") this.#times.head(this.#hasFollowers)
   }
 
   endTunnel(): void {
@@ -204,24 +197,23 @@ export class BackendConnection implements BackendStream, Limited {
 
   pause(): void {
     this.#disband()
-    if (!this.#paused) this.#pausedAt = this.#context.deadlines.tick
-    this.#paused = true
+    this.#times.pause()
     this.#socket!.pause()
-    if (this.#state === "reading" || this.#state === "waiting") this.deadlineAt = never
+    if (this.#state === "reading" || this.#state === "waiting") this.#times.none()
   }
 
   get isPaused(): boolean {
-    return this.#paused
+    return this.#times.isPaused
   }
 
   get pausedMs(): Millis {
-    return this.#paused ? (this.#context.deadlines.tick - this.#pausedAt) * sweepMs : 0
+    return this.#times.pausedMs
   }
 
   resume(): void {
-    if (!this.#paused) return
-    this.#paused = false
-    if (this.#state === "reading") this.#limit(this.#pieceMs)
+    if (!this.#times.isPaused) return
+    this.#times.isPaused = false
+    if (this.#state === "reading") this.#times.piece(this.#hasFollowers)
     else if (this.#state === "waiting") this.#awaitHead()
     this.#socket!.resume()
   }
@@ -239,7 +231,7 @@ export class BackendConnection implements BackendStream, Limited {
     // Its client may close first, which would end all that is that client's own.
     this.owner?.delete(this)
     this.#state = "ending"
-    this.deadlineAt = this.#context.deadlines.after(this.#context.options.timeouts.betweenBytesMs)
+    this.#times.ending()
     this.#socket!.destroySoon()
   }
 
@@ -247,11 +239,13 @@ export class BackendConnection implements BackendStream, Limited {
     this.#close()
   }
 
-  onDeadline(): void {
+  /** For `BackendTimes` only. */
+  onLate(): void {
     const { timeouts } = this.#context.options
     if (this.#hasFollowers) {
       this.#disband()
-      this.#limit(this.#state === "reading" ? this.#pieceMs : timeouts.responseHeadMs)
+      if (this.#state === "reading") this.#times.piece(false)
+      else this.#times.head(false)
       return
     }
     switch (this.#state) {
@@ -265,7 +259,7 @@ export class BackendConnection implements BackendStream, Limited {
         this.#fail("response_head_timeout", `${timeouts.responseHeadMs} ms`)
         break
       case "reading":
-        this.#fail("response_timeout", `${this.#pieceMs} ms`)
+        this.#fail("response_timeout", `${this.#times.pieceMs} ms`)
         break
       case "tunnel":
       case "ending":
@@ -278,17 +272,17 @@ export class BackendConnection implements BackendStream, Limited {
 
   #wait(): void {
     this.#state = "waiting"
-    this.deadlineAt = never
+    this.#times.none()
   }
 
   /** It takes no more of the request for now: until it does, its time to respond runs. */
   #stall(): void {
-    if (this.#state === "waiting") this.#limit(this.#context.options.timeouts.responseHeadMs)
+    if (this.#state === "waiting") this.#times.head(this.#hasFollowers)
   }
 
   /** It is read again: its time runs if it has the whole request, or takes no more of it. */
   #awaitHead(): void {
-    if (this.#requestSent || this.isBehind) this.#limit(this.#context.options.timeouts.responseHeadMs)
+    if (this.#requestSent || this.isBehind) this.#times.head(this.#hasFollowers)
   }
 
   #onOpen(socket: Socket, address: string): void {
@@ -304,7 +298,7 @@ export class BackendConnection implements BackendStream, Limited {
   }
 
   #onDrain(): void {
-    if (this.#state === "waiting" && !this.#requestSent) this.deadlineAt = never
+    if (this.#state === "waiting" && !this.#requestSent) this.#times.none()
     this.#exchange?.onBackendDrain()
   }
 
@@ -369,9 +363,11 @@ export class BackendConnection implements BackendStream, Limited {
       if (this.#exchange === exchange) this.#complete(exchange, bytes, from + length, to)
       return
     }
-    this.#pieceMs = isEventStream(head) ? options.timeouts.streamIdleMs : options.timeouts.betweenBytesMs
+    this.#times.pieceMs = isEventStream(head)
+      ? options.timeouts.streamIdleMs
+      : options.timeouts.betweenBytesMs
     if (framing === "close" || length > slowBytes) this.#disband()
-    this.#limit(this.#pieceMs)
+    this.#times.piece(this.#hasFollowers)
     const trailers = exchange.takesTrailers && framing === "chunked" ? passTrailers(head) : undefined
     this.#reader.begin(framing, length, !exchange.takesChunks, trailers)
     const at = this.#reader.read(bytes, from, to)
@@ -394,7 +390,7 @@ export class BackendConnection implements BackendStream, Limited {
     }
     this.#state = "tunnel"
     // The client's connection has the time limit of both.
-    this.deadlineAt = never
+    this.#times.none()
     exchange.onTunnel(head, bytes, from, to)
     this.#buffer.lend(exchange.isHolding)
   }
@@ -408,7 +404,7 @@ export class BackendConnection implements BackendStream, Limited {
     }
     if (this.#hasFollowers && reader.dataBytes > slowBytes) this.#disband()
     // Where others wait, their time is for all of it, not for each piece.
-    if (!this.#hasFollowers) this.#limit(this.#pieceMs)
+    if (!this.#hasFollowers) this.#times.piece(false)
     if (reader.outputCount > 0) {
       exchange.onResponseBody(reader)
       this.#buffer.lend(exchange.isHolding)
@@ -450,7 +446,7 @@ export class BackendConnection implements BackendStream, Limited {
     this.isReused = true
     this.hasAnswered = false
     this.#wait()
-    this.#limit(this.#context.options.timeouts.responseHeadMs)
+    this.#times.head(this.#hasFollowers)
     ended.onResponseEnd()
     if (this.#exchange !== next) return
     if (!this.#keeps) this.#fail("backend_reset", "(it closed behind another response)")
@@ -500,18 +496,11 @@ export class BackendConnection implements BackendStream, Limited {
     return this.#pipeline === undefined ? none : this.#pipeline.takeFollowers()
   }
 
-  /** What comes next has this long; less while others wait behind it. */
-  #limit(ms: Millis): void {
-    // Its interim responses may have held it back already.
-    if (this.#paused) this.deadlineAt = never
-    else this.deadlineAt = this.#context.deadlines.after(this.#hasFollowers ? Math.min(ms, slowMs) : ms)
-  }
-
   #becomeIdle(): void {
     this.#state = "idle"
     // A response may have been paused for a slow client; an idle connection must see its end.
     this.resume()
-    this.deadlineAt = this.#life.idleUntil(this.isAuthenticated)
+    this.#times.idle(this.#life.idleUntil(this.isAuthenticated))
     if (!this.pool.give(this)) this.#close()
   }
 
@@ -573,7 +562,7 @@ export class BackendConnection implements BackendStream, Limited {
     if (this.#state === "closed") return
     this.#state = "closed"
     this.#heads.clear()
-    this.#context.deadlines.delete(this)
+    this.#times.end()
     this.pool.forget(this)
     this.owner?.delete(this)
     this.#callOff()

@@ -131,6 +131,7 @@ export class ClientConnection implements ClientStream {
         this.#close()
         break
       case "head":
+        this.bytesIn = this.#held.length
         this.#refuse("head_timeout")
         break
       case "exchange":
@@ -361,7 +362,7 @@ export class ClientConnection implements ClientStream {
   }
 
   #isHeldTooLong(): boolean {
-    return this.#held.isLongerThan(this.#context.options.limits.headBytesMax)
+    return this.#held.length > this.#context.options.limits.headBytesMax
   }
 
   #holdForLater(bytes: Buffer): void {

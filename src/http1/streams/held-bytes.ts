@@ -13,8 +13,8 @@ export class HeldBytes {
     else this.bytes = (this.#joiner ??= new Joiner()).join(this.bytes, more)
   }
 
-  isLongerThan(length: number): boolean {
-    return this.bytes !== undefined && this.bytes.length > length
+  get length(): number {
+    return this.bytes === undefined ? 0 : this.bytes.length
   }
 
   take(): Buffer | undefined {

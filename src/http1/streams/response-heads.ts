@@ -40,7 +40,7 @@ export class ResponseHeads {
     this.#held.add(more)
     this.#look(this.#held.bytes, 0, this.#held.bytes.length)
     // It is read again for each of its lines, not for each of its bytes.
-    return more.includes(LF) || this.#held.isLongerThan(this.#context.options.limits.headBytesMax)
+    return more.includes(LF) || this.#held.length > this.#context.options.limits.headBytesMax
   }
 
   /** Looks for the next head. `head`: it is in the context's `responseHead`; `part`: more has to come. */
