@@ -29,8 +29,11 @@ export type AnnouncementState =
   | "superseded"
   | "left"
 
+/** What has changed, as `onState` is told. */
 export interface AnnouncementChange {
+  /** Where the announcement stands now. */
   readonly state: AnnouncementState
+  /** Which registration it is; undefined while it holds no lease. */
   readonly generation: number | undefined
   /** One sentence for a person, with the balancer's own words where it gave any. */
   readonly reason: string
@@ -46,6 +49,7 @@ export interface RenewalReport {
   readonly capacity?: NamedAmounts
 }
 
+/** What a backend says of itself, and where. */
 export interface AnnounceOptions {
   /** The balancer's registration URL, such as `http://127.0.0.1:9797`. */
   readonly balancer: string
@@ -57,12 +61,17 @@ export interface AnnounceOptions {
   readonly address?: string
   /** Whether requests come in the clear or within TLS; `http` when absent. */
   readonly scheme?: "http" | "https"
+  /** What the backend has of each resource, by name. */
   readonly capacity: NamedAmounts
   /** Sent as a bearer token. */
   readonly token?: string
+  /** Where it is. */
   readonly zone?: string
+  /** Which version of the program it runs. */
   readonly version?: string
+  /** What pools find it by. */
   readonly labels?: Readonly<Record<string, string>>
+  /** Its share, for the policies that take weights; 1 when absent. */
   readonly weight?: number
   /** The lease to ask for; the balancer has the last word. */
   readonly ttlMs?: Millis
@@ -72,12 +81,17 @@ export interface AnnounceOptions {
   readonly report?: () => RenewalReport
   /** Told of every change. Without it `refused` and `superseded` become process warnings. */
   readonly onState?: (change: AnnouncementChange) => void
+  /** Makes the calls; `fetch` of the program when absent. */
   readonly fetch?: (url: string, init: RequestInit) => Promise<Response>
+  /** Waits between calls; real time when absent. */
   readonly timers?: Timers
+  /** Spreads the calls of many backends; real chance when absent. */
   readonly rng?: Rng
 }
 
+/** A backend that announces itself, until it leaves. */
 export interface Announcement {
+  /** Where it stands now. */
   readonly state: AnnouncementState
   /** Which registration this is, once the balancer has said. */
   readonly generation: number | undefined

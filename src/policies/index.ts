@@ -41,6 +41,7 @@ export function addPolicy(name: string, entry: PolicyEntry): void {
   table[name as PolicyName] = entry
 }
 
+/** The policy that is used where none is named. */
 export const policyDefault: PolicyName = "auto"
 
 /** Whether this policy copies another program or paper, and is there to compare with. */
@@ -48,19 +49,24 @@ export function isReplica(name: PolicyName): boolean {
   return Object.hasOwn(replicas, name)
 }
 
+/** Whether there is a policy of this name, the program's own included. */
 export function isPolicyName(text: string): text is PolicyName {
   return Object.hasOwn(policies, text)
 }
 
 /** A policy by name with its parameters, complete and checked. Plain data: it travels between threads as it is. */
 export interface PolicySpec {
+  /** As operators write it. */
   readonly name: PolicyName
+  /** By name, complete and within their bounds. */
   readonly parameters: Readonly<Record<string, number>>
 }
 
 /** What is wrong with a parameter; `name` is "" when the policy's name itself is. */
 export interface ParameterError {
+  /** The parameter, or "". */
   readonly name: string
+  /** What is allowed and what was found, as a sentence for the operator. */
   readonly message: string
 }
 

@@ -10,6 +10,7 @@ import type { Rng } from "../core/rng.ts"
  * cursors. A policy asks no clock, opens no socket and draws chance only from the `Rng` it was given.
  */
 export interface Policy {
+  /** As in the table of policies. */
   readonly name: string
   /**
    * Cold: the eligible members in order of registration. May allocate. Replaces what was known before. Called again
@@ -38,6 +39,7 @@ export interface Policy {
 
 /** One choosing. The object is reused by the data plane: keep nothing of it. */
 export interface PickRequest {
+  /** The time, exact for a policy that measures. */
   readonly now: Millis
   /** What this request will use: declared by itself, or what is known of its route. */
   readonly demand: Readonly<ResourceVector>
@@ -64,6 +66,7 @@ export type AttemptResult = "success" | "failure" | "ignored"
 
 /** How one attempt went. The object is reused: keep nothing of it. */
 export interface Outcome {
+  /** How the attempt ended. */
   readonly result: AttemptResult
   /** The response's status; 0 when none came. */
   readonly status: number
@@ -73,6 +76,7 @@ export interface Outcome {
   readonly totalMs: Millis
   /** What the backend asked clients to wait (Retry-After, in seconds); NaN when it did not. */
   readonly retryAfterMs: Millis
+  /** Number of its route in `Knowledge.routes`; 0 when it belongs to none. */
   readonly route: number
   /** Each of its times is exact. Else they are right in the mean, and a single one is no measurement. */
   readonly isExact: boolean
@@ -88,7 +92,9 @@ export interface Prober {
 
 /** What a policy is made from. */
 export interface PolicyContext {
+  /** All the chance that the policy may draw. */
   readonly rng: Rng
+  /** What requests need and backends have; the order of every vector. */
   readonly resources: ResourceTable
   /** The policy's parameters by name, complete: `parametersOf` fills in what is not given. */
   readonly parameters: Readonly<Record<string, number>>
@@ -100,9 +106,13 @@ export interface PolicyContext {
 export interface Parameter {
   /** One sentence: what it is, with its unit. */
   readonly summary: string
+  /** What it is when none is given. */
   readonly default: number
+  /** The least that is allowed. */
   readonly min: number
+  /** The most that is allowed. */
   readonly max: number
+  /** Whether only whole numbers are allowed; false when absent. */
   readonly isInteger?: boolean
 }
 
@@ -114,6 +124,7 @@ export interface PolicyEntry {
   make(this: void, context: PolicyContext): Policy
   /** Why it cannot work with these resources, as a sentence for the operator, or `undefined` when it can. */
   unsuitable?(this: void, resources: ResourceTable): string | undefined
+  /** The numbers that tune it, by name; none when absent. */
   readonly parameters?: Readonly<Record<string, Parameter>>
   /**
    * Whether its choice, given the state of the backends, depends on what a request needs. Those that do not send

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { before, after, test } from "node:test"
 import { blocksOf } from "../support/house/document-blocks.ts"
+import { undocumented } from "../support/house/docstrings.ts"
 import { setUp } from "../support/house/set-up.ts"
 import { until } from "../support/until.ts"
 
@@ -112,6 +113,19 @@ test("every entry that the package exports can be imported", { skip: absent }, (
   assert.equal(status, 0, stderr)
 })
 
+test(
+  "an editor shows a docstring for every name that the package exports, and for what it consists of",
+  { skip: absent },
+  () => {
+    assert.deepEqual(["index", "policies/index", "announce/announce"].flatMap(bare), [])
+    // Of what the simulator gives, the names alone are held to it.
+    assert.deepEqual(
+      bare("sim/rehearse").filter((name) => !name.includes(".")),
+      [],
+    )
+  },
+)
+
 test("the program in README compiles in a strict project, and runs", { skip: absent }, async (t) => {
   const program = blocksOf(root, "README.md").find(
     ({ language, text }) => language === "ts" && text.includes('from "linebacker"'),
@@ -144,4 +158,8 @@ test("the program in README compiles in a strict project, and runs", { skip: abs
 function run(...words: readonly string[]): SpawnSyncReturns<string> {
   const program = join(installed, "bin", "linebacker")
   return spawnSync(process.execPath, [program, ...words], { encoding: "utf8" })
+}
+
+function bare(entry: string): string[] {
+  return undocumented(join(installed, "dist", `${entry}.d.ts`))
 }

@@ -27,6 +27,7 @@ export interface Provenance {
   readonly excluded: readonly { readonly policy: string; readonly reason: string }[]
 }
 
+/** One policy of a rehearsal, and what it reached. */
 export interface RehearsedPolicy {
   readonly name: string
   readonly summary: string

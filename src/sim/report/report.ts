@@ -12,6 +12,7 @@ import { standalone } from "./svg.ts"
 /** Files by name, relative to the report's folder. */
 export type ReportFiles = ReadonlyMap<string, string>
 
+/** The files of the report of a rehearsal, by name. */
 export function reportFiles(rehearsal: Rehearsal, provenance: Provenance): ReportFiles {
   const figures = reportFigures(rehearsal)
   const files = new Map<string, string>([

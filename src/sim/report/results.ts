@@ -88,6 +88,7 @@ export interface CapacityResult {
   readonly policies: Readonly<Record<string, PolicyCapacity>>
 }
 
+/** The largest load that a policy carries within the objective, as a share of θ*. */
 export interface PolicyCapacity {
   /** Of θ*; the mean over the seeds. */
   readonly share: number

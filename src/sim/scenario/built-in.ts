@@ -18,6 +18,7 @@ export const builtInNames = [
   "large",
 ] as const
 
+/** The name of a scenario that comes with the program. */
 export type BuiltInName = (typeof builtInNames)[number]
 
 export function isBuiltInName(text: string): text is BuiltInName {

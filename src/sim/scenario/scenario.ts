@@ -2,6 +2,7 @@
 import type { Millis } from "../../core/clock.ts"
 import type { NamedAmounts, ResourceTable } from "../../core/resources.ts"
 
+/** What is simulated: backends, classes of requests, when they arrive, and what fails. */
 export interface Scenario {
   readonly name: string
   /** One sentence for a person: what it is and what it shows. */
