@@ -71,6 +71,24 @@ test("settings that are no settings at all are refused", async () => {
   }
 })
 
+test("each thing that only a program can give is checked as the settings of the file are", async () => {
+  for (const [wrong, path, message] of [
+    [null, "", "expected a mapping, found nothing"],
+    [{ log: "stderr" }, "log", 'expected a function, found "stderr"'],
+    [{ log: null }, "log", "expected a function, found nothing"],
+    [{ policies: null }, "policies", "expected the URLs of modules by name, found nothing"],
+    [{ backends: [undefined] }, "backends[0]", /^expected an address .*, found nothing$/],
+    [{ policies: { mine: "file:///a%zz.js" } }, "policies.mine", /^"file:.*a%zz.js" cannot be loaded: /],
+  ] as const) {
+    const error = await rejection(createBalancer(wrong as unknown as BalancerSettings))
+    assert.ok(error instanceof SettingsError, String(error))
+    assert.deepEqual(error.issues.length, 1, String(error))
+    assert.equal(error.issues[0]!.path, path)
+    if (typeof message === "string") assert.equal(error.issues[0]!.message, message)
+    else assert.match(error.issues[0]!.message, message)
+  }
+})
+
 test("a port that is taken is told by which listener wanted it, and nothing stays open", async (t) => {
   const taken = createServer()
   await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve))
@@ -191,7 +209,8 @@ test("a policy of the program's own places the requests, from a module that ever
 
 test("a policy of the program's own that fails costs no request, and is told as a failure", async (t) => {
   const port = await backendOf(t, "ok")
-  const code = `export default { make: () => ({ name: "f", rebuild() {}, pick() { throw new Error("not today") } }) }`
+  const fail = `() => { throw new Error("not today") }`
+  const code = `const fail = ${fail}; export default { make: () => ({ name: "f", rebuild: fail, pick: fail, learn: fail }) }`
   await using balancer = await createBalancer({
     ...quick,
     backends: [`127.0.0.1:${port}`],
@@ -203,7 +222,7 @@ test("a policy of the program's own that fails costs no request, and is told as 
   const response = await fetch(`http://127.0.0.1:${balancer.listeners.traffic.port}/`)
   assert.equal(await response.text(), "ok")
   await until("it is told", () => failures.length > 0)
-  assert.match(failures[0]!, /the policy "fails": .*failed in pick: line 1:.*not today/)
+  assert.match(failures[0]!, /the policy "fails": .*failed in (rebuild|learn|pick): line 1:.*not today/)
 })
 
 test("what cannot be a policy of the program's own is refused, with its name and the reason", async (t) => {

@@ -78,11 +78,24 @@ export class SettingsError extends Error {
  * Nothing is left open then.
  */
 export async function createBalancer(settings: BalancerSettings = {}): Promise<Balancer> {
+  const { log } = checkedCode(settings)
   const ownPolicies = await ownPoliciesOf(settings)
   const context = { policies, readFile: readTextFile, resolvePath: resolve }
   const config = parseConfig(asInFile(settings), context)
   if (!config.ok) throw new SettingsError(config.error.map(issueOf))
-  return startBalancer(config.value, { log: settings.log, ownPolicies })
+  return startBalancer(config.value, { log, ownPolicies })
+}
+
+/** What no file can say, and so no schema checks. */
+function checkedCode(settings: BalancerSettings | null): Pick<BalancerSettings, "log"> {
+  if (settings === null) throw mistake("", "a mapping", settings)
+  const { log } = settings
+  if (log !== undefined && typeof log !== "function") throw mistake("log", "a function", log)
+  return { log }
+}
+
+function mistake(path: string, expected: string, found: unknown): SettingsError {
+  return new SettingsError([{ path, message: `expected ${expected}, found ${shown(found)}` }])
 }
 
 /**
@@ -104,10 +117,7 @@ function asInFile(settings: BalancerSettings): unknown {
 async function ownPoliciesOf(settings: BalancerSettings): Promise<OwnPolicies> {
   if (!isMapping(settings) || settings["policies"] === undefined) return {}
   const { policies: given } = settings as { readonly policies: unknown }
-  if (!isMapping(given))
-    throw new SettingsError([
-      { path: "policies", message: `expected the URLs of modules by name, found ${shown(given)}` },
-    ])
+  if (!isMapping(given)) throw mistake("policies", "the URLs of modules by name", given)
   const issues: SettingsIssue[] = []
   const modules: Record<string, string> = {}
   for (const [name, value] of Object.entries(given)) {

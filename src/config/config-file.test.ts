@@ -176,10 +176,8 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
     "policy: 5",
     "lb.yaml:1:9: policy: expected the name of a policy, or a mapping with its name and its parameters, found 5",
   ],
-  [
-    "policy: {samples: 2}",
-    "lb.yaml:1:9: policy: expected the name of a policy, or a mapping with its name and its parameters, found a mapping",
-  ],
+  ["policy: {samples: 2}", 'lb.yaml:1:1: policy.name: "name" is missing: expected the name of a policy'],
+  ["policy: {}", 'lb.yaml:1:1: policy.name: "name" is missing: expected the name of a policy'],
   [
     "policy: {name: pirce}",
     'lb.yaml:1:16: policy.name: did you mean "price"? Expected one of auto, price, round-robin, needs-storage, found "pirce"',
@@ -347,7 +345,7 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
   // Known backends
   [
     "backends: {nameTtl: 1s}",
-    "lb.yaml:1:11: backends: expected a list of backends; how they are spoken to is upstream, found a mapping",
+    "lb.yaml:1:11: backends: expected a list of backends (how the balancer connects to them is set under upstream), found a mapping",
   ],
   [
     "backends: [a b]",
@@ -359,7 +357,7 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
   ],
   [
     "backends: [{id: a}]",
-    "lb.yaml:1:12: backends[0]: expected an address like 10.0.0.7:8080, :8080 for 127.0.0.1, https://app.example or unix:/path/to.sock, or a mapping with address, found a mapping",
+    'lb.yaml:1:12: backends[0].address: "address" is missing: expected an address like 10.0.0.7:8080, :8080 for 127.0.0.1, https://app.example or unix:/path/to.sock',
   ],
   [
     "backends: [{address: ':0'}]",

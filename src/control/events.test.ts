@@ -82,3 +82,8 @@ test("changes of the membership are told with the state before and after, and no
   registry.remove("a")
   assert.deepEqual(told(), [["a", generation + 1, "probing", undefined]])
 })
+
+test("what is no function is refused where it is handed in", () => {
+  const events = new Events(() => {})
+  assert.throws(() => events.on("event", "print" as never), TypeError)
+})

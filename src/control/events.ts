@@ -62,11 +62,16 @@ export class Events {
     this.#onThrow = onThrow
   }
 
-  /** Calls `listener` with each such event from now on. Returns what ends that. */
+  /**
+   * Calls `listener` with each such event from now on. Returns what ends that.
+   *
+   * @throws TypeError for what is no function: the mistake is in the call, not in what happens later.
+   */
   on<Name extends BalancerEventName>(
     name: Name,
     listener: (event: BalancerEventOf<Name>) => void,
   ): () => void {
+    if (typeof listener !== "function") throw new TypeError("expected a function that takes an event")
     // The same function may listen twice, and each time by itself.
     const entry = { listener: listener as (event: BalancerEvent) => void }
     const listeners = this.#listeners.get(name) ?? new Set()

@@ -2,6 +2,7 @@
  * Policies of the user's own. A policy runs in the data-plane threads, and functions cannot be sent to another thread:
  * so each thread loads the module that has it. Cold.
  */
+import { fileURLToPath } from "node:url"
 import { fail, ok, type Result } from "../core/result.ts"
 import { addPolicy, isPolicyName, type PolicyEntry } from "../policies/index.ts"
 import { type Exports, loadFailure, ownPolicy, type PolicyFault } from "../policies/own-policy.ts"
@@ -64,6 +65,11 @@ async function addOwnPolicy(
   return ok(undefined)
 }
 
+/** The path of a file; any other URL, and one that holds no path, as it is. */
 function pathOf(url: string): string {
-  return url.startsWith("file://") ? decodeURIComponent(new URL(url).pathname) : url
+  try {
+    return fileURLToPath(url)
+  } catch {
+    return url
+  }
 }

@@ -35,7 +35,7 @@ function issuesOf(issue: z.core.$ZodIssue, input: unknown): ConfigIssue[] {
   }
   if (issue.code === "invalid_union") {
     const inside = issue.errors.map((branch) => branch.map((one) => within(issue, one)))
-    const meant = inside.find((branch) => branch.some((one) => isDeeper(one, issue, input)))
+    const meant = inside.find((branch) => branch.some((one) => isDeeper(one, issue)))
     if (meant !== undefined) return meant.flatMap((one) => issuesOf(one, input))
   }
   const key = path.at(-1)
@@ -43,11 +43,11 @@ function issuesOf(issue: z.core.$ZodIssue, input: unknown): ConfigIssue[] {
     return [{ path, at: "key", message: `expected ${issue.message}`, found: shown(key) }]
   }
   const value = valueAt(input, path)
-  if (value === undefined) {
+  if (value === undefined && typeof key === "string") {
     const message = `"${key}" is missing: expected ${issue.message}`
     return [{ path, at: "value", message, found: undefined }]
   }
-  const found = key === "token" || key === "cookieKey" ? undefined : shown(value)
+  const found = key === "token" || key === "cookieKey" ? undefined : shown(value ?? null)
   return [{ path, at: "value", message: `expected ${issue.message}`, found }]
 }
 
@@ -56,9 +56,7 @@ function within(union: z.core.$ZodIssue, issue: z.core.$ZodIssue): z.core.$ZodIs
   return { ...issue, path: [...union.path, ...issue.path] }
 }
 
-/** Whether it is about something further within that is there: this way of writing was meant. */
-function isDeeper(issue: z.core.$ZodIssue, union: z.core.$ZodIssue, input: unknown): boolean {
-  if (issue.code === "unrecognized_keys") return true
-  const path = issue.path.filter((key) => typeof key !== "symbol")
-  return path.length > union.path.length && valueAt(input, path) !== undefined
+/** Whether it is about something further within: this way of writing was meant. */
+function isDeeper(issue: z.core.$ZodIssue, union: z.core.$ZodIssue): boolean {
+  return issue.code === "unrecognized_keys" || issue.path.length > union.path.length
 }

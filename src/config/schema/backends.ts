@@ -59,7 +59,7 @@ export const backends = z
       error: ({ input }) =>
         typeof input === "string" ? addressExpected : `${addressExpected}, or a mapping with address`,
     }),
-    { error: "a list of backends; how they are spoken to is upstream" },
+    { error: "a list of backends (how the balancer connects to them is set under upstream)" },
   )
   .max(backendsMax, { error: `a list of at most ${backendsMax} backends` })
   .default([])

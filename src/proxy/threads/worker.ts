@@ -20,8 +20,12 @@ const { options, table, counters, pulses: shape, descriptors, snapshot, learned 
 const pulses = new Pulses(shape)
 const beat = (): void => pulses.beat(options.worker)
 const tell = (message: FromWorker): void => port.postMessage(message)
+/** When each of the program's own policies was last told of. */
+const toldAt = new Map<string, number>()
 
-await addOwnPolicies(options.ownPolicies ?? {}, (name, fault) => tellOfPolicy(name, fault))
+const refused = await addOwnPolicies(options.ownPolicies ?? {}, tellOfPolicy)
+// The modules were sound when the balancer started: a thread that follows a dead one may find others.
+for (const [name, stack] of refused) tell({ kind: "bug", where: whereOf(name), stack })
 
 const plane = new DataPlane({
   options,
@@ -74,15 +78,16 @@ function take(message: ToWorker): void {
   }
 }
 
-/** When each of the program's own policies was last told of. */
-const toldAt = new Map<string, number>()
-
 /** A policy may fail with each request: it is told of once per second. */
 function tellOfPolicy(name: string, fault: Error): void {
   const now = systemClock.now()
   if (now - (toldAt.get(name) ?? -Infinity) < observedMs) return
   toldAt.set(name, now)
-  tell({ kind: "bug", where: `the policy "${name}"`, stack: fault.message })
+  tell({ kind: "bug", where: whereOf(name), stack: fault.message })
+}
+
+function whereOf(policy: string): string {
+  return `the policy "${policy}"`
 }
 
 /**
