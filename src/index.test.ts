@@ -257,6 +257,29 @@ test("what cannot be a policy of the program's own is refused, with its name and
   assert.match(String(whole), /policies: expected the URLs of modules by name, found an empty list/)
 })
 
+test("a pool that lists its backends serves its routes with them, each by a check of its own", async (t) => {
+  const asked: string[] = []
+  const api = createHttpServer(({ url = "" }, response) => {
+    asked.push(url)
+    response.writeHead(url === "/up" ? 204 : 200).end("api")
+  })
+  await new Promise<void>((resolve) => api.listen(0, "127.0.0.1", resolve))
+  t.after(() => api.close())
+  const { port } = api.address() as AddressInfo
+  await using balancer = await createBalancer({
+    ...quick,
+    pools: [{ name: "api", backends: [{ address: `:${port}`, check: { path: "/up", statuses: [204] } }] }],
+    routes: [{ path: "/api/**", pool: "api" }],
+    backends: [`:${await backendOf(t, "others")}`],
+  })
+  await until("both serve", () => balancer.state().totals.eligible === 2)
+  const { traffic } = balancer.listeners
+  const ask = async (path: string): Promise<string> =>
+    (await fetch(`http://127.0.0.1:${traffic.port}${path}`)).text()
+  for (let i = 0; i < 5; i++) assert.equal(await ask("/api/users"), "api")
+  assert.equal(asked[0], "/up")
+})
+
 test("nothing is printed, no signal is heard, and the process ends by itself when the balancer is closed", () => {
   const code = `
     import { createBalancer } from ${JSON.stringify(new URL("./index.ts", import.meta.url).href)}

@@ -2,18 +2,16 @@
 
 import { coversRule } from "../routing/routes.ts"
 import { vectorOf, type NamedAmounts, type ResourceTable } from "../core/resources.ts"
-import { formatAddress, isSameAddress } from "../membership/address.ts"
-import { checkRegistration, type Registration } from "../membership/registration.ts"
 import { didYouMean, suggest } from "../text/suggest.ts"
 import { repeatedResources } from "../text/resources-schema.ts"
 import { fields } from "../core/http/fields.ts"
 import { policySpec, type PolicySpec } from "../policies/index.ts"
 import { shown, valueAt, type ConfigIssue, type ConfigPath } from "../text/issue.ts"
+import { backendLists, listIssues } from "./backend-lists.ts"
 import type { ConfigDraft } from "./config-schema.ts"
 import type { CrossIssue } from "./cross-issue.ts"
 import { listenerChecks } from "./listener-checks.ts"
-import { registrationOf } from "./schema/backends.ts"
-import type { WrittenPolicy } from "./schema/routing.ts"
+import { poolLabel, type WrittenPolicy } from "./schema/routing.ts"
 
 /** The policies that a configuration may name. */
 export type PolicyTable = Readonly<Record<string, ConfigurablePolicy>>
@@ -103,47 +101,47 @@ function choosingIssues({ choosing: { aperture, subset } }: ConfigDraft): CrossI
 }
 
 function poolIssues({ pools }: ConfigDraft): CrossIssue[] {
-  const about = ["pools"]
-  return pools.flatMap(({ name, match }, index): CrossIssue[] => {
+  const base = { at: "value", found: undefined, about: ["pools"] } as const
+  return pools.flatMap(({ name, match, backends }, index): CrossIssue[] => {
+    const path = ["pools", index]
     const issues: CrossIssue[] = []
     if (pools.findIndex((pool) => pool.name === name) !== index) {
-      const message = "another pool has this name"
-      issues.push({ path: ["pools", index, "name"], at: "value", message, found: undefined, about })
+      issues.push({ ...base, path: [...path, "name"], message: "another pool has this name" })
     }
-    if (Object.keys(match.labels).length === 0 && match.zone === undefined && match.ids === undefined) {
+    if (match === undefined && backends === undefined) {
+      issues.push({ ...base, path, message: "a pool needs match, or a list of backends" })
+    } else if (match !== undefined && backends !== undefined) {
+      const message = `match is there too: keep one of them (those listed here get the label ${poolLabel}: ${name})`
+      issues.push({ ...base, path: [...path, "backends"], at: "key", message })
+    } else if (match !== undefined && isAny(match)) {
       const message = "expected at least one of labels, zone, ids"
-      issues.push({ path: ["pools", index, "match"], at: "value", message, found: "none", about })
+      issues.push({ ...base, path: [...path, "match"], message, found: "none" })
+    }
+    for (const [at, { labels }] of (backends ?? []).entries()) {
+      if ((labels[poolLabel] ?? name) === name) continue
+      const message = `expected ${JSON.stringify(name)}, which it gets by itself`
+      const found = shown(labels[poolLabel])
+      issues.push({ ...base, path: [...path, "backends", at, "labels", poolLabel], message, found })
     }
     return issues
   })
 }
 
-function backendIssues({ backends, registration, resources }: ConfigDraft): CrossIssue[] {
-  const base = { at: "value", found: undefined } as const
-  const known = backends.map((backend) => registrationOf(backend, resources))
-  const wrong = known.flatMap((one, index): CrossIssue[] => {
-    const path = ["backends", index]
-    const other = known.slice(0, index).find((before) => isSameBackend(before, one))
-    if (other !== undefined) {
-      const shared = other.id === one.id ? `id "${one.id}"` : `address ${formatAddress(one.address)}`
-      return [{ ...base, path, message: `another backend has the ${shared}`, about: ["backends"] }]
-    }
-    const checked = checkRegistration(resources, one)
-    if (checked.ok) return []
-    const { message, path: place = "" } = checked.error
-    const said = message.replace(`${place}: `, "")
-    return [
-      { ...base, path: [...path, ...place.split(".")], message: said, about: ["backends", "resources"] },
-    ]
-  })
-  if (known.length <= registration.backendsMax) return wrong
-  const message = `these are more than registration.backendsMax, ${registration.backendsMax}`
-  const about = ["backends", "registration.backendsMax"]
-  return [...wrong, { ...base, path: ["backends"], message, about }]
+function isAny({ labels, zone, ids }: NonNullable<ConfigDraft["pools"][number]["match"]>): boolean {
+  return Object.keys(labels).length === 0 && zone === undefined && ids === undefined
 }
 
-function isSameBackend(a: Registration, b: Registration): boolean {
-  return a.id === b.id || isSameAddress(a.address, b.address)
+function backendIssues(draft: ConfigDraft): CrossIssue[] {
+  const { registration, resources } = draft
+  const lists = backendLists(draft)
+  const wrong = listIssues(lists, resources).map((issue) =>
+    withAbout(issue, ["backends", "pools", "resources"]),
+  )
+  const count = lists.reduce((sum, { backends }) => sum + backends.length, 0)
+  if (count <= registration.backendsMax) return wrong
+  const message = `with those of pools these are ${count}, more than registration.backendsMax, ${registration.backendsMax}`
+  const about = ["backends", "pools", "registration.backendsMax"]
+  return [...wrong, { path: ["backends"], at: "value", found: undefined, message, about }]
 }
 
 function routeIssues({ routes, pools, resources }: ConfigDraft): CrossIssue[] {

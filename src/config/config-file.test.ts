@@ -373,6 +373,34 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
   ],
   ["backends: [':1', ':1']", 'lb.yaml:1:18: backends[1]: another backend has the id ":1"'],
   [
+    "backends: [{address: ':1', check: http}]",
+    'lb.yaml:1:35: backends[0].check: expected tcp, or a mapping for a check by HTTP, found "http"',
+  ],
+  [
+    "backends: [{address: ':1', check: {path: up, every: 1s}}]",
+    'lb.yaml:1:42: backends[0].check.path: expected a path that starts with "/", found "up"',
+    'lb.yaml:1:46: backends[0].check.every: unknown key "every"; allowed here: path, statuses',
+  ],
+  ["pools: [{name: a}]", "lb.yaml:1:9: pools[0]: a pool needs match, or a list of backends"],
+  [
+    "pools: [{name: a, match: {zone: b}, backends: [':1']}]",
+    "lb.yaml:1:37: pools[0].backends: match is there too: keep one of them (those listed here get the label pool: a)",
+  ],
+  [
+    "pools: [{name: a, backends: [x]}]",
+    'lb.yaml:1:30: pools[0].backends[0]: expected an address like 10.0.0.7:8080, :8080 for 127.0.0.1, https://app.example or unix:/path/to.sock, found "x"',
+  ],
+  [
+    "pools: [{name: a, backends: [{address: ':1', labels: {pool: b}}]}]",
+    'lb.yaml:1:61: pools[0].backends[0].labels.pool: expected "a", which it gets by itself, found "b"',
+  ],
+  [
+    "backends: [':1']\npools: [{name: a, backends: [':1']}, {name: b, backends: [':1', {address: ':2', capacity: {cpu: 1}}]}]",
+    'lb.yaml:1:12: backends[0]: another backend has the id ":1"',
+    'lb.yaml:2:59: pools[1].backends[0]: another backend has the id ":1"',
+    'lb.yaml:2:97: pools[1].backends[1].capacity.cpu: unknown resource "cpu"; the resources here are compute, storage',
+  ],
+  [
     "backends: [':1', {id: b, address: '127.0.0.1:1'}]",
     "lb.yaml:1:18: backends[1]: another backend has the address 127.0.0.1:1",
   ],
@@ -386,7 +414,7 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
   ],
   [
     "registration: {backendsMax: 1}\nbackends: [':1', ':2']",
-    "lb.yaml:2:11: backends: these are more than registration.backendsMax, 1",
+    "lb.yaml:2:11: backends: with those of pools these are 2, more than registration.backendsMax, 1",
   ],
 
   // How backends are spoken to

@@ -5,12 +5,12 @@ import { amountsOf, namedOf } from "../core/resources.ts"
 import { fail, ok, type Result } from "../core/result.ts"
 import { type PolicySpec, policySpec } from "../policies/index.ts"
 import { type ConfigIssue, type ConfigPath, isMapping, unresolved, valueAt } from "../text/issue.ts"
+import { backendLists } from "./backend-lists.ts"
 import { crossChecks, type PolicyTable } from "./config-checks.ts"
 import { type ConfigFiles, withFiles } from "./config-files.ts"
-import { draftConfig, sectionNames } from "./config-schema.ts"
+import { type ConfigDraft, draftConfig, sectionNames } from "./config-schema.ts"
 import type { Config } from "./config.ts"
-import { registrationOf } from "./schema/backends.ts"
-import type { WrittenPolicy } from "./schema/routing.ts"
+import { poolLabel, type WrittenPolicy } from "./schema/routing.ts"
 
 /** What a configuration is checked against, and how the files that it names are read. */
 export interface ConfigContext extends ConfigFiles {
@@ -44,17 +44,24 @@ export function parseConfig(input: unknown, context: ConfigContext): Result<Conf
 
 /** What settings take from each other and from the table of policies. Nothing is wrong with any of them. */
 export function settled(read: ReturnType<typeof withFiles>) {
-  const { choosing, demand, resources } = read
+  const { choosing, demand, pools, resources } = read
   const { subset } = choosing
   return {
     ...read,
     policy: specOf(read.policy),
-    pools: read.pools.map((pool) => ({ ...pool, policy: pool.policy && specOf(pool.policy) })),
+    pools: pools.map(({ name, match = matchOf(name), policy }) => {
+      return { name, match, policy: policy && specOf(policy) }
+    }),
     routes: read.routes.map((route) => ({ ...route, policy: route.policy && specOf(route.policy) })),
     choosing: { ...choosing, subset: subset && { ...subset, seed: subset.seed ?? xxhash32(read.name) } },
-    backends: read.backends.map((backend) => registrationOf(backend, resources)),
+    backends: backendLists(read).flatMap(({ backends }) => backends),
     demand: { ...demand, default: namedOf(resources, amountsOf(resources, demand.default, 1)) },
   }
+}
+
+/** The backends of a pool that says nothing else: those that its list names, and others with the same label. */
+function matchOf(name: string): NonNullable<ConfigDraft["pools"][number]["match"]> {
+  return { labels: { [poolLabel]: name }, zone: undefined, ids: undefined }
 }
 
 /** A policy that has been checked. */

@@ -301,7 +301,8 @@ test("known backends are read as registrations, with what their address says", (
   ]
   const config = parseConfig({ backends }, context)
   assert.ok(config.ok)
-  const rest = { weight: 1, zone: undefined, labels: {}, capacity: { compute: 1, storage: 1 } }
+  const capacity = { compute: 1, storage: 1 }
+  const rest = { weight: 1, zone: undefined, labels: {}, capacity, check: undefined }
   assert.deepEqual(config.value.backends, [
     { ...rest, id: "10.0.0.7:80", address: { host: "10.0.0.7", port: 80 }, scheme: undefined },
     { ...rest, id: ":3000", address: { host: "127.0.0.1", port: 3000 }, scheme: undefined },
@@ -316,6 +317,49 @@ test("known backends are read as registrations, with what their address says", (
       weight: 2,
       zone: "z",
       labels: { a: "1" },
+      check: undefined,
     },
   ])
 })
+
+test("the list of a pool makes known backends with the label of the pool, which it matches", () => {
+  const pools = [
+    { name: "api", backends: [":1", { address: ":2", labels: { gpu: "yes" } }] },
+    { name: "static", match: { zone: "a" } },
+  ]
+  const config = parseConfig({ backends: [":3"], pools }, context)
+  assert.ok(config.ok)
+  assert.deepEqual(
+    config.value.backends.map(({ id, labels }) => [id, labels]),
+    [
+      [":1", { pool: "api" }],
+      [":2", { gpu: "yes", pool: "api" }],
+      [":3", {}],
+    ],
+  )
+  assert.deepEqual(config.value.pools, [
+    { name: "api", match: { labels: { pool: "api" }, zone: undefined, ids: undefined }, policy: undefined },
+    { name: "static", match: { labels: {}, zone: "a", ids: undefined }, policy: undefined },
+  ])
+})
+
+test("the check of one backend has what checks say where it says nothing itself", () => {
+  const success = [{ from: 200, to: 299 }]
+  assert.deepEqual(checksOf({}, undefined, "tcp", {}, { path: "/up" }, { statuses: [204] }), [
+    undefined,
+    { kind: "tcp" },
+    { kind: "http", path: "/healthz", statuses: success },
+    { kind: "http", path: "/up", statuses: success },
+    { kind: "http", path: "/healthz", statuses: [{ from: 204, to: 204 }] },
+  ])
+  assert.deepEqual(checksOf({ kind: "http", path: "/live", statuses: ["200-399"] }, {}), [
+    { kind: "http", path: "/live", statuses: [{ from: 200, to: 399 }] },
+  ])
+})
+
+function checksOf(checks: object, ...written: unknown[]): unknown {
+  const backends = written.map((check, index) => ({ address: `:${index + 1}`, check }))
+  const config = parseConfig({ checks, backends }, context)
+  assert.ok(config.ok, JSON.stringify(config))
+  return config.value.backends.map(({ check }) => check)
+}

@@ -36,6 +36,3 @@ export type CertificateFiles = NonNullable<ConfigDraft["tls"]>["certificates"][n
 
 /** How backends are spoken to; certificates as PEM. */
 export type BackendOptions = Config["upstream"]
-
-/** A range of status codes, both ends included. */
-export type StatusRange = Config["checks"]["statuses"][number]

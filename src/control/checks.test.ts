@@ -11,8 +11,7 @@ import { plainBackends } from "../../test/support/backend-options.ts"
 import { formatAddress } from "../membership/address.ts"
 import { checkTimesDefault, type CheckTimes } from "../membership/health.ts"
 import { Registry, type CheckOutcome } from "../membership/registry.ts"
-import type { Address, TcpAddress } from "../membership/snapshot.ts"
-import type { StatusRange } from "../config/config.ts"
+import type { Address, Check, StatusRange, TcpAddress } from "../membership/snapshot.ts"
 import type { BackendId } from "../core/backend.ts"
 import type { Millis } from "../core/clock.ts"
 import { resourcesDefault } from "../core/resources.ts"
@@ -30,6 +29,25 @@ test("a new member is checked at once and serves when it passes", async () => {
   await world.run(0)
   assert.deepEqual(world.probes, [{ host: "a", at: 0 }])
   assert.equal(world.stateOf("a"), "serving")
+})
+
+test("a backend with a check of its own is asked by that, and by another from the next time on", async () => {
+  const world = new World()
+  const named = (check: Check | undefined): void => {
+    const address = { host: "a", port: 80 }
+    const backend = { id: "a", address, capacity: { compute: 1, storage: 1 }, check }
+    assert.deepEqual(world.registry.configure([backend], 0), [])
+    world.checker.follow(world.registry.snapshot)
+  }
+  const own: Check = { kind: "http", path: "/up", statuses: success }
+  named(own)
+  await world.run(0)
+  named({ kind: "tcp" })
+  await world.run(5_000)
+  named(undefined)
+  await world.run(10_000)
+  assert.deepEqual(world.checks, [own, { kind: "tcp" }, undefined])
+  assert.equal(world.stateOf("a"), "serving", "it was never probed anew")
 })
 
 test("the first check is at once and the next ones are fast also when the interval is 100 s", async () => {
@@ -305,6 +323,7 @@ class World implements Timers {
   readonly registry: Registry
   readonly checker: Checker
   readonly probes: { readonly host: string; readonly at: Millis }[] = []
+  readonly checks: (Check | undefined)[] = []
   /** Snapshot versions that the checker told of. */
   readonly changes: number[] = []
   aborted = 0
@@ -324,7 +343,10 @@ class World implements Timers {
     })
     this.checker = new Checker({
       registry: this.registry,
-      probe: ({ address }, _timeoutMs, signal) => this.#probe(address, signal),
+      probe: ({ address }, _timeoutMs, signal, check) => {
+        this.checks.push(check)
+        return this.#probe(address, signal)
+      },
       clock: { now: () => this.#now },
       rng: middle,
       timers: this,

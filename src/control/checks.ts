@@ -4,10 +4,9 @@
  */
 import { type CheckTimes, nextCheckMs } from "../membership/health.ts"
 import type { CheckOutcome, Registry } from "../membership/registry.ts"
-import type { Snapshot } from "../membership/snapshot.ts"
+import type { Check, Snapshot } from "../membership/snapshot.ts"
 import type { BackendId } from "../core/backend.ts"
 import type { Clock, Millis } from "../core/clock.ts"
-import type { StatusRange } from "../config/config.ts"
 import type { Rng } from "../core/rng.ts"
 import { type Destination, type Dialer } from "../proxy/backends/dial.ts"
 import { isLocalShortage } from "../net/dialling.ts"
@@ -15,23 +14,15 @@ import type { Timers } from "../system.ts"
 import { ask, reasonOf } from "./ask.ts"
 import { type Watch, Watches } from "./watches.ts"
 
-/** A GET of `path` passes when the status of its response is in one of the ranges. */
-interface HttpCheck {
-  readonly path: string
-  readonly statuses: readonly StatusRange[]
-}
-
-/** `tcp`: a connection opens, as in the seed. */
-export type CheckKind = { readonly kind: "tcp" } | ({ readonly kind: "http" } & HttpCheck)
-
 /**
- * Asks once; resolves with the outcome, never rejects. Undefined is no verdict: this machine could not ask. `signal`
- * ends it early.
+ * Asks once, by `check` if it is given; resolves with the outcome, never rejects. Undefined is no verdict: this machine
+ * could not ask. `signal` ends it early.
  */
 export type Probe = (
   destination: Destination,
   timeoutMs: Millis,
   signal: AbortSignal,
+  check?: Check,
 ) => Promise<CheckOutcome | undefined>
 
 export interface CheckerOptions {
@@ -68,7 +59,7 @@ export class Checker {
       {
         concurrentMax: Math.min(concurrentMax, options.concurrentMax ?? concurrentMax),
         firstMs: () => 0,
-        ask: ({ destination }, signal) => probe(destination, this.#times.timeoutMs, signal),
+        ask: ({ check, destination }, signal) => probe(destination, this.#times.timeoutMs, signal, check),
         answered: (watch, outcome) => this.#answered(watch, outcome),
         crowded: (watch) => this.#watches.schedule(watch, crowdedMs),
       },
@@ -111,11 +102,16 @@ export class Checker {
   }
 }
 
-/** Asks by this check, over connections that the dialer makes as it makes those of the exchanges. */
-export function probeOf(check: CheckKind, dialer: Dialer): Probe {
-  return check.kind === "tcp"
-    ? (destination, ms, signal) => probeTcp(dialer, destination, ms, signal)
-    : (destination, ms, signal) => probeHttp(dialer, destination, check, ms, signal)
+/**
+ * Asks over connections that the dialer makes as it makes those of the exchanges.
+ *
+ * @param usual of backends that have no check of their own
+ */
+export function probeOf(usual: Check, dialer: Dialer): Probe {
+  return (destination, ms, signal, check = usual) =>
+    check.kind === "tcp"
+      ? probeTcp(dialer, destination, ms, signal)
+      : probeHttp(dialer, destination, check, ms, signal)
 }
 
 /** Whether a connection opens, its TLS handshake included where there is one. Nothing is asked on it. */
@@ -151,7 +147,7 @@ function probeTcp(
 async function probeHttp(
   dialer: Dialer,
   destination: Destination,
-  { path, statuses }: HttpCheck,
+  { path, statuses }: Extract<Check, { readonly kind: "http" }>,
   timeoutMs: Millis,
   signal: AbortSignal,
 ): Promise<CheckOutcome | undefined> {

@@ -14,6 +14,8 @@ export class Watch {
   readonly id: BackendId
   readonly generation: number
   readonly destination: Destination
+  /** How it is checked; undefined: as all are. */
+  check: Member["check"]
   /** When it was last asked. */
   askedAt: Millis = -Infinity
   /** When it is asked next; Infinity while it is being asked. */
@@ -26,6 +28,7 @@ export class Watch {
     this.id = member.id
     this.generation = member.generation
     this.destination = destinationOf(member)
+    this.check = member.check
   }
 }
 
@@ -72,7 +75,9 @@ export class Watches<Answer> {
     const present = new Set<BackendId>()
     for (const member of members) {
       present.add(member.id)
-      if (this.#watches.get(member.id)?.generation !== member.generation) this.#begin(member)
+      const watch = this.#watches.get(member.id)
+      if (watch?.generation === member.generation) watch.check = member.check
+      else this.#begin(member)
     }
     for (const id of this.#watches.keys()) if (!present.has(id)) this.#end(id)
   }

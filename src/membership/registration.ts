@@ -4,7 +4,7 @@ import { vectorOf, type NamedAmounts, type ResourceTable } from "../core/resourc
 import { fail, ok, type Result } from "../core/result.ts"
 import type { RegistryError } from "./registry-errors.ts"
 import { isUnixPath, unixPathBytesMax } from "./address.ts"
-import type { Address, Scheme } from "./snapshot.ts"
+import type { Address, Check, Scheme } from "./snapshot.ts"
 
 /** What a backend says of itself when it announces. */
 export interface Registration {
@@ -20,6 +20,8 @@ export interface Registration {
   readonly zone?: string | undefined
   readonly version?: string | undefined
   readonly labels?: Readonly<Record<string, string>> | undefined
+  /** As all are checked when absent. */
+  readonly check?: Check | undefined
   /** Which process of this backend it is; grows with every restart. A start time does. */
   readonly incarnation?: number | undefined
   /** The registry's own when absent. */

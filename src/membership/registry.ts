@@ -520,7 +520,7 @@ function factsOf(
   registration: Registration,
 ): Pick<
   Member,
-  "address" | "capacity" | "incarnation" | "labels" | "scheme" | "version" | "weight" | "zone"
+  "address" | "capacity" | "check" | "incarnation" | "labels" | "scheme" | "version" | "weight" | "zone"
 > {
   return {
     incarnation: registration.incarnation,
@@ -531,6 +531,7 @@ function factsOf(
     zone: registration.zone,
     version: registration.version,
     labels: Object.freeze({ ...registration.labels }),
+    check: registration.check,
   }
 }
 

@@ -29,6 +29,17 @@ export type Address = TcpAddress | UnixAddress
 /** What is spoken there: HTTP/1.1 as it is, or within TLS. */
 export type Scheme = "http" | "https"
 
+/** A range of status codes, both ends included. */
+export interface StatusRange {
+  readonly from: number
+  readonly to: number
+}
+
+/** How a backend is asked whether it is up: a connection opens, or a GET of `path` has one of these statuses. */
+export type Check =
+  | { readonly kind: "tcp" }
+  | { readonly kind: "http"; readonly path: string; readonly statuses: readonly StatusRange[] }
+
 /** One backend that holds a lease. Plain data: it travels to the data-plane threads as it is. */
 export interface Member {
   readonly id: BackendId
@@ -44,6 +55,8 @@ export interface Member {
   readonly zone: string | undefined
   readonly version: string | undefined
   readonly labels: Readonly<Record<string, string>>
+  /** As all are checked when absent. */
+  readonly check?: Check | undefined
   readonly state: MemberState
   /** One sentence for a person: why it is in this state. */
   readonly reason: string

@@ -4,9 +4,9 @@ import * as z from "zod"
 import type { ResourceTable } from "../../core/resources.ts"
 import { parseAddress } from "../../membership/address.ts"
 import { type Registration, registrationLimits } from "../../membership/registration.ts"
-import type { Address, Scheme } from "../../membership/snapshot.ts"
-import { mapping, matching } from "../../text/schema-words.ts"
-import { amount, loopback, number } from "./words.ts"
+import type { Address, Check, Scheme, StatusRange } from "../../membership/snapshot.ts"
+import { either, mapping, matching } from "../../text/schema-words.ts"
+import { amount, loopback, number, statuses, urlPath } from "./words.ts"
 
 const addressExpected =
   "an address like 10.0.0.7:8080, :8080 for 127.0.0.1, https://app.example or unix:/path/to.sock"
@@ -47,13 +47,22 @@ const backend = mapping({
     .record(z.string(), z.string({ error: "text" }), { error: "labels with their values" })
     .default({})
     .describe("What pools find it by; tls-server-name names the host in its certificate."),
+  check: either(
+    z.literal("tcp", { error: "tcp, or a mapping for a check by HTTP" }),
+    mapping({
+      path: urlPath.optional().describe("What the check asks for; as in checks when absent."),
+      statuses: statuses.optional().describe("The statuses with which it passes; as in checks when absent."),
+    }),
+  )
+    .optional()
+    .describe("How it is checked: tcp, or by HTTP with a path and statuses; as in checks when absent."),
 })
 
 /** One as it is read. What it has to agree on with the rest of the settings, `config-checks.ts` looks at. */
 export type WrittenBackend = z.output<typeof backend>
 
 const backendsMax = 65_536
-export const backends = z
+export const backendList = z
   .array(
     z.union([address.transform((read) => backend.parse({ address: read.text })), backend], {
       error: ({ input }) =>
@@ -62,6 +71,8 @@ export const backends = z
     { error: "a list of backends (how the balancer connects to them is set under upstream)" },
   )
   .max(backendsMax, { error: `a list of at most ${backendsMax} backends` })
+
+export const backends = backendList
   .default([])
   .describe(
     "Known from the start, beside those that announce themselves; they serve while their checks pass.",
@@ -84,10 +95,17 @@ function readAddress(text: string): WrittenAddress | undefined {
   return { text, place, scheme: scheme as Scheme | undefined }
 }
 
+/** What of `checks` the check of one backend has where it says nothing itself. */
+export interface CheckDefaults {
+  readonly path: string
+  readonly statuses: readonly StatusRange[]
+}
+
 /** As the registry takes it. */
 export function registrationOf(
-  { address: { text, place, scheme }, ...written }: WrittenBackend,
+  { address: { text, place, scheme }, check, ...written }: WrittenBackend,
   resources: ResourceTable,
+  checks: CheckDefaults,
 ): Registration {
   const rates = resources.filter(({ kind }) => kind === "rate").map(({ name }) => [name, 1])
   return {
@@ -96,7 +114,13 @@ export function registrationOf(
     address: place,
     scheme: written.scheme ?? scheme,
     capacity: { ...Object.fromEntries(rates), ...written.capacity },
+    check: check && checkOf(check, checks),
   }
+}
+
+function checkOf(written: NonNullable<WrittenBackend["check"]>, checks: CheckDefaults): Check {
+  if (written === "tcp") return { kind: "tcp" }
+  return { kind: "http", path: written.path ?? checks.path, statuses: written.statuses ?? checks.statuses }
 }
 
 /** What of an address an id may have. */

@@ -6,8 +6,8 @@ import { checkTimesDefault } from "../../membership/health.ts"
 import { registrationLimits } from "../../membership/registration.ts"
 import { registryDefaults } from "../../membership/registry.ts"
 import { formatDuration } from "../../text/duration.ts"
-import { duration, flag, integer, listOf, matching, oneOf, section } from "../../text/schema-words.ts"
-import { cidrs, endpoint, filePath, loopback, portMax, urlPath } from "./words.ts"
+import { duration, flag, integer, matching, oneOf, section } from "../../text/schema-words.ts"
+import { cidrs, endpoint, filePath, loopback, portMax, statuses, urlPath } from "./words.ts"
 
 /** What is allowed, as the end of the sentence "expected …". */
 export const tokenExpected = "1 to 256 visible ASCII characters without a space"
@@ -60,22 +60,12 @@ export const admin = section("The page, the admin API and the metrics.", {
   hosts: hosts.describe("Names for the page, besides addresses and localhost."),
 })
 
-const statusExpected = "a status like 204 or a range like 200-399, from 200 to 599"
-const statusRange = z
-  .union([z.string(), z.int({ error: statusExpected })], { error: statusExpected })
-  .transform((value, check) => {
-    const [, from, to = from] = /^([2-5][0-9]{2})(?:-([2-5][0-9]{2}))?$/.exec(String(value)) ?? []
-    if (from !== undefined && from <= to!) return { from: Number(from), to: Number(to) }
-    check.issues.push({ code: "custom", message: statusExpected, input: value })
-    return z.NEVER
-  })
-
 export const checks = section("Active checks of every backend.", {
   kind: oneOf(["tcp", "http"], "tcp").describe(
     "tcp: a connection opens; http: the response to a GET has one of statuses.",
   ),
   path: urlPath.default("/healthz").describe("What an http check asks for."),
-  statuses: listOf(statusRange, "statuses", 32)
+  statuses: statuses
     .prefault(["200-299"])
     .describe("The statuses with which an http check passes; a redirect is not followed."),
   interval: duration(formatDuration(checkTimesDefault.intervalMs), 10).describe(

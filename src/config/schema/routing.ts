@@ -9,6 +9,7 @@ import { routePathError } from "../../routing/routes.ts"
 import { formatDuration } from "../../text/duration.ts"
 import { duration, flag, integer, listOf, mapping, matching, section } from "../../text/schema-words.ts"
 import { affinity } from "./affinity.ts"
+import { backendList } from "./backends.ts"
 import { amount, amountExpected, hostName, number, shortName } from "./words.ts"
 
 /** A policy as written: its name and its parameters may be wrong. */
@@ -88,6 +89,9 @@ export const choosing = section("What applies around every policy.", {
     ),
 })
 
+/** The label by which a pool without `match` finds its backends. */
+export const poolLabel = "pool"
+
 const label = z.string({ error: "text" })
 const pool = mapping({
   name: shortName,
@@ -103,7 +107,12 @@ const pool = mapping({
         .describe("Their ids."),
     },
     "The backends that fit everything that is given here.",
-  ),
+  ).optional(),
+  backends: backendList
+    .optional()
+    .describe(
+      "Known backends that belong to it, in the place of match: they get the label pool with its name.",
+    ),
   policy: policy.optional().describe("How one of them is chosen; when absent, as everywhere."),
 })
 

@@ -49,3 +49,15 @@ export function number(min: number, max: number, fallback: number) {
   const error = `a number from ${min} to ${max}`
   return z.number({ error }).min(min, { error }).max(max, { error }).default(fallback)
 }
+
+const statusExpected = "a status like 204 or a range like 200-399, from 200 to 599"
+const statusRange = z
+  .union([z.string(), z.int({ error: statusExpected })], { error: statusExpected })
+  .transform((value, check) => {
+    const [, from, to = from] = /^([2-5][0-9]{2})(?:-([2-5][0-9]{2}))?$/.exec(String(value)) ?? []
+    if (from !== undefined && from <= to!) return { from: Number(from), to: Number(to) }
+    check.issues.push({ code: "custom", message: statusExpected, input: value })
+    return z.NEVER
+  })
+
+export const statuses = listOf(statusRange, "statuses", 32)
