@@ -1,6 +1,11 @@
 /**
  * One balancer before the simulated fleet: the placer of production with one group of all backends. It knows what it has
  * sent itself, and nothing that others have.
+ *
+ * What only the product has of placing: connections and descriptors that run out; clients that leave, so that an attempt
+ * is `ignored`; tunnels; Retry-After; cookies and credentials that bind a client to a backend; rules and bodies that say
+ * what a request needs; a coarse clock. What only the simulator has: policies that ask backends (`Prober`), and reports
+ * that policies hear of without a response. All else is the placer's, and test/relay/one-placing.test.ts compares it.
  */
 import type { BackendId } from "../../core/backend.ts"
 import type { Millis } from "../../core/clock.ts"

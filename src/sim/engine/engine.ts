@@ -447,7 +447,7 @@ export class Engine {
     }
     // An error comes whole. One that fails behind its head has shown the status that it has begun with.
     if (isResponse) placement.responded(500, this.now)
-    // Only silence is tried again.
+    // Only silence is tried again; and, unlike in the product, a response that had begun, whose client has seen of it.
     const retries = !isResponse && placer.retry(placement)
     this.#settle(request, isResponse ? "complete" : "failure")
     this.#reporting.failed(backend, this.now)
@@ -499,7 +499,7 @@ export class Engine {
     }
   }
 
-  // ── what the balancers ask of a request ─────────────────────────────────────────────────────────────────────────────────────
+  // ── what the balancers ask of a request ───────────────────────────────────────────────────────────────────────
 
   stick(request: number, choosing: Choosing<SimulatedProcess>): void {
     const client = this.#requests.client[request]!
