@@ -31,7 +31,7 @@ import { aloneMsOn, backendsOf, checkFaults, Condition, firstOfEach, type FleetB
 import { Known, BalancerLearning, priorOf } from "./learning.ts"
 import { Membership, SimulatedSlots } from "./membership.ts"
 import { Reporting } from "./reporting.ts"
-import { phases, Requests } from "./requests.ts"
+import { factCount, facts, phases, Requests } from "./requests.ts"
 import { Rooms } from "./rooms.ts"
 import type { Fault, RequestClass, Scenario } from "../scenario/scenario.ts"
 import { Stations } from "./stations.ts"
@@ -282,10 +282,9 @@ export class Engine {
     const requests = this.#requests
     const request = requests.take()
     const { now } = this
-    requests.index[request] = this.#arrived
-    requests.arrivedAt[request] = now
-    requests.classOf[request] = arrivals.class
-    requests.holdMs[request] = arrivals.holdMs
+    requests.facts[request * factCount + facts.index] = this.#arrived
+    requests.facts[request * factCount + facts.arrivedAt] = now
+    requests.facts[request * factCount + facts.holdMs] = arrivals.holdMs
     for (let r = 0; r < this.#resources; r++) {
       requests.work[request * this.#resources + r] = arrivals.work[r]!
     }
@@ -293,7 +292,7 @@ export class Engine {
     for (let k = 0; k < this.#kinds.length; k++) {
       alone = Math.min(alone, aloneMsOn(this.#kinds[k]!, arrivals.work, arrivals.holdMs))
     }
-    requests.aloneMs[request] = alone
+    requests.facts[request * factCount + facts.aloneMs] = alone
     requests.backend[request] = -1
     requests.client[request] = this.#clientRng.below(this.#limits.clients)
     const balancer = this.#balancerRng.below(this.balancers.length)
@@ -314,31 +313,28 @@ export class Engine {
 
   /** What the balancer sees of the request that has just arrived. */
   #present(request: number): Placement<SimulatedProcess> {
-    const requests = this.#requests
-    const balancer = this.#balancerOf(request)
-    const { group } = balancer
+    const { group } = this.#balancerOf(request)
+    const route = this.#arrivals.class + 1
     if (this.#declaring !== undefined) this.#declare(request)
-    const demand = this.#demandOf(request)
+    const demand = this.#demandOf(request, route)
     const placement = (this.#placements[request] ??= new Placement(
       new BalancerRequest(this, request),
       group,
       demand,
     ))
-    placement.begin(requests.classOf[request]! + 1, group, demand)
+    placement.begin(route, group, demand)
     return placement
   }
 
   /** What it is believed to need: as it says itself, or as its balancer knows now. */
-  #demandOf(request: number): Demand {
-    const requests = this.#requests
-    if (this.#declaring !== undefined) return requests.declared[request]!
-    return this.#balancerOf(request).demandOf(requests.classOf[request]! + 1)
+  #demandOf(request: number, route: number): Demand {
+    if (this.#declaring !== undefined) return this.#requests.declared[request]!
+    return this.#balancerOf(request).demandOf(route)
   }
 
   #declare(request: number): void {
-    const requests = this.#requests
-    const declared = requests.declared[request]!
-    this.#declaring!.declare(requests.classOf[request]!, this.#arrivals.work, declared.vector)
+    const declared = this.#requests.declared[request]!
+    this.#declaring!.declare(this.#arrivals.class, this.#arrivals.work, declared.vector)
     this.#balancerOf(request).table.toUnits(declared.vector, declared.units)
   }
 
@@ -364,7 +360,7 @@ export class Engine {
    */
   #place(request: number): PlaceVerdict {
     const placement = this.#placements[request]!
-    placement.demand = this.#demandOf(request)
+    placement.demand = this.#demandOf(request, placement.route)
     return this.#balancerOf(request).placer.place(placement, this.now)
   }
 
@@ -410,7 +406,7 @@ export class Engine {
       return
     }
     this.#placements[request]!.responded(200, this.now)
-    const hold = requests.holdMs[request]!
+    const hold = requests.facts[request * factCount + facts.holdMs]!
     if (hold > 0) {
       requests.phase[request] = phases.holding
       this.#events.push(this.now + hold, kinds.holdEnds, request, requests.epoch[request]!)
@@ -424,8 +420,12 @@ export class Engine {
     if (this.#tellsCosts) this.#tellCost(request, backend)
     this.#settle(request, "complete")
     this.#reporting.completed(backend, ms, this.now)
-    const latency = this.now - requests.arrivedAt[request]!
-    this.#recorder.completed(this.#describe(request), latency, requests.aloneMs[request]!)
+    const latency = this.now - requests.facts[request * factCount + facts.arrivedAt]!
+    this.#recorder.completed(
+      this.#describe(request),
+      latency,
+      requests.facts[request * factCount + facts.aloneMs]!,
+    )
     const { placer } = this.#balancerOf(request)
     requests.give(request)
     if (this.rooms !== undefined) this.#admit(backend)
@@ -481,8 +481,8 @@ export class Engine {
     const requests = this.#requests
     const placement = this.#placements[request]!
     const ended = this.#ended
-    ended.index = requests.index[request]!
-    ended.class = requests.classOf[request]!
+    ended.index = requests.facts[request * factCount + facts.index]!
+    ended.class = placement.route - 1
     ended.backend = requests.backend[request]!
     ended.attempts = placement.attempts
     ended.hasWaited = placement.waitsUntil !== undefined
@@ -692,7 +692,9 @@ export class Engine {
     for (let request = 0; request < requests.size; request++) {
       if (requests.backend[request] === backend && requests.phase[request]! >= from) failed.push(request)
     }
-    failed.sort((a, b) => requests.index[a]! - requests.index[b]!)
+    failed.sort(
+      (a, b) => requests.facts[a * factCount + facts.index]! - requests.facts[b * factCount + facts.index]!,
+    )
     // The space has been given back for all at once.
     for (const request of failed) requests.phase[request] = phases.room
     for (const request of failed) this.#retry(request, failure)

@@ -9,6 +9,12 @@ import type { ResourceVector } from "../../core/resources.ts"
 /** `away`: at no backend. `room`: waits at its backend for space. `working`: at a station. `holding`: its work is done. */
 export const phases = { away: 0, room: 1, working: 2, holding: 3 } as const
 
+/** Which arrival of the run it is, when it arrived, what it would take alone, and how long it holds its space. */
+export const facts = { index: 0, arrivedAt: 1, aloneMs: 2, holdMs: 3 } as const
+
+/** Numbers in a row of `Requests.facts`. */
+export const factCount = 4
+
 /** What a request says that it needs; written anew for each request of this number. */
 export interface Declared extends Demand {
   readonly vector: ResourceVector
@@ -17,15 +23,10 @@ export interface Declared extends Demand {
 export class Requests {
   readonly resources: number
   size = 0
-  /** Which arrival of the run it is. */
-  index = new Float64Array(0)
-  arrivedAt = new Float64Array(0)
-  /** What it would take alone. */
-  aloneMs = new Float64Array(0)
-  holdMs = new Float64Array(0)
+  /** `factCount` numbers per request, in the order of `facts`: what is read together lies together. */
+  facts = new Float64Array(0)
   /** What it really needs, `resources` numbers a request. */
   work = new Float64Array(0)
-  classOf = new Int32Array(0)
   balancer = new Int32Array(0)
   /** Number of its client, for what sticks. */
   client = new Int32Array(0)
@@ -72,12 +73,8 @@ export class Requests {
     const { resources } = this
     const before = this.size
     const size = before === 0 ? 256 : 2 * before
-    this.index = floats(this.index, size)
-    this.arrivedAt = floats(this.arrivedAt, size)
-    this.aloneMs = floats(this.aloneMs, size)
-    this.holdMs = floats(this.holdMs, size)
+    this.facts = floats(this.facts, size * factCount)
     this.work = floats(this.work, size * resources)
-    this.classOf = ints(this.classOf, size)
     this.balancer = ints(this.balancer, size)
     this.client = ints(this.client, size)
     this.backend = ints(this.backend, size).fill(-1, before)
