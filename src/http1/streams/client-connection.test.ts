@@ -153,3 +153,13 @@ test("the time does not run while a backend has still to take a body that has co
   await at.pass(5_000)
   assert.deepEqual([at.socket.gone, at.counters.errors()], [undefined, {}])
 })
+
+test("interim responses, of which a client of HTTP/1.0 gets none, give it no more time when it has ended its side", async () => {
+  const at = await asked({}, "GET / HTTP/1.0\r\n\r\n")
+  at.socket.emit("end")
+  for (let i = 0; i < 3; i++) {
+    await at.pass(500)
+    at.busy[0]!.say(Buffer.from("HTTP/1.1 103 Early Hints\r\n\r\n"))
+  }
+  assert.deepEqual([at.said(), at.socket.gone, isIdle(at)], ["", "closed", true])
+})

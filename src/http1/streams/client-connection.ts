@@ -168,6 +168,8 @@ export class ClientConnection implements ClientStream {
   }
 
   interim(head: MessageHead): void {
+    // A client of HTTP/1.0 knows no 1xx (RFC 9110 15.2).
+    if (!this.takesChunks) return
     this.#writer.interim(head)
     this.#hasWritten()
   }

@@ -61,9 +61,8 @@ export class ResponseWriter {
     return !this.#takesChunks && (head.chunked || framing === "close")
   }
 
-  /** A 1xx response other than 101. A client of HTTP/1.0 knows none (RFC 9110 15.2). */
+  /** A 1xx response other than 101. */
   interim(head: MessageHead): void {
-    if (!this.#takesChunks) return
     head.upgrade = false
     const length = responseHeadBytes(head, this.#drops.noLength, false, false, "", 0, false)
     this.#output.write(responseBytes.subarray(0, length))
