@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { policies } from "../policies/index.ts"
-import { formatProblem } from "../text/problem.ts"
+import { type ConfigProblem, formatProblem } from "../text/problem.ts"
 import { readConfig } from "./config-file.ts"
 
 /** What is said of a valid file, a line each. */
@@ -17,6 +17,23 @@ function adviceOn(text: string): string[] {
   assert.ok(config.ok, `valid: ${text}`)
   return lines
 }
+
+test("a section under its former name works, and is told the name of today", () => {
+  const text = "backends: {nameTtl: 7s, nameKeep: 6s}"
+  const lines: string[] = []
+  const onAdvice = (advice: ConfigProblem) => void lines.push(formatProblem(advice))
+  const config = readConfig({ file: "lb.yaml", text, policies, env: {}, flags: { "--to": [":1"] }, onAdvice })
+  assert.ok(config.ok)
+  assert.equal(config.value.upstream.nameTtlMs, 7_000)
+  assert.deepEqual(
+    config.value.backends.map(({ id }) => id),
+    [":1"],
+  )
+  assert.deepEqual(lines, [
+    "lb.yaml:1:1: backends: is called upstream now",
+    "lb.yaml:1:25: backends.nameKeep: has no effect, because upstream.nameTtl is 7s",
+  ])
+})
 
 const idle: readonly (readonly [text: string, where: string, because: string])[] = [
   ["checks: {path: /x}", "1:10: checks.path", "checks.kind is tcp"],

@@ -344,7 +344,11 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
   ],
   // Known backends
   [
-    "backends: {nameTtl: 1s}",
+    "backends: {nameTtl: 1}",
+    "lb.yaml:1:21: backends.nameTtl: expected a duration with its unit, like 5s or 250ms, found 1",
+  ],
+  [
+    "backends: {nameTtl: 1s}\nupstream: {nameTtl: 1s}",
     "lb.yaml:1:11: backends: expected a list of backends (how the balancer connects to them is set under upstream), found a mapping",
   ],
   [

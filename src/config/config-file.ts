@@ -11,6 +11,7 @@ import { applyFlags, type ConfigFlags } from "./config-flags.ts"
 import { parseConfig } from "./config-parse.ts"
 import type { PolicyTable } from "./config-checks.ts"
 import type { Config } from "./config.ts"
+import { underPresentNames } from "./former-names.ts"
 
 /** What a configuration is read from. */
 export interface ConfigSource {
@@ -36,15 +37,19 @@ export function readConfig(source: ConfigSource): Result<Config, readonly Config
   const folder = dirname(resolve(source.file))
   const readFile = (path: string) => (source.readFile ?? readTextFile)(resolve(folder, path))
   const yaml = readYaml(source.text, { env: source.env, readFile })
-  const flagged = applyFlags(yaml.value, source.flags ?? {})
+  const renamed = underPresentNames(yaml.value)
+  const flagged = applyFlags(renamed.value, source.flags ?? {})
 
   const resolvePath = (path: string) => resolve(folder, path)
   const context = { policies: source.policies, readFile, resolvePath }
   const parsed = yaml.broken ? undefined : parseConfig(flagged.value, context)
-  const placed = (issues: readonly ConfigIssue[]) =>
-    inOrder(placedIssues(source.file, yaml, flagged.flags, issues))
+  const placed = (issues: readonly ConfigIssue[]) => {
+    const asWritten = issues.map((issue) => ({ ...issue, path: renamed.pathOf(issue.path) }))
+    return inOrder(placedIssues(source.file, yaml, flagged.flags, asWritten))
+  }
   if (parsed?.ok === true && yaml.issues.length === 0) {
-    for (const advice of placed(adviceOn(parsed.value, flagged.value))) source.onAdvice?.(advice)
+    for (const advice of placed([...renamed.advice, ...adviceOn(parsed.value, flagged.value)]))
+      source.onAdvice?.(advice)
     return parsed
   }
   return fail(placed(parsed === undefined || parsed.ok ? [] : parsed.error))
