@@ -642,7 +642,7 @@ test("addresses of --to are backends beside those of the file, and are named whe
     '--to: the amount of "memory" is missing',
   ])
   assert.deepEqual(problems("backends: 5", { "--to": [":1"] }), [
-    "lb.yaml:1:11: backends: expected a list of backends; how they are spoken to is upstream, found 5",
+    "lb.yaml:1:11: backends: expected a list of backends (how the balancer connects to them is set under upstream), found 5",
   ])
 })
 
