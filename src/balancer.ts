@@ -3,7 +3,7 @@
  * (registration, leases, checks, page); the data-plane threads relay and never wait for it.
  *
  * ```
- *  start: certificates ─▶ traffic ─▶ registration ─▶ admin ─▶ known backends ─▶ ticks
+ *  start: certificates ─▶ traffic ─▶ registration ─▶ admin ─▶ sources of backends ─▶ ticks
  *  stop:  not ready ─▶ ticks, certificates, checks ─▶ registration ─▶ traffic (drains) ─▶ admin
  * ```
  */
@@ -27,6 +27,8 @@ import { type PolicyChangeError, PolicyDesk, policyViews } from "./control/polic
 import type { CurrentPolicy, PolicyChange } from "./control/policy-view.ts"
 import { unreadiness } from "./control/readiness.ts"
 import { registrationLimitsDefault, startRegistration } from "./control/registration/registration-api.ts"
+import { sourcesOf } from "./control/sources/sources-of.ts"
+import { Sources } from "./control/sources/sources.ts"
 import { StateBuilder } from "./control/state-builder.ts"
 import type { StateView } from "./control/state-view.ts"
 import { BackendTlsKeeper } from "./control/tls/backend-tls-keeper.ts"
@@ -174,6 +176,7 @@ class RunningBalancer implements Balancer {
   readonly #dialer: Dialer
   readonly #desk: PolicyDesk
   readonly #members: Members
+  readonly #sources: Sources
   readonly #learning: Learning
   readonly #builder: StateBuilder
   #threads: Threads | undefined
@@ -222,6 +225,7 @@ class RunningBalancer implements Balancer {
     })
     this.#desk = new PolicyDesk(config)
     this.#members = this.#gatherMembers()
+    this.#sources = this.#openSources()
     this.#learning = this.#makeLearning()
     this.#builder = this.#makeBuilder(linesLost)
   }
@@ -234,7 +238,7 @@ class RunningBalancer implements Balancer {
     await this.#openRegistration()
     await this.#openAdmin()
     // Now that all listeners are known, which none of them may be.
-    this.#members.configure(this.#config.backends)
+    this.#sources.start()
     this.#endTicks = systemTimers.every(tickMs, () => this.#onTick())
     this.#isStarted = true
   }
@@ -252,7 +256,7 @@ class RunningBalancer implements Balancer {
   async #close(): Promise<void> {
     await this.#becomeUnready()
     this.#endTicks?.()
-    for (const part of [this.#members, this.#tls, this.#backendTls, this.#dialer]) {
+    for (const part of [this.#sources, this.#members, this.#tls, this.#backendTls, this.#dialer]) {
       this.#bugs.guard("the stop", () => part?.close())
     }
     await this.#registration?.close()
@@ -422,6 +426,15 @@ class RunningBalancer implements Balancer {
     })
   }
 
+  #openSources(): Sources {
+    return new Sources({
+      sources: sourcesOf(this.#config, this.#timers),
+      configure: (backends) => this.#members.configure(backends),
+      timers: this.#timers,
+      log: this.#log,
+    })
+  }
+
   #makeLearning(): Learning {
     const { resources, demand, learning } = this.#config
     const planner = new MixPlanner(resources)
@@ -467,6 +480,7 @@ class RunningBalancer implements Balancer {
           threadsStill: this.#threadsStill,
           linesLost: linesLost(),
         },
+        sources: this.#sources.view,
         listeners: listenersView(this.listeners),
       }),
     })

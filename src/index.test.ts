@@ -280,6 +280,37 @@ test("a pool that lists its backends serves its routes with them, each by a chec
   assert.equal(asked[0], "/up")
 })
 
+test("a list in a file is followed while the balancer runs, and a wrong one changes nothing", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "linebacker-"))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const [one, two] = [await backendOf(t, "one"), await backendOf(t, "two")]
+  const file = join(folder, "a.yaml")
+  writeFileSync(file, `- {id: one, address: ":${one}"}\n`)
+  const lines: string[] = []
+  await using balancer = await createBalancer({
+    ...quick,
+    discovery: { files: [join(folder, "*.yaml")] },
+    log: (line) => lines.push(line),
+  })
+  const ids = (): string[] => balancer.state().backends.map(({ id }) => id)
+  assert.deepEqual(ids(), ["one"])
+  writeFileSync(join(folder, "b.yaml"), `[{id: two, address: ":${two}"}]`)
+  await until("the other file is found", () => ids().length === 2)
+  writeFileSync(file, `- {id: one, address: ":${one}", wieght: 2}\n`)
+  await until("the mistake is told", () => balancer.state().sources[1]!.problems.length > 0)
+  assert.deepEqual(ids(), ["one", "two"])
+  assert.match(
+    lines.join("\n"),
+    /a\.yaml:1:\d+: \[0\]\.wieght: unknown key "wieght"; did you mean "weight"\?/,
+  )
+  assert.match(balancer.state().verdict.words, /^A source of backends has a problem: .*a\.yaml:1:/)
+  const { traffic } = balancer.listeners
+  const ask = async (): Promise<string> => (await fetch(`http://127.0.0.1:${traffic.port}/`)).text()
+  for (const name of ["one", "two"]) await until(`${name} is asked`, async () => (await ask()) === name)
+  rmSync(join(folder, "b.yaml"))
+  await until("it has left", () => ids().length === 1)
+})
+
 test("nothing is printed, no signal is heard, and the process ends by itself when the balancer is closed", () => {
   const code = `
     import { createBalancer } from ${JSON.stringify(new URL("./index.ts", import.meta.url).href)}

@@ -421,6 +421,14 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
     "lb.yaml:2:11: backends: with those of pools these are 2, more than registration.backendsMax, 1",
   ],
 
+  // Where backends are found
+  ["discovery: {files: a.yaml}", 'lb.yaml:1:20: discovery.files: expected a list of files, found "a.yaml"'],
+  [
+    "discovery: {files: [backends.d/*.yaml, '*/a.yaml', b/, 5]}",
+    'lb.yaml:1:40: discovery.files[1]: expected the path of a file, with * and ? in its last part only, found "*/a.yaml"',
+    'lb.yaml:1:52: discovery.files[2]: expected the path of a file, with * and ? in its last part only, found "b/"',
+    "lb.yaml:1:56: discovery.files[3]: expected the path of a file, with * and ? in its last part only, found 5",
+  ],
   // How backends are spoken to
   [
     "upstream: {tls: {ca: nope}}",
@@ -527,7 +535,7 @@ test("an empty file, comments and empty sections are the defaults", () => {
 test("a problem is one line, and cannot steer a terminal", () => {
   assert.deepEqual(problems('"a\\nb\\e[2J": 1'), [
     String.raw`lb.yaml:1:1: a\u000ab\u001b[2J: unknown key "a\u000ab\u001b[2J"; allowed here: name, listen, ` +
-      "tls, proxyProtocol, backends, trustedProxies, via, forwarded, workers, policy, choosing, pools, routes, affinity, cookieKey, learning, seed, resources, demand, registration, admin, checks, upstream, limits, timeouts, requests, response",
+      "tls, proxyProtocol, backends, discovery, trustedProxies, via, forwarded, workers, policy, choosing, pools, routes, affinity, cookieKey, learning, seed, resources, demand, registration, admin, checks, upstream, limits, timeouts, requests, response",
   ])
 })
 

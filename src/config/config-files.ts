@@ -22,7 +22,7 @@ export interface ConfigFiles {
  * @param issues takes what is wrong with the files.
  */
 export function withFiles(draft: ConfigDraft, context: ConfigFiles, issues: ConfigIssue[]) {
-  const { admin, registration, tls, upstream } = draft
+  const { admin, discovery, registration, tls, upstream } = draft
   const { resolvePath = (path) => path } = context
   const whole = (path: string | undefined): string | undefined => path && resolvePath(path)
   const followed = (files: CertificateFiles) => {
@@ -32,6 +32,10 @@ export function withFiles(draft: ConfigDraft, context: ConfigFiles, issues: Conf
   issues.push(...certificateIssues(draft, context))
   return {
     ...draft,
+    discovery: {
+      ...discovery,
+      files: discovery.files.map((name) => ({ name, path: resolvePath(name) })),
+    },
     registration: { ...registration, token: tokenOf("registration", draft, context, issues) },
     admin: { ...admin, token: tokenOf("admin", draft, context, issues) },
     tls: tls && { ...tls, certificates: tls.certificates.map(followed) },

@@ -27,6 +27,7 @@ test("these are the defaults", () => {
     name: "linebacker",
     listen: { host: "", port: 5252 },
     tls: undefined,
+    discovery: { files: [] },
     proxyProtocol: { accept: [] },
     trustedProxies: [],
     via: { toBackends: true, toClients: false },

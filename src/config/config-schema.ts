@@ -16,6 +16,7 @@ import { upstream } from "./schema/upstream.ts"
 import { backends } from "./schema/backends.ts"
 import { proxyProtocol, requests, response, tls, via } from "./schema/clients.ts"
 import { admin, checks, registration } from "./schema/control.ts"
+import { discovery } from "./schema/discovery.ts"
 import { limits, timeouts } from "./schema/limits.ts"
 import { choosing, policy, pools, routes } from "./schema/routing.ts"
 import { amount, anyCidrs, endpoint, shortName } from "./schema/words.ts"
@@ -33,6 +34,7 @@ const schema = mapping({
   tls,
   proxyProtocol,
   backends,
+  discovery,
   trustedProxies: anyCidrs
     .default([])
     .describe("The addresses whose X-Forwarded-* and Forwarded are believed."),

@@ -5,6 +5,8 @@ import type { Clock, Millis } from "../core/clock.ts"
 import type { LoadReport } from "../core/load-report.ts"
 import type { Rng } from "../core/rng.ts"
 import { checkTimesDefault } from "../membership/health.ts"
+import type { Registration } from "../membership/registration.ts"
+import type { NotRegistered } from "../membership/registry-errors.ts"
 import { Registry } from "../membership/registry.ts"
 import type { Slots } from "../membership/slots.ts"
 import { emptySnapshot, type Snapshot } from "../membership/snapshot.ts"
@@ -86,11 +88,11 @@ export class Members {
     return this.#polls?.errorOf(id)
   }
 
-  /** The backends that the settings name, all of them. They were checked: the registry refuses none. */
-  configure(backends: Config["backends"]): void {
-    for (const { message } of this.registry.configure(backends, this.#parts.clock.now()))
-      throw new Error(message)
+  /** The backends that hold no lease, all of them: see `Registry.configure`. */
+  configure(backends: readonly Registration[]): readonly NotRegistered[] {
+    const refused = this.registry.configure(backends, this.#parts.clock.now())
     this.changed()
+    return refused
   }
 
   /** The registry may have a new snapshot: it goes out soon. */

@@ -37,6 +37,7 @@ export interface StateSources {
     readonly workersWanted: number
     readonly isStopping: boolean
     readonly faults: StateView["faults"]
+    readonly sources: StateView["sources"]
     readonly listeners: StateView["listeners"]
   }
 }
@@ -84,7 +85,7 @@ export class StateBuilder {
       Object.fromEntries(
         resources.map(({ name }) => [name, backends.reduce((all, view) => all + pick(view)[name]!, 0)]),
       )
-    const { policies, workers, workersWanted, isStopping, faults, listeners } = now()
+    const { policies, workers, workersWanted, isStopping, faults, sources, listeners } = now()
     const inFlight = backends.reduce((all, view) => all + view.inFlight, 0)
     const verdict = judge({
       backends,
@@ -96,6 +97,7 @@ export class StateBuilder {
       recentFaults: this.#recentFaults(),
       traffic: this.#recentTraffic(members),
       lost: registry.lost(at),
+      sources,
     })
     return {
       name: "linebacker",
@@ -108,6 +110,7 @@ export class StateBuilder {
       verdict,
       workers,
       faults,
+      sources,
       listeners,
       resources: resources.map(({ name, kind }) => ({ name, kind })),
       totals: {

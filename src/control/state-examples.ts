@@ -58,6 +58,7 @@ export const stateExample = {
   verdict: { tone: "good", words: "Healthy: the only backend takes traffic", troubles: [] },
   workers: 4,
   faults: { bugs: 0, threadsDied: 0, threadsStill: 0, linesLost: 0 },
+  sources: [{ kind: "settings", name: "backends", backends: 0, problems: [] }],
   listeners: { traffic: ":5252", registration: "127.0.0.1:9797", admin: "127.0.0.1:9494" },
   resources: [
     { name: "compute", kind: "rate" },

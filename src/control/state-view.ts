@@ -153,6 +153,16 @@ export const stateView = z
         linesLost: count.describe("Lines of the log and the output that could not be written."),
       })
       .describe("What went wrong in the balancer itself since it started."),
+    sources: z
+      .array(
+        z.object({
+          kind: z.enum(["settings", "file", "dns"]),
+          name: z.string().describe("Which of its kind: a file, a name."),
+          backends: count.describe("Those that it has found; while it fails, those that it had found."),
+          problems: z.array(z.string()).describe("What is wrong with it now, a line each."),
+        }),
+      )
+      .describe("Where backends come from that hold no lease."),
     listeners: z.object({
       traffic: z.string(),
       tls: z.string().optional(),

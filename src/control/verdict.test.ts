@@ -30,6 +30,7 @@ function judged(backends: readonly BackendView[], change: Partial<Judged> = {}):
     recentFaults: calm,
     traffic: quiet,
     lost: [],
+    sources: [],
     ...change,
   }
 }
@@ -54,6 +55,17 @@ const out = "3 checks in a row failed: connection refused"
 const cases: readonly (readonly [situation: string, judged: Judged, tone: string, words: string])[] = [
   ["nothing has come", judged([]), "empty", "No backend yet"],
   ["one serves", judged([backend("a")]), "good", "Healthy: 1 of 1 backend takes traffic"],
+  [
+    "a source fails",
+    judged(two, {
+      sources: [
+        { kind: "settings", name: "backends", backends: 1, problems: [] },
+        { kind: "file", name: "a.yaml", backends: 1, problems: ["a.yaml: it is gone", "b.yaml: it too"] },
+      ],
+    }),
+    "warn",
+    "A source of backends has a problem: a.yaml: it is gone, and 1 more",
+  ],
   ["two serve", judged(two), "good", "Healthy: 2 of 2 backends take traffic"],
   [
     "one leaves in order",

@@ -32,6 +32,7 @@ export interface Judged {
   readonly traffic: RecentTraffic
   /** Ids of backends that took traffic and have gone without leaving in order. */
   readonly lost: readonly string[]
+  readonly sources: StateView["sources"]
 }
 
 /** Parts of the traffic from which a trouble is worth a word, and from which it is bad. */
@@ -65,6 +66,7 @@ export function judge(judged: Judged): Verdict {
     ...errorTroubles(judged),
     ...failingTroubles(judged),
     ...lostTroubles(judged),
+    ...sourceTroubles(judged),
     ...backlogTroubles(judged),
     ...memberTroubles(judged),
   ]
@@ -155,6 +157,14 @@ function lostTroubles({ backends, lost, eligible }: Judged): Trouble[] {
   const all = backends.length + lost.length
   const words = `${count(lost.length)} of ${fleet(all)} ${hasGone(lost.length)} without leaving in order: ${named(lost)}`
   return [{ tone: lost.length / all >= lostBadPart ? "bad" : "warn", words }]
+}
+
+/** What finds backends, and fails: those that it had found stay. */
+function sourceTroubles({ sources }: Judged): Trouble[] {
+  const [first, ...rest] = sources.flatMap(({ problems }) => problems)
+  if (first === undefined) return []
+  const more = rest.length === 0 ? "" : `, and ${count(rest.length)} more`
+  return [{ tone: "warn", words: `A source of backends has a problem: ${clause(first)}${more}` }]
 }
 
 /**

@@ -55,6 +55,7 @@ export function stateView(
     demandMode: "declared",
     verdict: judge({
       backends,
+      sources: rest.sources ?? [],
       resources,
       eligible,
       workers: 1,
@@ -65,6 +66,7 @@ export function stateView(
       lost: [],
     }),
     workers: 1,
+    sources: [],
     faults: { bugs: 0, threadsDied: 0, threadsStill: 0, linesLost: 0 },
     listeners: { traffic: ":5252", registration: "127.0.0.1:9797", admin: "127.0.0.1:9494" },
     resources,
