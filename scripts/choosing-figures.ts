@@ -1,9 +1,9 @@
 /**
  * What `npm run figures` does: runs the simulator for scenarios × policies, and writes the figures and tables of
- * docs/choosing.md and docs/choosing-measurements.md. None of them is typed by hand. Results are kept in docs/choosing/SCENARIO.json, so that one
- * scenario can be measured again (`npm run figures -- --only skewed`), or only the tables written (`npm run figures --
- * --tables`). Scenarios are measured in processes of their own, `--jobs` at a time. `npm run figures -- --knowledge`
- * measures how much depends on the source of what is known of demand, `-- --traces FILE,FILE` plays recordings. `npm
+ * docs/choosing.md and docs/choosing-measurements.md. None of them is typed by hand. Results are kept in
+ * docs/choosing/SCENARIO.json, so that one scenario can be measured again (`npm run figures -- --only skewed`), or only
+ * the tables written (`npm run figures -- --tables`). Scenarios are measured in processes of their own, `--jobs` at a
+ * time. `npm run figures -- --knowledge` measures how much depends on the source of what is known of demand, `-- --traces FILE,FILE` plays recordings. `npm
  * run figures -- --live` instead plays a scenario with real processes (some six minutes of a machine that does nothing
  * else) for docs/spam.md; `--live-tables` only writes its table again.
  */

@@ -1,7 +1,7 @@
 /**
- * What `npm run figures -- --knowledge` and `--traces` measure for docs/choosing-measurements.md: how much depends on where the
- * knowledge of demand comes from, and how near to θ* one can come where requests that are slow hold their space for
- * longer.
+ * What `npm run figures -- --knowledge` and `--traces` measure for docs/choosing-measurements.md: how much depends on
+ * where the knowledge of demand comes from, and how near to θ* one can come where requests that are slow hold their
+ * space for longer.
  */
 import { type Contestant, contestant, rehearse } from "../src/sim/rehearse.ts"
 import { policies, type PolicyName } from "../src/policies/index.ts"

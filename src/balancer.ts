@@ -76,7 +76,7 @@ export interface BalancerListeners {
   readonly tls: Endpoint | undefined
   /** Where backends announce themselves. */
   readonly registration: Endpoint
-  /** The page, the admin API and the metrics. */
+  /** The page and the admin API. */
   readonly admin: Endpoint
 }
 

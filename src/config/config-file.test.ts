@@ -364,6 +364,10 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
     'lb.yaml:1:12: backends[0].address: "address" is missing: expected an address like 10.0.0.7:8080, :8080 for 127.0.0.1, https://app.example or unix:/path/to.sock',
   ],
   [
+    "backends: [{address: ':1', url: ':2'}]",
+    'lb.yaml:1:28: backends[0].url: unknown key "url"; did you mean "address"?',
+  ],
+  [
     "backends: [{address: ':0'}]",
     'lb.yaml:1:22: backends[0].address: expected an address like 10.0.0.7:8080, :8080 for 127.0.0.1, https://app.example or unix:/path/to.sock, found ":0"',
   ],

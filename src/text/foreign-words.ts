@@ -59,6 +59,7 @@ const words: readonly (readonly [ours: string, foreign: string])[] = [
   ["rise", "healthythreshold passes successes"],
   ["interval", "inter period every"],
   ["path", "uri url location prefix endpoint httpget"],
+  ["address", "url uri addr host hostname server target endpoint"],
   ["host", "hostname servername domain"],
   ["underscores", "underscoresinheaders headerswithunderscoresaction"],
   ["trailers", "proxypasstrailers enabletrailers"],

@@ -52,15 +52,15 @@ export const apiErrors = {
     status: 409,
     meaning: "The configuration names a backend of this id; announce with another.",
   },
-  body_too_large: { status: 413, meaning: "The body is larger than limits.bodyBytesMax." },
+  body_too_large: { status: 413, meaning: "The body is larger than this listener takes." },
   unsupported_media_type: {
     status: 415,
     meaning: "A body must be application/json, without a content coding.",
   },
-  head_too_large: { status: 431, meaning: "The head is larger than limits.headBytesMax." },
+  head_too_large: { status: 431, meaning: "The head is larger than this listener takes." },
   internal_error: { status: 500, meaning: "The balancer failed; this is a bug." },
   not_ready: { status: 503, meaning: "No traffic can be taken; the message says why." },
-  too_many_streams: { status: 503, meaning: "limits.streamsMax event streams are open." },
+  too_many_streams: { status: 503, meaning: "There are as many event streams as this listener keeps open." },
   too_many_backends: {
     status: 503,
     meaning: "The registry is full (registration.backendsMax), or no row of the load table is free yet.",
