@@ -1,5 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import { exchangeWorld } from "../../../test/support/exchange-world.ts"
 import { get } from "../../../test/support/wire/messages.ts"
 import { VirtualClock } from "../../../test/support/virtual-clock.ts"
@@ -63,3 +65,35 @@ test("a connection whose request has not all left when the response ends carries
     socket.emit("close")
   }
 })
+
+for (const [what, head] of [
+  ["a tunnel", "HTTP/1.1 101 \r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"],
+  ["a body that goes on", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"],
+  ["an idle connection", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"],
+] as const) {
+  test(`${what} keeps nothing in memory of what its head was read with`, async () => {
+    setFlagsFromString("--expose-gc")
+    const collect = runInNewContext("gc") as () => void
+    const world = exchangeWorld(new VirtualClock())
+    const clients = [0, 1].map(() => world.client())
+    for (const { socket } of clients) {
+      socket.push(Buffer.from(get("/", "Connection: upgrade\r\nUpgrade: x\r\n")))
+      await Promise.resolve()
+    }
+    const [first, second] = world.busy
+    const kept = readWith(head, first!.say)
+    // The head itself is read into one object per thread, which the next response has now.
+    second!.say(Buffer.from("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
+    await new Promise(setImmediate)
+    collect()
+    assert.equal(kept.deref(), undefined)
+    for (const { socket } of clients) socket.emit("close")
+  })
+}
+
+/** What was read, as long as it is in memory. */
+function readWith(head: string, say: (bytes: Buffer) => void): WeakRef<Buffer> {
+  const bytes = Buffer.from(head)
+  say(bytes)
+  return new WeakRef(bytes)
+}

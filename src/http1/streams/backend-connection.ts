@@ -333,12 +333,12 @@ export class BackendConnection implements BackendStream {
         this.#fail("invalid_response", `(${heads.error})`)
         return
       }
-      if (head.status >= 200) {
-        this.#beginBody(exchange, head, heads.bytes, heads.at, heads.to)
-        return
-      }
-      if (head.status === 101) {
-        this.#beginTunnel(exchange, head, heads.bytes, heads.at, heads.to)
+      if (head.status >= 200 || head.status === 101) {
+        const { bytes, at, to } = heads
+        // A tunnel or a slow body may last for hours: what the head was read with is not kept for as long.
+        heads.clear()
+        if (head.status === 101) this.#beginTunnel(exchange, head, bytes, at, to)
+        else this.#beginBody(exchange, head, bytes, at, to)
         return
       }
       exchange.onInterim(head)
