@@ -261,7 +261,7 @@ test(
         assert.equal(await more.count(), 0)
         assert.equal(await select.inputValue(), "", "nothing is chosen by asking")
         await select.selectOption("power-of-two-caddy")
-        await page.locator(".policy-words", { hasText: "As Caddy long drew" }).waitFor()
+        await page.locator(".policy-words", { hasText: "As older versions of Caddy drew" }).waitFor()
       },
       { policies: policyViews(resourcesDefault) },
     )

@@ -4,7 +4,7 @@ import type { PolicyEntry } from "../policy.ts"
 
 /** The fewest attempts in flight per weight, as nginx's `least_conn`. See `LeastInTurns`. O(n) per pick. */
 export const leastConnections = {
-  summary: "The fewest attempts in flight per weight; weighted turns among the tied.",
+  summary: "The fewest attempts in flight per weight; among equals, weighted round robin.",
   make: () => new LeastInTurns("least-connections", inFlight),
   seesDemand: false,
 } as const satisfies PolicyEntry

@@ -15,7 +15,7 @@ export const mixParameters = {
     isInteger: true,
   },
   explored: {
-    summary: "The part of the draws that every backend is equally likely to get, whatever the mix says.",
+    summary: "The part of the draws that every backend is equally likely to get, whatever the plan says.",
     default: 0.5,
     min: 0,
     max: 1,
@@ -50,7 +50,7 @@ const drawnBlindly = 8
 export class MixPolicy implements Policy {
   /** Its row in the table of policies. */
   static readonly entry = {
-    summary: "The cheapest of a few drawn from the mix that is best for the request's route.",
+    summary: "The cheapest of a few backends, of which half are drawn from a plan for the request's route and half from all.",
     make: (context) => new MixPolicy(context),
     parameters: mixParameters,
     seesDemand: true,

@@ -16,7 +16,7 @@ const kappa: Parameter = {
 }
 
 const gamma: Parameter = {
-  summary: "Weight of the virtual queues, which remember what has been assigned of late.",
+  summary: "Weight of the virtual queues, which remember what has been assigned in the last minute.",
   default: 0.02,
   min: 0,
   max: 1_000,
@@ -54,7 +54,7 @@ const shadowSecondsMax = 60
 export class ShadowPrice implements Policy {
   /** Its row in the table of policies. */
   static readonly entry = {
-    summary: "As price, plus prices that remember what each backend has been assigned of late.",
+    summary: "As price, plus a price that rises while a backend is assigned more work than it can do in the long run.",
     make: (context) => new ShadowPrice(context),
     parameters: { kappa, gamma, targetUtilization },
     seesDemand: true,

@@ -19,7 +19,7 @@ import { horizonSeconds, type Room } from "../shapes/room.ts"
  * 2015 (arXiv 1308.0083).
  */
 export const drfhBestFit = {
-  summary: "The backend whose room has the shape of the request, as in Best-Fit DRFH.",
+  summary: "Best-Fit DRFH's: the least difference between the proportions of free capacity and of the demand.",
   make(context: PolicyContext): Policy {
     return new BestFit("drfh-best-fit", context, drfhMisfit)
   },

@@ -24,7 +24,7 @@ import type { PickRequest, Policy, PolicyEntry } from "../policy.ts"
 export class PowerOfTwoCaddy implements Policy {
   /** Its row in the table of policies. */
   static readonly entry = {
-    summary: "As Caddy long drew and compared two backends: the busier one often wins.",
+    summary: "As older versions of Caddy drew and compared two backends, by which the busier one often wins.",
     make: ({ rng }) => new PowerOfTwoCaddy(rng),
     seesDemand: false,
   } as const satisfies PolicyEntry

@@ -11,7 +11,7 @@ import { horizonSeconds, type Room } from "./room.ts"
  * left of a rate, and `BestFit` for when nothing fits.
  */
 export const cosine = {
-  summary: "The backend whose room points in the direction of the request.",
+  summary: "The backend with the smallest angle between its free capacity and the demand, taken as vectors.",
   make(context: PolicyContext): Policy {
     return new BestFit("cosine", context, angle)
   },

@@ -27,7 +27,7 @@ const band: Parameter = {
 export class RatioThenShare implements Policy {
   /** Its row in the table of policies. */
   static readonly entry = {
-    summary: "Of the backends whose room has nearly the shape of the request, the least full.",
+    summary: "Of the backends whose free capacity has nearly the same proportions as the demand, the least full.",
     make: (context) => new RatioThenShare(context),
     parameters: { band, horizonSeconds },
     seesDemand: true,

@@ -33,7 +33,7 @@ export const peakEwmaParameters = {
  */
 export const peakEwma = {
   summary:
-    "Finagle's: of two drawn at random the one with the lower recent peak time times attempts in flight.",
+    "Finagle's: of two drawn at random the lower product of recent peak response time and attempts in flight.",
   make({ rng, parameters }: PolicyContext): Policy {
     const peak = new PeakEwma(parameters["decayMs"]!, parameters["defaultRttMs"]!)
     const load: LearnedLoad = {

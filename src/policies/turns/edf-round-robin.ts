@@ -17,7 +17,7 @@ import { haveEqualWeights } from "../tools/weights.ts"
 export class EdfRoundRobin implements Policy {
   /** Its row in the table of policies. */
   static readonly entry = {
-    summary: "Turns in proportion to weight by earliest deadline, as in Envoy: for many backends.",
+    summary: "Envoy's: round robin by weight, earliest deadline first: less even than weighted-round-robin, but O(log n).",
     make: ({ rng }) => new EdfRoundRobin(rng),
     seesDemand: false,
   } as const satisfies PolicyEntry
