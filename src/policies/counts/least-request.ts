@@ -39,7 +39,8 @@ const leastRequestParameters = {
 export class LeastRequest implements Policy {
   /** Its row in the table of policies. */
   static readonly entry = {
-    summary: "Envoy's: of two drawn at random the less busy one; if weights differ, round robin by weight and load.",
+    summary:
+      "Envoy's: of two drawn at random the less busy one; if weights differ, round robin by weight and load.",
     make: ({ rng, parameters }) => new LeastRequest(rng, parameters["choices"]!, parameters["bias"]!),
     parameters: leastRequestParameters,
     seesDemand: false,

@@ -28,7 +28,8 @@ const maglevParameters = {
  * weights are as in Envoy.
  */
 export const maglev = {
-  summary: "The same backend for the same key, by a table whose slots go to the backends in turn: the most even split.",
+  summary:
+    "The same backend for the same key, by a table whose slots go to the backends in turn: the most even split.",
   make({ rng, parameters }: PolicyContext): Policy {
     const size = parameters["tableSize"]!
     return new KeyTablePolicy("maglev", rng, balanceFactorOf(parameters), (members) =>

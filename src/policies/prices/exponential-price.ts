@@ -40,7 +40,8 @@ const exponentMax = 500
 export class ExponentialPrice implements Policy {
   /** Its row in the table of policies. */
   static readonly entry = {
-    summary: "As price, but prices rise exponentially with load, so that resources near their limit are avoided.",
+    summary:
+      "As price, but prices rise exponentially with load, so that resources near their limit are avoided.",
     make: (context) => new ExponentialPrice(context),
     parameters: { betaRate, betaSpace },
     seesDemand: true,

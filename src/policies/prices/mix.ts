@@ -50,7 +50,8 @@ const drawnBlindly = 8
 export class MixPolicy implements Policy {
   /** Its row in the table of policies. */
   static readonly entry = {
-    summary: "The cheapest of a few backends, of which half are drawn from a plan for the request's route and half from all.",
+    summary:
+      "The cheapest of a few backends, of which half are drawn from a plan for the request's route and half from all.",
     make: (context) => new MixPolicy(context),
     parameters: mixParameters,
     seesDemand: true,

@@ -54,7 +54,8 @@ const shadowSecondsMax = 60
 export class ShadowPrice implements Policy {
   /** Its row in the table of policies. */
   static readonly entry = {
-    summary: "As price, plus a price that rises while a backend is assigned more work than it can do in the long run.",
+    summary:
+      "As price, plus a price that rises while a backend is assigned more work than it can do in the long run.",
     make: (context) => new ShadowPrice(context),
     parameters: { kappa, gamma, targetUtilization },
     seesDemand: true,

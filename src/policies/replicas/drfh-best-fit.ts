@@ -19,7 +19,8 @@ import { horizonSeconds, type Room } from "../shapes/room.ts"
  * 2015 (arXiv 1308.0083).
  */
 export const drfhBestFit = {
-  summary: "Best-Fit DRFH's: the least difference between the proportions of free capacity and of the demand.",
+  summary:
+    "Best-Fit DRFH's: the least difference between the proportions of free capacity and of the demand.",
   make(context: PolicyContext): Policy {
     return new BestFit("drfh-best-fit", context, drfhMisfit)
   },

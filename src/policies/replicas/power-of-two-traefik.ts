@@ -19,7 +19,8 @@ import type { PickRequest, Policy, PolicyEntry } from "../policy.ts"
 export class PowerOfTwoTraefik implements Policy {
   /** Its row in the table of policies. */
   static readonly entry = {
-    summary: "As Traefik draws two: backends registered one after the other are compared more often than others.",
+    summary:
+      "As Traefik draws two: backends registered one after the other are compared more often than others.",
     make: ({ rng }) => new PowerOfTwoTraefik(rng),
     seesDemand: false,
   } as const satisfies PolicyEntry

@@ -85,7 +85,8 @@ const weightMax = 1e9
 export class OrcaWeightedRoundRobin implements Policy {
   /** Its row in the table of policies. */
   static readonly entry = {
-    summary: "Round robin weighted by reported requests per second over utilization; with equal weights without reports.",
+    summary:
+      "Round robin weighted by reported requests per second over utilization; with equal weights without reports.",
     make: (context) => new OrcaWeightedRoundRobin(context),
     parameters: orcaParameters,
     seesDemand: false,

@@ -79,7 +79,8 @@ class PendingProbe {
 export class Prequal implements Policy {
   /** Its row in the table of policies. */
   static readonly entry = {
-    summary: "Probes some random backends for their load: the fastest of those that are not too busy, else the least busy.",
+    summary:
+      "Probes some random backends for their load: the fastest of those that are not too busy, else the least busy.",
     make: (context) => new Prequal(context),
     parameters: prequalParameters,
     seesDemand: false,

@@ -13,7 +13,8 @@ import { horizonSeconds, type Room } from "./room.ts"
  * units and size. See `Room` for what is left of a rate, and `BestFit` for when nothing fits.
  */
 export const logRatio = {
-  summary: "The backend whose free capacity is nearest to the demand in its proportions, by the logarithm of the ratios.",
+  summary:
+    "The backend whose free capacity is nearest to the demand in its proportions, by the logarithm of the ratios.",
   make(context: PolicyContext): Policy {
     return new BestFit("log-ratio", context, ratioError)
   },

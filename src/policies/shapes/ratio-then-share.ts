@@ -27,7 +27,8 @@ const band: Parameter = {
 export class RatioThenShare implements Policy {
   /** Its row in the table of policies. */
   static readonly entry = {
-    summary: "Of the backends whose free capacity has nearly the same proportions as the demand, the least full.",
+    summary:
+      "Of the backends whose free capacity has nearly the same proportions as the demand, the least full.",
     make: (context) => new RatioThenShare(context),
     parameters: { band, horizonSeconds },
     seesDemand: true,

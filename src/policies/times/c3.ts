@@ -21,7 +21,8 @@ const c3Parameters = {
 
 /** The least score of C3; ties at random. See `CubicScore`. O(n) per pick. */
 export const c3 = {
-  summary: "The least R + (q³ − 1)·S, with R the response time, S the service time and q the length of the queue.",
+  summary:
+    "The least R + (q³ − 1)·S, with R the response time, S the service time and q the length of the queue.",
   make({ rng, parameters }: PolicyContext): Policy {
     const load = new CubicScore(parameters["gain"]!, parameters["clients"]!)
     return new ByLearnedLoad(new LeastLoaded("c3", rng, load.metric), load)

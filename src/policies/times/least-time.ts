@@ -30,7 +30,8 @@ const leastTimeParameters = {
 
 /** The least expected time per weight; ties in weighted turns. See `ExpectedTime`. O(n) per pick. */
 export const leastTime = {
-  summary: "nginx's: the least product of average response time and attempts in flight, per weight, in steps of 20 ms.",
+  summary:
+    "nginx's: the least product of average response time and attempts in flight, per weight, in steps of 20 ms.",
   make({ parameters }: PolicyContext): Policy {
     const load = new ExpectedTime(
       parameters["lastByte"] === 1,

@@ -17,7 +17,8 @@ import { haveEqualWeights } from "../tools/weights.ts"
 export class EdfRoundRobin implements Policy {
   /** Its row in the table of policies. */
   static readonly entry = {
-    summary: "Envoy's: round robin by weight, earliest deadline first: less even than weighted-round-robin, but O(log n).",
+    summary:
+      "Envoy's: round robin by weight, earliest deadline first: less even than weighted-round-robin, but O(log n).",
     make: ({ rng }) => new EdfRoundRobin(rng),
     seesDemand: false,
   } as const satisfies PolicyEntry
