@@ -111,6 +111,8 @@ export interface FakeBackendConnection {
   asked: Buffer
   /** Bytes come from the backend. */
   readonly say: (bytes: Buffer) => void
+  /** What they are read to. */
+  readonly reads: () => Uint8Array
 }
 
 export interface ExchangeWorld {
@@ -236,6 +238,7 @@ function dialerInto(busy: FakeBackendConnection[], wanted: ExchangeWorld["dialli
         host: "path" in address ? "" : address.host,
         asked: Buffer.alloc(0),
         port: "path" in address ? 0 : address.port,
+        reads: reads.buffer,
         say(bytes) {
           const into = reads.buffer()
           bytes.copy(into)
