@@ -124,7 +124,7 @@ test("the example of a configuration is valid, and leads where it says", () => {
   const { groups, routes } = routingOf(config.value)
   assert.deepEqual(
     routes.map(({ group }) => `${groups[group]!.pool} ${groups[group]!.choosing.policy.name}`),
-    ["gpu mix", "static round-robin", " rendezvous", " auto"],
+    ["gpu mix", "static round-robin", "reports auto", " rendezvous", " auto"],
   )
   assert.equal(groups[0]!.choosing.bind, true)
 })
