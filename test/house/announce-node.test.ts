@@ -59,7 +59,7 @@ test(
     }
     const script = join(import.meta.dirname, "../support/house/hostile-balancers.mjs")
     const args = [script, join(folder, "announce/announce.js")]
-    const { status, stdout, stderr } = spawnSync(old!.path, args, { encoding: "utf8", timeout: 120_000 })
+    const { status, stdout, stderr } = spawnSync(old!.path, args, { encoding: "utf8", timeout: 600_000 })
     t.diagnostic(`Node.js ${old!.version}`)
     assert.equal(status, 0, stderr)
     assert.match(stdout, /^survived 21$/m)
