@@ -5,7 +5,8 @@ export type ErrorSource = "client" | "backend" | "balancer"
  * When another backend may be tried.
  *
  * - `always`: not one byte of the request was written
- * - `idempotent`: something was written, nothing came back; only idempotent methods with a replayable body
+ * - `idempotent`: something may have been written, nothing came back; idempotent methods with a replayable body, and all
+ *   of which not one byte was taken
  * - `never`: the request may have been processed, or trying again cannot help
  */
 export type RetryRule = "always" | "idempotent" | "never"
@@ -36,7 +37,7 @@ export const errors = {
     "client",
     400,
     "never",
-    "A field name has an underscore and is refused by requests.underscores, or frames the message for readers that take another byte for a hyphen.",
+    "A field name has an underscore and requests.underscores refuses it, or software that treats another byte as a hyphen would read it as Content-Length or Transfer-Encoding.",
   ),
   unsupported_version: row("client", 505, "never", "The HTTP version is not 1.0 or 1.1 (RFC 9110 15.6.6)."),
   target_too_long: row("client", 414, "never", "The request target is longer than limits.targetBytesMax."),
@@ -143,7 +144,7 @@ export const errors = {
     "client",
     499,
     "never",
-    "The client left before its response was complete, or ended its side and could be sent nothing for timeouts.clientHalfClosed.",
+    "The client left before its response was complete, or it ended its side and there was nothing to send to it for timeouts.clientHalfClosed.",
   ),
 
   connect_failed: row(
@@ -156,7 +157,7 @@ export const errors = {
     "backend",
     504,
     "always",
-    "The connection to the backend, its name and TLS included, was not ready within timeouts.connect.",
+    "The name look-up, the connection and the TLS handshake together took longer than timeouts.connect.",
   ),
   resolve_failed: row("backend", 502, "always", "The backend's DNS name could not be resolved."),
   backend_tls_failed: row(
@@ -228,7 +229,7 @@ export const errors = {
     "balancer",
     503,
     "never",
-    "There are limits.connectionsMax client connections, or descriptors for no more; the connection was closed without a response.",
+    "The thread has limits.connectionsMax client connections, or no descriptor is left for another one; the connection was closed without a response.",
   ),
   shutting_down: row("balancer", 503, "never", "The balancer is stopping."),
 } as const satisfies Record<string, ErrorRow>
