@@ -429,7 +429,8 @@ class RunningBalancer implements Balancer {
   #openSources(): Sources {
     return new Sources({
       sources: sourcesOf(this.#config, this.#timers),
-      configure: (backends) => this.#members.configure(backends),
+      configure: (backends) =>
+        this.#bugs.guard("the sources of backends", () => this.#members.configure(backends)) ?? [],
       timers: this.#timers,
       log: this.#log,
     })

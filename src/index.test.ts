@@ -17,6 +17,7 @@ import {
 } from "./index.ts"
 import { readConfig } from "./config/config-file.ts"
 import { policies } from "./policies/index.ts"
+import { DnsServer } from "../test/support/dns/dns-server.ts"
 import { patienceMs, until } from "../test/support/until.ts"
 
 const quick: BalancerSettings = {
@@ -309,6 +310,28 @@ test("a list in a file is followed while the balancer runs, and a wrong one chan
   for (const name of ["one", "two"]) await until(`${name} is asked`, async () => (await ask()) === name)
   rmSync(join(folder, "b.yaml"))
   await until("it has left", () => ids().length === 1)
+})
+
+test("the addresses of a name are backends, and stay while its name server fails", async (t) => {
+  const port = await backendOf(t, "found")
+  const dns = await DnsServer.start(t)
+  dns.zone["A app.internal"] = { ttl: 1, records: ["127.0.0.1"] }
+  await using balancer = await createBalancer({
+    ...quick,
+    discovery: { dns: [{ name: "app.internal", port, server: dns.address }] },
+  })
+  const { traffic } = balancer.listeners
+  assert.equal(await (await fetch(`http://127.0.0.1:${traffic.port}/`)).text(), "found")
+  const source = (): unknown => balancer.state().sources[1]
+  const found = { kind: "dns", name: "app.internal (A)", backends: 1 }
+  assert.deepEqual(source(), { ...found, problems: [] })
+  delete dns.zone["A app.internal"]
+  const problem = "the name app.internal (A) cannot be resolved (ENOTFOUND); what it had found stays"
+  await until("that is told", () => balancer.state().sources[1]!.problems[0] === problem)
+  assert.deepEqual(source(), { ...found, problems: [problem] })
+  assert.equal(balancer.state().totals.eligible, 1)
+  dns.zone["A app.internal"] = { ttl: 1, records: ["127.0.0.1", "127.0.0.2"] }
+  await until("both are there", () => balancer.state().backends.length === 2)
 })
 
 test("nothing is printed, no signal is heard, and the process ends by itself when the balancer is closed", () => {

@@ -2,7 +2,7 @@
 
 import type { ResourceTable } from "../core/resources.ts"
 import { formatAddress } from "../membership/address.ts"
-import { checkRegistration, type Registration } from "../membership/registration.ts"
+import { checkRegistration, type Registration, serverNameLabel } from "../membership/registration.ts"
 import type { ConfigIssue, ConfigPath } from "../text/issue.ts"
 import type { ConfigDraft } from "./config-schema.ts"
 import { registrationOf, type WrittenBackend } from "./schema/backends.ts"
@@ -56,7 +56,22 @@ function repetition({ id, address }: Registration, seen: Set<string>): ConfigIss
   return shared === undefined ? undefined : issueAt([], `another backend has the ${shared}`)
 }
 
-function refusal(one: Registration, resources: ResourceTable): ConfigIssue | undefined {
+/** What the backends that DNS finds have in common, as one of them. Certificates are for the name that was asked for. */
+export function exampleOf(
+  { intervalMs: _interval, name, port = 1, server: _server, type, ...facts }: DnsDraft,
+  { resources, checks }: Pick<ConfigDraft, "resources" | "checks">,
+): Registration {
+  const host = name.replace(/\.$/, "")
+  const isNamed = facts.scheme === "https" && type !== "SRV"
+  const labels = isNamed ? { [serverNameLabel]: host, ...facts.labels } : facts.labels
+  const address = { text: host, place: { host, port }, scheme: undefined }
+  return registrationOf({ ...facts, id: undefined, labels, address }, resources, checks)
+}
+
+type DnsDraft = ConfigDraft["discovery"]["dns"][number]
+
+/** What the registry would refuse of one. */
+export function refusal(one: Registration, resources: ResourceTable): ConfigIssue | undefined {
   const checked = checkRegistration(resources, one)
   if (checked.ok) return undefined
   const { message, path = "" } = checked.error

@@ -7,7 +7,7 @@ import { repeatedResources } from "../text/resources-schema.ts"
 import { fields } from "../core/http/fields.ts"
 import { policySpec, type PolicySpec } from "../policies/index.ts"
 import { shown, valueAt, type ConfigIssue, type ConfigPath } from "../text/issue.ts"
-import { backendLists, listIssues } from "./backend-lists.ts"
+import { backendLists, exampleOf, listIssues, refusal } from "./backend-lists.ts"
 import type { ConfigDraft } from "./config-schema.ts"
 import type { CrossIssue } from "./cross-issue.ts"
 import { listenerChecks } from "./listener-checks.ts"
@@ -28,6 +28,7 @@ export function crossChecks(draft: ConfigDraft, written: unknown, policies: Poli
     ...choosingIssues(draft),
     ...poolIssues(draft),
     ...backendIssues(draft),
+    ...dnsIssues(draft, written),
     ...routeIssues(draft),
     ...affinityIssues(draft),
     ...resourceIssues(draft),
@@ -142,6 +143,29 @@ function backendIssues(draft: ConfigDraft): CrossIssue[] {
   const message = `with those of pools these are ${count}, more than registration.backendsMax, ${registration.backendsMax}`
   const about = ["backends", "pools", "registration.backendsMax"]
   return [...wrong, { path: ["backends"], at: "value", found: undefined, message, about }]
+}
+
+function dnsIssues(draft: ConfigDraft, written: unknown): CrossIssue[] {
+  const base = { found: undefined, about: ["discovery", "resources", "checks"] } as const
+  return draft.discovery.dns.flatMap((entry, index): CrossIssue[] => {
+    const path = ["discovery", "dns", index]
+    const { port, type } = entry
+    const issue = refusal(exampleOf(entry, draft), draft.resources)
+    const issues = issue === undefined ? [] : [{ ...base, ...issue, path: [...path, ...issue.path] }]
+    if (type !== "SRV") {
+      if (port !== undefined) return issues
+      const message = `"port" is missing: expected where the addresses take requests, which records of type ${type} do not say`
+      return [...issues, { ...base, path, at: "value", message }]
+    }
+    const own = ["port", "weight"].filter((key) => valueAt(written, [...path, key]) !== undefined)
+    const message = "has no place here: each SRV record says it itself"
+    return [
+      ...issues,
+      ...own.map((key) =>
+        withAbout({ path: [...path, key], at: "key", message, found: undefined }, base.about),
+      ),
+    ]
+  })
 }
 
 function routeIssues({ routes, pools, resources }: ConfigDraft): CrossIssue[] {

@@ -433,6 +433,21 @@ const mistakes: readonly (readonly [text: string, ...problems: readonly string[]
     'lb.yaml:1:52: discovery.files[2]: expected the path of a file, with * and ? in its last part only, found "b/"',
     "lb.yaml:1:56: discovery.files[3]: expected the path of a file, with * and ? in its last part only, found 5",
   ],
+  [
+    "discovery: {dns: [{name: a b, port: 1}, {name: a.b, type: MX, port: 0, interval: 10ms, server: dns.example}]}",
+    'lb.yaml:1:26: discovery.dns[0].name: expected a DNS name, found "a b"',
+    'lb.yaml:1:59: discovery.dns[1].type: expected one of A, AAAA, SRV, found "MX"',
+    "lb.yaml:1:69: discovery.dns[1].port: expected an integer from 1 to 65535, found 0",
+    'lb.yaml:1:82: discovery.dns[1].interval: expected a duration with its unit, like 5s or 250ms, from 1s to 1h, found "10ms"',
+    'lb.yaml:1:96: discovery.dns[1].server: expected the IP address of a name server, like 10.0.0.2 or 10.0.0.2:8600, found "dns.example"',
+  ],
+  [
+    "discovery:\n  dns:\n    - {name: a.b, capacity: {cpu: 1}}\n    - {name: a.b, type: SRV, port: 80, weight: 2}",
+    'lb.yaml:3:7: discovery.dns[0]: "port" is missing: expected where the addresses take requests, which records of type A do not say',
+    'lb.yaml:3:35: discovery.dns[0].capacity.cpu: unknown resource "cpu"; the resources here are compute, storage',
+    "lb.yaml:4:30: discovery.dns[1].port: has no place here: each SRV record says it itself",
+    "lb.yaml:4:40: discovery.dns[1].weight: has no place here: each SRV record says it itself",
+  ],
   // How backends are spoken to
   [
     "upstream: {tls: {ca: nope}}",

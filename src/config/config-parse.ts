@@ -3,9 +3,10 @@
 import { xxhash32 } from "../core/hash.ts"
 import { amountsOf, namedOf } from "../core/resources.ts"
 import { fail, ok, type Result } from "../core/result.ts"
+import { tierDefault } from "../policies/around/tiers.ts"
 import { type PolicySpec, policySpec } from "../policies/index.ts"
 import { type ConfigIssue, type ConfigPath, isMapping, unresolved, valueAt } from "../text/issue.ts"
-import { backendLists } from "./backend-lists.ts"
+import { backendLists, exampleOf } from "./backend-lists.ts"
 import { crossChecks, type PolicyTable } from "./config-checks.ts"
 import { type ConfigFiles, withFiles } from "./config-files.ts"
 import { type ConfigDraft, draftConfig, sectionNames } from "./config-schema.ts"
@@ -44,7 +45,7 @@ export function parseConfig(input: unknown, context: ConfigContext): Result<Conf
 
 /** What settings take from each other and from the table of policies. Nothing is wrong with any of them. */
 export function settled(read: ReturnType<typeof withFiles>) {
-  const { choosing, demand, pools, resources } = read
+  const { choosing, demand, discovery, pools, resources } = read
   const { subset } = choosing
   return {
     ...read,
@@ -53,7 +54,18 @@ export function settled(read: ReturnType<typeof withFiles>) {
       return { name, match, policy: policy && specOf(policy) }
     }),
     routes: read.routes.map((route) => ({ ...route, policy: route.policy && specOf(route.policy) })),
-    choosing: { ...choosing, subset: subset && { ...subset, seed: subset.seed ?? xxhash32(read.name) } },
+    discovery: {
+      ...discovery,
+      dns: discovery.dns.map((entry) => {
+        const { intervalMs, name, server, type } = entry
+        return { intervalMs, name, server, type, example: exampleOf(entry, read) }
+      }),
+    },
+    choosing: {
+      ...choosing,
+      tiers: choosing.tiers ?? tiersFor(discovery.dns),
+      subset: subset && { ...subset, seed: subset.seed ?? xxhash32(read.name) },
+    },
     backends: backendLists(read).flatMap(({ backends }) => backends),
     demand: { ...demand, default: namedOf(resources, amountsOf(resources, demand.default, 1)) },
   }
@@ -62,6 +74,12 @@ export function settled(read: ReturnType<typeof withFiles>) {
 /** The backends of a pool that says nothing else: those that its list names, and others with the same label. */
 function matchOf(name: string): NonNullable<ConfigDraft["pools"][number]["match"]> {
   return { labels: { [poolLabel]: name }, zone: undefined, ids: undefined }
+}
+
+/** The priorities of SRV records are tiers, so with such there are tiers. */
+function tiersFor(names: ConfigDraft["discovery"]["dns"]): ConfigDraft["choosing"]["tiers"] {
+  const hasPriorities = names.some(({ type }) => type === "SRV")
+  return hasPriorities ? { ...tierDefault, membersPerTier: undefined } : undefined
 }
 
 /** A policy that has been checked. */

@@ -27,7 +27,7 @@ test("these are the defaults", () => {
     name: "linebacker",
     listen: { host: "", port: 5252 },
     tls: undefined,
-    discovery: { files: [] },
+    discovery: { files: [], dns: [] },
     proxyProtocol: { accept: [] },
     trustedProxies: [],
     via: { toBackends: true, toClients: false },
@@ -342,6 +342,33 @@ test("the list of a pool makes known backends with the label of the pool, which 
     { name: "api", match: { labels: { pool: "api" }, zone: undefined, ids: undefined }, policy: undefined },
     { name: "static", match: { labels: {}, zone: "a", ids: undefined }, policy: undefined },
   ])
+})
+
+test("names are read with what their backends have in common; with services there are tiers", () => {
+  const dns = [
+    { name: "app.internal.", port: 8443, scheme: "https", labels: { a: "1" }, interval: "5s" },
+    { name: "_http._tcp.app.internal", type: "SRV", server: "10.0.0.2:8600" },
+  ]
+  const config = parseConfig({ discovery: { dns } }, context)
+  assert.ok(config.ok, JSON.stringify(config))
+  const [first, second] = config.value.discovery.dns
+  assert.deepEqual(
+    [first!.name, first!.type, first!.intervalMs, first!.server],
+    ["app.internal.", "A", 5_000, undefined],
+  )
+  const { address, capacity, labels, scheme } = first!.example
+  assert.deepEqual([address, scheme], [{ host: "app.internal", port: 8443 }, "https"])
+  assert.deepEqual(labels, { "tls-server-name": "app.internal", a: "1" })
+  assert.deepEqual(capacity, { compute: 1, storage: 1 })
+  assert.deepEqual([second!.type, second!.server, second!.example.labels], ["SRV", "10.0.0.2:8600", {}])
+  assert.deepEqual(config.value.choosing.tiers, {
+    overprovisioning: 1.4,
+    memoryMs: 600_000,
+    membersPerTier: undefined,
+  })
+  const own = parseConfig({ discovery: { dns }, choosing: { tiers: { overprovisioning: 2 } } }, context)
+  assert.ok(own.ok)
+  assert.equal(own.value.choosing.tiers?.overprovisioning, 2)
 })
 
 test("the check of one backend has what checks say where it says nothing itself", () => {

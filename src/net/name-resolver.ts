@@ -11,25 +11,17 @@
  * The order of addresses follows RFC 6724 in what matters here: IPv6 first where this machine has a global address,
  * but IPv4 before unique local ones (rules 2 and 6); a dial tries both (RFC 8305).
  */
-import { type LookupAddress, lookup, Resolver } from "node:dns"
+import { type LookupAddress, lookup } from "node:dns"
 import { isIP } from "node:net"
-import { hostname, networkInterfaces } from "node:os"
+import { networkInterfaces } from "node:os"
 import type { Millis } from "../core/clock.ts"
 import { normalHost } from "../core/host.ts"
 import type { Timers } from "../system.ts"
 import { ParsedFile } from "./file-stamp.ts"
 import { noAddress, type Resolve } from "./name-cache.ts"
-import {
-  candidatesOf,
-  parseHosts,
-  parseNameSources,
-  parseResolvConf,
-  type ResolvConf,
-} from "./system-names.ts"
+import { NameServers } from "./dns/name-servers.ts"
+import { candidatesOf, parseHosts, parseNameSources, type ResolvConf } from "./system-names.ts"
 
-/** How long one name server has, and how often each is asked, where resolv.conf does not say it. */
-const timeoutMsDefault = 2_000
-const attemptsDefault = 2
 /**
  * When one family's addresses are there, the other's have this long (RFC 8305 3 has 50 ms for a browser; what is found
  * here is kept for a while, and some servers never respond for IPv6).
@@ -140,30 +132,22 @@ export class NameResolver {
 export function nameSystem(timers: Timers): NameSystem & { readonly close: () => void } {
   const hosts = new ParsedFile("/etc/hosts", parseHosts)
   const sources = new ParsedFile("/etc/nsswitch.conf", parseNameSources)
-  let servers: Resolver | undefined
-  // A resolver reads which servers there are when it is made.
-  const resolvConf = new ParsedFile("/etc/resolv.conf", (text) => {
-    const conf = parseResolvConf(text, hostname())
-    const { attempts = attemptsDefault, timeoutSeconds } = conf
-    const timeout = timeoutSeconds === undefined ? timeoutMsDefault : timeoutSeconds * 1_000
-    servers = new Resolver({ timeout, tries: attempts })
-    return conf
-  })
+  const servers = new NameServers()
   return {
     timers,
     hosts: () => hosts.value,
-    resolvConf: () => resolvConf.value,
+    resolvConf: () => servers.conf,
     // Other systems have sources of their own, whatever such a file says.
     sources: () => (process.platform === "linux" ? sources.value : ["system"]),
     query: (family, name, answer) => {
       const answered = (error: NodeJS.ErrnoException | null, addresses?: string[]): void =>
         answer(error, addresses ?? [])
-      if (family === 4) servers!.resolve4(name, answered)
-      else servers!.resolve6(name, answered)
+      if (family === 4) servers.resolver.resolve4(name, answered)
+      else servers.resolver.resolve6(name, answered)
     },
     getaddrinfo: askSystem,
     hasIpv6: hasGlobalIpv6,
-    close: () => servers?.cancel(),
+    close: () => servers.cancel(),
   }
 }
 
@@ -173,7 +157,7 @@ export function askSystem(name: string, answer: Resolved): void {
 }
 
 /** It is known that there is nothing, as far as DNS goes. */
-function isUnknown({ code }: NodeJS.ErrnoException): boolean {
+export function isUnknown({ code }: NodeJS.ErrnoException): boolean {
   return code === "ENOTFOUND" || code === "ENODATA"
 }
 

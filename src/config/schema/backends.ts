@@ -24,15 +24,11 @@ const address = z
 
 const { weightMin, weightMax, weightDefault } = registrationLimits
 
-const backend = mapping({
-  address,
-  id: matching(/^[A-Za-z0-9._:-]{1,128}$/, "1 to 128 of A-Z a-z 0-9 . _ : -")
-    .optional()
-    .describe("Its name; its address when absent."),
-  scheme: z
-    .enum(["http", "https"], { error: "one of http, https" })
-    .optional()
-    .describe("What it speaks; what the address says, or else http, when absent."),
+const scheme = z.enum(["http", "https"], { error: "one of http, https" }).optional()
+
+/** What may be said of a backend besides where it is. */
+export const backendFacts = {
+  scheme: scheme.describe("What it speaks; http when absent."),
   capacity: z
     .record(z.string(), amount, { error: "amounts by resource" })
     .default({})
@@ -56,6 +52,15 @@ const backend = mapping({
   )
     .optional()
     .describe("How it is checked: tcp, or by HTTP with a path and statuses; as in checks when absent."),
+}
+
+const backend = mapping({
+  ...backendFacts,
+  address,
+  id: matching(/^[A-Za-z0-9._:-]{1,128}$/, "1 to 128 of A-Z a-z 0-9 . _ : -")
+    .optional()
+    .describe("Its name; its address when absent."),
+  scheme: scheme.describe("What it speaks; what the address says, or else http, when absent."),
 })
 
 /** One as it is read. What it has to agree on with the rest of the settings, `config-checks.ts` looks at. */

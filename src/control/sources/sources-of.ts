@@ -1,5 +1,7 @@
 import type { Config } from "../../config/config.ts"
+import { DnsQuestions } from "../../net/dns/dns-questions.ts"
 import type { Timers } from "../../system.ts"
+import { DnsSource } from "./dns-source.ts"
 import { FileSource } from "./file-source.ts"
 import { listed, type Source } from "./source.ts"
 
@@ -9,5 +11,6 @@ export function sourcesOf(config: Config, timers: Timers): readonly Source[] {
   const files = discovery.files.map(
     ({ name, path }) => new FileSource(name, path, { settings: config, timers }),
   )
-  return [listed(backends), ...files]
+  const names = discovery.dns.map((entry) => new DnsSource(entry, new DnsQuestions(entry.server), timers))
+  return [listed(backends), ...files, ...names]
 }
