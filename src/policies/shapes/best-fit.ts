@@ -56,7 +56,7 @@ export class BestFit implements Policy {
  * Writes NaN for every member that is not to be looked at and 0 for the others. Those are the admitted ones where the
  * request fits; or all admitted ones when it fits nowhere, and then the result is false.
  */
-export function markFitting(
+function markFitting(
   room: Room,
   members: readonly Backend[],
   request: PickRequest,

@@ -4,11 +4,11 @@ import { fleet, request, resourcesOf, type Traits } from "../../../test/support/
 import { packed } from "../../../test/support/house/packing.ts"
 import { seeded } from "../../core/rng.ts"
 import type { Policy } from "../policy.ts"
-import { RatioThenShare } from "./ratio-then-share.ts"
+import { ratioThenShare } from "./ratio-then-share.ts"
 
 function made(band = 0.2): Policy {
   const parameters = { band, horizonSeconds: 1 }
-  return new RatioThenShare({ rng: seeded(1), resources: resourcesOf("space", "space"), parameters })
+  return ratioThenShare.make({ rng: seeded(1), resources: resourcesOf("space", "space"), parameters })
 }
 
 function picked(traits: readonly Traits[], demand: readonly number[], band?: number): number {

@@ -1,10 +1,8 @@
 // Hot path. Benchmark: bench/choose.ts.
-import type { Backend } from "../../core/backend.ts"
-import { markFitting, type Misfits } from "./best-fit.ts"
-import { leastOf } from "../tools/least-of.ts"
+import { BestFit, type Misfits } from "./best-fit.ts"
 import { ratioError } from "./log-ratio.ts"
-import type { Parameter, PickRequest, Policy, PolicyContext, PolicyEntry } from "../policy.ts"
-import { horizonSeconds, Room } from "./room.ts"
+import type { Parameter, Policy, PolicyContext, PolicyEntry } from "../policy.ts"
+import { horizonSeconds, type Room } from "./room.ts"
 
 const band: Parameter = {
   summary: "How much worse than the best error of shape is still good enough for load to decide; 0 to 1.",
@@ -19,52 +17,29 @@ const band: Parameter = {
  *
  * It keeps the idea of `seed-ratio`, that a fifth is near enough, and does with it what the seed did not: the band
  * is where load decides. Shape alone leaves one backend hot; load alone spends the scarce resource of a backend on
- * requests that others could take. Where the request fits nowhere, load alone decides among all. See `Room` for what
+ * requests that others could take. Where the request fits nowhere, load alone decides among all (`BestFit`). See `Room` for what
  * is left of a rate. O(n·R) per pick, two passes.
  *
  * Prior art for stopping at good enough: the fitness calculators of Netflix Fenzo.
  */
-export class RatioThenShare implements Policy {
-  /** Its row in the table of policies. */
-  static readonly entry = {
-    summary:
-      "Of the backends whose free capacity has nearly the same proportions as the demand, the least full.",
-    make: (context) => new RatioThenShare(context),
-    parameters: { band, horizonSeconds },
-    seesDemand: true,
-  } as const satisfies PolicyEntry
+export const ratioThenShare = {
+  summary:
+    "Of the backends whose free capacity has nearly the same proportions as the demand, the least full.",
+  make(context: PolicyContext): Policy {
+    return new BestFit("ratio-then-share", context, (room) =>
+      leastFullInBand(room, context.parameters["band"]!),
+    )
+  },
+  parameters: { band, horizonSeconds },
+  seesDemand: true,
+} as const satisfies PolicyEntry
 
-  readonly name = "ratio-then-share"
-  readonly #context: PolicyContext
-  readonly #room: Room
-  readonly #errors: Misfits
-  readonly #band: number
-  #members: readonly Backend[] = []
-  #values = new Float64Array(0)
-
-  constructor(context: PolicyContext) {
-    this.#context = context
-    this.#room = new Room(context.resources, context.parameters["horizonSeconds"]!)
-    this.#errors = ratioError(this.#room)
-    this.#band = context.parameters["band"]!
-  }
-
-  rebuild(members: readonly Backend[]): void {
-    this.#members = members
-    this.#room.rebuild(members)
-    this.#values = new Float64Array(members.length)
-  }
-
-  pick(request: PickRequest): Backend | undefined {
-    const members = this.#members
-    const values = this.#values
-    const { demand } = request
-    if (markFitting(this.#room, members, request, values)) {
-      this.#errors(members, demand, values)
-      keepBest(values, members.length, this.#band)
-    }
-    this.#room.fullness(members, demand, values)
-    return members[leastOf(values, members.length, this.#context.rng)]
+function leastFullInBand(room: Room, width: number): Misfits {
+  const errors = ratioError(room)
+  return (members, demand, values) => {
+    errors(members, demand, values)
+    keepBest(values, members.length, width)
+    room.fullness(members, demand, values)
   }
 }
 
