@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { spawnSync } from "node:child_process"
 import { join } from "node:path"
 import { test } from "node:test"
-import { run, scratch } from "../../test/support/house/command-line.ts"
+import { run, scratch } from "../../test/support/command-line.ts"
 import { isReplica, policyDefault, type PolicyName, policyNames } from "../policies/index.ts"
 import { commands as entries } from "./commands.ts"
 

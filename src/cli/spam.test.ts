@@ -4,7 +4,7 @@ import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import { test, type TestContext } from "node:test"
-import { run, type Said, scratch } from "../../test/support/house/command-line.ts"
+import { run, type Said, scratch } from "../../test/support/command-line.ts"
 
 const { folder, file } = scratch()
 const spam = (...words: readonly string[]): Promise<Said> => run("spam", ...words)

@@ -11,7 +11,7 @@ import { exchangeWorld, type ExchangeWorld } from "../../test/support/exchange-w
 import { get } from "../../test/support/wire/messages.ts"
 import { noAffinity, type RelayChange, routingOf } from "../../test/support/relay.ts"
 import { group, kind, scenario } from "../../test/support/scenarios.ts"
-import { spy } from "../../test/support/simulated-policies.ts"
+import { spy } from "../../test/support/policies/simulated-policies.ts"
 import { VirtualClock } from "../../test/support/virtual-clock.ts"
 import type { PoolMatch } from "../config/config.ts"
 import type { RoutingOptions } from "./options.ts"

@@ -18,7 +18,7 @@ import { carriedTable, liveTable, readComparison } from "../../scripts/live-tabl
 import { policies, policyNames } from "../../src/policies/index.ts"
 import type { PolicyCapacity } from "../../src/sim/report/results.ts"
 import { readScenario } from "../../src/sim/scenario/scenario-file.ts"
-import { run } from "../support/house/command-line.ts"
+import { run } from "../support/command-line.ts"
 
 const docs = join(import.meta.dirname, "..", "..", "docs")
 const measured = join(docs, "choosing")

@@ -7,7 +7,7 @@ import { join } from "node:path"
 import { after, test, type TestContext } from "node:test"
 import type { StateView } from "../../src/control/state-view.ts"
 import { ask, freeListeners, launcher, type Started, started } from "../support/processes.ts"
-import { scratch } from "../support/house/command-line.ts"
+import { scratch } from "../support/command-line.ts"
 import { until } from "../support/until.ts"
 
 const { file, folder } = scratch()

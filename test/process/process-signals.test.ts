@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs"
 import { Agent, createServer, type ServerResponse } from "node:http"
 import { constants } from "node:os"
 import { after, test } from "node:test"
-import { scratch } from "../support/house/command-line.ts"
+import { scratch } from "../support/command-line.ts"
 import {
   ask,
   childrenOf,

@@ -19,7 +19,7 @@ import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { test, type TestContext } from "node:test"
 import { until } from "../support/until.ts"
-import { scratch } from "../support/house/command-line.ts"
+import { scratch } from "../support/command-line.ts"
 import {
   childrenOf,
   freeListeners,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { backends, outcome, request, type FakeBackend } from "../../../test/support/backends.ts"
-import { order, unlikely, wins } from "../../../test/support/picks.ts"
+import { order, unlikely, wins } from "../../../test/support/policies/picks.ts"
 import type { Backend } from "../../core/backend.ts"
 import { seeded } from "../../core/rng.ts"
 import { JoinIdleQueue } from "./join-idle-queue.ts"

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { fleet, request, resourcesOf } from "../../../test/support/backends.ts"
-import { mirrored, packed } from "../../../test/support/house/packing.ts"
+import { mirrored, packed } from "../../../test/support/policies/packing.ts"
 import { seeded } from "../../core/rng.ts"
 import { drfhBestFit } from "./drfh-best-fit.ts"
 import type { Policy } from "../policy.ts"

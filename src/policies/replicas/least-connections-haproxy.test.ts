@@ -8,7 +8,7 @@ import {
   request,
   type FakeBackend,
 } from "../../../test/support/backends.ts"
-import { order } from "../../../test/support/picks.ts"
+import { order } from "../../../test/support/policies/picks.ts"
 import { LeastConnectionsHaproxy } from "./least-connections-haproxy.ts"
 import { LeastInTurns } from "../counts/least-in-turns.ts"
 import { inFlight } from "../counts/load-metrics.ts"

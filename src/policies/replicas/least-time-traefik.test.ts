@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { backend, backends, fleet, ofWeight, outcome, request } from "../../../test/support/backends.ts"
-import { order } from "../../../test/support/picks.ts"
+import { order } from "../../../test/support/policies/picks.ts"
 import { leastTimeTraefik } from "./least-time-traefik.ts"
 import { MeanTime } from "./mean-time.ts"
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { backends } from "../../../test/support/backends.ts"
-import { order, unlikely, wins } from "../../../test/support/picks.ts"
+import { order, unlikely, wins } from "../../../test/support/policies/picks.ts"
 import { seeded } from "../../core/rng.ts"
 import { inFlight } from "../counts/load-metrics.ts"
 import { PowerOfTwoCaddy } from "./power-of-two-caddy.ts"

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { fleet, request, resourcesOf, type Traits } from "../../../test/support/backends.ts"
-import { packed } from "../../../test/support/house/packing.ts"
+import { mirrored, packed } from "../../../test/support/policies/packing.ts"
 import { seeded } from "../../core/rng.ts"
 import type { Policy } from "../policy.ts"
 import { ratioThenShare } from "./ratio-then-share.ts"
@@ -57,21 +57,8 @@ test("equal backends are filled evenly, where the seed's rule fills the first", 
 })
 
 test("it packs the two servers of the DRFH paper as well as the best fit", () => {
-  assert.deepEqual(
-    packed(
-      made(),
-      [
-        [2, 12],
-        [12, 2],
-      ],
-      [
-        [0.2, 1],
-        [1, 0.2],
-      ],
-    ),
-    [
-      [10, 0],
-      [0, 10],
-    ],
-  )
+  assert.deepEqual(packed(made(), mirrored.servers, mirrored.users), [
+    [10, 0],
+    [0, 10],
+  ])
 })

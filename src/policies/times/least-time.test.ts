@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { backend, fleet, outcome, request, type FakeBackend } from "../../../test/support/backends.ts"
-import { order } from "../../../test/support/picks.ts"
+import { order } from "../../../test/support/policies/picks.ts"
 import { resourcesDefault } from "../../core/resources.ts"
 import { seeded } from "../../core/rng.ts"
 import { makePolicy, policySpec } from "../index.ts"

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { backend, backends, outcome, request } from "../../../test/support/backends.ts"
-import { order, unlikely, wins } from "../../../test/support/picks.ts"
+import { order, unlikely, wins } from "../../../test/support/policies/picks.ts"
 import { resourcesDefault } from "../../core/resources.ts"
 import { seeded } from "../../core/rng.ts"
 import { makePolicy, policySpec } from "../index.ts"

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { backends, fleet, request } from "../../../test/support/backends.ts"
-import { order } from "../../../test/support/picks.ts"
+import { order } from "../../../test/support/policies/picks.ts"
 import { First } from "./first.ts"
 
 test("everything goes to the one registered first, whatever it carries and weighs", () => {

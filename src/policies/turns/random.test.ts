@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { fleet } from "../../../test/support/backends.ts"
-import { unlikely, wins } from "../../../test/support/picks.ts"
+import { unlikely, wins } from "../../../test/support/policies/picks.ts"
 import { seeded } from "../../core/rng.ts"
 import { Random } from "./random.ts"
 

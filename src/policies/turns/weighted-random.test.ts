@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { ofWeight } from "../../../test/support/backends.ts"
-import { unlikely, wins } from "../../../test/support/picks.ts"
+import { unlikely, wins } from "../../../test/support/policies/picks.ts"
 import { seeded } from "../../core/rng.ts"
 import { WeightedRandom } from "./weighted-random.ts"
 

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after } from "node:test"
-import { main } from "../../../src/cli/main.ts"
+import { main } from "../../src/cli/main.ts"
 
 export interface Said {
   readonly code: number

@@ -1,7 +1,7 @@
 // What a policy picks, counted and spelled out.
-import type { Backend } from "../../src/core/backend.ts"
-import type { Policy } from "../../src/policies/policy.ts"
-import { request } from "./backends.ts"
+import type { Backend } from "../../../src/core/backend.ts"
+import type { Policy } from "../../../src/policies/policy.ts"
+import { request } from "../backends.ts"
 
 type Admits = (backend: Backend) => boolean
 

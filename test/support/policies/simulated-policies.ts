@@ -1,9 +1,9 @@
 // Policies for tests of the simulator: simple ones that theory knows, and one that writes down what it is told.
-import type { Backend } from "../../src/core/backend.ts"
-import type { LoadReport } from "../../src/core/load-report.ts"
-import type { Millis } from "../../src/core/clock.ts"
-import type { Outcome, PickRequest, Policy, PolicyContext } from "../../src/policies/policy.ts"
-import type { PolicyFactory } from "../../src/sim/run.ts"
+import type { Backend } from "../../../src/core/backend.ts"
+import type { LoadReport } from "../../../src/core/load-report.ts"
+import type { Millis } from "../../../src/core/clock.ts"
+import type { Outcome, PickRequest, Policy, PolicyContext } from "../../../src/policies/policy.ts"
+import type { PolicyFactory } from "../../../src/sim/run.ts"
 
 /** A backend at random, of those that the request admits. */
 export const atRandom: PolicyFactory = choosing(
