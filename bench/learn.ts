@@ -6,7 +6,7 @@
  * programs on the machine do little harm.
  */
 import { outcome, resourcesOf } from "../test/support/backends.ts"
-import { snapshotOf } from "../test/support/learning-fleet.ts"
+import { reportTo, snapshotOf } from "../test/support/learning-fleet.ts"
 import { seeded } from "../src/core/rng.ts"
 import { Learner } from "../src/learning/learner.ts"
 import { loadReport, parseLoadReport } from "../src/learning/load-report.ts"
@@ -100,7 +100,7 @@ for (const backends of [10, 1_000]) {
   )
   row(
     `reported, ${backends} backends, ${pairs} pairs`,
-    nanosOf(200_000, (i) => observer.reported((i * 7) % backends, i % 16, report, 100)),
+    nanosOf(200_000, (i) => reportTo(observer, (i * 7) % backends, i % 16, report, 100)),
     "ns",
   )
 }
@@ -138,7 +138,7 @@ for (const [backends, routes] of [
       const slot = rng.below(backends)
       const route = 1 + rng.below(routes)
       observer.settled(slot, route, done)
-      observer.reported(slot, route, report, 0)
+      reportTo(observer, slot, route, report, 0)
     }
     const start = cpuMs()
     learner.ingest(observer.take(s * 1_000)!, snapshot.members, s * 1_000)

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { outcome, resourcesOf } from "../../test/support/backends.ts"
-import { rehearse, snapshotOf, type FleetOptions, type Rehearsed } from "../../test/support/learning-fleet.ts"
+import {
+  rehearse,
+  reportTo,
+  snapshotOf,
+  type FleetOptions,
+  type Rehearsed,
+} from "../../test/support/learning-fleet.ts"
 import type { Rng } from "../core/rng.ts"
 import { MixPlanner } from "./planner/mix-planner.ts"
 import { Learner } from "./learner.ts"
@@ -232,7 +238,7 @@ test("where the length of the body tells the demand, the route says so", () => {
   for (let s = 1; s <= 5; s++) {
     for (let i = 0; i < 50; i++) {
       const report = loadReport(resources, { requestCost: Float64Array.of(1 + i / 10, 1) })
-      observer.reported(0, 1, report, i * 100)
+      reportTo(observer, 0, 1, report, i * 100)
     }
     learner.ingest(observer.take(s * 1_000)!, snapshot.members, s * 1_000)
   }
@@ -278,7 +284,7 @@ test("what is learned of one route is the prior of those of which nothing is", (
   const report = loadReport(resources, { requestCost: Float64Array.of(8, NaN) })
   for (let i = 0; i < 60; i++) {
     observer.settled(0, 1, outcome())
-    observer.reported(0, 1, report, 0)
+    reportTo(observer, 0, 1, report, 0)
   }
   learner.ingest(observer.take(1_000)!, snapshot.members, 1_000)
   const { routes } = learner.learn(snapshot, 1_000)
@@ -387,7 +393,7 @@ test("what has left is forgotten, and a batch with routes that are not known yet
   ])
   const observer = new Observer(resources, 2)
   observer.settled(0, 99, outcome({ result: "failure" }))
-  observer.reported(0, 99, loadReport(resources, { requestCost: Float64Array.of(5, 5) }), 0)
+  reportTo(observer, 0, 99, loadReport(resources, { requestCost: Float64Array.of(5, 5) }), 0)
   learner.ingest(observer.take(1_000)!, snapshot.members, 1_000)
   const known = learner.learn(snapshot, 1_000)
   assert.equal(known.penalties.size, 1)

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { outcome } from "../../test/support/backends.ts"
+import { reportTo } from "../../test/support/learning-fleet.ts"
 import { resourcesDefault } from "../core/resources.ts"
 import { seeded } from "../core/rng.ts"
 import { loadReport } from "./load-report.ts"
@@ -49,7 +50,7 @@ test("what was taken is forgotten, and nothing is taken when nothing happened", 
   const observer = new Observer(resources, 4)
   assert.equal(observer.take(0), undefined)
   observer.settled(1, 2, outcome())
-  observer.reported(1, 2, costing(1, 1), 0)
+  reportTo(observer, 1, 2, costing(1, 1), 0)
   const first = observer.take(1_000)!
   assert.equal(observer.take(2_000), undefined)
   observer.settled(0, 1, outcome())
@@ -63,16 +64,16 @@ test("what was taken is forgotten, and nothing is taken when nothing happened", 
 test("a batch travels between threads as it is", () => {
   const observer = new Observer(resources, 4)
   observer.settled(1, 2, outcome())
-  observer.reported(1, 2, costing(1, 1), 50)
+  reportTo(observer, 1, 2, costing(1, 1), 50)
   const batch = observer.take(1_000)!
   assert.deepEqual(structuredClone(batch), batch)
 })
 
 test("reported costs come one by one with the length of the body, and as a sum", () => {
   const observer = new Observer(resources, 4)
-  observer.reported(1, 2, costing(1, NaN), 10)
-  observer.reported(1, 2, costing(3, 5), 20)
-  observer.reported(1, 2, costing(NaN, NaN), 30)
+  reportTo(observer, 1, 2, costing(1, NaN), 10)
+  reportTo(observer, 1, 2, costing(3, 5), 20)
+  reportTo(observer, 1, 2, costing(NaN, NaN), 30)
   const batch = observer.take(1_000)!
   assert.deepEqual([...batch.samples.routes], [2, 2])
   assert.deepEqual([...batch.samples.values], [10, 1, NaN, 20, 3, 5])
@@ -87,7 +88,7 @@ test("of many costs a bounded number is passed on, each of them equally likely",
   const observer = new Observer(resources, 4, seeded(1))
   const tenths = Array.from({ length: 10 }, () => 0)
   for (let round = 0; round < 200; round++) {
-    for (let i = 0; i < 1_000; i++) observer.reported(0, 1, costing(i, 0), 0)
+    for (let i = 0; i < 1_000; i++) reportTo(observer, 0, 1, costing(i, 0), 0)
     const { samples } = observer.take(round)!
     assert.equal(samples.routes.length, samplesMax)
     for (let i = 0; i < samplesMax; i++) tenths[Math.floor(samples.values[i * 3 + 1]! / 100)]!++
@@ -97,9 +98,9 @@ test("of many costs a bounded number is passed on, each of them equally likely",
 
 test("utilization is a mean by backend, of the reports that had it", () => {
   const observer = new Observer(resources, 4)
-  observer.reported(2, 0, using(0.2, NaN), 0)
-  observer.reported(2, 5, using(0.6, 0.5), 0)
-  observer.reported(3, 5, using(NaN, NaN), 0)
+  reportTo(observer, 2, 0, using(0.2, NaN), 0)
+  reportTo(observer, 2, 5, using(0.6, 0.5), 0)
+  reportTo(observer, 3, 5, using(NaN, NaN), 0)
   const { loads } = observer.take(1_000)!
   assert.deepEqual([...loads.slots], [2])
   assert.deepEqual([...loads.counts], [2])

@@ -147,12 +147,6 @@ export class Observer {
     if (answerMs > 0) values[at + cellFields.answerMs]! += answerMs
   }
 
-  /** A response carried this report, and no other that says what its request has cost. O(R). See `cost`. */
-  reported(slot: number, route: number, report: LoadReport, bodyBytes: number): void {
-    this.load(slot, report)
-    this.cost(slot, route, report.requestCost, bodyBytes)
-  }
-
   /** A backend has said how busy it is. O(R). */
   load(slot: number, { rpsFractional, utilization }: LoadReport): void {
     const count = this.#count

@@ -1,5 +1,6 @@
 // A small fleet in virtual time that is learned from: requests in, reports and responses out. No sockets, no real time.
 import type { Knowledge } from "../../src/core/knowledge.ts"
+import type { LoadReport } from "../../src/core/load-report.ts"
 import { seeded, type Rng } from "../../src/core/rng.ts"
 import { Learner, type Planner } from "../../src/learning/learner.ts"
 import { loadReport } from "../../src/learning/load-report.ts"
@@ -9,6 +10,18 @@ import type { Member, Snapshot } from "../../src/membership/snapshot.ts"
 import { ProcessorSharing } from "../../src/sim/engine/processor-sharing.ts"
 import { outcome, resourcesOf } from "./backends.ts"
 import { memberAt } from "./members.ts"
+
+/** A response carried this report, and no other that says what its request has cost: as a placer tells an observer. */
+export function reportTo(
+  observer: Observer,
+  slot: number,
+  route: number,
+  report: LoadReport,
+  bodyBytes: number,
+): void {
+  observer.load(slot, report)
+  observer.cost(slot, route, report.requestCost, bodyBytes)
+}
 
 export interface FleetOptions {
   /** Registered capacity, one row per backend; and what it really has where that is something else. */
@@ -116,7 +129,8 @@ export function rehearse(options: FleetOptions): Rehearsed {
         if (isHeard) {
           const { requestCost, utilization } = reportOf(backend, now, cost)
           const heard = options.reports === "responses" ? utilization : utilization.fill(NaN)
-          observer.reported(
+          reportTo(
+            observer,
             backend.slot,
             job.kind + 1,
             loadReport(resources, { requestCost, utilization: heard }),
